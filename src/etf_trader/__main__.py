@@ -1,0 +1,5 @@
+"""`python -m etf_trader` is `etf`."""
+
+from etf_trader.cli.app import main
+
+main()

@@ -1,0 +1,1 @@
+"""Getting orders done."""

@@ -1,0 +1,1 @@
+"""What a fund should hold."""

@@ -1,0 +1,1 @@
+"""What trades and by which rules."""

@@ -1,0 +1,66 @@
+"""An order book as it stood at one moment, in exact decimals."""
+
+import hashlib
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from typing import NamedTuple
+
+from etf_trader.errors import CrossedBook, MissingPrice
+from etf_trader.market.symbol import Side
+from etf_trader.money import plain
+
+
+class Level(NamedTuple):
+    """Everything on offer at one price: quote per base, and base."""
+
+    price: Decimal
+    quantity: Decimal
+
+
+@dataclass(frozen=True, slots=True)
+class OrderBook:
+    """Both sides of one symbol, best price first.
+
+    `complete` says that nothing lies beyond the last level shown; otherwise the
+    levels are a window of a deeper book.
+    """
+
+    symbol: str
+    bids: tuple[Level, ...]
+    asks: tuple[Level, ...]
+    update_id: int
+    at: datetime
+    complete: bool = False
+
+    def offers(self, side: Side) -> tuple[Level, ...]:
+        """Return the levels that a trade of ours on `side` would take, best first."""
+        return self.asks if side is Side.BUY else self.bids
+
+    @property
+    def mid(self) -> Decimal:
+        """The exact mean of best bid and best ask.
+
+        Raises:
+            MissingPrice: a side is empty.
+            CrossedBook: the best bid is not below the best ask.
+        """
+        if not self.bids or not self.asks:
+            side = "bids" if not self.bids else "asks"
+            raise MissingPrice(f"{self.symbol} has no {side}: there is no price", where=self.symbol)
+        bid, ask = self.bids[0].price, self.asks[0].price
+        if bid >= ask:
+            raise CrossedBook(f"{self.symbol} is crossed: bid {bid} is not below ask {ask}", where=self.symbol)
+        return (bid + ask) / 2
+
+
+def hash_of_books(books: Iterable[OrderBook], extra: str = "") -> str:
+    """Return the SHA-256 of all levels of `books`, in order of symbol, and of `extra`."""
+    digest = hashlib.sha256(b"etf.books/1\n")
+    for book in sorted(books, key=lambda each: each.symbol):
+        for name, levels in (("b", book.bids), ("a", book.asks)):
+            text = " ".join(f"{plain(level.price)}:{plain(level.quantity)}" for level in levels)
+            digest.update(f"{book.symbol} {name} {text}\n".encode())
+    digest.update(extra.encode())
+    return digest.hexdigest()

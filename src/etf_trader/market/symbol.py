@@ -1,0 +1,147 @@
+"""A market of the venue and its trading rules, as `exchangeInfo` states them."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from enum import StrEnum
+from typing import Any
+
+from etf_trader.money import ZERO, ceil_to, floor_to
+
+
+class Side(StrEnum):
+    """Which way a trade goes, seen from us."""
+
+    BUY = "buy"
+    SELL = "sell"
+
+    @property
+    def sign(self) -> int:
+        """+1 for a buy, -1 for a sell."""
+        return 1 if self is Side.BUY else -1
+
+    @property
+    def opposite(self) -> "Side":
+        """The other side."""
+        return Side.SELL if self is Side.BUY else Side.BUY
+
+
+@dataclass(frozen=True, slots=True)
+class SymbolRule:
+    """What the venue demands of an order in one symbol; 0 means that a bound is not set.
+
+    Prices are quote per base, quantities in base, notionals in quote. `band`
+    values multiply the reference price. Fees are fractions of what is received.
+    """
+
+    symbol: str
+    base: str
+    quote: str
+    status: str
+    tick: Decimal
+    min_price: Decimal
+    max_price: Decimal
+    step: Decimal
+    min_quantity: Decimal
+    max_quantity: Decimal
+    min_notional: Decimal
+    max_notional: Decimal
+    bid_band: tuple[Decimal, Decimal]
+    ask_band: tuple[Decimal, Decimal]
+    base_quantum: Decimal
+    quote_quantum: Decimal
+    maker_fee: Decimal
+    taker_fee: Decimal
+    max_open_orders: int = 200
+    inferred: bool = False
+
+    @property
+    def is_trading(self) -> bool:
+        """Whether orders are accepted now."""
+        return self.status == "TRADING"
+
+    def fee_quantum(self, side: Side) -> Decimal:
+        """Return the smallest amount in which the fee of a trade on `side` is counted."""
+        return self.base_quantum if side is Side.BUY else self.quote_quantum
+
+    def least_quantity(self, price: Decimal) -> Decimal:
+        """Return the smallest quantity that a limit order at `price` may have."""
+        least = max(self.min_quantity, self.step)
+        if self.min_notional and price > 0:
+            least = max(least, _up(self.min_notional, price, self.step))
+        return ceil_to(least, self.step)
+
+    def most_quantity(self, price: Decimal) -> Decimal:
+        """Return the largest quantity that one limit order at `price` may have; larger ones are split."""
+        most = self.max_quantity
+        if self.max_notional and price > 0:
+            most = min(most, _down(self.max_notional, price, self.step))
+        return floor_to(most, self.step)
+
+    def price_bounds(self, side: Side, reference: Decimal) -> tuple[Decimal, Decimal]:
+        """Return the lowest and highest price of an order on `side` when the reference price is `reference`."""
+        down, up = self.bid_band if side is Side.BUY else self.ask_band
+        low = max(self.min_price, reference * down)
+        high = reference * up if up else self.max_price
+        return low, min(high, self.max_price) if self.max_price else high
+
+    @classmethod
+    def from_exchange_info(cls, row: Mapping[str, Any], *, maker_fee: Decimal, taker_fee: Decimal) -> "SymbolRule":
+        """Read one entry of `symbols` in the venue's exchangeInfo.
+
+        Source:
+            Binance Spot API, filters: PRICE_FILTER, LOT_SIZE, NOTIONAL or MIN_NOTIONAL,
+            PERCENT_PRICE_BY_SIDE or PERCENT_PRICE, MAX_NUM_ORDERS.
+        """
+        filters = {entry["filterType"]: entry for entry in row["filters"]}
+        price, lot = filters.get("PRICE_FILTER", {}), filters["LOT_SIZE"]
+        notional = filters.get("NOTIONAL") or filters.get("MIN_NOTIONAL") or {}
+        bid_band, ask_band = _bands(filters)
+        return cls(
+            symbol=row["symbol"],
+            base=row["baseAsset"],
+            quote=row["quoteAsset"],
+            status=row["status"],
+            tick=_decimal(price, "tickSize"),
+            min_price=_decimal(price, "minPrice"),
+            max_price=_decimal(price, "maxPrice"),
+            step=_decimal(lot, "stepSize"),
+            min_quantity=_decimal(lot, "minQty"),
+            max_quantity=_decimal(lot, "maxQty"),
+            min_notional=_decimal(notional, "minNotional"),
+            max_notional=_decimal(notional, "maxNotional"),
+            bid_band=bid_band,
+            ask_band=ask_band,
+            base_quantum=Decimal(1).scaleb(-int(row.get("baseCommissionPrecision", 8))),
+            quote_quantum=Decimal(1).scaleb(-int(row.get("quoteCommissionPrecision", 8))),
+            maker_fee=maker_fee,
+            taker_fee=taker_fee,
+            max_open_orders=int(filters.get("MAX_NUM_ORDERS", {}).get("maxNumOrders", 200)),
+            inferred=bool(row.get("inferred", False)),
+        )
+
+
+def _bands(
+    filters: Mapping[str, Mapping[str, Any]],
+) -> tuple[tuple[Decimal, Decimal], tuple[Decimal, Decimal]]:
+    if by_side := filters.get("PERCENT_PRICE_BY_SIDE"):
+        return (
+            (_decimal(by_side, "bidMultiplierDown"), _decimal(by_side, "bidMultiplierUp")),
+            (_decimal(by_side, "askMultiplierDown"), _decimal(by_side, "askMultiplierUp")),
+        )
+    both = filters.get("PERCENT_PRICE", {})
+    band = (_decimal(both, "multiplierDown"), _decimal(both, "multiplierUp"))
+    return band, band
+
+
+def _decimal(entry: Mapping[str, Any], key: str) -> Decimal:
+    return Decimal(str(entry[key])) if key in entry else ZERO
+
+
+def _up(amount: Decimal, price: Decimal, step: Decimal) -> Decimal:
+    lots, rest = divmod(amount, price * step)
+    return (lots + (1 if rest else 0)) * step
+
+
+def _down(amount: Decimal, price: Decimal, step: Decimal) -> Decimal:
+    return amount // (price * step) * step

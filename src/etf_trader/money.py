@@ -1,0 +1,127 @@
+"""Exact decimal arithmetic: one context, and the few named ways in which a quotient is rounded.
+
+Sums and products of money are exact: they run in `money_context()`, where an
+inexact result raises instead of losing a digit. Every rounding is a call to a
+function below, which says in its name which way it goes.
+"""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from decimal import (
+    ROUND_CEILING,
+    ROUND_FLOOR,
+    ROUND_HALF_EVEN,
+    Clamped,
+    Context,
+    Decimal,
+    DivisionByZero,
+    FloatOperation,
+    Inexact,
+    InvalidOperation,
+    Overflow,
+    localcontext,
+)
+
+ZERO = Decimal(0)
+ONE = Decimal(1)
+BPS = Decimal(10_000)
+
+UNIT_GRID = Decimal("1e-8")
+"""Index units are counted in steps of this size."""
+
+BASKET_GRID = Decimal("1e-12")
+"""Basket quantities per unit are counted in steps of this size."""
+
+_DIGITS = 60
+_QUOTIENT = Context(prec=_DIGITS, rounding=ROUND_HALF_EVEN, traps=[DivisionByZero, InvalidOperation, Overflow])
+_EXACT = Context(
+    prec=_DIGITS,
+    rounding=ROUND_HALF_EVEN,
+    traps=[Inexact, DivisionByZero, InvalidOperation, Overflow, FloatOperation, Clamped],
+)
+
+
+@contextmanager
+def money_context() -> Iterator[None]:
+    """Run in 60 digits with `Inexact` and float mixing trapped; enter it in every new thread."""
+    with localcontext(_EXACT):
+        yield
+
+
+def floor_to(value: Decimal, step: Decimal) -> Decimal:
+    """Return the largest multiple of `step` that is not above `value`."""
+    return _multiple(value, step, ROUND_FLOOR)
+
+
+def ceil_to(value: Decimal, step: Decimal) -> Decimal:
+    """Return the smallest multiple of `step` that is not below `value`."""
+    return _multiple(value, step, ROUND_CEILING)
+
+
+def round_to(value: Decimal, step: Decimal) -> Decimal:
+    """Return the multiple of `step` nearest to `value`, ties to even."""
+    return _multiple(value, step, ROUND_HALF_EVEN)
+
+
+def _multiple(value: Decimal, step: Decimal, rounding: str) -> Decimal:
+    whole, rest = divmod(value, step)  # exact: an integer and a remainder with the sign of `value`
+    if rest == 0:
+        return whole * step
+    if rounding == ROUND_FLOOR and value < 0:
+        whole -= 1
+    elif rounding == ROUND_CEILING and value > 0:
+        whole += 1
+    elif rounding == ROUND_HALF_EVEN:
+        twice, away = abs(rest) * 2, 1 if value > 0 else -1
+        if twice > abs(step) or (twice == abs(step) and whole % 2):
+            whole += away
+    return whole * step
+
+
+def divide(numerator: Decimal, denominator: Decimal, step: Decimal = Decimal("1e-18")) -> Decimal:
+    """Return the quotient rounded half-even to `step`: for averages and ratios, never for what is owed."""
+    return round_to(_QUOTIENT.divide(numerator, denominator), step)
+
+
+def divide_down(numerator: Decimal, denominator: Decimal, step: Decimal) -> Decimal:
+    """Return the largest multiple of `step` not above numerator / denominator (denominator > 0)."""
+    return floor_to(numerator, step * denominator) / denominator
+
+
+def divide_up(numerator: Decimal, denominator: Decimal, step: Decimal) -> Decimal:
+    """Return the smallest multiple of `step` not below numerator / denominator (denominator > 0)."""
+    return ceil_to(numerator, step * denominator) / denominator
+
+
+def bps(part: Decimal, whole: Decimal) -> Decimal:
+    """Return part / whole in basis points, to four decimals; 0 when the whole is 0."""
+    return divide(part * BPS, whole, Decimal("0.0001")) if whole else ZERO
+
+
+def split(total: Decimal, shares: Sequence[Decimal], grid: Decimal) -> list[Decimal]:
+    """Split `total` in proportion to `shares`, on `grid`, so that the parts add up exactly.
+
+    Each part is rounded down and the largest remainders take one grid step
+    more; what `total` has beyond the grid goes to the first part with a share.
+    """
+    weight = sum(shares, ZERO)
+    if weight == 0:
+        raise ValueError("cannot split over shares that sum to zero")
+    sign = -1 if total < 0 else 1
+    on_grid = floor_to(abs(total), grid)
+    parts = [divide_down(on_grid * share, weight, grid) for share in shares]
+    left = int((on_grid - sum(parts, ZERO)) / grid)
+    remainders = [on_grid * share - part * weight for share, part in zip(shares, parts, strict=True)]
+    for position in sorted(range(len(parts)), key=lambda i: (-remainders[i], i))[:left]:
+        parts[position] += grid
+    first = next(i for i, share in enumerate(shares) if share)
+    parts[first] += abs(total) - on_grid
+    return [sign * part for part in parts]
+
+
+def plain(value: Decimal) -> str:
+    """Return the canonical text of a decimal: no exponent, no trailing zeros, no minus zero."""
+    if value == 0:
+        return "0"
+    text = format(value, "f")
+    return text.rstrip("0").rstrip(".") if "." in text else text

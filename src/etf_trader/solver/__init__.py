@@ -1,0 +1,1 @@
+"""The optimum, nothing else."""

@@ -1,0 +1,65 @@
+"""What the solver is asked: one index order on the books of now."""
+
+from dataclasses import dataclass
+from decimal import Decimal
+
+from etf_trader.market.book import Level
+from etf_trader.market.symbol import Side, SymbolRule
+
+
+@dataclass(frozen=True, slots=True)
+class Leg:
+    """One constituent of the basket and the book it trades on.
+
+    `per_unit` is base per index unit. `levels` are what a trade takes, best
+    first, within the venue's price bounds; `complete` says that nothing lies
+    beyond them. `held` is what the order itself already has of the asset (buy:
+    bought beyond the units credited; sell: redeemed and not sold), `residual`
+    what the index's float has. `arrival_mid` is frozen with the order, `mid` is
+    that of the batch.
+    """
+
+    asset: str
+    rule: SymbolRule
+    per_unit: Decimal
+    levels: tuple[Level, ...]
+    complete: bool
+    mid: Decimal
+    arrival_mid: Decimal
+    held: Decimal
+    held_cost: Decimal
+    residual: Decimal
+
+
+@dataclass(frozen=True, slots=True)
+class OrderProblem:
+    """An index order as the solver sees it: all legs, what may be spent, and every limit.
+
+    `quantity` is the units still wanted, on a grid of 1e-8. `cash` bounds what a
+    buy may pay (None: a sell). `limit` is the marginal price of a unit, fees
+    included. `max_loss_bps` bounds the loss from arrival, over the units done
+    before (`units_done`, at `loss_done`) and those of this plan together.
+    `float_cash` is what the float can pay for surplus.
+    """
+
+    side: Side
+    quantity: Decimal
+    legs: tuple[Leg, ...]
+    cash_per_unit: Decimal
+    float_cash: Decimal
+    cash: Decimal | None = None
+    limit: Decimal | None = None
+    max_loss_bps: Decimal | None = None
+    units_done: Decimal = Decimal(0)
+    loss_done: Decimal = Decimal(0)
+    slack_ticks: int = 1
+
+    @property
+    def arrival_nav(self) -> Decimal:
+        """NAV per unit at the arrival mids."""
+        return sum((leg.per_unit * leg.arrival_mid for leg in self.legs), self.cash_per_unit)
+
+    @property
+    def nav(self) -> Decimal:
+        """NAV per unit at the batch mids."""
+        return sum((leg.per_unit * leg.mid for leg in self.legs), self.cash_per_unit)
