@@ -1,0 +1,77 @@
+"""Where the liquidity of the simulated exchange comes from.
+
+A market shows books as a pure function of symbol and time; what accounts take
+from them is kept by the exchange, and the market only says how fast it comes
+back.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from typing import Any, NamedTuple, Protocol
+
+
+class Depth(NamedTuple):
+    """One price level: quote units per base unit, and base units for sale or wanted there."""
+
+    price: Decimal
+    quantity: Decimal
+
+
+@dataclass(frozen=True, slots=True)
+class MarketBook:
+    """The market's own book of one symbol at one time, before what accounts consumed.
+
+    `bids` and `asks` stand best first with positive quantities and distinct
+    prices, uncrossed. `update_id` grows with every change. `complete` is False
+    when there may be levels beyond those shown.
+    """
+
+    bids: tuple[Depth, ...]
+    asks: tuple[Depth, ...]
+    update_id: int
+    complete: bool
+
+
+class Market(Protocol):
+    """A source of books: the seeded model or a recording."""
+
+    kind: str
+    """ "model" or "recording"; kept with the exchange, so that the next process makes the same market."""
+
+    start: datetime
+    """Where a stepped clock begins, aware, UTC."""
+
+    def symbols(self) -> tuple[dict[str, Any], ...]:
+        """Return the rows of exchangeInfo's `symbols`: Binance's keys, filters with decimals as strings."""
+        ...
+
+    def fees(self, symbol: str) -> tuple[Decimal, Decimal]:
+        """Return the maker and the taker rate of `symbol` as fractions of what is received."""
+        ...
+
+    def book(self, symbol: str, at: datetime) -> MarketBook:
+        """Return the book of `symbol` at time `at`; the same arguments give the same book."""
+        ...
+
+    def still_consumed(
+        self, symbol: str, side: str, price: Decimal, quantity: Decimal, since: datetime, at: datetime
+    ) -> Decimal:
+        """Return how much of `quantity` that accounts took at `since` is still missing at `at`.
+
+        Args:
+            symbol: The symbol.
+            side: "BID" or "ASK": which side of the market's book the level stands on.
+            price: The price of the level.
+            quantity: What was missing at `since`, base units, not negative.
+            since: When it was taken.
+            at: The time asked about, not before `since`.
+
+        Returns:
+            Base units between 0 and `quantity`.
+        """
+        ...
+
+    def finished(self, at: datetime) -> bool:
+        """Return whether a recording is over at `at` and holds its last book; a model never is."""
+        ...

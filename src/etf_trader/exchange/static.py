@@ -1,0 +1,138 @@
+"""A market whose books never change; what is taken from them stays taken."""
+
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Any
+
+from etf_trader.exchange.market import Depth, MarketBook
+
+EPOCH = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+def symbol_row(symbol: str, base: str, quote: str, **changes: str) -> dict[str, Any]:
+    """Return a row of exchangeInfo's `symbols` with plain filters.
+
+    Args:
+        symbol: The symbol.
+        base: Its base asset.
+        quote: Its quote asset.
+        changes: Any of tick, min_price, max_price, step, min_quantity, max_quantity, min_notional,
+            max_orders, up, down, precision (digits of both commissions), status.
+    """
+    value = {
+        "tick": "0.01",
+        "min_price": "0.01",
+        "max_price": "1000000.00",
+        "step": "0.01",
+        "min_quantity": "0.01",
+        "max_quantity": "9000000.00",
+        "min_notional": "5.00",
+        "max_orders": "200",
+        "up": "5",
+        "down": "0.2",
+        "precision": "8",
+        "status": "TRADING",
+    } | changes
+    precision = int(value["precision"])
+    return {
+        "symbol": symbol,
+        "status": value["status"],
+        "baseAsset": base,
+        "baseAssetPrecision": 8,
+        "quoteAsset": quote,
+        "quotePrecision": 8,
+        "quoteAssetPrecision": 8,
+        "baseCommissionPrecision": precision,
+        "quoteCommissionPrecision": precision,
+        "orderTypes": ["LIMIT"],
+        "isSpotTradingAllowed": True,
+        "filters": [
+            {
+                "filterType": "PRICE_FILTER",
+                "minPrice": value["min_price"],
+                "maxPrice": value["max_price"],
+                "tickSize": value["tick"],
+            },
+            {
+                "filterType": "LOT_SIZE",
+                "minQty": value["min_quantity"],
+                "maxQty": value["max_quantity"],
+                "stepSize": value["step"],
+            },
+            {
+                "filterType": "PERCENT_PRICE_BY_SIDE",
+                "bidMultiplierUp": value["up"],
+                "bidMultiplierDown": value["down"],
+                "askMultiplierUp": value["up"],
+                "askMultiplierDown": value["down"],
+                "avgPriceMins": 5,
+            },
+            {
+                "filterType": "NOTIONAL",
+                "minNotional": value["min_notional"],
+                "applyMinToMarket": True,
+                "maxNotional": "9000000.00000000",
+                "applyMaxToMarket": False,
+                "avgPriceMins": 5,
+            },
+            {"filterType": "MAX_NUM_ORDERS", "maxNumOrders": int(value["max_orders"])},
+        ],
+    }
+
+
+class StaticMarket:
+    """Given books, for tests and examples; `set_book` is the only thing that moves them."""
+
+    kind = "static"
+
+    def __init__(
+        self,
+        symbols: Iterable[Mapping[str, Any]],
+        books: Mapping[str, tuple[Iterable[tuple[str, str]], Iterable[tuple[str, str]]]],
+        *,
+        maker: Decimal = Decimal("0.001"),
+        taker: Decimal = Decimal("0.001"),
+        start: datetime = EPOCH,
+        complete: bool = True,
+    ) -> None:
+        """Make a market; `books` holds bids and asks of each symbol as (price, quantity) texts, best first."""
+        self.start = start
+        self._symbols = tuple(dict(row) for row in symbols)
+        self._fees = (maker, taker)
+        self._complete = complete
+        self._books: dict[str, MarketBook] = {}
+        for symbol, (bids, asks) in books.items():
+            self.set_book(symbol, bids, asks)
+
+    def set_book(self, symbol: str, bids: Iterable[tuple[str, str]], asks: Iterable[tuple[str, str]]) -> None:
+        """Replace the book of `symbol`."""
+        before = self._books.get(symbol)
+        self._books[symbol] = MarketBook(
+            bids=tuple(Depth(Decimal(price), Decimal(quantity)) for price, quantity in bids),
+            asks=tuple(Depth(Decimal(price), Decimal(quantity)) for price, quantity in asks),
+            update_id=1 if before is None else before.update_id + 1,
+            complete=self._complete,
+        )
+
+    def symbols(self) -> tuple[dict[str, Any], ...]:
+        """Return the rows it was made with."""
+        return self._symbols
+
+    def fees(self, symbol: str) -> tuple[Decimal, Decimal]:
+        """Return the one maker and taker rate it was made with."""
+        return self._fees
+
+    def book(self, symbol: str, at: datetime) -> MarketBook:
+        """Return the book set last."""
+        return self._books[symbol]
+
+    def still_consumed(
+        self, symbol: str, side: str, price: Decimal, quantity: Decimal, since: datetime, at: datetime
+    ) -> Decimal:
+        """Return `quantity`: nothing comes back."""
+        return quantity
+
+    def finished(self, at: datetime) -> bool:
+        """Return False: it has no end."""
+        return False
