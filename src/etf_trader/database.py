@@ -15,6 +15,7 @@ from typing import Any
 from sqlalchemy import (
     Connection,
     Engine,
+    MetaData,
     Numeric,
     Text,
     create_engine,
@@ -34,6 +35,9 @@ WAL_SAFE_FROM = (3, 51, 3)
 """Older SQLite can corrupt a WAL database that several processes write and checkpoint together."""
 
 BUSY_MILLISECONDS = 30_000
+
+metadata = MetaData()
+"""The tables of our own database; each package adds its own (`tables.py`)."""
 
 
 class ExactDecimal(TypeDecorator[Decimal]):

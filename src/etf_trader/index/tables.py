@@ -1,0 +1,63 @@
+"""Indices, their baskets by version, and positions in them."""
+
+from sqlalchemy import Column, ForeignKey, Integer, String, Table, Text, UniqueConstraint
+
+from etf_trader.database import ExactDecimal, UtcDateTime, metadata
+
+indices = Table(
+    "index",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("account_id", ForeignKey("account.id"), nullable=False),
+    Column("symbol", String(20), nullable=False, unique=True),
+    Column("name", Text, nullable=False),
+    Column("quote", String(20), nullable=False),
+    Column("start_value", ExactDecimal, nullable=False),
+    Column("lot_method", String(8), nullable=False),
+    Column("status", String(8), nullable=False),
+    Column("created_at", UtcDateTime, nullable=False),
+)
+
+methodologies = Table(
+    "methodology",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("index_id", ForeignKey("index.id"), nullable=False),
+    Column("version", Integer, nullable=False),
+    Column("effective_at", UtcDateTime, nullable=False),
+    Column("document", Text, nullable=False),  # the index file as canonical JSON
+    UniqueConstraint("index_id", "version"),
+)
+
+baskets = Table(
+    "basket",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("index_id", ForeignKey("index.id"), nullable=False),
+    Column("version", Integer, nullable=False),
+    Column("effective_at", UtcDateTime, nullable=False),
+    Column("cash_per_unit", ExactDecimal, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("seal", String(64), nullable=False),  # SHA-256 of the basket and its items
+    UniqueConstraint("index_id", "version"),
+)
+
+basket_items = Table(
+    "basket_item",
+    metadata,
+    Column("basket_id", ForeignKey("basket.id"), primary_key=True),
+    Column("asset", String(20), primary_key=True),
+    Column("symbol", String(20), nullable=False),
+    Column("quantity", ExactDecimal, nullable=False),
+)
+
+positions = Table(
+    "position",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("index_id", ForeignKey("index.id"), nullable=False),
+    Column("holder_id", ForeignKey("holder.id"), nullable=False),
+    Column("opened_at", UtcDateTime, nullable=False),
+    Column("units", ExactDecimal, nullable=False),  # reserved for open sells included
+    Column("cost", ExactDecimal, nullable=False),  # of the units held, loss included
+)

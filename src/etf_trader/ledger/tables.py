@@ -1,0 +1,140 @@
+"""Accounts at venues, who holds what, and the chain of transactions."""
+
+from sqlalchemy import BigInteger, Column, ForeignKey, Index, Integer, String, Table, Text, UniqueConstraint
+
+from etf_trader.database import ExactDecimal, UtcDateTime, metadata
+
+accounts = Table(
+    "account",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("environment", String(16), nullable=False),
+    Column("uid", String(64), nullable=False),
+    Column("era", String(64), nullable=False),
+    Column("transfers_seen", Integer, nullable=False),
+    Column("created_at", UtcDateTime, nullable=False),
+    UniqueConstraint("environment", "uid"),
+)
+
+incarnations = Table(
+    "incarnation",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("token", String(8), nullable=False, unique=True),
+    Column("reason", String(16), nullable=False),
+    Column("created_at", UtcDateTime, nullable=False),
+)
+
+holders = Table(
+    "holder",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("name", String(64), nullable=False, unique=True),
+    Column("created_at", UtcDateTime, nullable=False),
+)
+
+transactions = Table(
+    "transaction",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("account_id", ForeignKey("account.id"), nullable=False),
+    Column("sequence", Integer, nullable=False),  # 1, 2, 3 ... within the account's chain
+    Column("key", String(128), nullable=False),
+    Column("kind", String(16), nullable=False),
+    Column("at", UtcDateTime, nullable=False),
+    Column("index_order_id", ForeignKey("index_order.id")),
+    Column("narration", Text, nullable=False),
+    Column("evidence", Text, nullable=False),  # canonical JSON: facts and lot moves
+    Column("previous_hash", String(64), nullable=False),
+    Column("hash", String(64), nullable=False),
+    UniqueConstraint("account_id", "sequence"),
+    UniqueConstraint("account_id", "key"),
+    Index("transaction_of_order", "index_order_id"),
+)
+
+postings = Table(
+    "posting",
+    metadata,
+    Column("transaction_id", ForeignKey("transaction.id"), primary_key=True),
+    Column("line", Integer, primary_key=True),
+    Column("account", String(80), nullable=False),
+    Column("asset", String(20), nullable=False),
+    Column("amount", ExactDecimal, nullable=False),
+    Column("balance", ExactDecimal, nullable=False),  # of (account, asset) after this line
+)
+
+balances = Table(
+    "balance",
+    metadata,
+    Column("account_id", ForeignKey("account.id"), primary_key=True),
+    Column("account", String(80), primary_key=True),
+    Column("asset", String(20), primary_key=True),
+    Column("amount", ExactDecimal, nullable=False),
+)
+
+lots = Table(
+    "lot",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("account_id", ForeignKey("account.id"), nullable=False),
+    Column("transaction_id", ForeignKey("transaction.id"), nullable=False),
+    Column("account", String(80), nullable=False),
+    Column("asset", String(20), nullable=False),
+    Column("acquired_at", UtcDateTime, nullable=False),
+    Column("quantity", ExactDecimal, nullable=False),  # as acquired
+    Column("cost", ExactDecimal, nullable=False),  # as acquired, in quote, fee included
+    Column("open_quantity", ExactDecimal, nullable=False),
+    Column("open_cost", ExactDecimal, nullable=False),
+    Column("is_open", Integer, nullable=False),
+    Index("lot_open", "account_id", "account", "asset", "is_open"),
+)
+
+disposals = Table(
+    "disposal",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("lot_id", ForeignKey("lot.id"), nullable=False),
+    Column("transaction_id", ForeignKey("transaction.id"), nullable=False),
+    Column("acquired_at", UtcDateTime, nullable=False),
+    Column("disposed_at", UtcDateTime, nullable=False),
+    Column("quantity", ExactDecimal, nullable=False),
+    Column("proceeds", ExactDecimal, nullable=False),  # net of fee
+    Column("cost", ExactDecimal, nullable=False),
+    Column("fee", ExactDecimal, nullable=False),  # in quote; already out of proceeds
+    Column("gain", ExactDecimal, nullable=False),
+    Column("days_held", Integer, nullable=False),
+)
+
+fills = Table(
+    "fill",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("account_id", ForeignKey("account.id"), nullable=False),
+    Column("era", String(64), nullable=False),
+    Column("symbol", String(20), nullable=False),
+    Column("venue_order_id", BigInteger, nullable=False),
+    Column("trade_id", BigInteger, nullable=False),
+    Column("asset_order_id", ForeignKey("asset_order.id"), nullable=False),
+    Column("side", String(4), nullable=False),
+    Column("price", ExactDecimal, nullable=False),
+    Column("quantity", ExactDecimal, nullable=False),  # gross, base
+    Column("value", ExactDecimal, nullable=False),  # price x quantity, quote
+    Column("fee", ExactDecimal, nullable=False),
+    Column("fee_asset", String(20), nullable=False),
+    Column("is_maker", Integer, nullable=False),
+    Column("at", UtcDateTime, nullable=False),
+    Column("seal", String(64), nullable=False),  # SHA-256 of everything above
+    UniqueConstraint("account_id", "era", "symbol", "venue_order_id", "trade_id"),
+    Index("fill_of_asset_order", "asset_order_id"),
+)
+
+allocations = Table(
+    "allocation",
+    metadata,
+    Column("fill_id", ForeignKey("fill.id"), primary_key=True),
+    Column("index_order_id", ForeignKey("index_order.id"), primary_key=True),
+    Column("quantity", ExactDecimal, nullable=False),
+    Column("value", ExactDecimal, nullable=False),
+    Column("fee", ExactDecimal, nullable=False),
+    Column("seal", String(64), nullable=False),
+)

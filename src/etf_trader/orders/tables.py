@@ -1,0 +1,89 @@
+"""Index orders, the plans made for them, and the asset orders sent."""
+
+from sqlalchemy import BigInteger, Column, ForeignKey, Index, Integer, String, Table, Text
+
+from etf_trader.database import ExactDecimal, UtcDateTime, metadata
+
+index_orders = Table(
+    "index_order",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("account_id", ForeignKey("account.id"), nullable=False),
+    Column("index_id", ForeignKey("index.id"), nullable=False),
+    Column("position_id", ForeignKey("position.id"), nullable=False),
+    Column("client_key", String(64), nullable=False, unique=True),
+    Column("request", Text, nullable=False),  # canonical text of what was asked, to recognise a repetition
+    Column("side", String(4), nullable=False),
+    Column("quantity", ExactDecimal, nullable=False),
+    Column("filled", ExactDecimal, nullable=False),
+    Column("limit_price", ExactDecimal),
+    Column("max_loss_bps", ExactDecimal),
+    Column("time_in_force", String(16), nullable=False),
+    Column("expires_at", UtcDateTime),
+    Column("status", String(12), nullable=False),
+    Column("stopped_by", Text, nullable=False),  # comma separated
+    Column("cancel_requested_at", UtcDateTime),
+    Column("accepted_at", UtcDateTime, nullable=False),
+    Column("ended_at", UtcDateTime),
+    Column("arrival", Text, nullable=False),  # canonical JSON: asset -> mid
+    Column("arrival_nav", ExactDecimal, nullable=False),
+    Index("index_order_open", "account_id", "status"),
+)
+
+plans = Table(
+    "plan",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("index_order_id", ForeignKey("index_order.id"), nullable=False),
+    Column("basket_id", ForeignKey("basket.id"), nullable=False),
+    Column("purpose", String(8), nullable=False),  # "trade" or "unwind"
+    Column("status", String(8), nullable=False),  # "written" or "settled"
+    Column("created_at", UtcDateTime, nullable=False),
+    Column("settled_at", UtcDateTime),
+    Column("units", ExactDecimal, nullable=False),
+    Column("method", String(16), nullable=False),
+    Column("cost", ExactDecimal, nullable=False),
+    Column("bound", ExactDecimal, nullable=False),
+    Column("gap_bps", ExactDecimal, nullable=False),
+    Column("book_hash", String(64), nullable=False),
+    Column("document", Text, nullable=False),  # the plan object, canonical JSON
+    Column("seal", String(64), nullable=False),  # SHA-256 of the document and the columns above it
+    Index("plan_of_order", "index_order_id"),
+)
+
+asset_orders = Table(
+    "asset_order",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("plan_id", ForeignKey("plan.id"), nullable=False),
+    Column("index_order_id", ForeignKey("index_order.id"), nullable=False),
+    Column("client_order_id", String(36), nullable=False, unique=True),
+    Column("asset", String(20), nullable=False),
+    Column("symbol", String(20), nullable=False),
+    Column("side", String(4), nullable=False),
+    Column("quantity", ExactDecimal, nullable=False),
+    Column("price", ExactDecimal, nullable=False),
+    Column("arrival_mid", ExactDecimal, nullable=False),
+    Column("mid", ExactDecimal, nullable=False),
+    Column("touch", ExactDecimal, nullable=False),
+    Column("seal", String(64), nullable=False),  # SHA-256 of the intent: everything above
+    Column("status", String(10), nullable=False),
+    Column("attempts", Integer, nullable=False),
+    Column("granted_at", UtcDateTime),
+    Column("venue_order_id", BigInteger),
+    Column("executed_quantity", ExactDecimal, nullable=False),
+    Column("executed_value", ExactDecimal, nullable=False),
+    Column("reason", Text),
+    Column("ended_at", UtcDateTime),
+    Index("asset_order_of_plan", "plan_id"),
+    Index("asset_order_open", "status"),
+)
+
+slot_uses = Table(
+    "slot_use",
+    metadata,
+    Column("account_id", ForeignKey("account.id"), primary_key=True),
+    Column("seconds", Integer, primary_key=True),  # length of the venue's window
+    Column("window_start", UtcDateTime, primary_key=True),
+    Column("used", Integer, nullable=False),
+)

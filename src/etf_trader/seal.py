@@ -1,0 +1,28 @@
+"""Canonical text of facts, and the SHA-256 that shows whether a digit was changed afterwards."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Any
+
+from etf_trader.money import plain
+
+
+def canonical(facts: Any) -> str:
+    """Return `facts` as JSON with sorted keys and decimals and times in one spelling."""
+    return json.dumps(facts, sort_keys=True, separators=(",", ":"), default=_spell, ensure_ascii=False)
+
+
+def seal(kind: str, facts: Mapping[str, Any]) -> str:
+    """Return the SHA-256 of the canonical text of `facts` of this `kind` (a name with a version)."""
+    return hashlib.sha256(f"{kind}\n{canonical(facts)}".encode()).hexdigest()
+
+
+def _spell(value: Any) -> str:
+    if isinstance(value, Decimal):
+        return plain(value)
+    if isinstance(value, datetime):
+        return value.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    raise TypeError(f"no canonical spelling for {type(value).__name__}")

@@ -1,0 +1,180 @@
+"""What every venue can do for us, in our own words."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from enum import StrEnum
+from typing import Protocol
+
+from etf_trader.market.book import OrderBook
+from etf_trader.market.symbol import Side, SymbolRule
+
+
+@dataclass(frozen=True, slots=True)
+class VenueIdentity:
+    """Which account at which venue; a new `era` means that its history started again."""
+
+    environment: str
+    uid: str
+    era: str
+
+
+@dataclass(frozen=True, slots=True)
+class OrderLimit:
+    """At most `limit` orders in each window of `seconds`, windows fixed on the venue's clock."""
+
+    seconds: int
+    limit: int
+
+
+@dataclass(frozen=True, slots=True)
+class VenueBalance:
+    """What the venue holds for the account of one asset."""
+
+    free: Decimal
+    locked: Decimal
+
+    @property
+    def total(self) -> Decimal:
+        """Free and locked together."""
+        return self.free + self.locked
+
+
+@dataclass(frozen=True, slots=True)
+class LimitOrder:
+    """An immediate-or-cancel limit order as it is sent.
+
+    `granted_at` is the venue's time at which its slot was granted; the venue
+    refuses it when it arrives later than `window_seconds` after that.
+    """
+
+    symbol: str
+    side: Side
+    quantity: Decimal
+    price: Decimal
+    client_order_id: str
+    granted_at: datetime
+    window_seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Trade:
+    """One execution at the venue; `fee` is in `fee_asset`, `value` = price x quantity in quote."""
+
+    symbol: str
+    trade_id: int
+    order_id: int
+    side: Side
+    price: Decimal
+    quantity: Decimal
+    value: Decimal
+    fee: Decimal
+    fee_asset: str
+    is_maker: bool
+    at: datetime
+
+
+class VenueOrderStatus(StrEnum):
+    """Where an order stands at the venue."""
+
+    OPEN = "open"
+    FILLED = "filled"
+    CANCELLED = "cancelled"
+    EXPIRED = "expired"
+    REJECTED = "rejected"
+
+    @property
+    def is_final(self) -> bool:
+        """Whether nothing more can happen to it."""
+        return self is not VenueOrderStatus.OPEN
+
+
+@dataclass(frozen=True, slots=True)
+class VenueOrder:
+    """An order as the venue knows it."""
+
+    symbol: str
+    order_id: int
+    client_order_id: str
+    side: Side
+    status: VenueOrderStatus
+    reason: str | None
+    executed_quantity: Decimal
+    executed_value: Decimal
+
+
+@dataclass(frozen=True, slots=True)
+class Transfer:
+    """Money that came into the venue account (`amount` > 0) or left it, by the venue's record."""
+
+    sequence: int
+    transfer_id: str
+    asset: str
+    amount: Decimal
+    at: datetime
+
+
+class Venue(Protocol):
+    """An exchange account; every call may raise VenueUnavailable, RateLimited or OutcomeUnknown."""
+
+    async def identity(self) -> VenueIdentity:
+        """Return which account this is."""
+        ...
+
+    async def server_time(self) -> datetime:
+        """Return the venue's clock."""
+        ...
+
+    async def rules(self) -> Mapping[str, SymbolRule]:
+        """Return the trading rules and our fee rates of every symbol."""
+        ...
+
+    async def order_limits(self) -> Sequence[OrderLimit]:
+        """Return the venue's limits on orders per window."""
+        ...
+
+    async def books(self, symbols: Sequence[str], depth: int) -> Mapping[str, OrderBook]:
+        """Return the books of `symbols`, `depth` levels a side, as of one moment where the venue can."""
+        ...
+
+    async def balances(self) -> Mapping[str, VenueBalance]:
+        """Return what the account holds of each asset, zeros left out."""
+        ...
+
+    async def place(self, order: LimitOrder) -> VenueOrder:
+        """Send `order` and return where it stands.
+
+        Raises:
+            OrderRejected: refused for good.
+            OutcomeUnknown: it may live; ask with `find`.
+        """
+        ...
+
+    async def find(self, symbol: str, client_order_id: str) -> VenueOrder | None:
+        """Return the order with our id; None when the venue knows no such order."""
+        ...
+
+    async def cancel(self, symbol: str, client_order_id: str) -> VenueOrder | None:
+        """Cancel the order if it is open, and return where it stands; None when unknown."""
+        ...
+
+    async def open_orders(self) -> Sequence[VenueOrder]:
+        """Return all open orders of the account."""
+        ...
+
+    async def trades_of(self, symbol: str, order_id: int) -> Sequence[Trade]:
+        """Return the executions of one order, oldest first."""
+        ...
+
+    async def trades_after(self, symbol: str, trade_id: int) -> Sequence[Trade]:
+        """Return the account's executions in `symbol` with a larger id, oldest first."""
+        ...
+
+    async def transfers(self, after: int) -> Sequence[Transfer]:
+        """Return deposits and withdrawals with a larger sequence number, oldest first."""
+        ...
+
+    async def batch_done(self) -> None:
+        """Take note that a batch has ended; a stepped exchange moves on by a second."""
+        ...
