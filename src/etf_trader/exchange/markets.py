@@ -1,0 +1,38 @@
+"""Makes the market that an exchange was opened with."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from etf_trader.errors import ConfigError
+from etf_trader.exchange.market import Market
+
+
+def market_from(kind: str, parameters: Mapping[str, Any]) -> Market:
+    """Return the market of a kind; each kind is imported only when it is asked for.
+
+    Args:
+        kind: "model" or "recording".
+        parameters: For a model {"seed": 1}; for a recording {"recordings": path, "exchange_info": path or None}.
+
+    Raises:
+        ConfigError: no such kind, a parameter that is missing or makes no sense, files that cannot be read.
+    """
+    if kind == "model":
+        from etf_trader.exchange.model import ModelMarket
+
+        seed = parameters.get("seed", 1)
+        if isinstance(seed, bool) or not isinstance(seed, int):
+            raise ConfigError(f"the seed of the model market is a whole number, not {seed!r}", where="market.seed")
+        return ModelMarket(seed)
+    if kind == "recording":
+        from etf_trader.exchange.recording import RecordingMarket
+
+        folder = parameters.get("recordings")
+        if not folder:
+            raise ConfigError(
+                "a recording market needs the folder or the file of its recordings", where="market.recordings"
+            )
+        info = parameters.get("exchange_info")
+        return RecordingMarket(Path(str(folder)), Path(str(info)) if info else None)
+    raise ConfigError(f"there is no market of kind {kind!r}", hint="model or recording")
