@@ -5,7 +5,7 @@ else differs between the two but the URL.
 """
 
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -17,9 +17,11 @@ from sqlalchemy import (
     Engine,
     MetaData,
     Numeric,
+    Table,
     Text,
     create_engine,
     event,
+    insert,
     inspect,
     make_url,
     text,
@@ -168,6 +170,13 @@ class Database:
         """Give up pooled connections."""
         if self._engine is not None:
             self._engine.dispose()
+
+
+def insert_row(connection: Connection, table: Table, values: Mapping[str, Any]) -> int:
+    """Insert one row and return its number."""
+    key = connection.execute(insert(table), dict(values)).inserted_primary_key
+    assert key is not None
+    return int(key[0])
 
 
 def after_commit(connection: Connection, callback: Callable[[], None]) -> None:

@@ -1,0 +1,243 @@
+"""An index as its author writes it: a TOML file, or weights on the command line."""
+
+import difflib
+import re
+import tomllib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from decimal import Decimal, InvalidOperation
+from pathlib import Path
+from typing import Any
+
+from etf_trader.errors import UsageError
+from etf_trader.money import BASKET_GRID, ONE, ZERO, divide_down, floor_to, plain
+
+MOST_CONSTITUENTS = 100
+LOT_METHODS = ("fifo", "hifo", "average")
+
+_SYMBOL = re.compile(r"[A-Z][A-Z0-9]{0,15}")
+_ASSET = re.compile(r"[A-Z0-9]{1,20}")
+_KEYS = ("symbol", "name", "quote", "start_value", "float", "lot_method", "weights", "basket")
+_MOST = Decimal("1e15")
+
+
+@dataclass(frozen=True, slots=True)
+class IndexDefinition:
+    """A rulebook before it has prices: weights (sum 1), or a basket of quantities per unit; one is empty."""
+
+    symbol: str
+    name: str
+    quote: str
+    start_value: Decimal
+    float_cash: Decimal
+    lot_method: str
+    weights: Mapping[str, Decimal]
+    basket: Mapping[str, Decimal]
+
+    @property
+    def assets(self) -> tuple[str, ...]:
+        """The constituents, in the order written."""
+        return tuple(self.weights or self.basket)
+
+    def document(self) -> dict[str, Any]:
+        """Return the definition as plain values, for the record."""
+        return {
+            "symbol": self.symbol,
+            "name": self.name,
+            "quote": self.quote,
+            "start_value": plain(self.start_value),
+            "lot_method": self.lot_method,
+            "weights": {asset: plain(weight) for asset, weight in self.weights.items()},
+            "basket": {asset: plain(quantity) for asset, quantity in self.basket.items()},
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class BasketQuantities:
+    """Quantities of each constituent, and of cash, per index unit, on a grid of 1e-12."""
+
+    quantities: Mapping[str, Decimal]
+    cash: Decimal
+
+    def value(self, prices: Mapping[str, Decimal]) -> Decimal:
+        """Return NAV per unit at `prices`."""
+        return sum((q * prices[asset] for asset, q in self.quantities.items()), self.cash)
+
+
+def read_definition(path: Path) -> IndexDefinition:
+    """Read an index file.
+
+    Raises:
+        UsageError: it cannot be read, or a value in it cannot be; names the key and the remedy.
+    """
+    try:
+        document = tomllib.loads(path.read_text(encoding="utf-8"), parse_float=Decimal)
+    except OSError as error:
+        raise UsageError(
+            f"cannot read {path}: {(error.strerror or str(error)).lower()}", where=str(path)
+        ) from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        hint = (
+            "a key may stand only once" if "overwrite" in str(error) else "see docs/index-files.md for an example"
+        )
+        raise UsageError(f"{path} is not valid TOML: {error}", where=str(path), hint=hint) from error
+    except InvalidOperation as error:
+        raise UsageError(f"{path} holds a number that cannot be read", where=str(path)) from error
+    return definition_from(document, where=str(path))
+
+
+def definition_from(document: Mapping[str, Any], *, where: str) -> IndexDefinition:
+    """Check the values of an index file.
+
+    Raises:
+        UsageError: with what is wrong, where, and what to write instead.
+    """
+    for key in document:
+        if key not in _KEYS:
+            near = difflib.get_close_matches(key, _KEYS, n=1)
+            raise UsageError(f"unknown key {key!r} in the index file", where=where, hint=_meant(near))
+    symbol = _text(document, "symbol", where)
+    if not _SYMBOL.fullmatch(symbol):
+        raise UsageError(
+            f"{symbol!r} cannot be an index symbol",
+            where=where,
+            hint="1 to 16 capital letters and digits, a letter first, for example TOP8",
+        )
+    method = document.get("lot_method", "fifo")
+    if method not in LOT_METHODS:
+        raise UsageError(f"lot_method is {method!r}", where=where, hint=f"one of {', '.join(LOT_METHODS)}")
+    quote = _text(document, "quote", where, default="USDT")
+    weights, basket = document.get("weights", {}), document.get("basket", {})
+    for name, table in (("weights", weights), ("basket", basket)):
+        if not isinstance(table, Mapping):
+            raise UsageError(f"[{name}] must be a table of asset = number", where=where)
+    if bool(weights) == bool(basket):
+        said = "both [weights] and [basket]" if weights else "neither [weights] nor [basket]"
+        raise UsageError(f"the index has {said}", where=where, hint="give exactly one of the two")
+    constituents = _constituents(weights or basket, "weight" if weights else "quantity", quote, where)
+    if weights and (total := sum(constituents.values(), ZERO)) != ONE:
+        raise UsageError(
+            f"the weights sum to {plain(total)}, not to 1", where=where, hint="make them sum to 1 exactly"
+        )
+    if basket:
+        _check_grid(constituents, where)
+    return IndexDefinition(
+        symbol=symbol,
+        name=_text(document, "name", where, default=symbol),
+        quote=quote,
+        start_value=_amount(document.get("start_value", Decimal(1000)), "start_value", where, least_above=ZERO),
+        float_cash=_amount(document.get("float", ZERO), "float", where),
+        lot_method=method,
+        weights=constituents if weights else {},
+        basket=constituents if basket else {},
+    )
+
+
+def definition_from_options(
+    symbol: str, weights: Iterable[str], *, name: str | None, start_value: Decimal, float_cash: Decimal
+) -> IndexDefinition:
+    """Build a definition from `--weight BTC=0.5` options.
+
+    Raises:
+        UsageError: a weight cannot be read, or an asset is named twice.
+    """
+    table: dict[str, Decimal] = {}
+    for text in weights:
+        asset, separator, number = text.partition("=")
+        asset = asset.strip().upper()
+        if not separator:
+            raise UsageError(
+                f"--weight {text!r} is not of the form ASSET=WEIGHT", hint="for example --weight BTC=0.5"
+            )
+        if asset in table:
+            raise UsageError(f"{asset} is named twice", where="--weight", hint="add its weights and name it once")
+        table[asset] = number_from(number, f"the weight of {asset}")
+    if not table:
+        raise UsageError(
+            "the index has no constituents", hint="--weight BTC=0.5 --weight ETH=0.5, or --file index.toml"
+        )
+    document = {"symbol": symbol, "start_value": start_value, "float": float_cash, "weights": table}
+    return definition_from(document | ({"name": name} if name else {}), where="--weight")
+
+
+def number_from(text: str, what: str) -> Decimal:
+    """Read an exact, finite number.
+
+    Raises:
+        UsageError: it is none; names `what`.
+    """
+    try:
+        value = Decimal(text.strip().replace("_", ""))
+    except InvalidOperation as error:
+        raise UsageError(f"{what} is {text!r}, not a number", hint="write it like 12.5") from error
+    if not value.is_finite():
+        raise UsageError(f"{what} is {text.strip()}: it must be a finite number")
+    if abs(value) >= _MOST or (value and value.adjusted() < -18) or -value.as_tuple().exponent > 30:  # type: ignore[operator]
+        raise UsageError(f"{what} is {text.strip()}: no amount of money is so large or so fine")
+    return value
+
+
+def basket_of(definition: IndexDefinition, mids: Mapping[str, Decimal]) -> BasketQuantities:
+    """Turn weights into quantities at `mids`, rounded down at 12 decimals; the remainder is basket cash.
+
+    Raises:
+        UsageError: a weight is so small that nothing of its asset is left.
+    """
+    if definition.basket:
+        return BasketQuantities(dict(definition.basket), ZERO)
+    quantities = {
+        asset: divide_down(weight * definition.start_value, mids[asset], BASKET_GRID)
+        for asset, weight in definition.weights.items()
+    }
+    for asset, quantity in quantities.items():
+        if quantity == 0:
+            raise UsageError(f"the weight of {asset} is too small: a unit would hold none of it", where=asset)
+    spent = sum((quantity * mids[asset] for asset, quantity in quantities.items()), ZERO)
+    return BasketQuantities(quantities, floor_to(definition.start_value - spent, BASKET_GRID))
+
+
+def _constituents(table: Mapping[str, Any], what: str, quote: str, where: str) -> dict[str, Decimal]:
+    if len(table) > MOST_CONSTITUENTS:
+        raise UsageError(f"{len(table)} constituents; an index has 1 to {MOST_CONSTITUENTS}", where=where)
+    constituents: dict[str, Decimal] = {}
+    for name, number in table.items():
+        asset = str(name).upper()
+        if not _ASSET.fullmatch(asset):
+            raise UsageError(f"{name!r} is not the symbol of an asset", where=where)
+        if asset in constituents:
+            raise UsageError(f"{asset} is named twice", where=where, hint="name each constituent once")
+        if asset == quote:
+            raise UsageError(f"{asset} is the quote asset and cannot be a constituent", where=where)
+        value = _amount(number, f"the {what} of {asset}", where, least_above=ZERO)
+        constituents[asset] = value
+    return constituents
+
+
+def _check_grid(constituents: Mapping[str, Decimal], where: str) -> None:
+    for asset, quantity in constituents.items():
+        if floor_to(quantity, BASKET_GRID) != quantity:
+            raise UsageError(f"the quantity of {asset} has more than 12 decimals", where=where, hint="round it")
+
+
+def _amount(value: Any, what: str, where: str, least_above: Decimal | None = None) -> Decimal:
+    if isinstance(value, bool) or not isinstance(value, int | Decimal | str):
+        raise UsageError(f"{what} is {value!r}, not a number", where=where)
+    number = number_from(str(value), what)
+    if least_above is not None and number <= least_above:
+        raise UsageError(f"{what} is {plain(number)}: it must be above {plain(least_above)}", where=where)
+    if number < 0:
+        raise UsageError(f"{what} is {plain(number)}: it must not be negative", where=where)
+    return number
+
+
+def _text(document: Mapping[str, Any], key: str, where: str, default: str | None = None) -> str:
+    value = document.get(key, default)
+    if value is None:
+        raise UsageError(f"the index file has no {key}", where=where, hint=f'add {key} = "..."')
+    if not isinstance(value, str) or not value.strip() or len(value) > 200 or not value.isprintable():
+        raise UsageError(f"{key} is {value!r}: it must be a short text", where=where)
+    return value.strip()
+
+
+def _meant(near: list[str]) -> str:
+    return f"did you mean {near[0]}?" if near else f"known keys: {', '.join(_KEYS)}"

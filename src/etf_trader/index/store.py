@@ -1,0 +1,245 @@
+"""Indices, baskets and positions as rows."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+
+from sqlalchemy import Connection, Row, func, insert, select, update
+
+from etf_trader.database import insert_row
+from etf_trader.errors import NotFound
+from etf_trader.index.definition import BasketQuantities, IndexDefinition
+from etf_trader.index.tables import basket_items, baskets, indices, methodologies, positions
+from etf_trader.money import ZERO
+from etf_trader.seal import canonical, seal
+
+
+@dataclass(frozen=True, slots=True)
+class Index:
+    """A fund's index: its identity, without its basket."""
+
+    id: int
+    account_id: int
+    symbol: str
+    name: str
+    quote: str
+    start_value: Decimal
+    lot_method: str
+    status: str
+    created_at: datetime
+
+    @property
+    def unit_asset(self) -> str:
+        """The name of its units in the ledger."""
+        return f"unit:{self.id}"
+
+    @property
+    def is_open(self) -> bool:
+        """Whether units can be bought."""
+        return self.status == "open"
+
+
+@dataclass(frozen=True, slots=True)
+class Basket:
+    """One version of what a unit holds."""
+
+    id: int
+    index_id: int
+    version: int
+    effective_at: datetime
+    cash_per_unit: Decimal
+    quantities: Mapping[str, Decimal]
+    symbols: Mapping[str, str]
+    seal: str
+
+    def facts_seal(self) -> str:
+        """Return the seal that its values should have."""
+        return basket_seal(self.index_id, self.version, self.cash_per_unit, self.quantities, self.symbols)
+
+
+@dataclass(frozen=True, slots=True)
+class Position:
+    """A holder's stake in one index; `cost` is the cash paid for the units held, loss included."""
+
+    id: int
+    index_id: int
+    holder_id: int
+    opened_at: datetime
+    units: Decimal
+    cost: Decimal
+
+
+def basket_seal(
+    index_id: int,
+    version: int,
+    cash_per_unit: Decimal,
+    quantities: Mapping[str, Decimal],
+    symbols: Mapping[str, str],
+) -> str:
+    """Return the SHA-256 over everything a basket version says."""
+    facts = {
+        "index": index_id,
+        "version": version,
+        "cash": cash_per_unit,
+        "items": {asset: [symbols[asset], quantities[asset]] for asset in quantities},
+    }
+    return seal("etf.basket/1", facts)
+
+
+def add_index(
+    connection: Connection,
+    account_id: int,
+    definition: IndexDefinition,
+    basket: BasketQuantities,
+    symbols: Mapping[str, str],
+    now: datetime,
+) -> Index:
+    """Write a new index with the first version of its basket."""
+    row = {
+        "account_id": account_id,
+        "symbol": definition.symbol,
+        "name": definition.name,
+        "quote": definition.quote,
+        "start_value": definition.start_value,
+        "lot_method": definition.lot_method,
+        "status": "open",
+        "created_at": now,
+    }
+    index_id = insert_row(connection, indices, row)
+    connection.execute(
+        insert(methodologies),
+        {"index_id": index_id, "version": 1, "effective_at": now, "document": canonical(definition.document())},
+    )
+    basket_row = {
+        "index_id": index_id,
+        "version": 1,
+        "effective_at": now,
+        "cash_per_unit": basket.cash,
+        "reason": "created",
+        "seal": basket_seal(index_id, 1, basket.cash, basket.quantities, symbols),
+    }
+    basket_id = insert_row(connection, baskets, basket_row)
+    connection.execute(
+        insert(basket_items),
+        [
+            {"basket_id": basket_id, "asset": asset, "symbol": symbols[asset], "quantity": quantity}
+            for asset, quantity in basket.quantities.items()
+        ],
+    )
+    return index_by_id(connection, index_id)
+
+
+def find_index(connection: Connection, reference: str) -> Index:
+    """Return the index with this number or symbol.
+
+    Raises:
+        NotFound: there is none; names those there are.
+    """
+    text = reference.strip()
+    condition = (
+        indices.c.id == int(text) if text.isdecimal() and len(text) < 10 else indices.c.symbol == text.upper()
+    )
+    row = connection.execute(select(indices).where(condition)).one_or_none()
+    if row is not None:
+        return _index(row)
+    known = connection.execute(select(indices.c.id, indices.c.symbol).order_by(indices.c.id)).all()
+    listing = ", ".join(f"{number} {symbol}" for number, symbol in known[:10])
+    hint = f"there is {listing}" if known else "make one: etf init, or etf index create --file index.toml"
+    raise NotFound(f"there is no index {text!r}", where="--index", hint=hint)
+
+
+def index_by_id(connection: Connection, index_id: int) -> Index:
+    """Return the index with this number, which must exist."""
+    return _index(connection.execute(select(indices).where(indices.c.id == index_id)).one())
+
+
+def list_indices(connection: Connection) -> list[Index]:
+    """Return all indices, oldest first."""
+    return [_index(row) for row in connection.execute(select(indices).order_by(indices.c.id))]
+
+
+def set_status(connection: Connection, index_id: int, status: str) -> None:
+    """Open or close an index."""
+    connection.execute(update(indices).where(indices.c.id == index_id).values(status=status))
+
+
+def current_basket(connection: Connection, index_id: int) -> Basket:
+    """Return the newest basket version of an index."""
+    version = select(func.max(baskets.c.version)).where(baskets.c.index_id == index_id).scalar_subquery()
+    row = connection.execute(
+        select(baskets).where(baskets.c.index_id == index_id, baskets.c.version == version)
+    ).one()
+    return _basket(connection, row)
+
+
+def basket_by_id(connection: Connection, basket_id: int) -> Basket:
+    """Return one basket version."""
+    return _basket(connection, connection.execute(select(baskets).where(baskets.c.id == basket_id)).one())
+
+
+def list_baskets(connection: Connection) -> list[Basket]:
+    """Return every basket version of every index, oldest first."""
+    return [_basket(connection, row) for row in connection.execute(select(baskets).order_by(baskets.c.id)).all()]
+
+
+def open_position(connection: Connection, index_id: int, holder_id: int, now: datetime) -> Position:
+    """Write a new, empty position."""
+    row = {"index_id": index_id, "holder_id": holder_id, "opened_at": now, "units": ZERO, "cost": ZERO}
+    position_id = insert_row(connection, positions, row)
+    return position_by_id(connection, position_id)
+
+
+def position_by_id(connection: Connection, position_id: int) -> Position:
+    """Return one position.
+
+    Raises:
+        NotFound: there is none with this number.
+    """
+    row = connection.execute(select(positions).where(positions.c.id == position_id)).one_or_none()
+    if row is None:
+        raise NotFound(
+            f"there is no position {position_id}", where="--position", hint="etf position list shows all"
+        )
+    return _position(row)
+
+
+def list_positions(
+    connection: Connection, *, index_id: int | None = None, holder_id: int | None = None
+) -> list[Position]:
+    """Return positions, oldest first."""
+    query = select(positions).order_by(positions.c.id)
+    if index_id is not None:
+        query = query.where(positions.c.index_id == index_id)
+    if holder_id is not None:
+        query = query.where(positions.c.holder_id == holder_id)
+    return [_position(row) for row in connection.execute(query)]
+
+
+def write_position(connection: Connection, position_id: int, units: Decimal, cost: Decimal) -> None:
+    """Set what a position holds, as the ledger has it."""
+    connection.execute(update(positions).where(positions.c.id == position_id).values(units=units, cost=cost))
+
+
+def _index(row: Row[tuple[object, ...]]) -> Index:
+    return Index(**row._mapping)
+
+
+def _position(row: Row[tuple[object, ...]]) -> Position:
+    return Position(**row._mapping)
+
+
+def _basket(connection: Connection, row: Row[tuple[object, ...]]) -> Basket:
+    items = connection.execute(
+        select(basket_items).where(basket_items.c.basket_id == row.id).order_by(basket_items.c.asset)
+    ).all()
+    return Basket(
+        id=row.id,
+        index_id=row.index_id,
+        version=row.version,
+        effective_at=row.effective_at,
+        cash_per_unit=row.cash_per_unit,
+        quantities={item.asset: item.quantity for item in items},
+        symbols={item.asset: item.symbol for item in items},
+        seal=row.seal,
+    )

@@ -1,0 +1,352 @@
+"""The ledger as rows: transactions are written once, in a chain, with running balances and lots."""
+
+import json
+import secrets
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+
+from sqlalchemy import Connection, Row, insert, select, update
+
+from etf_trader.database import Database, insert_row
+from etf_trader.errors import LedgerError, UnbalancedTransaction
+from etf_trader.ledger.accounts import is_inside, is_unit
+from etf_trader.ledger.lots import Lot, LotBook
+from etf_trader.ledger.tables import (
+    accounts,
+    balances,
+    disposals,
+    holders,
+    incarnations,
+    lots,
+    postings,
+    transactions,
+)
+from etf_trader.ledger.transaction import Posting, Transaction, chain_hash
+from etf_trader.money import ZERO
+
+GENESIS = "0" * 64
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """What the venue's limits and balances belong to."""
+
+    id: int
+    environment: str
+    uid: str
+    era: str
+    transfers_seen: int
+    created_at: datetime
+
+
+class Ledger:
+    """The books of one account, inside the transaction that the caller has opened."""
+
+    def __init__(self, connection: Connection, account_id: int) -> None:
+        self._connection = connection
+        self.account_id = account_id
+
+    def post(self, transaction: Transaction) -> bool:
+        """Write `transaction`, once, and return whether it was new.
+
+        A crash between a fill and its booking is cured by replaying the fill, so
+        a key that is already in the books is left as it is.
+
+        Raises:
+            UnbalancedTransaction: the postings of some asset do not sum to zero.
+            LedgerError: the key is in the books with other content, or lots do not suffice.
+        """
+        if residual := transaction.residual():
+            raise UnbalancedTransaction(f"{transaction.key} is off by {residual}")
+        self._serialise()
+        evidence = transaction.evidence()
+        known = self._connection.execute(
+            select(transactions.c.evidence).where(
+                transactions.c.account_id == self.account_id, transactions.c.key == transaction.key
+            )
+        ).one_or_none()
+        if known is not None:
+            if known.evidence != evidence:
+                raise LedgerError(f"{transaction.key} is in the books with other content", where=transaction.key)
+            return False
+        sequence, transaction_id = self._append(transaction, evidence)
+        self._post_balances(transaction_id, transaction.postings)
+        self._post_lots(transaction_id, sequence, transaction)
+        return True
+
+    def has(self, key: str) -> bool:
+        """Return whether a transaction with this key is in the books."""
+        query = select(transactions.c.id).where(
+            transactions.c.account_id == self.account_id, transactions.c.key == key
+        )
+        return self._connection.execute(query).one_or_none() is not None
+
+    def balance(self, account: str, asset: str) -> Decimal:
+        """Return what `account` holds of `asset`."""
+        amount: Decimal | None = self._connection.scalar(
+            select(balances.c.amount).where(
+                balances.c.account_id == self.account_id,
+                balances.c.account == account,
+                balances.c.asset == asset,
+            )
+        )
+        return ZERO if amount is None else amount
+
+    def holdings(self, account: str) -> dict[str, Decimal]:
+        """Return everything that `account` holds, by asset, zeros left out."""
+        rows = self._connection.execute(
+            select(balances.c.asset, balances.c.amount)
+            .where(balances.c.account_id == self.account_id, balances.c.account == account)
+            .order_by(balances.c.asset)
+        )
+        return {asset: amount for asset, amount in rows if amount}
+
+    def lot_book(self) -> LotBook:
+        """Return the lots as they stand, to compute with; changes to it are not written."""
+        return LotBook(self._load_lots)
+
+    def units_outstanding(self, issued_account: str, unit: str) -> Decimal:
+        """Return the units that were created and not cancelled, those being redeemed included."""
+        return -self.balance(issued_account, unit)
+
+    def _serialise(self) -> None:
+        # One chain has one end: on a server the account's row is the lock (SQLite has BEGIN IMMEDIATE).
+        if self._connection.dialect.name == "postgresql":
+            self._connection.execute(
+                select(accounts.c.id).where(accounts.c.id == self.account_id).with_for_update()
+            ).one()
+
+    def _append(self, transaction: Transaction, evidence: str) -> tuple[int, int]:
+        last = self._connection.execute(
+            select(transactions.c.sequence, transactions.c.hash)
+            .where(transactions.c.account_id == self.account_id)
+            .order_by(transactions.c.sequence.desc())
+            .limit(1)
+        ).one_or_none()
+        sequence, previous = (1, GENESIS) if last is None else (last.sequence + 1, last.hash)
+        row = {
+            "account_id": self.account_id,
+            "sequence": sequence,
+            "key": transaction.key,
+            "kind": transaction.kind,
+            "at": transaction.at,
+            "index_order_id": transaction.index_order_id,
+            "narration": transaction.narration,
+            "evidence": evidence,
+            "previous_hash": previous,
+            "hash": chain_hash(
+                account_id=self.account_id,
+                sequence=sequence,
+                key=transaction.key,
+                kind=transaction.kind,
+                at=transaction.at,
+                index_order_id=transaction.index_order_id,
+                narration=transaction.narration,
+                evidence=evidence,
+                postings=list(transaction.postings),
+                previous=previous,
+            ),
+        }
+        return sequence, insert_row(self._connection, transactions, row)
+
+    def _post_balances(self, transaction_id: int, lines: Iterable[Posting]) -> None:
+        running: dict[tuple[str, str], Decimal] = {}
+        known: set[tuple[str, str]] = set()
+        rows = []
+        for line, posting in enumerate(lines, start=1):
+            at = (posting.account, posting.asset)
+            if at not in running:
+                row = self._connection.execute(
+                    select(balances.c.amount).where(
+                        balances.c.account_id == self.account_id,
+                        balances.c.account == posting.account,
+                        balances.c.asset == posting.asset,
+                    )
+                ).one_or_none()
+                if row is not None:
+                    known.add(at)
+                running[at] = ZERO if row is None else row.amount
+            running[at] += posting.amount
+            rows.append(
+                {
+                    "transaction_id": transaction_id,
+                    "line": line,
+                    "account": posting.account,
+                    "asset": posting.asset,
+                    "amount": posting.amount,
+                    "balance": running[at],
+                }
+            )
+        if rows:
+            self._connection.execute(insert(postings), rows)
+        for (account, asset), amount in running.items():
+            if (account, asset) in known:
+                self._connection.execute(
+                    update(balances)
+                    .where(
+                        balances.c.account_id == self.account_id,
+                        balances.c.account == account,
+                        balances.c.asset == asset,
+                    )
+                    .values(amount=amount)
+                )
+            else:
+                self._connection.execute(
+                    insert(balances),
+                    {"account_id": self.account_id, "account": account, "asset": asset, "amount": amount},
+                )
+
+    def _post_lots(self, transaction_id: int, sequence: int, transaction: Transaction) -> None:
+        book = self.lot_book()
+        for move in transaction.lot_moves:
+            book.apply(move, transaction.at, sequence)
+        for lot in book.changed:
+            values = {
+                "quantity": lot.quantity,
+                "cost": lot.cost,
+                "open_quantity": lot.open_quantity,
+                "open_cost": lot.open_cost,
+                "is_open": int(lot.open_quantity != 0),
+            }
+            if lot.id is not None:
+                self._connection.execute(update(lots).where(lots.c.id == lot.id).values(**values))
+                continue
+            values |= {
+                "account_id": self.account_id,
+                "transaction_id": transaction_id,
+                "account": lot.account,
+                "asset": lot.asset,
+                "acquired_at": lot.acquired_at,
+            }
+            lot.id = insert_row(self._connection, lots, values)
+        for disposal in book.disposals:
+            self._connection.execute(
+                insert(disposals),
+                {
+                    "lot_id": disposal.lot.id,
+                    "transaction_id": transaction_id,
+                    "acquired_at": disposal.acquired_at,
+                    "disposed_at": disposal.disposed_at,
+                    "quantity": disposal.quantity,
+                    "proceeds": disposal.proceeds,
+                    "cost": disposal.cost,
+                    "fee": disposal.fee,
+                    "gain": disposal.gain,
+                    "days_held": disposal.days_held,
+                },
+            )
+
+    def _load_lots(self, account: str, asset: str) -> list[Lot]:
+        mine = (lots.c.account_id == self.account_id, lots.c.account == account, lots.c.asset == asset)
+        found = self._connection.execute(select(lots).where(*mine, lots.c.is_open == 1).order_by(lots.c.id)).all()
+        if not found and is_unit(asset):
+            newest = select(lots).where(*mine).order_by(lots.c.id.desc()).limit(1)
+            found = self._connection.execute(newest).all()
+        return [_lot(row) for row in found]
+
+
+def account_of(connection: Connection, environment: str, uid: str) -> Account | None:
+    """Return the account of this venue login; None before `init`."""
+    row = connection.execute(
+        select(accounts).where(accounts.c.environment == environment, accounts.c.uid == uid)
+    ).one_or_none()
+    return None if row is None else Account(**row._mapping)
+
+
+def list_accounts(connection: Connection) -> list[Account]:
+    """Return all accounts of the database."""
+    return [Account(**row._mapping) for row in connection.execute(select(accounts).order_by(accounts.c.id))]
+
+
+def add_account(connection: Connection, environment: str, uid: str, era: str, now: datetime) -> Account:
+    """Write a new account."""
+    row = {"environment": environment, "uid": uid, "era": era, "transfers_seen": 0, "created_at": now}
+    return Account(insert_row(connection, accounts, row), environment, uid, era, 0, now)
+
+
+def set_transfers_seen(connection: Connection, account_id: int, sequence: int) -> None:
+    """Remember up to which transfer the venue's record has been booked."""
+    connection.execute(update(accounts).where(accounts.c.id == account_id).values(transfers_seen=sequence))
+
+
+def holder_id(connection: Connection, name: str, now: datetime) -> int:
+    """Return the number of a holder, who is written down at the first mention."""
+    found: int | None = connection.scalar(select(holders.c.id).where(holders.c.name == name))
+    return found if found is not None else insert_row(connection, holders, {"name": name, "created_at": now})
+
+
+def holder_name(connection: Connection, number: int) -> str:
+    """Return the name of a holder."""
+    name: str = connection.execute(select(holders.c.name).where(holders.c.id == number)).scalar_one()
+    return name
+
+
+def incarnation(connection: Connection) -> str:
+    """Return the token of this life of the database; client order ids carry it."""
+    token: str = connection.execute(
+        select(incarnations.c.token).order_by(incarnations.c.id.desc()).limit(1)
+    ).scalar_one()
+    return token
+
+
+def incarnation_tokens(connection: Connection) -> set[str]:
+    """Return the tokens of all lives of the database."""
+    return set(connection.scalars(select(incarnations.c.token)))
+
+
+def begin_incarnation(connection: Connection, reason: str, now: datetime) -> str:
+    """Start a new life of the database, after `init` or a restore, so that no client order id repeats."""
+    token = secrets.token_hex(4)
+    insert_row(connection, incarnations, {"token": token, "reason": reason, "created_at": now})
+    return token
+
+
+def renew_incarnation(database: Database, now: datetime) -> None:
+    """Start a new life of a database that was restored from a backup."""
+    with database.write() as connection:
+        begin_incarnation(connection, "restored", now)
+
+
+def chain_head(connection: Connection, account_id: int) -> tuple[int, str]:
+    """Return the number and hash of the last transaction; (0, zeros) before the first."""
+    row = connection.execute(
+        select(transactions.c.sequence, transactions.c.hash)
+        .where(transactions.c.account_id == account_id)
+        .order_by(transactions.c.sequence.desc())
+        .limit(1)
+    ).one_or_none()
+    return (0, GENESIS) if row is None else (row.sequence, row.hash)
+
+
+def facts_of(row: Row[tuple[object, ...]]) -> dict[str, object]:
+    """Return the facts in a transaction row's evidence."""
+    facts: dict[str, object] = json.loads(row.evidence)["facts"]
+    return facts
+
+
+def inside_balances(connection: Connection, account_id: int) -> dict[str, Decimal]:
+    """Return, by asset, the sum over all accounts whose money lies at the venue."""
+    sums: dict[str, Decimal] = {}
+    rows = connection.execute(
+        select(balances.c.account, balances.c.asset, balances.c.amount).where(balances.c.account_id == account_id)
+    )
+    for account, asset, amount in rows:
+        if is_inside(account) and not is_unit(asset):
+            sums[asset] = sums.get(asset, ZERO) + amount
+    return {asset: amount for asset, amount in sums.items() if amount}
+
+
+def _lot(row: Row[tuple[object, ...]]) -> Lot:
+    return Lot(
+        id=row.id,
+        sequence=0,  # of the chain; only new lots carry it
+        account=row.account,
+        asset=row.asset,
+        acquired_at=row.acquired_at,
+        quantity=row.quantity,
+        cost=row.cost,
+        open_quantity=row.open_quantity,
+        open_cost=row.open_cost,
+    )

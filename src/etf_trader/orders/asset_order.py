@@ -1,0 +1,75 @@
+"""An order of ours on the venue: written before it is sent, under an id that is never used twice."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+
+from etf_trader.market.symbol import Side
+from etf_trader.orders.status import AssetOrderStatus
+from etf_trader.seal import seal
+
+PREFIX = "etf"
+
+
+@dataclass(frozen=True, slots=True)
+class Intent:
+    """What will be sent, and the prices it is judged by; never changes once written."""
+
+    client_order_id: str
+    asset: str
+    symbol: str
+    side: Side
+    quantity: Decimal
+    price: Decimal
+    arrival_mid: Decimal
+    mid: Decimal
+    touch: Decimal
+
+    def seal(self, plan_id: int, index_order_id: int) -> str:
+        """Return the SHA-256 over the intent and whose it is."""
+        facts = {
+            "plan": plan_id,
+            "order": index_order_id,
+            "client_order_id": self.client_order_id,
+            "asset": self.asset,
+            "symbol": self.symbol,
+            "side": str(self.side),
+            "quantity": self.quantity,
+            "price": self.price,
+            "arrival_mid": self.arrival_mid,
+            "mid": self.mid,
+            "touch": self.touch,
+        }
+        return seal("etf.asset-order/1", facts)
+
+
+@dataclass(frozen=True, slots=True)
+class AssetOrder:
+    """An intent and what became of it; quantities in base, values in quote."""
+
+    id: int
+    plan_id: int
+    index_order_id: int
+    intent: Intent
+    seal: str
+    status: AssetOrderStatus
+    attempts: int
+    granted_at: datetime | None
+    venue_order_id: int | None
+    executed_quantity: Decimal
+    executed_value: Decimal
+    reason: str | None
+    ended_at: datetime | None
+
+
+def client_order_id(incarnation: str, index_order_id: int, sequence: int) -> str:
+    """Return the id under which the venue will know an order.
+
+    It carries the life of the database, so that a restored one never repeats
+    an id, and our prefix, so that lost orders are recognised. At most 36
+    characters of `[a-zA-Z0-9-_]`.
+    """
+    text = f"{PREFIX}-{incarnation}-{index_order_id}-{sequence}"
+    if len(text) > 36:
+        raise ValueError(f"client order id {text} is too long")
+    return text

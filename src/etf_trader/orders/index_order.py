@@ -1,0 +1,140 @@
+"""What a client asks for: units of an index, and within which limits."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from decimal import Decimal
+
+from etf_trader.errors import UsageError
+from etf_trader.market.symbol import Side
+from etf_trader.money import UNIT_GRID, ZERO, floor_to, plain
+from etf_trader.orders.status import IndexOrderStatus
+from etf_trader.seal import canonical
+
+CLIENT_KEY = re.compile(r"[A-Za-z0-9._-]{1,64}")
+_DURATION = re.compile(r"(\d{1,6})([smhd])")
+_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+LONGEST = timedelta(days=366)
+
+
+@dataclass(frozen=True, slots=True)
+class OrderRequest:
+    """A wish before it is accepted.
+
+    `quantity` is None for "all" (a sell). `position` is "" (the only open one, or
+    a first), "new", or a number. `limit_price` is per unit in quote, fees
+    included; `max_loss_bps` bounds the loss from arrival.
+    """
+
+    side: Side
+    index_id: int
+    quantity: Decimal | None
+    position: str
+    limit_price: Decimal | None
+    max_loss_bps: Decimal | None
+    time_in_force: str
+    client_key: str
+
+    def canonical_text(self) -> str:
+        """Return what was asked in one spelling, so that a repetition is recognised."""
+        return canonical(
+            {
+                "side": str(self.side),
+                "index": self.index_id,
+                "quantity": "all" if self.quantity is None else self.quantity,
+                "position": self.position,
+                "limit": self.limit_price,
+                "max_loss": self.max_loss_bps,
+                "tif": self.time_in_force,
+            }
+        )
+
+    def check(self) -> None:
+        """Check what can be checked without the books.
+
+        Raises:
+            UsageError: a value cannot be; says which and what to write.
+        """
+        if self.quantity is None and self.side is Side.BUY:
+            raise UsageError("--qty all sells a position; a buy needs a number", where="--qty")
+        if self.quantity is not None:
+            _check_quantity(self.quantity)
+        if self.limit_price is not None and self.limit_price <= 0:
+            raise UsageError(f"the limit is {plain(self.limit_price)}: it must be above 0", where="--limit")
+        if self.max_loss_bps is not None and not ZERO <= self.max_loss_bps <= 10_000:
+            raise UsageError(
+                f"the largest loss is {plain(self.max_loss_bps)} bps: it must lie between 0 and 10,000",
+                where="--max-loss",
+            )
+        if not CLIENT_KEY.fullmatch(self.client_key):
+            raise UsageError(
+                f"{self.client_key!r} cannot be a client key",
+                where="--client-key",
+                hint="1 to 64 letters, digits, dots, dashes and underscores",
+            )
+        lifetime(self.time_in_force)
+
+
+@dataclass(frozen=True, slots=True)
+class IndexOrder:
+    """An accepted wish; `arrival` are the mids read just before, by asset, frozen with it."""
+
+    id: int
+    account_id: int
+    index_id: int
+    position_id: int
+    client_key: str
+    request: str
+    side: Side
+    quantity: Decimal
+    filled: Decimal
+    limit_price: Decimal | None
+    max_loss_bps: Decimal | None
+    time_in_force: str
+    expires_at: datetime | None
+    status: IndexOrderStatus
+    stopped_by: tuple[str, ...]
+    cancel_requested_at: datetime | None
+    accepted_at: datetime
+    ended_at: datetime | None
+    arrival: Mapping[str, Decimal]
+    arrival_nav: Decimal
+
+    @property
+    def remaining(self) -> Decimal:
+        """Units still wanted."""
+        return self.quantity - self.filled
+
+    @property
+    def stays_open(self) -> bool:
+        """Whether what cannot fill now waits for later."""
+        return self.time_in_force != "now"
+
+
+def lifetime(time_in_force: str) -> timedelta | None:
+    """Return how long an order with this `--tif` lives; None for "now" and "gtc".
+
+    Raises:
+        UsageError: it is neither now, gtc nor a duration.
+    """
+    if time_in_force in ("now", "gtc"):
+        return None
+    match = _DURATION.fullmatch(time_in_force)
+    span = timedelta(seconds=int(match[1]) * _SECONDS[match[2]]) if match else timedelta(0)
+    if not timedelta(0) < span <= LONGEST:
+        raise UsageError(
+            f"--tif is {time_in_force!r}",
+            where="--tif",
+            hint="now, gtc, or a duration like 90s, 30m, 6h, 2d (at most 366d)",
+        )
+    return span
+
+
+def _check_quantity(quantity: Decimal) -> None:
+    if quantity <= 0:
+        raise UsageError(f"the quantity is {plain(quantity)}: it must be above 0", where="--qty")
+    if floor_to(quantity, UNIT_GRID) != quantity:
+        raise UsageError(
+            f"the quantity {plain(quantity)} is finer than 8 decimals", where="--qty", hint="round it"
+        )

@@ -1,0 +1,70 @@
+"""An order's life, as tables of permitted transitions."""
+
+from enum import StrEnum
+
+
+class IndexOrderStatus(StrEnum):
+    """Where a client's wish stands."""
+
+    OPEN = "open"
+    FILLED = "filled"
+    ENDED = "ended"  # the rest was given up: a limit, the books, or its time
+    CANCELLED = "cancelled"
+    STUCK = "stuck"  # ended, but it still holds assets that could not be traded
+
+    @property
+    def is_final(self) -> bool:
+        """Whether nothing more will be traded for it."""
+        return self is not IndexOrderStatus.OPEN
+
+
+class AssetOrderStatus(StrEnum):
+    """Where an order of ours on the venue stands."""
+
+    WRITTEN = "written"  # saved, never sent
+    SENT = "sent"  # granted a slot; it may be at the venue
+    FILLED = "filled"
+    PARTIAL = "partial"  # expired or cancelled with fills kept
+    UNFILLED = "unfilled"  # expired or cancelled without a fill
+    REJECTED = "rejected"
+    WITHDRAWN = "withdrawn"  # never reached the venue, by proof
+
+    @property
+    def is_final(self) -> bool:
+        """Whether nothing more can happen to it."""
+        return self not in (AssetOrderStatus.WRITTEN, AssetOrderStatus.SENT)
+
+
+INDEX_ORDER_TRANSITIONS: dict[IndexOrderStatus, frozenset[IndexOrderStatus]] = {
+    IndexOrderStatus.OPEN: frozenset(
+        {
+            IndexOrderStatus.FILLED,
+            IndexOrderStatus.ENDED,
+            IndexOrderStatus.CANCELLED,
+            IndexOrderStatus.STUCK,
+        }
+    ),
+    IndexOrderStatus.STUCK: frozenset({IndexOrderStatus.ENDED, IndexOrderStatus.CANCELLED}),
+    IndexOrderStatus.FILLED: frozenset(),
+    IndexOrderStatus.ENDED: frozenset(),
+    IndexOrderStatus.CANCELLED: frozenset(),
+}
+
+ASSET_ORDER_TRANSITIONS: dict[AssetOrderStatus, frozenset[AssetOrderStatus]] = {
+    AssetOrderStatus.WRITTEN: frozenset({AssetOrderStatus.SENT, AssetOrderStatus.WITHDRAWN}),
+    AssetOrderStatus.SENT: frozenset(
+        {
+            AssetOrderStatus.SENT,  # granted once more after the venue said that it never arrived
+            AssetOrderStatus.FILLED,
+            AssetOrderStatus.PARTIAL,
+            AssetOrderStatus.UNFILLED,
+            AssetOrderStatus.REJECTED,
+            AssetOrderStatus.WITHDRAWN,
+        }
+    ),
+    AssetOrderStatus.FILLED: frozenset(),
+    AssetOrderStatus.PARTIAL: frozenset(),
+    AssetOrderStatus.UNFILLED: frozenset(),
+    AssetOrderStatus.REJECTED: frozenset(),
+    AssetOrderStatus.WITHDRAWN: frozenset(),
+}

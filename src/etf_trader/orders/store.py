@@ -1,0 +1,329 @@
+"""Index orders, plans and asset orders as rows; a store works inside the caller's transaction."""
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+
+from sqlalchemy import Connection, Row, func, select, update
+
+from etf_trader.database import insert_row
+from etf_trader.errors import NotFound
+from etf_trader.market.symbol import Side
+from etf_trader.money import ZERO
+from etf_trader.orders.asset_order import AssetOrder, Intent
+from etf_trader.orders.index_order import IndexOrder, OrderRequest
+from etf_trader.orders.status import (
+    ASSET_ORDER_TRANSITIONS,
+    INDEX_ORDER_TRANSITIONS,
+    AssetOrderStatus,
+    IndexOrderStatus,
+)
+from etf_trader.orders.tables import asset_orders, index_orders, plans
+from etf_trader.seal import canonical, seal
+
+
+@dataclass(frozen=True, slots=True)
+class StoredPlan:
+    """A plan as it was written; `document` is the plan object in canonical JSON."""
+
+    id: int
+    index_order_id: int
+    basket_id: int
+    purpose: str
+    status: str
+    created_at: datetime
+    settled_at: datetime | None
+    units: Decimal
+    method: str
+    cost: Decimal
+    bound: Decimal
+    gap_bps: Decimal
+    book_hash: str
+    document: str
+    seal: str
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether units were credited for what it traded."""
+        return self.status == "settled"
+
+    def facts_seal(self) -> str:
+        """Return the seal that its values should have."""
+        return plan_seal(
+            {name: getattr(self, name) for name in _SEALED_PLAN_COLUMNS},
+        )
+
+
+_SEALED_PLAN_COLUMNS = (
+    "index_order_id",
+    "basket_id",
+    "purpose",
+    "units",
+    "method",
+    "cost",
+    "bound",
+    "gap_bps",
+    "book_hash",
+    "document",
+)
+
+
+def plan_seal(values: Mapping[str, Any]) -> str:
+    """Return the SHA-256 over what a plan says."""
+    return seal("etf.plan/1", {name: values[name] for name in _SEALED_PLAN_COLUMNS})
+
+
+def add_index_order(
+    connection: Connection,
+    request: OrderRequest,
+    *,
+    account_id: int,
+    position_id: int,
+    quantity: Decimal,
+    expires_at: datetime | None,
+    arrival: Mapping[str, Decimal],
+    arrival_nav: Decimal,
+    now: datetime,
+) -> IndexOrder:
+    """Write an accepted wish."""
+    row = {
+        "account_id": account_id,
+        "index_id": request.index_id,
+        "position_id": position_id,
+        "client_key": request.client_key,
+        "request": request.canonical_text(),
+        "side": str(request.side),
+        "quantity": quantity,
+        "filled": ZERO,
+        "limit_price": request.limit_price,
+        "max_loss_bps": request.max_loss_bps,
+        "time_in_force": request.time_in_force,
+        "expires_at": expires_at,
+        "status": str(IndexOrderStatus.OPEN),
+        "stopped_by": "",
+        "accepted_at": now,
+        "arrival": canonical(arrival),
+        "arrival_nav": arrival_nav,
+    }
+    return index_order(connection, insert_row(connection, index_orders, row))
+
+
+def index_order(connection: Connection, order_id: int) -> IndexOrder:
+    """Return one index order.
+
+    Raises:
+        NotFound: there is none with this number.
+    """
+    row = connection.execute(select(index_orders).where(index_orders.c.id == order_id)).one_or_none()
+    if row is None:
+        raise NotFound(f"there is no order {order_id}", where="--order", hint="etf order list shows all")
+    return _index_order(row)
+
+
+def index_order_by_key(connection: Connection, client_key: str) -> IndexOrder | None:
+    """Return the index order with this client key."""
+    row = connection.execute(select(index_orders).where(index_orders.c.client_key == client_key)).one_or_none()
+    return None if row is None else _index_order(row)
+
+
+def list_index_orders(
+    connection: Connection,
+    *,
+    account_id: int | None = None,
+    index_id: int | None = None,
+    position_id: int | None = None,
+    statuses: Iterable[IndexOrderStatus] | None = None,
+) -> list[IndexOrder]:
+    """Return index orders, oldest first."""
+    query = select(index_orders).order_by(index_orders.c.id)
+    if account_id is not None:
+        query = query.where(index_orders.c.account_id == account_id)
+    if index_id is not None:
+        query = query.where(index_orders.c.index_id == index_id)
+    if position_id is not None:
+        query = query.where(index_orders.c.position_id == position_id)
+    if statuses is not None:
+        query = query.where(index_orders.c.status.in_([str(status) for status in statuses]))
+    return [_index_order(row) for row in connection.execute(query)]
+
+
+def move_index_order(
+    connection: Connection,
+    order: IndexOrder,
+    status: IndexOrderStatus,
+    *,
+    stopped_by: Sequence[str],
+    now: datetime,
+) -> None:
+    """Take an index order to another status that its present one permits."""
+    if status not in INDEX_ORDER_TRANSITIONS[order.status]:
+        raise ValueError(f"index order {order.id} cannot go from {order.status} to {status}")
+    connection.execute(
+        update(index_orders)
+        .where(index_orders.c.id == order.id)
+        .values(status=str(status), stopped_by=",".join(stopped_by), ended_at=now)
+    )
+
+
+def write_filled(connection: Connection, order_id: int, filled: Decimal, stopped_by: Sequence[str]) -> None:
+    """Set the units that an order has been credited with, and what held up the rest."""
+    connection.execute(
+        update(index_orders)
+        .where(index_orders.c.id == order_id)
+        .values(filled=filled, stopped_by=",".join(stopped_by))
+    )
+
+
+def request_cancel(connection: Connection, order_id: int, now: datetime) -> None:
+    """Ask whoever leads the account to end an order."""
+    connection.execute(
+        update(index_orders)
+        .where(index_orders.c.id == order_id, index_orders.c.cancel_requested_at.is_(None))
+        .values(cancel_requested_at=now)
+    )
+
+
+def add_plan(connection: Connection, values: Mapping[str, Any], now: datetime) -> int:
+    """Write a plan, sealed, and return its number."""
+    row = dict(values) | {"status": "written", "created_at": now, "seal": plan_seal(values)}
+    return insert_row(connection, plans, row)
+
+
+def stored_plan(connection: Connection, plan_id: int) -> StoredPlan:
+    """Return one plan.
+
+    Raises:
+        NotFound: there is none with this number.
+    """
+    row = connection.execute(select(plans).where(plans.c.id == plan_id)).one_or_none()
+    if row is None:
+        raise NotFound(
+            f"there is no plan {plan_id}", where="plan", hint="etf order show N names the plans of an order"
+        )
+    return StoredPlan(**row._mapping)
+
+
+def plans_of(connection: Connection, order_id: int) -> list[StoredPlan]:
+    """Return the plans of an index order, oldest first."""
+    query = select(plans).where(plans.c.index_order_id == order_id).order_by(plans.c.id)
+    return [StoredPlan(**row._mapping) for row in connection.execute(query)]
+
+
+def unsettled_plans(connection: Connection, account_id: int) -> list[StoredPlan]:
+    """Return the plans of an account whose trades have not been credited, oldest first."""
+    query = (
+        select(plans)
+        .join(index_orders, index_orders.c.id == plans.c.index_order_id)
+        .where(index_orders.c.account_id == account_id, plans.c.status == "written")
+        .order_by(plans.c.id)
+    )
+    return [StoredPlan(**row._mapping) for row in connection.execute(query)]
+
+
+def list_plans(connection: Connection) -> list[StoredPlan]:
+    """Return every plan, oldest first."""
+    return [StoredPlan(**row._mapping) for row in connection.execute(select(plans).order_by(plans.c.id))]
+
+
+def settle_plan(connection: Connection, plan_id: int, now: datetime) -> None:
+    """Take note that a plan's trades have been credited."""
+    connection.execute(update(plans).where(plans.c.id == plan_id).values(status="settled", settled_at=now))
+
+
+def count_asset_orders(connection: Connection, order_id: int) -> int:
+    """Return how many asset orders an index order has had: the next one's sequence, less one."""
+    query = select(func.count()).select_from(asset_orders).where(asset_orders.c.index_order_id == order_id)
+    return int(connection.execute(query).scalar_one())
+
+
+def add_asset_order(connection: Connection, plan_id: int, order_id: int, intent: Intent) -> int:
+    """Write an intent, before anything is sent."""
+    row = {
+        "plan_id": plan_id,
+        "index_order_id": order_id,
+        "client_order_id": intent.client_order_id,
+        "asset": intent.asset,
+        "symbol": intent.symbol,
+        "side": str(intent.side),
+        "quantity": intent.quantity,
+        "price": intent.price,
+        "arrival_mid": intent.arrival_mid,
+        "mid": intent.mid,
+        "touch": intent.touch,
+        "seal": intent.seal(plan_id, order_id),
+        "status": str(AssetOrderStatus.WRITTEN),
+        "attempts": 0,
+        "executed_quantity": ZERO,
+        "executed_value": ZERO,
+    }
+    return insert_row(connection, asset_orders, row)
+
+
+def asset_orders_of_plan(connection: Connection, plan_id: int) -> list[AssetOrder]:
+    """Return the asset orders of a plan, in order of writing."""
+    query = select(asset_orders).where(asset_orders.c.plan_id == plan_id).order_by(asset_orders.c.id)
+    return [_asset_order(row) for row in connection.execute(query)]
+
+
+def asset_orders_of(connection: Connection, order_id: int) -> list[AssetOrder]:
+    """Return the asset orders of an index order, in order of writing."""
+    query = select(asset_orders).where(asset_orders.c.index_order_id == order_id).order_by(asset_orders.c.id)
+    return [_asset_order(row) for row in connection.execute(query)]
+
+
+def list_asset_orders(connection: Connection) -> list[AssetOrder]:
+    """Return every asset order, in order of writing."""
+    return [_asset_order(row) for row in connection.execute(select(asset_orders).order_by(asset_orders.c.id))]
+
+
+def move_asset_order(
+    connection: Connection, order: AssetOrder, status: AssetOrderStatus, now: datetime, **values: Any
+) -> None:
+    """Take an asset order to another status that its present one permits, with what is known of it."""
+    if status not in ASSET_ORDER_TRANSITIONS[order.status]:
+        raise ValueError(f"asset order {order.id} cannot go from {order.status} to {status}")
+    ended = {"ended_at": now} if status.is_final else {}
+    connection.execute(
+        update(asset_orders).where(asset_orders.c.id == order.id).values(status=str(status), **ended, **values)
+    )
+
+
+def _index_order(row: Row[tuple[object, ...]]) -> IndexOrder:
+    values: dict[str, Any] = dict(row._mapping)
+    values["side"] = Side(values["side"])
+    values["status"] = IndexOrderStatus(values["status"])
+    values["stopped_by"] = tuple(filter(None, values["stopped_by"].split(",")))
+    values["arrival"] = {asset: Decimal(mid) for asset, mid in json.loads(values["arrival"]).items()}
+    return IndexOrder(**values)
+
+
+def _asset_order(row: Row[tuple[object, ...]]) -> AssetOrder:
+    intent = Intent(
+        client_order_id=row.client_order_id,
+        asset=row.asset,
+        symbol=row.symbol,
+        side=Side(row.side),
+        quantity=row.quantity,
+        price=row.price,
+        arrival_mid=row.arrival_mid,
+        mid=row.mid,
+        touch=row.touch,
+    )
+    return AssetOrder(
+        id=row.id,
+        plan_id=row.plan_id,
+        index_order_id=row.index_order_id,
+        intent=intent,
+        seal=row.seal,
+        status=AssetOrderStatus(row.status),
+        attempts=row.attempts,
+        granted_at=row.granted_at,
+        venue_order_id=row.venue_order_id,
+        executed_quantity=row.executed_quantity,
+        executed_value=row.executed_value,
+        reason=row.reason,
+        ended_at=row.ended_at,
+    )
