@@ -198,7 +198,7 @@ class _CoinMarket:
         return tuple(levels)
 
     def _depth_now(self, second: int, sign: int) -> float:
-        """Return how deep the side is now, in the mean 1: between 0.75 and 1.25, another target every 5 minutes."""
+        """Return how deep the side is now: 0.75 to 1.25, in the mean 1, with another target every 5 minutes."""
         interval, into = divmod(second, 300)
         side = 0 if sign > 0 else 1
         here = _digest(self._sizes, 0xFE, 0, interval, 2)[side]

@@ -28,7 +28,7 @@ class Coin(NamedTuple):
     touch: int
     """Mean USDT at the best price beyond what the depth curve puts there."""
     wide: int
-    """In how many of 256 seconds the spread is wider than one tick; of those, in as many parts it is wider still."""
+    """In how many of 256 seconds the spread is two ticks or more; two more draws may widen it further."""
     recovery: float
     """Seconds after which 1/e of what was taken at the touch is still missing."""
     precision: int = 8
