@@ -57,6 +57,9 @@ class _Message(NamedTuple):
     """Microseconds since 1970, local receive time."""
     symbol: str
     is_snapshot: bool
+    first: int
+    last: int
+    """Ids of the first and the last update in it; both lastUpdateId for a snapshot."""
     line: bytes
     """JSON."""
 
@@ -271,45 +274,36 @@ def _steps(messages: list[_Message], source: str, first_time: int) -> list[_Step
     Raises:
         ConfigError: updates are missing and no later snapshot follows.
     """
-    symbol = messages[0].symbol
-    snapshots = [(message, *_ids(_LAST_UPDATE_ID, message, source)) for message in messages if message.is_snapshot]
-    updates = [(message, *_ids(_UPDATE_IDS, message, source)) for message in messages if not message.is_snapshot]
-
+    snapshots = [message for message in messages if message.is_snapshot]
+    updates = [message for message in messages if not message.is_snapshot]
     steps: list[_Step] = []
-    book_id, taken = -1, 0
+    book_id = -1
     position = 0
-    while snapshots:
-        snapshot, snapshot_id = snapshots.pop(0)
-        if snapshot_id <= book_id:
+    for snapshot in snapshots:
+        if snapshot.last <= book_id:
             continue
-        taken = snapshot.time - first_time if steps else 0
-        steps.append(_Step(taken, True, snapshot_id, snapshot.line))
-        book_id = snapshot_id
+        # A snapshot may be a moment ahead of the stream beside it: steps stay in order of time.
+        time = max(snapshot.time - first_time, steps[-1].time) if steps else 0
+        steps.append(_Step(time, True, snapshot.last, snapshot.line))
+        book_id = snapshot.last
         while position < len(updates):
-            update, first, last = updates[position]
-            if last > book_id:
-                if first > book_id + 1:
+            update = updates[position]
+            if update.last > book_id:
+                if update.first > book_id + 1:
                     break
-                received = update.time - first_time
-                time = taken if update.time <= snapshot.time else max(received, taken)
-                steps.append(_Step(time, False, last, update.line))
-                book_id = last
+                if update.time > snapshot.time:
+                    time = max(time, update.time - first_time)
+                steps.append(_Step(time, False, update.last, update.line))
+                book_id = update.last
             position += 1
         else:
             return steps
-    _, first, _ = updates[position]
     raise ConfigError(
-        f"{source}: updates of {symbol} are missing between {book_id} and {first}, and no later snapshot follows",
+        f"{source}: updates of {messages[0].symbol} are missing between {book_id} and {updates[position].first}, "
+        "and no later snapshot follows",
         where="market.recordings",
         hint="record again, or cut the file before the gap",
     )
-
-
-def _ids(pattern: re.Pattern[bytes], message: _Message, source: str) -> tuple[int, ...]:
-    found = pattern.search(message.line)
-    if found is None:
-        raise _unreadable(source, message.symbol)
-    return tuple(map(int, found.groups()))
 
 
 def _levels(pairs: Iterable[Sequence[str]]) -> Iterator[tuple[Decimal, Decimal]]:
@@ -368,21 +362,18 @@ def _messages(path: Path) -> list[_Message]:
             raise ConfigError(
                 f"line {number} of {path} is not a recorded Binance message", where="market.recordings"
             )
-        stream = found["stream"]
-        if stream is not None:
-            name, _, kind = stream.partition(b"@")
-            if not kind.startswith(b"depth"):
-                continue
-            symbol, is_snapshot = name.decode().upper(), False
-        elif stamped:
-            lone_snapshots.append((len(messages), int(found["t"]) // 1000, line.partition(b" ")[2]))
-            continue
-        elif found["rest"] == b"depth":
-            symbol, is_snapshot = found["symbol"].decode().upper(), True
-        else:
-            continue
         time = int(found["t"]) // 1000 if stamped else round(float(found["t"]) * 1e6)
-        messages.append(_Message(time, symbol, is_snapshot, line.partition(b" ")[2] if stamped else line))
+        text = line.partition(b" ")[2] if stamped else line
+        if (stream := found["stream"]) is not None:
+            name, _, kind = stream.partition(b"@")
+            if kind.startswith(b"depth"):
+                symbol = name.decode().upper()
+                messages.append(_Message(time, symbol, False, *_ids(_UPDATE_IDS, text, path, symbol), text))
+        elif stamped:
+            lone_snapshots.append((len(messages), time, text))
+        elif found["rest"] == b"depth":
+            symbol = found["symbol"].decode()
+            messages.append(_Message(time, symbol, True, *_ids(_LAST_UPDATE_ID, text, path, symbol), text))
     if lone_snapshots:
         # A snapshot of the second format does not say whose it is; the streams beside it do.
         symbols = {message.symbol for message in messages}
@@ -392,9 +383,17 @@ def _messages(path: Path) -> list[_Message]:
                 where="market.recordings",
             )
         symbol = symbols.pop()
-        for position, time, line in reversed(lone_snapshots):
-            messages.insert(position, _Message(time, symbol, True, line))
+        for position, time, text in reversed(lone_snapshots):
+            ids = _ids(_LAST_UPDATE_ID, text, path, symbol)
+            messages.insert(position, _Message(time, symbol, True, *ids, text))
     return messages
+
+
+def _ids(pattern: re.Pattern[bytes], text: bytes, path: Path, symbol: str) -> tuple[int, int]:
+    found = pattern.search(text)
+    if found is None:
+        raise _unreadable(path.name, symbol)
+    return int(found[1]), int(found[found.re.groups])
 
 
 def _first_time(path: Path) -> int:
