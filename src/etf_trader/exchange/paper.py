@@ -1,0 +1,542 @@
+"""The paper exchange: Binance Spot's semantics on a market of ours, with a database of its own.
+
+Every public call is one transaction: a process killed anywhere leaves balances,
+orders and trades as they were before the call or as they are after it.
+"""
+
+import json
+import secrets
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import fields
+from datetime import datetime, timedelta
+from decimal import Decimal
+from typing import Any, TypeVar
+
+from sqlalchemy import ColumnElement, Connection, Row, insert, select, update
+
+from etf_trader import schema
+from etf_trader.clock import Clock, SystemClock
+from etf_trader.database import Database
+from etf_trader.errors import ConfigError, UsageError
+from etf_trader.exchange import accounts, rules, tables
+from etf_trader.exchange.market import Depth, Market
+from etf_trader.exchange.matching import ASK, BID, Order
+from etf_trader.exchange.refusal import ExchangeError
+from etf_trader.exchange.rules import ORDER_LIMITS, SymbolRules
+from etf_trader.exchange.turn import Turn, order_of, order_view
+from etf_trader.exchange.views import (
+    BalanceView,
+    BookView,
+    ExchangeSettings,
+    OrderCount,
+    OrderRequest,
+    OrderView,
+    TradeView,
+    TransferView,
+)
+from etf_trader.money import money_context
+
+__all__ = [
+    "BalanceView",
+    "BookView",
+    "Depth",
+    "ExchangeError",
+    "ExchangeSettings",
+    "OrderCount",
+    "OrderRequest",
+    "OrderView",
+    "PaperExchange",
+    "TradeView",
+    "TransferView",
+]
+
+WALL, STEPPED = "wall", "stepped"
+SYSTEM_CLOCK = SystemClock()
+Answer = TypeVar("Answer")
+_TRADE_FIELDS = tuple(field.name for field in fields(TradeView))
+
+
+class PaperExchange:
+    """One simulated exchange: its market, its accounts and its clock."""
+
+    era: str
+    """Random, made with the exchange: ids of another era mean nothing in this one."""
+
+    def __init__(self, database: Database, settings: ExchangeSettings, market: Market, clock: Clock, era: str):
+        self.era = era
+        self._database = database
+        self._settings = settings
+        self._market = market
+        self._clock = clock
+        self._symbols = {row["symbol"]: SymbolRules.from_row(row) for row in market.symbols()}
+        self._assets = {asset for rule in self._symbols.values() for asset in (rule.base, rule.quote)}
+
+    @classmethod
+    def create(
+        cls,
+        database: Database,
+        settings: ExchangeSettings,
+        market: Market,
+        *,
+        account: str = "paper",
+        clock: Clock = SYSTEM_CLOCK,
+    ) -> "PaperExchange":
+        """Make the exchange and open `account`; where it exists with equal settings, open it.
+
+        Raises:
+            UsageError: the settings cannot be.
+            ConfigError: it exists with other settings, or its database is of another version.
+        """
+        if settings.clock not in (WALL, STEPPED):
+            raise UsageError(f"no such clock: {settings.clock!r}", hint="wall or stepped")
+        if settings.clock == WALL and market.kind == "recording":
+            raise UsageError("a recording has its own time: it runs on the stepped clock only")
+        if not database.exists():
+            schema.upgrade(database, "exchange")
+        schema.require_head(database, "exchange")
+        with database.write() as connection:
+            row = _row(connection)
+            if row is None:
+                connection.execute(insert(tables.exchange).values(_made(settings, market, clock)))
+                accounts.open_own_accounts(connection, clock.now())
+            elif _differs(_settings(row), settings):
+                raise ConfigError(
+                    f"the exchange was made with other settings ({_describe(_settings(row))})",
+                    where=str(database),
+                    hint="etf exchange reset archives it and makes a new one",
+                )
+            accounts.open_account(connection, account, clock.now())
+        return cls.open(database, lambda kind, parameters: market, clock)
+
+    @classmethod
+    def open(
+        cls,
+        database: Database,
+        market_factory: Callable[[str, Mapping[str, Any]], Market],
+        clock: Clock = SYSTEM_CLOCK,
+    ) -> "PaperExchange":
+        """Open the exchange in `database`; its market is made again from its kind and parameters.
+
+        Raises:
+            ConfigError: there is none.
+        """
+        row = _stored(database)
+        settings = _settings(row)
+        return cls(database, settings, market_factory(settings.market, settings.parameters), clock, row.era)
+
+    @staticmethod
+    def settings(database: Database) -> ExchangeSettings:
+        """Return what the exchange in `database` was made with.
+
+        Raises:
+            ConfigError: there is none.
+        """
+        return _settings(_stored(database))
+
+    # Time
+
+    def now(self) -> datetime:
+        """Return the exchange's time: the wall clock's, or where the stepped clock stands."""
+        if self._settings.clock == WALL:
+            return self._clock.now()
+        with self._database.read() as connection:
+            return self._now(connection)
+
+    def advance(self, seconds: Decimal | float) -> datetime:
+        """Move the stepped clock on, fill what falls due, and return the new time.
+
+        Raises:
+            UsageError: the exchange runs on the wall clock, or `seconds` is negative.
+        """
+        if self._settings.clock == WALL:
+            raise UsageError(
+                "this exchange runs on the wall clock, which only waiting moves",
+                hint="make one with the stepped clock to move its time by hand",
+            )
+        if seconds < 0:
+            raise UsageError(f"time does not run backwards: {seconds} s")
+        step = timedelta(seconds=float(seconds))
+        with self._writing(step) as turn:
+            turn.settle(turn.symbols_with_open_orders())
+            turn.save()
+            return turn.now
+
+    def finished(self) -> bool:
+        """Return whether its recording is over and its last books stand from now on."""
+        return self._market.finished(self.now())
+
+    # What trades
+
+    def exchange_info(self, symbols: Iterable[str] | None = None) -> dict[str, Any]:
+        """Return Binance's exchangeInfo, of all symbols or of those named.
+
+        Raises:
+            ExchangeError: -1121, there is no such symbol.
+        """
+        wanted = None if symbols is None else set(symbols)
+        for symbol in wanted or ():
+            self._rule(symbol)
+        return {
+            "timezone": "UTC",
+            "serverTime": _milliseconds(self.now()),
+            "rateLimits": rules.rate_limits(),
+            "exchangeFilters": [],
+            "symbols": [row for row in self._market.symbols() if wanted is None or row["symbol"] in wanted],
+        }
+
+    def fees(self, account: str, symbol: str) -> tuple[Decimal, Decimal]:
+        """Return the maker and the taker rate of `symbol`, fractions of what is received; the same for everyone.
+
+        Raises:
+            ExchangeError: -1121, there is no such symbol.
+        """
+        self._rule(symbol)
+        return self._market.fees(symbol)
+
+    def depth(self, symbol: str, limit: int = 100) -> BookView:
+        """Return the book of `symbol` now, at most `limit` levels a side.
+
+        Raises:
+            ExchangeError: -1121, there is no such symbol.
+        """
+        return self.depths([symbol], limit)[symbol]
+
+    def depths(self, symbols: Iterable[str], limit: int = 100) -> dict[str, BookView]:
+        """Return the books of `symbols` at one moment, at most `limit` levels a side.
+
+        Raises:
+            ExchangeError: -1121, there is no such symbol.
+        """
+        wanted = list(symbols)
+        for symbol in wanted:
+            self._rule(symbol)
+        with self._reading() as turn:
+            turn.load(wanted)
+            finished = self._market.finished(turn.now)
+            return {symbol: _book(turn, symbol, limit, finished) for symbol in wanted}
+
+    # Orders
+
+    def place(self, account: str, request: OrderRequest) -> OrderView:
+        """Take a new order and trade it, and return it with its trades.
+
+        Raises:
+            ExchangeError: it is refused, with Binance's code; only -1015 is worth repeating.
+        """
+
+        rule = self._rule(request.symbol)
+
+        def decide(turn: Turn) -> OrderView:
+            rules.check_time(request, turn.now)
+            price, quantity = rules.check_parameters(request)
+            rules.check_open(rule)
+            order = turn.place(account, request, price, quantity)
+            return order_view(order, turn.trade_views(order))
+
+        return self._change(account, request.symbol, decide)
+
+    def cancel(
+        self, account: str, symbol: str, *, order_id: int | None = None, client_order_id: str | None = None
+    ) -> OrderView:
+        """Cancel an open order, and return it as it ended; fills that fell due before stay.
+
+        Raises:
+            ExchangeError: -2011, there is no such open order: it may have filled.
+        """
+        self._rule(symbol)
+        _check_name(order_id, client_order_id)
+
+        def decide(turn: Turn) -> OrderView:
+            found = _find(turn.connection, account, symbol, order_id, client_order_id, only_open=True)
+            order = None if found is None else turn.cancel(symbol, found.order_id)
+            if order is None:
+                raise ExchangeError(-2011, "Unknown order sent.")
+            before = _trades(turn.connection, tables.trade.c.order_id == order.order_id)
+            return order_view(order, (*before, *turn.trade_views(order)))
+
+        return self._change(account, symbol, decide)
+
+    def order(
+        self, account: str, symbol: str, *, order_id: int | None = None, client_order_id: str | None = None
+    ) -> OrderView:
+        """Return an order; of several with one client order id the last.
+
+        Raises:
+            ExchangeError: -2013, there is none.
+        """
+        self._rule(symbol)
+        _check_name(order_id, client_order_id)
+
+        def answer(connection: Connection) -> OrderView:
+            found = _find(connection, account, symbol, order_id, client_order_id)
+            if found is None:
+                raise ExchangeError(-2013, "Order does not exist.")
+            trades = _trades(connection, tables.trade.c.order_id == found.order_id)
+            return order_view(found, tuple(trades))
+
+        return self._look(account, symbol, answer)
+
+    def open_orders(self, account: str, symbol: str | None = None) -> tuple[OrderView, ...]:
+        """Return the open orders of `account`, oldest first."""
+        return self._orders(account, symbol, tables.orders.c.is_open.is_(True))
+
+    def orders(self, account: str, symbol: str | None = None, from_order_id: int = 0) -> tuple[OrderView, ...]:
+        """Return all orders of `account` from `from_order_id` on, oldest first."""
+        return self._orders(account, symbol, tables.orders.c.order_id >= from_order_id)
+
+    def trades(
+        self, account: str, symbol: str | None = None, *, order_id: int | None = None, from_id: int = 0
+    ) -> tuple[TradeView, ...]:
+        """Return the trades of `account`, in the order they happened.
+
+        Args:
+            account: Whose.
+            symbol: Only of this symbol; of all when None.
+            order_id: Only of this order.
+            from_id: Only trade ids from here on; they ascend within a symbol.
+
+        Raises:
+            ExchangeError: -1121, there is no such symbol.
+        """
+        column = tables.trade.c
+        conditions = [column.account == account, column.trade_id >= from_id]
+        if symbol is not None:
+            self._rule(symbol)
+            conditions.append(column.symbol == symbol)
+        if order_id is not None:
+            conditions.append(column.order_id == order_id)
+        return self._look(account, symbol, lambda connection: tuple(_trades(connection, *conditions)))
+
+    def order_counts(self, account: str) -> tuple[OrderCount, ...]:
+        """Return how many unfilled orders `account` has in the current window of each limit."""
+        with self._reading() as turn:
+            self._known(turn, account)
+            counts = turn.order_counts(account)
+            return tuple(
+                OrderCount(timedelta(seconds=each.seconds), each.limit, counts[each.seconds], each.ends(turn.now))
+                for each in ORDER_LIMITS
+            )
+
+    # Money
+
+    def open_account(self, name: str) -> None:
+        """Open the account `name`, unless it is open already.
+
+        Raises:
+            UsageError: an account cannot be called that.
+        """
+        with self._writing() as turn:
+            accounts.open_account(turn.connection, name, turn.now)
+
+    def balances(self, account: str) -> dict[str, BalanceView]:
+        """Return what `account` has, by asset, without the assets it has nothing of."""
+        return self._look(account, None, lambda connection: accounts.balances_of(connection, account))
+
+    def deposit(self, account: str, asset: str, amount: Decimal, transfer_id: str) -> TransferView:
+        """Credit `amount` of `asset`, once for each `transfer_id`.
+
+        Raises:
+            UsageError: the amount, asset or id cannot be, or the id stands for another transfer.
+            NotFound: there is no such account.
+        """
+        return self._move(account, accounts.DEPOSIT, asset, amount, transfer_id)
+
+    def withdraw(self, account: str, asset: str, amount: Decimal, transfer_id: str) -> TransferView:
+        """Debit `amount` of the free `asset`, once for each `transfer_id`.
+
+        Raises:
+            UsageError: there is not enough free, or as for a deposit.
+            NotFound: there is no such account.
+        """
+        return self._move(account, accounts.WITHDRAWAL, asset, amount, transfer_id)
+
+    def transfers(self, account: str, after: int = 0) -> tuple[TransferView, ...]:
+        """Return the deposits and withdrawals of `account` with a sequence above `after`, in order."""
+        with self._reading() as turn:
+            self._known(turn, account)
+            return tuple(accounts.transfers(turn.connection, account, after))
+
+    # Inside
+
+    def _move(self, account: str, kind: str, asset: str, amount: Decimal, transfer_id: str) -> TransferView:
+        with self._writing() as turn:
+            turn.settle(turn.symbols_with_open_orders())
+            turn.save()
+            return accounts.move(
+                turn.connection, account, kind, asset, amount, transfer_id, turn.now, assets=self._assets
+            )
+
+    def _orders(self, account: str, symbol: str | None, *conditions: ColumnElement[bool]) -> tuple[OrderView, ...]:
+        column = tables.orders.c
+        wanted = [column.account == account, *conditions]
+        if symbol is not None:
+            self._rule(symbol)
+            wanted.append(column.symbol == symbol)
+
+        def answer(connection: Connection) -> tuple[OrderView, ...]:
+            found = [order_of(row) for row in connection.execute(select(tables.orders).where(*wanted))]
+            which = select(column.order_id).where(*wanted)
+            trades: dict[int, list[TradeView]] = {}
+            for trade in _trades(connection, tables.trade.c.order_id.in_(which)):
+                trades.setdefault(trade.order_id, []).append(trade)
+            found.sort(key=lambda each: each.order_id)
+            return tuple(order_view(order, tuple(trades.get(order.order_id, ()))) for order in found)
+
+        return self._look(account, symbol, answer)
+
+    def _look(self, account: str, symbol: str | None, answer: Callable[[Connection], Answer]) -> Answer:
+        """Answer from one consistent state, after booking the fills that fell due, if any did."""
+        with self._reading() as turn:
+            self._known(turn, account)
+            wanted = turn.symbols_with_open_orders() if symbol is None else [symbol]
+            if not turn.is_due(wanted):
+                return answer(turn.connection)
+        with self._writing() as turn:
+            turn.settle(turn.symbols_with_open_orders() if symbol is None else [symbol])
+            turn.save()
+            return answer(turn.connection)
+
+    def _change(self, account: str, symbol: str, decide: Callable[[Turn], Answer]) -> Answer:
+        """Let `decide` change something; fills that fell due before stand even when it refuses."""
+        with self._writing() as turn:
+            self._known(turn, account)
+            turn.settle([symbol])
+            refusal: ExchangeError | None = None
+            try:
+                answer = decide(turn)
+            except ExchangeError as error:
+                refusal = error
+            turn.save()
+        if refusal is not None:
+            raise refusal
+        return answer
+
+    @contextmanager
+    def _reading(self) -> Iterator[Turn]:
+        with money_context(), self._database.read() as connection:
+            yield Turn(connection, self._market, self._symbols, self._now(connection))
+
+    @contextmanager
+    def _writing(self, step: timedelta | None = None) -> Iterator[Turn]:
+        with money_context(), self._database.write() as connection:
+            # On PostgreSQL the lock on this row is what keeps two writers apart.
+            now = self._now(connection, lock=True)
+            if step is not None:
+                now += step
+                connection.execute(update(tables.exchange).values(time=now))
+            yield Turn(connection, self._market, self._symbols, now)
+
+    def _now(self, connection: Connection, *, lock: bool = False) -> datetime:
+        if self._settings.clock == WALL and not lock:
+            return self._clock.now()
+        query = select(tables.exchange.c.era, tables.exchange.c.time)
+        row = connection.execute(query.with_for_update() if lock else query).one()
+        return self._clock.now() if row.time is None else row.time
+
+    def _rule(self, symbol: str) -> SymbolRules:
+        if symbol not in self._symbols:
+            raise ExchangeError(-1121, "Invalid symbol.")
+        return self._symbols[symbol]
+
+    def _known(self, turn: Turn, account: str) -> None:
+        if not accounts.is_account(turn.connection, account):
+            raise ExchangeError(-2015, "Invalid API-key, IP, or permissions for action.", http_status=401)
+
+
+def _book(turn: Turn, symbol: str, limit: int, finished: bool) -> BookView:
+    trading = turn.trading(symbol)
+    bids, asks = trading.book.levels(BID), trading.book.levels(ASK)
+    return BookView(
+        symbol=symbol,
+        bids=bids[:limit],
+        asks=asks[:limit],
+        update_id=trading.market.update_id + trading.changes,
+        at=turn.now,
+        complete=trading.market.complete and max(len(bids), len(asks)) <= limit,
+        finished=finished,
+    )
+
+
+def _check_name(order_id: int | None, client_order_id: str | None) -> None:
+    if order_id is None and client_order_id is None:
+        raise ExchangeError(
+            -1102, "Param 'origClientOrderId' or 'orderId' must be sent, but both were empty/null!"
+        )
+
+
+def _find(
+    connection: Connection,
+    account: str,
+    symbol: str,
+    order_id: int | None,
+    client_order_id: str | None,
+    *,
+    only_open: bool = False,
+) -> Order | None:
+    column = tables.orders.c
+    query = select(tables.orders).where(column.account == account, column.symbol == symbol)
+    if order_id is not None:
+        query = query.where(column.order_id == order_id)
+    if client_order_id is not None:
+        query = query.where(column.client_order_id == client_order_id)
+    if only_open:
+        query = query.where(column.is_open.is_(True))
+    row = connection.execute(query.order_by(column.order_id.desc()).limit(1)).one_or_none()
+    return None if row is None else order_of(row)
+
+
+def _trades(connection: Connection, *conditions: ColumnElement[bool]) -> Iterator[TradeView]:
+    query = select(tables.trade).where(*conditions).order_by(tables.trade.c.sequence)
+    for row in connection.execute(query):
+        yield TradeView(**{name: getattr(row, name) for name in _TRADE_FIELDS})
+
+
+def _stored(database: Database) -> Row[Any]:
+    schema.require_head(database, "exchange")
+    with database.read() as connection:
+        row = _row(connection)
+    if row is None:
+        raise ConfigError("the database has no exchange in it yet", where=str(database), hint="etf init makes it")
+    return row
+
+
+def _row(connection: Connection) -> Row[Any] | None:
+    return connection.execute(select(tables.exchange)).one_or_none()
+
+
+def _made(settings: ExchangeSettings, market: Market, clock: Clock) -> dict[str, Any]:
+    return {
+        "id": 1,
+        "era": secrets.token_hex(8),
+        "clock": settings.clock,
+        "time": None if settings.clock == WALL else settings.start or market.start,
+        "market": settings.market,
+        "parameters": _canonical(settings.parameters),
+        "start": settings.start,
+        "made": clock.now(),
+    }
+
+
+def _settings(row: Row[Any]) -> ExchangeSettings:
+    return ExchangeSettings(row.clock, row.market, json.loads(row.parameters), row.start)
+
+
+def _differs(stored: ExchangeSettings, asked: ExchangeSettings) -> bool:
+    return (
+        (stored.clock, stored.market) != (asked.clock, asked.market)
+        or _canonical(stored.parameters) != _canonical(asked.parameters)
+        or asked.start not in (None, stored.start)
+    )
+
+
+def _describe(settings: ExchangeSettings) -> str:
+    return f"market {settings.market} {_canonical(settings.parameters)}, {settings.clock} clock"
+
+
+def _canonical(parameters: Mapping[str, Any]) -> str:
+    return json.dumps(dict(parameters), sort_keys=True, separators=(",", ":"), allow_nan=False)
+
+
+def _milliseconds(at: datetime) -> int:
+    return int(at.timestamp() * 1000)

@@ -1,0 +1,445 @@
+"""One moment of the exchange, inside one transaction: what is loaded, decided and written together."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from functools import partial
+from typing import Any
+
+from sqlalchemy import Connection, bindparam, delete, func, insert, select, update
+
+from etf_trader.exchange import rules, tables
+from etf_trader.exchange.accounts import FEES, MARKET, Balances
+from etf_trader.exchange.market import Market, MarketBook
+from etf_trader.exchange.matching import BUY, Fill, Order, SymbolBook
+from etf_trader.exchange.refusal import filter_failure, rejected
+from etf_trader.exchange.rules import ORDER_LIMITS, SymbolRules
+from etf_trader.exchange.views import OrderRequest, OrderView, TradeView
+from etf_trader.money import ZERO
+
+OPEN = ("NEW", "PARTIALLY_FILLED")
+_ORDER_COLUMNS = tuple(column.name for column in tables.orders.c if column.name != "is_open")
+_MUTABLE = ("executed", "cumulative_quote", "ahead", "status", "is_open", "expiry_reason", "updated")
+_MANY_LEVELS = 200
+
+
+@dataclass(slots=True)
+class Trading:
+    """One symbol during one turn: its book, and what was decided and is not written yet."""
+
+    rules: SymbolRules
+    market: MarketBook
+    book: SymbolBook
+    resting: dict[int, Order]
+    consumed: Mapping[tuple[str, Decimal], tuple[Decimal, datetime]]
+    changes: int
+    stored_changes: int | None
+    last_trade_id: int
+    due: tuple[Fill, ...]
+    """Fills of resting orders that fell due by now; the book already shows them."""
+
+
+class Turn:
+    """Everything the exchange knows and decides at `now`; reading turns are simply never saved."""
+
+    def __init__(
+        self, connection: Connection, market: Market, symbols: Mapping[str, SymbolRules], now: datetime
+    ) -> None:
+        self.now = now
+        self.balances = Balances(connection)
+        self.connection = connection
+        self._market = market
+        self._symbols = symbols
+        self._trading: dict[str, Trading] = {}
+        self._trades: list[dict[str, Any]] = []
+        self._new: list[Order] = []
+        self._changed: dict[int, Order] = {}
+        self._counts: dict[str, dict[int, int]] = {}
+        self._counted: set[str] = set()
+
+    # Looking
+
+    def load(self, symbols: Iterable[str]) -> None:
+        """Read what accounts did to the books of `symbols`, and let due fills happen in memory."""
+        wanted = [symbol for symbol in dict.fromkeys(symbols) if symbol not in self._trading]
+        if not wanted:
+            return
+        resting = self._resting(wanted)
+        consumed = self._consumption(wanted)
+        states = {
+            row.symbol: row
+            for row in self.connection.execute(
+                select(tables.symbol_state).where(tables.symbol_state.c.symbol.in_(wanted))
+            )
+        }
+        for symbol in wanted:
+            state = states.get(symbol)
+            self._trading[symbol] = self._join(
+                symbol,
+                resting.get(symbol, []),
+                consumed.get(symbol, {}),
+                stored_changes=state.changes if state else None,
+                last_trade_id=state.last_trade_id if state else 0,
+            )
+
+    def trading(self, symbol: str) -> Trading:
+        """Return the state of `symbol`, due fills included."""
+        self.load([symbol])
+        return self._trading[symbol]
+
+    def symbols_with_open_orders(self) -> list[str]:
+        """Return the symbols in which some account has an open order."""
+        column = tables.orders.c
+        return list(self.connection.scalars(select(column.symbol).where(column.is_open.is_(True)).distinct()))
+
+    def is_due(self, symbols: Iterable[str]) -> bool:
+        """Return whether some resting order of `symbols` has something to trade by now."""
+        wanted = list(symbols)
+        self.load(wanted)
+        return any(self._trading[symbol].due for symbol in wanted)
+
+    # Deciding
+
+    def settle(self, symbols: Iterable[str]) -> None:
+        """Book the fills of resting orders that fell due by now."""
+        wanted = list(symbols)
+        self.load(wanted)
+        for symbol in wanted:
+            trading = self._trading[symbol]
+            for fill in trading.due:
+                assert fill.resting is not None
+                trading.last_trade_id += 1
+                self._book_fill(trading, fill.resting, fill, is_maker=True)
+                self._book_market(trading, fill.resting.side, fill)
+            if trading.due:
+                trading.due = ()
+                self._note_touched(trading)
+
+    def place(self, account: str, request: OrderRequest, price: Decimal, quantity: Decimal) -> Order:
+        """Accept a limit order, trade it, and let the rest stand or expire.
+
+        Every check comes before the first change, so that a refusal leaves
+        nothing but settled fills behind.
+
+        Raises:
+            ExchangeError: the order is refused.
+        """
+        trading = self.trading(request.symbol)
+        rule = trading.rules
+        rule.check(request.side, price, quantity, rules.reference_price(trading.market))
+        own = [order for order in trading.resting.values() if order.account == account and order.remaining]
+        if rule.max_orders is not None and len(own) >= rule.max_orders:
+            raise filter_failure("MAX_NUM_ORDERS")
+        counts = self._counts_with_room(account)
+        if self._is_open(account, request.client_order_id):
+            raise rejected("Duplicate order sent.")
+        asset, amount = (rule.quote, price * quantity) if request.side == BUY else (rule.base, quantity)
+        self.balances.load(rule.base, rule.quote)
+        if self.balances.get(account, asset).free < amount:
+            self.settle(self.symbols_with_open_orders())  # a fill elsewhere may have brought it
+            if self.balances.get(account, asset).free < amount:
+                raise rejected("Account has insufficient balance for requested action.")
+
+        self._count(account, {seconds: count + 1 for seconds, count in counts.items()})
+        self.balances.add(account, asset, free=-amount, locked=amount)
+        order = Order(
+            order_id=(self.connection.scalar(select(func.max(tables.orders.c.order_id))) or 0) + 1,
+            account=account,
+            side=request.side,
+            price=price,
+            quantity=quantity,
+            symbol=request.symbol,
+            client_order_id=request.client_order_id,
+            time_in_force=request.time_in_force or "",
+            at=self.now,
+            updated=self.now,
+        )
+        self._new.append(order)
+        self._trade(trading, order)
+        return order
+
+    def cancel(self, symbol: str, order_id: int) -> Order | None:
+        """Take an open order out of the book, and return it; None when it is open no more."""
+        trading = self.trading(symbol)
+        order = trading.resting.get(order_id)
+        if order is None or not order.remaining:
+            return None
+        trading.book.remove(order)
+        trading.changes += 1
+        self._end(trading, order, "CANCELED")
+        return order
+
+    def _trade(self, trading: Trading, order: Order) -> None:
+        fills, expired = trading.book.take(order)
+        for own in expired:
+            self._end(trading, own, "EXPIRED_IN_MATCH")
+        for fill in fills:
+            trading.last_trade_id += 1
+            self._book_fill(trading, order, fill, is_maker=False)
+            if fill.resting is None:
+                self._book_market(trading, order.side, fill)
+            else:
+                self._book_fill(trading, fill.resting, fill, is_maker=True)
+        if order.remaining and order.time_in_force == "IOC":
+            self._end(trading, order, "EXPIRED", "UNFILLED_IOC_QUANTITY_EXPIRED")
+        elif order.remaining:
+            trading.book.rest(order)
+            trading.resting[order.order_id] = order
+        if fills or expired or order.status in OPEN:
+            trading.changes += 1
+        self._note_touched(trading)
+
+    def _book_fill(self, trading: Trading, order: Order, fill: Fill, *, is_maker: bool) -> None:
+        rule, price, quantity = trading.rules, fill.price, fill.quantity
+        self.balances.load(rule.base, rule.quote)
+        value = price * quantity
+        maker, taker = self._market.fees(rule.symbol)
+        received = quantity if order.side == BUY else value
+        fee = rule.commission(order.side, received, maker if is_maker else taker)
+        if order.side == BUY:
+            locked = order.price * quantity
+            self.balances.add(order.account, rule.quote, locked=-locked, free=locked - value)
+            self.balances.add(order.account, rule.base, free=quantity - fee)
+        else:
+            self.balances.add(order.account, rule.base, locked=-quantity)
+            self.balances.add(order.account, rule.quote, free=value - fee)
+        self.balances.add(FEES, rule.received(order.side), free=fee)
+        if not order.cumulative_quote:
+            self._give_back(order.account, rules.MAKER_RETURNS if is_maker else rules.TAKER_RETURNS)
+        order.cumulative_quote += value
+        order.status = "PARTIALLY_FILLED" if order.remaining else "FILLED"
+        order.updated = self.now
+        self._changed[order.order_id] = order
+        self._trades.append(
+            {
+                "symbol": rule.symbol,
+                "trade_id": trading.last_trade_id,
+                "order_id": order.order_id,
+                "account": order.account,
+                "client_order_id": order.client_order_id,
+                "side": order.side,
+                "price": price,
+                "quantity": quantity,
+                "quote_quantity": value,
+                "commission": fee,
+                "commission_asset": rule.received(order.side),
+                "is_maker": is_maker,
+                "at": self.now,
+            }
+        )
+
+    def _book_market(self, trading: Trading, side: str, fill: Fill) -> None:
+        """Book the market's part of a fill with an order on `side`."""
+        sign = 1 if side == BUY else -1
+        self.balances.add(MARKET, trading.rules.base, free=-sign * fill.quantity)
+        self.balances.add(MARKET, trading.rules.quote, free=sign * fill.price * fill.quantity)
+
+    def _end(self, trading: Trading, order: Order, status: str, reason: str | None = None) -> None:
+        """End an order with something left: its lock goes back."""
+        rule = trading.rules
+        asset, amount = (
+            (rule.quote, order.price * order.remaining) if order.side == BUY else (rule.base, order.remaining)
+        )
+        self.balances.add(order.account, asset, free=amount, locked=-amount)
+        order.status, order.expiry_reason, order.updated = status, reason, self.now
+        self._changed[order.order_id] = order
+
+    def _note_touched(self, trading: Trading) -> None:
+        self._changed.update(trading.book.touched)
+
+    # Writing
+
+    def save(self) -> None:
+        """Write what was decided."""
+        self.settle(self._trading)  # whatever was looked at is written as it was seen
+        self.balances.save()
+        for order in self._new:
+            self._changed.pop(order.order_id, None)
+            values = {name: getattr(order, name) for name in _ORDER_COLUMNS}
+            self.connection.execute(insert(tables.orders).values(is_open=order.status in OPEN, **values))
+        if self._changed:
+            statement = (
+                update(tables.orders)
+                .where(tables.orders.c.order_id == bindparam("key"))
+                .values({name: bindparam(f"new_{name}") for name in _MUTABLE})
+            )
+            rows = [{"key": order.order_id} | _changes(order) for order in self._changed.values()]
+            self.connection.execute(statement, rows)
+        if self._trades:
+            self.connection.execute(insert(tables.trade), self._trades)
+        for symbol, trading in self._trading.items():
+            self._save_symbol(symbol, trading)
+        for account in sorted(self._counted):
+            self._save_counts(account, self._counts[account])
+
+    def trade_views(self, order: Order) -> tuple[TradeView, ...]:
+        """Return the trades of `order` that this turn made."""
+        return tuple(
+            TradeView(**{name: value for name, value in row.items() if name != "account"})
+            for row in self._trades
+            if row["order_id"] == order.order_id
+        )
+
+    def _save_symbol(self, symbol: str, trading: Trading) -> None:
+        if trading.changes == (trading.stored_changes or 0):
+            return
+        table = tables.consumption
+        for (side, price), quantity in trading.book.taken.items():
+            missing = self._missing(symbol, trading.consumed, side, price) + quantity
+            values = {"quantity": missing, "at": self.now}
+            if (side, price) in trading.consumed:
+                same = (table.c.symbol == symbol) & (table.c.side == side) & (table.c.price == price)
+                self.connection.execute(update(table).where(same).values(values))
+            else:
+                self.connection.execute(insert(table).values(symbol=symbol, side=side, price=price, **values))
+        if len(trading.consumed) > _MANY_LEVELS:
+            self._forget_restored(symbol, trading)
+        state = tables.symbol_state
+        values = {"changes": trading.changes, "last_trade_id": trading.last_trade_id}
+        if trading.stored_changes is not None:
+            self.connection.execute(update(state).where(state.c.symbol == symbol).values(values))
+        else:
+            self.connection.execute(insert(state).values(symbol=symbol, **values))
+
+    def _forget_restored(self, symbol: str, trading: Trading) -> None:
+        table = tables.consumption
+        for side, price in trading.consumed:
+            if (side, price) not in trading.book.taken and not self._missing(
+                symbol, trading.consumed, side, price
+            ):
+                same = (table.c.symbol == symbol) & (table.c.side == side) & (table.c.price == price)
+                self.connection.execute(delete(table).where(same))
+
+    # Order counts
+
+    def order_counts(self, account: str) -> dict[int, int]:
+        """Return the unfilled orders of `account` in the current window of each limit, by its seconds."""
+        if account not in self._counts:
+            table = tables.order_count.c
+            rows = self.connection.execute(
+                select(table.seconds, table.window_start, table["count"]).where(table.account == account)
+            )
+            known = {(row.seconds, row.window_start): row[2] for row in rows}
+            self._counts[account] = {
+                limit.seconds: known.get((limit.seconds, limit.window(self.now)), 0) for limit in ORDER_LIMITS
+            }
+        return self._counts[account]
+
+    def _counts_with_room(self, account: str) -> dict[int, int]:
+        counts = self.order_counts(account)
+        for limit in ORDER_LIMITS:
+            if counts[limit.seconds] >= limit.limit:
+                raise rules.too_many_orders(limit, self.now)
+        return counts
+
+    def _give_back(self, account: str, returned: int) -> None:
+        counts = self.order_counts(account)
+        self._count(account, {seconds: max(0, count - returned) for seconds, count in counts.items()})
+
+    def _count(self, account: str, counts: dict[int, int]) -> None:
+        self._counts[account] = counts
+        self._counted.add(account)
+
+    def _save_counts(self, account: str, counts: Mapping[int, int]) -> None:
+        table = tables.order_count
+        for limit in ORDER_LIMITS:
+            values = {"window_start": limit.window(self.now), "count": counts[limit.seconds]}
+            same = (table.c.account == account) & (table.c.seconds == limit.seconds)
+            if not self.connection.execute(update(table).where(same).values(values)).rowcount:
+                self.connection.execute(insert(table).values(account=account, seconds=limit.seconds, **values))
+
+    # Loading
+
+    def _join(
+        self,
+        symbol: str,
+        resting: list[Order],
+        consumed: Mapping[tuple[str, Decimal], tuple[Decimal, datetime]],
+        *,
+        stored_changes: int | None,
+        last_trade_id: int,
+    ) -> Trading:
+        market = self._market.book(symbol, self.now)
+        missing = partial(self._missing, symbol, consumed) if consumed else None
+        book = SymbolBook(market, resting, missing)
+        due = tuple(book.settle()) if resting else ()
+        return Trading(
+            rules=self._symbols[symbol],
+            market=market,
+            book=book,
+            resting={order.order_id: order for order in resting},
+            consumed=consumed,
+            changes=(stored_changes or 0) + (1 if due else 0),
+            stored_changes=stored_changes,
+            last_trade_id=last_trade_id,
+            due=due,
+        )
+
+    def _missing(
+        self,
+        symbol: str,
+        consumed: Mapping[tuple[str, Decimal], tuple[Decimal, datetime]],
+        side: str,
+        price: Decimal,
+    ) -> Decimal:
+        if (side, price) not in consumed:
+            return ZERO
+        quantity, since = consumed[side, price]
+        return self._market.still_consumed(symbol, side, price, quantity, since, max(since, self.now))
+
+    def _resting(self, symbols: list[str]) -> dict[str, list[Order]]:
+        column = tables.orders.c
+        query = select(tables.orders).where(column.is_open.is_(True), column.symbol.in_(symbols))
+        found: dict[str, list[Order]] = {}
+        for row in self.connection.execute(query):
+            found.setdefault(row.symbol, []).append(order_of(row))
+        return found
+
+    def _consumption(self, symbols: list[str]) -> dict[str, dict[tuple[str, Decimal], tuple[Decimal, datetime]]]:
+        found: dict[str, dict[tuple[str, Decimal], tuple[Decimal, datetime]]] = {}
+        query = select(tables.consumption).where(tables.consumption.c.symbol.in_(symbols))
+        for row in self.connection.execute(query):
+            found.setdefault(row.symbol, {})[row.side, row.price] = (row.quantity, row.at)
+        return found
+
+    def _is_open(self, account: str, client_order_id: str) -> bool:
+        column = tables.orders.c
+        query = select(column.order_id).where(
+            column.account == account,
+            column.client_order_id == client_order_id,
+            column.is_open.is_(True),
+        )
+        return self.connection.scalar(query) is not None
+
+
+def order_of(row: Any) -> Order:
+    """Return a row of `orders` as an order to work on."""
+    return Order(**{name: getattr(row, name) for name in _ORDER_COLUMNS})
+
+
+def order_view(order: Order, trades: tuple[TradeView, ...]) -> OrderView:
+    """Return what a client sees of `order`."""
+    return OrderView(
+        symbol=order.symbol,
+        order_id=order.order_id,
+        client_order_id=order.client_order_id,
+        side=order.side,
+        type=order.type,
+        time_in_force=order.time_in_force,
+        price=order.price,
+        quantity=order.quantity,
+        executed_quantity=order.executed,
+        cumulative_quote=order.cumulative_quote,
+        status=order.status,
+        expiry_reason=order.expiry_reason,
+        at=order.at,
+        updated=order.updated,
+        trades=trades,
+    )
+
+
+def _changes(order: Order) -> dict[str, Any]:
+    values = {name: getattr(order, name) for name in _MUTABLE if name != "is_open"}
+    values["is_open"] = order.status in OPEN
+    return {f"new_{name}": value for name, value in values.items()}

@@ -1,0 +1,132 @@
+"""What the exchange is asked, and what it shows: frozen records in Binance's words."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from decimal import Decimal
+from typing import Any, NamedTuple
+
+from etf_trader.exchange.market import Depth
+
+
+@dataclass(frozen=True, slots=True)
+class ExchangeSettings:
+    """What an exchange is made with, once; kept in its database.
+
+    `clock` is "wall" or "stepped"; `market` the kind of market and `parameters`
+    what it is made from again (anything that JSON can carry); `start` is where a
+    stepped clock begins, the market's own start when None.
+    """
+
+    clock: str
+    market: str
+    parameters: Mapping[str, Any]
+    start: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class OrderRequest:
+    """A new order as a client sends it.
+
+    Quantities are base units, prices quote per base. `timestamp` is when the
+    client signed it and `recv_window` for how many seconds it may be taken. The
+    fields after it belong to order types that are refused until they exist.
+    """
+
+    symbol: str
+    side: str
+    type: str
+    time_in_force: str | None
+    quantity: Decimal | None
+    price: Decimal | None
+    client_order_id: str
+    timestamp: datetime
+    recv_window: float = 5
+    quote_quantity: Decimal | None = None
+    stop_price: Decimal | None = None
+    iceberg_quantity: Decimal | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TradeView:
+    """One side of one trade; `commission` is not negative, in `commission_asset`, which is what was received."""
+
+    symbol: str
+    trade_id: int
+    order_id: int
+    client_order_id: str
+    side: str
+    price: Decimal
+    quantity: Decimal
+    quote_quantity: Decimal
+    commission: Decimal
+    commission_asset: str
+    is_maker: bool
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class OrderView:
+    """An order and its trades; `status` is Binance's, `cumulative_quote` what was paid or got before fees."""
+
+    symbol: str
+    order_id: int
+    client_order_id: str
+    side: str
+    type: str
+    time_in_force: str
+    price: Decimal
+    quantity: Decimal
+    executed_quantity: Decimal
+    cumulative_quote: Decimal
+    status: str
+    expiry_reason: str | None
+    at: datetime
+    updated: datetime
+    trades: tuple[TradeView, ...]
+
+
+class BalanceView(NamedTuple):
+    """What an account has of one asset: at its disposal, and behind its open orders."""
+
+    free: Decimal
+    locked: Decimal
+
+
+@dataclass(frozen=True, slots=True)
+class TransferView:
+    """A deposit or a withdrawal; `amount` is positive, `sequence` ascends over all accounts."""
+
+    sequence: int
+    transfer_id: str
+    kind: str
+    asset: str
+    amount: Decimal
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class BookView:
+    """The book everyone sees: the market's less what was consumed, with the accounts' resting orders.
+
+    `complete` says that nothing lies beyond the last level shown; `finished`
+    that a recording is over and holds this book from now on.
+    """
+
+    symbol: str
+    bids: tuple[Depth, ...]
+    asks: tuple[Depth, ...]
+    update_id: int
+    at: datetime
+    complete: bool
+    finished: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class OrderCount:
+    """How many unfilled orders an account has used of one limit, and when its window ends."""
+
+    interval: timedelta
+    limit: int
+    count: int
+    resets_at: datetime
