@@ -19,7 +19,7 @@ from typing import Any
 
 from etf_trader.errors import NotFound
 from etf_trader.exchange.market import Depth, MarketBook
-from etf_trader.exchange.model_parameters import COINS, MARKET_VOLATILITY, Coin
+from etf_trader.exchange.model_parameters import COINS, LIMITS, MARKET_VOLATILITY, Coin
 
 EPOCH = datetime(2026, 1, 5, tzinfo=UTC)
 """Where the paths of all seeds begin, at the prices of the parameter table."""
@@ -97,8 +97,8 @@ class ModelMarket:
     ) -> Decimal:
         """Return what is still missing of `quantity` taken at `since`: it comes back exponentially.
 
-        The time constant is the coin's within 2 bps of the mid at `since` and grows in
-        proportion to the distance beyond, up to 30 times. The result is on the step.
+        The time constant is the coin's within 10 bps of the mid at `since` and grows in
+        proportion to the distance beyond, up to tenfold. The result is on the step.
         """
         seconds = (at - since) / _SECOND
         if seconds <= 0 or quantity <= 0:
@@ -108,7 +108,7 @@ class ModelMarket:
         distance = (
             abs(float(price) / (coin.mid_ticks(second, self._factor_return(second)) * coin.tick_size) - 1) * 1e4
         )
-        lifetimes = seconds / (coin.coin.recovery * min(30.0, max(1.0, distance / 2)))
+        lifetimes = seconds / (coin.coin.recovery * min(10.0, max(1.0, distance / 10)))
         if lifetimes > 100:
             return Decimal(0)
         left = _CONTEXT.multiply(quantity, _CONTEXT.exp(Decimal.from_float(-lifetimes)))
@@ -207,20 +207,24 @@ class _CoinMarket:
 
 
 class _Curve:
-    """Expected depth of one side in USDT by distance from the mid in ticks."""
+    """Expected depth of one side in USDT by distance from the mid in ticks.
+
+    Three powers of the distance meet at 10 and at 100 bps. Near the touch books
+    are at least as thin as a straight line, far away they thin out again.
+    """
 
     def __init__(self, coin: Coin, mid: float) -> None:
-        self._depth = float(coin.depth)
-        self._eighths = coin.eighths
         self._per_tick = 100.0 / mid  # one tick in units of 100 bps of the mid
+        self._depth = float(coin.depth)
+        self._inner, self._middle, self._outer = max(8, coin.eighths), coin.eighths, min(8, coin.eighths)
+        self._depth_at_10_bps = self._depth * _power(0.1, self._middle)
 
     def depth(self, ticks: float) -> float:
         """Return the USDT expected up to `ticks` from the mid."""
         distance = ticks * self._per_tick
-        eighths = self._eighths
-        if distance > 1 and eighths > 8:
-            eighths = 8
-        return self._depth * _power(distance, eighths)
+        if distance < 0.1:
+            return self._depth_at_10_bps * _power(distance * 10, self._inner)
+        return self._depth * _power(distance, self._middle if distance < 1 else self._outer)
 
 
 def _power(base: float, eighths: int) -> float:
@@ -318,6 +322,8 @@ def _digest(key: bytes, kind: int, place: int, time: int, size: int) -> bytes:
 def _symbol_row(coin: Coin) -> dict[str, Any]:
     """Return the coin's row of exchangeInfo, in the shape of 2026."""
 
+    limits = LIMITS[coin.asset]
+
     def text(value: str) -> str:
         return f"{Decimal(value):.8f}"
 
@@ -325,11 +331,11 @@ def _symbol_row(coin: Coin) -> dict[str, Any]:
         "symbol": coin.asset + QUOTE,
         "status": "TRADING",
         "baseAsset": coin.asset,
-        "baseAssetPrecision": coin.precision,
+        "baseAssetPrecision": limits.precision,
         "quoteAsset": QUOTE,
         "quotePrecision": 8,
         "quoteAssetPrecision": 8,
-        "baseCommissionPrecision": coin.precision,
+        "baseCommissionPrecision": limits.precision,
         "quoteCommissionPrecision": 8,
         "orderTypes": ["LIMIT", "LIMIT_MAKER", "MARKET", "STOP_LOSS_LIMIT", "TAKE_PROFIT_LIMIT"],
         "icebergAllowed": True,
@@ -353,14 +359,14 @@ def _symbol_row(coin: Coin) -> dict[str, Any]:
             {
                 "filterType": "LOT_SIZE",
                 "minQty": text(coin.step),
-                "maxQty": text(coin.max_quantity),
+                "maxQty": text(limits.max_quantity),
                 "stepSize": text(coin.step),
             },
             {"filterType": "ICEBERG_PARTS", "limit": 100},
             {
                 "filterType": "MARKET_LOT_SIZE",
                 "minQty": text("0"),
-                "maxQty": text(coin.max_market_quantity),
+                "maxQty": text(limits.max_market_quantity),
                 "stepSize": text("0"),
             },
             {
