@@ -1,0 +1,191 @@
+"""How commands are declared, and how their help reads.
+
+    app = group()
+
+    @command(app, "list", examples=("etf order list", "etf order list --json"), csv="orders")
+    def list_orders(index: IndexOption = None) -> None:
+        \"\"\"List orders, the newest first.\"\"\"
+
+Every command gets `--json`, `--format`, `--config`, `-q` and `-v` by itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from difflib import get_close_matches
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
+
+import typer
+from typer.core import TyperCommand, TyperGroup, TyperOption
+
+from etf_trader.cli.invocation import invocation
+from etf_trader.cli.later import LATER
+from etf_trader.errors import UsageError
+
+if TYPE_CHECKING:
+    from typer._click import Command as AnyCommand
+    from typer._click import Context, HelpFormatter, Parameter
+
+Function = TypeVar("Function", bound=Callable[..., None])
+
+HELP_OPTIONS = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
+
+WHAT = "What"
+LIMITS = "Limits"
+HOW = "How"
+OUTPUT = "Output"
+SECTIONS = (WHAT, LIMITS, HOW, OUTPUT)
+"""The sections of a command's help, in their order; an option names its own with `rich_help_panel`."""
+
+
+def group() -> typer.Typer:
+    """Return an empty group of commands; its help line stands in the table of `cli.app`."""
+    app = typer.Typer(cls=Group, add_completion=False, rich_markup_mode=None, context_settings=HELP_OPTIONS)
+    app.callback()(_nothing)
+    return app
+
+
+def single() -> typer.Typer:
+    """Return the place of one command that is no group."""
+    return typer.Typer(add_completion=False, rich_markup_mode=None)
+
+
+def command(
+    app: typer.Typer, name: str | None = None, *, examples: Sequence[str], csv: str | None = None
+) -> Callable[[Function], Function]:
+    """Declare a command.
+
+    Args:
+        app: What `group` or `single` returned.
+        name: What is typed; the function's name when not given.
+        examples: The commonest uses, as they are pasted; "command   remark" may explain one.
+        csv: The list of the JSON document that `--format csv` prints; None refuses csv.
+    """
+    kind = type("Command", (Command,), {"csv": csv})
+    return app.command(name, cls=kind, epilog="\n".join(examples), context_settings=HELP_OPTIONS)
+
+
+class Command(TyperCommand):
+    """A command that takes the shared options and prints its help in sections."""
+
+    csv: ClassVar[str | None] = None
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.params = [*self.params, *shared_options(csv=self.csv is not None)]
+
+    def invoke(self, ctx: Context) -> Any:
+        invocation().csv = self.csv
+        return super().invoke(ctx)
+
+    def format_help_text(self, ctx: Context, formatter: HelpFormatter) -> None:
+        super().format_help_text(ctx, formatter)
+        write_examples(formatter, (self.epilog or "").splitlines())
+
+    def format_epilog(self, ctx: Context, formatter: HelpFormatter) -> None:
+        """Print nothing: the epilog holds the examples, which stand on top."""
+
+    def format_options(self, ctx: Context, formatter: HelpFormatter) -> None:
+        write_options(self.get_params(ctx), ctx, formatter)
+
+
+class Group(TyperGroup):
+    """A group that lists its commands in the order of their declaration and suggests the nearest name."""
+
+    def list_commands(self, ctx: Context) -> list[str]:
+        return list(self.commands)
+
+    def known_names(self, ctx: Context) -> list[str]:
+        """Return the names that may be typed."""
+        return self.list_commands(ctx)
+
+    def parse_args(self, ctx: Context, args: list[str]) -> list[str]:
+        if not args and not ctx.resilient_parsing:
+            names = ", ".join(self.known_names(ctx))
+            raise UsageError(f"{ctx.command_path} needs a command: {names}", hint=f"{ctx.command_path} --help")
+        return super().parse_args(ctx, args)
+
+    def resolve_command(self, ctx: Context, args: list[str]) -> tuple[str | None, AnyCommand | None, list[str]]:
+        name = args[0]
+        if ctx.resilient_parsing or name.startswith("-") or self.get_command(ctx, name) is not None:
+            return super().resolve_command(ctx, args)
+        typed = f"{ctx.command_path} {name}"
+        later = LATER.get(typed.partition(" ")[2])
+        if later is not None:
+            raise UsageError(f"{typed} comes with a later version", hint=later)
+        near = get_close_matches(name, self.known_names(ctx), n=1, cutoff=0.5)
+        meant = f"; did you mean {near[0]}?" if near else ""
+        raise UsageError(f"there is no command {typed}{meant}", hint=f"{ctx.command_path} --help lists them")
+
+    def format_options(self, ctx: Context, formatter: HelpFormatter) -> None:
+        self.format_commands(ctx, formatter)
+        write_options(self.get_params(ctx), ctx, formatter)
+
+
+def write_examples(formatter: HelpFormatter, examples: Sequence[str]) -> None:
+    """Print examples, never wrapped: they are there to be pasted."""
+    if examples:
+        with formatter.section("Examples"):
+            for example in examples:
+                formatter.write(f"{'':>{formatter.current_indent}}{example}\n")
+
+
+def write_options(params: Sequence[Parameter], ctx: Context, formatter: HelpFormatter) -> None:
+    """Print arguments and options under the section each belongs to."""
+    sections: dict[str, list[tuple[str, str]]] = {}
+    for param in params:
+        record = param.get_help_record(ctx)
+        if record is not None:
+            panel = getattr(param, "rich_help_panel", None)
+            default = WHAT if param.param_type_name == "argument" else OUTPUT
+            sections.setdefault(panel if isinstance(panel, str) else default, []).append(record)
+    order = [*SECTIONS, *(name for name in sections if name not in SECTIONS)]
+    for name in order:
+        if name in sections:
+            with formatter.section(name):
+                formatter.write_dl(sections[name])
+
+
+def shared_options(*, csv: bool, hidden: bool = False) -> list[TyperOption]:
+    """Return the options that every command takes; what they say goes to the `Invocation`."""
+    formats = "table|json|csv" if csv else "table|json"
+
+    def choose(ctx: Context, _param: Parameter, value: str | None) -> None:
+        if value is None or ctx.resilient_parsing:
+            return
+        if value not in formats.split("|"):
+            choices = formats.replace("|", " or ")
+            raise UsageError(f"{ctx.command_path} cannot print {value!r}: --format takes {choices}")
+        invocation().format = value
+
+    return [
+        _shared(["--json"], _set("format", "json"), "The same as --format json.", is_flag=True, hidden=hidden),
+        _shared(
+            ["--format"], choose, "How to print the result.  [default: table]", metavar=formats, hidden=hidden
+        ),
+        _shared(["-q", "--quiet"], _set("quiet", True), "No notes and no progress.", is_flag=True, hidden=hidden),
+        _shared(["-v", "--verbose"], _set("verbose", True), "Say more.", is_flag=True, hidden=hidden),
+        _shared(["--config"], _config, "Use this configuration file.", metavar="FILE", hidden=hidden),
+    ]
+
+
+def _shared(names: list[str], callback: Callable[..., None], text: str, **changes: Any) -> TyperOption:
+    return TyperOption(param_decls=names, callback=callback, help=text, expose_value=False, **changes)
+
+
+def _set(name: str, value: object) -> Callable[[Context, Parameter, bool | None], None]:
+    def callback(ctx: Context, _param: Parameter, given: bool | None) -> None:
+        if given and not ctx.resilient_parsing:
+            setattr(invocation(), name, value)
+
+    return callback
+
+
+def _config(ctx: Context, _param: Parameter, value: str | None) -> None:
+    if value is not None and not ctx.resilient_parsing:
+        invocation().config = Path(value)
+
+
+def _nothing() -> None:
+    pass

@@ -1,0 +1,77 @@
+"""What was typed around a command: which configuration, which format, how much talk.
+
+`main` makes one `Invocation` for a run; commands reach it through `output()` and
+`settings()`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from etf_trader.cli.output import Output
+    from etf_trader.config import Settings
+
+
+@dataclass(slots=True)
+class Invocation:
+    """One run of `etf`. `csv` names the list that `--format csv` prints, if the command has one."""
+
+    config: Path | None = None
+    format: str = "table"
+    csv: str | None = None
+    quiet: bool = False
+    verbose: bool = False
+    _output: Output | None = field(default=None, repr=False)
+    _settings: Settings | None = field(default=None, repr=False)
+
+    def output(self) -> Output:
+        """Return the one output of this run."""
+        if self._output is None:
+            from etf_trader.cli.output import Output
+
+            self._output = Output(self.format, csv=self.csv, quiet=self.quiet, verbose=self.verbose)
+        return self._output
+
+    def settings(self) -> Settings:
+        """Return the configuration, read when first asked for."""
+        if self._settings is None:
+            import os
+
+            from etf_trader.config import Settings
+
+            self._settings = Settings.load(cwd=Path.cwd(), config_path=self.config, environ=os.environ)
+        return self._settings
+
+
+_current: ContextVar[Invocation] = ContextVar("invocation")
+
+
+def invocation() -> Invocation:
+    """Return what was typed around the command that runs now."""
+    return _current.get()
+
+
+def output() -> Output:
+    """Return where the command that runs now prints."""
+    return _current.get().output()
+
+
+def settings() -> Settings:
+    """Return the configuration of the command that runs now."""
+    return _current.get().settings()
+
+
+@contextmanager
+def invoked(this: Invocation) -> Iterator[None]:
+    """Make `this` the current invocation."""
+    token = _current.set(this)
+    try:
+        yield
+    finally:
+        _current.reset(token)

@@ -1,0 +1,33 @@
+"""Commands that have their name already and come with a later version."""
+
+LATER = {
+    "quote": "today: etf submit buy --dry-run",
+    "rebalance": "today: etf submit buy and etf submit sell, by hand",
+    "schedule": "today: a crontab line of your own that runs etf worker --once",
+    "queue": "today: etf order list",
+    "halt": "today: etf cancel --all",
+    "resume": "today nothing can be halted: etf cancel --all stops what is open",
+    "risk": "today: --limit and --max-loss of etf submit buy",
+    "market": "today: etf exchange status",
+    "dashboard": "today: etf report fills and etf report holdings",
+    "backtest": "today: etf demo, or etf init --market recording",
+    "index edit": "today: etf index create makes another index",
+    "index history": "today: etf index show",
+    "index mark": "today: etf index nav",
+    "index event": "today: etf index create makes another index",
+    "index fee": "today: etf index nav",
+    "exchange serve": "today the paper exchange is embedded: etf exchange status",
+    "exchange account": "today: etf exchange status",
+    "ledger export": "today: etf report fills --format csv",
+    "plan verify": "today: etf plan show",
+    "order watch": "today: etf order show",
+    "report loss": "today: etf report fills",
+    "report rebalance": "today: etf report fills",
+    "report performance": "today: etf position show",
+    "report costs": "today: etf report fills",
+    "report gains": "today: etf position show",
+    "report nav": "today: etf index nav",
+    "report statement": "today: etf report holdings",
+    "report crosses": "today: etf report fills",
+}
+"""The command, as typed after `etf`, and what does its work until then."""

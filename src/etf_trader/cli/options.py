@@ -1,0 +1,170 @@
+"""The options that several commands take, each declared once, and how their values are read."""
+
+from dataclasses import dataclass
+from datetime import timedelta
+from decimal import Decimal
+from typing import Annotated
+
+import typer
+
+from etf_trader.cli.commands import HOW, LIMITS, WHAT
+
+_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
+
+
+def read_decimal(text: str) -> Decimal:
+    """Return the number a person typed: digits, perhaps a sign and a point, nothing else."""
+    digits = text.removeprefix("-").removeprefix("+")
+    if not (digits.isascii() and digits.replace(".", "", 1).isdecimal() and len(digits) <= 40):
+        bare = digits.replace(",", "")
+        like = bare if bare != digits and bare.replace(".", "", 1).isdecimal() else "1000.25"
+        raise typer.BadParameter(f"{text!r} is not a number; write it as {like}")
+    return Decimal(text)
+
+
+def read_positive(text: str) -> Decimal:
+    """Return a number above zero."""
+    number = read_decimal(text)
+    if number <= 0:
+        raise typer.BadParameter(f"{text} is not above zero")
+    return number
+
+
+def read_duration(text: str) -> timedelta:
+    """Return a duration: `90s`, `30m`, `1h`, `2d`."""
+    number, unit = text[:-1], text[-1:]
+    if unit not in _SECONDS or not (number.isascii() and number.isdecimal()) or not 0 < len(number) <= 6:
+        raise typer.BadParameter(f"{text!r} is not a duration; write it as 90s, 30m, 1h or 2d")
+    return timedelta(seconds=int(number) * _SECONDS[unit])
+
+
+@dataclass(frozen=True, slots=True)
+class TimeInForce:
+    """How long an order may work: `lasts` is zero for now and None until it is cancelled."""
+
+    text: str
+    lasts: timedelta | None
+
+
+def read_time_in_force(text: str) -> TimeInForce:
+    """Return `now`, `gtc` or a duration."""
+    if text == "now":
+        return TimeInForce(text, timedelta(0))
+    if text == "gtc":
+        return TimeInForce(text, None)
+    try:
+        return TimeInForce(text, read_duration(text))
+    except typer.BadParameter as error:
+        raise typer.BadParameter(f"{text!r} is neither now nor gtc nor a duration such as 30m") from error
+
+
+@dataclass(frozen=True, slots=True)
+class Quantity:
+    """Units to trade; None: all of them."""
+
+    units: Decimal | None
+
+
+def read_quantity_or_all(text: str) -> Quantity:
+    """Return a number of units, or all of them."""
+    return Quantity(None if text == "all" else read_positive(text))
+
+
+IndexOption = Annotated[
+    str | None,
+    typer.Option("--index", help="The index, by number or symbol.", metavar="INDEX", rich_help_panel=WHAT),
+]
+RequiredIndexOption = Annotated[
+    str, typer.Option("--index", help="The index, by number or symbol.", metavar="INDEX", rich_help_panel=WHAT)
+]
+IndexArgument = Annotated[str, typer.Argument(help="The index, by number or symbol.", metavar="INDEX")]
+OrderArgument = Annotated[int, typer.Argument(help="The order's number.", metavar="ORDER")]
+PositionArgument = Annotated[int, typer.Argument(help="The position's number.", metavar="POSITION")]
+PlanArgument = Annotated[int, typer.Argument(help="The plan's number.", metavar="PLAN")]
+AmountArgument = Annotated[
+    Decimal, typer.Argument(help="How much, in the asset.", metavar="AMOUNT", parser=read_positive)
+]
+DurationArgument = Annotated[
+    timedelta, typer.Argument(help="How long: 90s, 30m, 1h, 2d.", metavar="DURATION", parser=read_duration)
+]
+QuantityOption = Annotated[
+    Decimal,
+    typer.Option("--qty", help="Units to buy.", metavar="UNITS", parser=read_positive, rich_help_panel=WHAT),
+]
+QuantityOrAllOption = Annotated[
+    Quantity,
+    typer.Option(
+        "--qty",
+        help="Units to sell, or all.",
+        metavar="UNITS|all",
+        parser=read_quantity_or_all,
+        rich_help_panel=WHAT,
+    ),
+]
+PositionOption = Annotated[
+    int | None,
+    typer.Option("--position", help="The position, by number.", metavar="POSITION", rich_help_panel=WHAT),
+]
+PositionOrNewOption = Annotated[
+    str | None,
+    typer.Option(
+        "--position",
+        help="The position, by number, or new; by default your only open one.",
+        metavar="POSITION|new",
+        rich_help_panel=WHAT,
+    ),
+]
+OrderOption = Annotated[
+    int | None, typer.Option("--order", help="The order, by number.", metavar="ORDER", rich_help_panel=WHAT)
+]
+LimitOption = Annotated[
+    Decimal | None,
+    typer.Option(
+        "--limit",
+        help="The worst price of one unit, fees included.",
+        metavar="PRICE",
+        parser=read_positive,
+        rich_help_panel=LIMITS,
+    ),
+]
+MaxLossOption = Annotated[
+    Decimal | None,
+    typer.Option(
+        "--max-loss",
+        help="The most that may be lost against arrival, in bps.",
+        metavar="BPS",
+        parser=read_positive,
+        rich_help_panel=LIMITS,
+    ),
+]
+TimeInForceOption = Annotated[
+    TimeInForce,
+    typer.Option(
+        "--tif",
+        help="How long the order works: now, gtc (until cancelled), or 30m.",
+        metavar="now|gtc|TIME",
+        parser=read_time_in_force,
+        show_default=True,
+        rich_help_panel=LIMITS,
+    ),
+]
+"""Give it the default "now": the text is parsed like one that was typed."""
+
+ClientKeyOption = Annotated[
+    str | None,
+    typer.Option(
+        "--client-key",
+        help="Your name for the order: typed again, it continues that order.",
+        metavar="KEY",
+        rich_help_panel=HOW,
+    ),
+]
+DryRunOption = Annotated[bool, typer.Option("--dry-run", help="Only show what would happen.", rich_help_panel=HOW)]
+YesOption = Annotated[bool, typer.Option("--yes", help="Do not ask.", rich_help_panel=HOW)]
+DetachOption = Annotated[
+    bool, typer.Option("--detach", help="Accept the order and leave it to a worker.", rich_help_panel=HOW)
+]
+NoWaitOption = Annotated[
+    bool,
+    typer.Option("--no-wait", help="Give up (exit 8) when another process leads.", rich_help_panel=HOW),
+]
