@@ -9,8 +9,9 @@ import re
 from collections.abc import Iterable, Iterator
 from datetime import datetime
 from decimal import Decimal
+from typing import Any
 
-from sqlalchemy import Connection, Row, insert, select, update
+from sqlalchemy import Connection, Row, bindparam, insert, select, update
 
 from etf_trader.errors import NotFound, UsageError
 from etf_trader.exchange import tables
@@ -20,6 +21,11 @@ from etf_trader.money import ZERO, plain
 MARKET, FEES = "market", "fees"
 OWN = (MARKET, FEES)
 GRID = Decimal("1e-8")
+_UPDATE = (
+    update(tables.balance)
+    .where(*(tables.balance.c[name] == bindparam(f"_{name}") for name in ("account", "asset")))
+    .values({name: bindparam(f"_{name}") for name in ("free", "locked")})
+)
 DEPOSIT, WITHDRAWAL = "deposit", "withdrawal"
 
 
@@ -61,17 +67,19 @@ class Balances:
 
     def save(self) -> None:
         """Write what changed since it was loaded."""
-        table = tables.balance
-        for key in sorted(self._changed):
-            account, asset = key
-            value = self._known[key]
-            values = {"free": value.free, "locked": value.locked}
-            if key in self._stored:
-                same = (table.c.account == account) & (table.c.asset == asset)
-                self._connection.execute(update(table).where(same).values(values))
-            else:
-                self._connection.execute(insert(table).values(account=account, asset=asset, **values))
-                self._stored.add(key)
+        known: list[dict[str, Any]] = []
+        new: list[dict[str, Any]] = []
+        for account, asset in sorted(self._changed):
+            free, locked = self._known[account, asset]
+            row = {"_account": account, "_asset": asset, "_free": free, "_locked": locked}
+            (known if (account, asset) in self._stored else new).append(row)
+        if known:
+            self._connection.execute(_UPDATE, known)
+        if new:
+            self._connection.execute(
+                insert(tables.balance), [{name[1:]: value for name, value in row.items()} for row in new]
+            )
+        self._stored |= self._changed
         self._changed.clear()
 
 

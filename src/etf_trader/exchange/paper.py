@@ -52,6 +52,7 @@ __all__ = [
 ]
 
 WALL, STEPPED = "wall", "stepped"
+CENTURY = 100 * 366 * 86_400
 SYSTEM_CLOCK = SystemClock()
 Answer = TypeVar("Answer")
 _TRADE_FIELDS = tuple(field.name for field in fields(TradeView))
@@ -63,7 +64,9 @@ class PaperExchange:
     era: str
     """Random, made with the exchange: ids of another era mean nothing in this one."""
 
-    def __init__(self, database: Database, settings: ExchangeSettings, market: Market, clock: Clock, era: str):
+    def __init__(
+        self, database: Database, settings: ExchangeSettings, market: Market, clock: Clock, era: str
+    ) -> None:
         self.era = era
         self._database = database
         self._settings = settings
@@ -147,15 +150,15 @@ class PaperExchange:
         """Move the stepped clock on, fill what falls due, and return the new time.
 
         Raises:
-            UsageError: the exchange runs on the wall clock, or `seconds` is negative.
+            UsageError: the exchange runs on the wall clock, or `seconds` is negative or beyond a century.
         """
         if self._settings.clock == WALL:
             raise UsageError(
                 "this exchange runs on the wall clock, which only waiting moves",
                 hint="make one with the stepped clock to move its time by hand",
             )
-        if seconds < 0:
-            raise UsageError(f"time does not run backwards: {seconds} s")
+        if not 0 <= seconds <= CENTURY:
+            raise UsageError(f"the clock cannot be moved by {seconds} s", hint="from 0 s to a century")
         step = timedelta(seconds=float(seconds))
         with self._writing(step) as turn:
             turn.settle(turn.symbols_with_open_orders())
@@ -206,8 +209,10 @@ class PaperExchange:
         """Return the books of `symbols` at one moment, at most `limit` levels a side.
 
         Raises:
-            ExchangeError: -1121, there is no such symbol.
+            ExchangeError: -1121, there is no such symbol; -1130, `limit` is not positive.
         """
+        if limit < 1:
+            raise ExchangeError(-1130, "Data sent for parameter 'limit' is not valid.")
         wanted = list(symbols)
         for symbol in wanted:
             self._rule(symbol)
@@ -389,11 +394,10 @@ class PaperExchange:
         """Answer from one consistent state, after booking the fills that fell due, if any did."""
         with self._reading() as turn:
             self._known(turn, account)
-            wanted = turn.symbols_with_open_orders() if symbol is None else [symbol]
-            if not turn.is_due(wanted):
+            if not turn.is_due(turn.symbols_with_open_orders(symbol)):
                 return answer(turn.connection)
         with self._writing() as turn:
-            turn.settle(turn.symbols_with_open_orders() if symbol is None else [symbol])
+            turn.settle(turn.symbols_with_open_orders(symbol))
             turn.save()
             return answer(turn.connection)
 

@@ -22,6 +22,16 @@ OPEN = ("NEW", "PARTIALLY_FILLED")
 _ORDER_COLUMNS = tuple(column.name for column in tables.orders.c if column.name != "is_open")
 _MUTABLE = ("executed", "cumulative_quote", "ahead", "status", "is_open", "expiry_reason", "updated")
 _MANY_LEVELS = 200
+_UPDATE_ORDER = (
+    update(tables.orders)
+    .where(tables.orders.c.order_id == bindparam("key"))
+    .values({name: bindparam(f"new_{name}") for name in _MUTABLE})
+)
+_UPDATE_CONSUMPTION = (
+    update(tables.consumption)
+    .where(*(tables.consumption.c[name] == bindparam(f"_{name}") for name in ("symbol", "side", "price")))
+    .values({name: bindparam(f"_{name}") for name in ("quantity", "at")})
+)
 
 
 @dataclass(slots=True)
@@ -88,10 +98,13 @@ class Turn:
         self.load([symbol])
         return self._trading[symbol]
 
-    def symbols_with_open_orders(self) -> list[str]:
-        """Return the symbols in which some account has an open order."""
+    def symbols_with_open_orders(self, only: str | None = None) -> list[str]:
+        """Return the symbols, or `only` this one, in which some account has an open order."""
         column = tables.orders.c
-        return list(self.connection.scalars(select(column.symbol).where(column.is_open.is_(True)).distinct()))
+        query = select(column.symbol).where(column.is_open.is_(True)).distinct()
+        if only is not None:
+            query = query.where(column.symbol == only)
+        return sorted(self.connection.scalars(query))
 
     def is_due(self, symbols: Iterable[str]) -> bool:
         """Return whether some resting order of `symbols` has something to trade by now."""
@@ -259,13 +272,8 @@ class Turn:
             values = {name: getattr(order, name) for name in _ORDER_COLUMNS}
             self.connection.execute(insert(tables.orders).values(is_open=order.status in OPEN, **values))
         if self._changed:
-            statement = (
-                update(tables.orders)
-                .where(tables.orders.c.order_id == bindparam("key"))
-                .values({name: bindparam(f"new_{name}") for name in _MUTABLE})
-            )
             rows = [{"key": order.order_id} | _changes(order) for order in self._changed.values()]
-            self.connection.execute(statement, rows)
+            self.connection.execute(_UPDATE_ORDER, rows)
         if self._trades:
             self.connection.execute(insert(tables.trade), self._trades)
         for symbol, trading in self._trading.items():
@@ -285,14 +293,18 @@ class Turn:
         if trading.changes == (trading.stored_changes or 0):
             return
         table = tables.consumption
+        known: list[dict[str, Any]] = []
+        new: list[dict[str, Any]] = []
         for (side, price), quantity in trading.book.taken.items():
             missing = self._missing(symbol, trading.consumed, side, price) + quantity
-            values = {"quantity": missing, "at": self.now}
-            if (side, price) in trading.consumed:
-                same = (table.c.symbol == symbol) & (table.c.side == side) & (table.c.price == price)
-                self.connection.execute(update(table).where(same).values(values))
-            else:
-                self.connection.execute(insert(table).values(symbol=symbol, side=side, price=price, **values))
+            row = {"symbol": symbol, "side": side, "price": price, "quantity": missing, "at": self.now}
+            (known if (side, price) in trading.consumed else new).append(row)
+        if known:
+            self.connection.execute(
+                _UPDATE_CONSUMPTION, [{f"_{name}": value for name, value in row.items()} for row in known]
+            )
+        if new:
+            self.connection.execute(insert(table), new)
         if len(trading.consumed) > _MANY_LEVELS:
             self._forget_restored(symbol, trading)
         state = tables.symbol_state
