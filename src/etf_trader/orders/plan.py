@@ -2,8 +2,12 @@
 
 from dataclasses import dataclass
 from decimal import Decimal
+from typing import Any
 
 from etf_trader.market.symbol import Side
+from etf_trader.money import bps, divide, plain
+
+LOSS_PARTS = ("delay", "spread", "depth", "fee", "rounding")
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,3 +77,54 @@ class Plan:
     bound: Decimal
     gap_bps: Decimal
     rounding_bps: Decimal
+
+
+def plan_document(
+    plan: Plan, *, index: str, basket_version: int, nav: Decimal, arrival_nav: Decimal, book_hash: str
+) -> dict[str, Any]:
+    """Return the plan object: what `--dry-run --json` shows and what is stored, in plain values.
+
+    Numbers of rows, times and client order ids stand outside it, so that the
+    same books give the same bytes.
+    """
+    return {
+        "index": index,
+        "basket_version": basket_version,
+        "side": str(plan.side),
+        "quantity": plain(plan.wanted),
+        "units": plain(plan.units),
+        "fill_percentage": plain(divide(plan.units * 100, plan.wanted, Decimal("0.0001"))),
+        "cash": plain(plan.cash),
+        "average_price": plain(divide(plan.cash, plan.units, Decimal("1e-8"))) if plan.units else None,
+        "nav": plain(nav),
+        "arrival_nav": plain(arrival_nav),
+        "marginal_price": plain(plan.marginal_price),
+        "loss": plain(plan.loss.total),
+        "loss_bps": plain(bps(plan.loss.total, plan.units * arrival_nav)),
+        **{part: plain(getattr(plan.loss, part)) for part in LOSS_PARTS},
+        "stopped_by": list(plan.stopped_by),
+        "method": plan.method,
+        "cost": plain(plan.cost),
+        "bound": plain(plan.bound),
+        "gap_bps": plain(plan.gap_bps),
+        "rounding_bps": plain(plan.rounding_bps),
+        "book_hash": book_hash,
+        "legs": [_leg_document(leg) for leg in plan.legs],
+    }
+
+
+def _leg_document(leg: PlannedLeg) -> dict[str, Any]:
+    return {
+        "asset": leg.asset,
+        "symbol": leg.symbol,
+        "quantity": plain(leg.quantity),
+        "limit_price": plain(leg.limit_price),
+        "last_price": plain(leg.last_price),
+        "touch": plain(leg.touch),
+        "mid": plain(leg.mid),
+        "value": plain(leg.value),
+        "fee": plain(leg.fee),
+        "surplus": plain(leg.surplus),
+        "loss": plain(leg.loss.total),
+        **{part: plain(getattr(leg.loss, part)) for part in LOSS_PARTS},
+    }

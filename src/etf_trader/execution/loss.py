@@ -1,0 +1,51 @@
+"""Loss of what was traded, by part: the one place where it is defined (docs/accounting.md). Pure."""
+
+from collections.abc import Iterable, Mapping
+from decimal import Decimal
+
+from etf_trader.ledger.fill import Fill
+from etf_trader.money import ZERO
+from etf_trader.orders.asset_order import Intent
+from etf_trader.orders.plan import LossParts
+
+NOTHING = LossParts(ZERO, ZERO, ZERO, ZERO, ZERO)
+
+
+def fill_loss(fill: Fill, intent: Intent) -> LossParts:
+    """Return the loss of one fill against the arrival mid; positive is a cost.
+
+    With q net of a fee taken in base, price p, arrival mid m0, batch mid m1,
+    touch t and side s: delay s q (m1 - m0), spread s q (t - m1), depth
+    s q (p - t); a maker's spread runs to p and has no depth. A level better
+    than the touch seen shows as negative depth.
+    """
+    fee_in_base = fill.fee_asset == intent.asset
+    bought_fee = fill.fee if fee_in_base and fill.side.sign > 0 else ZERO
+    signed = fill.side.sign * (fill.quantity - bought_fee)
+    touch = fill.price if fill.is_maker else intent.touch
+    return LossParts(
+        delay=signed * (intent.mid - intent.arrival_mid),
+        spread=signed * (touch - intent.mid),
+        depth=signed * (fill.price - touch),
+        fee=fill.fee * fill.price if fee_in_base else fill.fee,
+        rounding=ZERO,
+    )
+
+
+def rounding_loss(
+    surplus: Mapping[str, Decimal], mids: Mapping[str, Decimal], arrival: Mapping[str, Decimal]
+) -> dict[str, Decimal]:
+    """Return, by asset, the loss of what the float took of an order (negative: gave) at `mids`."""
+    return {asset: -(x * (mids[asset] - arrival[asset])) for asset, x in surplus.items()}
+
+
+def total(parts: Iterable[LossParts]) -> LossParts:
+    """Add losses part by part."""
+    delay = spread = depth = fee = rounding = ZERO
+    for part in parts:
+        delay += part.delay
+        spread += part.spread
+        depth += part.depth
+        fee += part.fee
+        rounding += part.rounding
+    return LossParts(delay, spread, depth, fee, rounding)

@@ -1,0 +1,150 @@
+"""From the state of the books, ours and the venue's, to a problem for the solver. Pure."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from decimal import Decimal
+
+from etf_trader.errors import MissingPrice
+from etf_trader.index.store import Basket
+from etf_trader.market.book import OrderBook, hash_of_books
+from etf_trader.market.symbol import Side, SymbolRule
+from etf_trader.money import ZERO
+from etf_trader.orders.plan import Plan
+from etf_trader.seal import canonical
+from etf_trader.solver.problem import Leg, OrderProblem
+
+
+@dataclass(frozen=True, slots=True)
+class MarketView:
+    """The books of one moment and the rules they trade by, by symbol."""
+
+    books: Mapping[str, OrderBook]
+    rules: Mapping[str, SymbolRule]
+
+    def mids(self, symbols: Mapping[str, str]) -> dict[str, Decimal]:
+        """Return the mid of each asset; `symbols` maps asset to symbol.
+
+        Raises:
+            MissingPrice, CrossedBook: a book has no price.
+        """
+        return {asset: self.books[symbol].mid for asset, symbol in symbols.items()}
+
+    def hash(self, depth: int) -> str:
+        """Return the hash of all books and of the rules that a plan depends on."""
+        rules = {
+            symbol: [
+                self.rules[symbol].tick,
+                self.rules[symbol].step,
+                self.rules[symbol].min_quantity,
+                self.rules[symbol].max_quantity,
+                self.rules[symbol].min_notional,
+                self.rules[symbol].max_notional,
+                self.rules[symbol].taker_fee,
+            ]
+            for symbol in sorted(self.books)
+        }
+        return hash_of_books(self.books.values(), canonical({"rules": rules, "depth": depth}))
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """The part of an order that is still to be traded, and what it has so far.
+
+    `held` is what the order's account holds of each asset, `held_cost` what was
+    paid for it; `cash` what a buy has left to spend.
+    """
+
+    side: Side
+    quantity: Decimal
+    limit_price: Decimal | None
+    max_loss_bps: Decimal | None
+    arrival: Mapping[str, Decimal]
+    cash: Decimal | None
+    held: Mapping[str, Decimal] = field(default_factory=dict)
+    held_cost: Mapping[str, Decimal] = field(default_factory=dict)
+    units_done: Decimal = ZERO
+    loss_done: Decimal = ZERO
+
+
+def order_problem(
+    wish: Wish,
+    basket: Basket,
+    view: MarketView,
+    float_holdings: Mapping[str, Decimal],
+    float_cash: Decimal,
+    slack_ticks: int,
+) -> OrderProblem:
+    """Return what the solver is asked.
+
+    Raises:
+        MissingPrice: a constituent does not trade now.
+    """
+    legs = tuple(
+        _leg(wish, asset, basket.quantities[asset], view, basket.symbols[asset], float_holdings.get(asset, ZERO))
+        for asset in sorted(basket.quantities)
+    )
+    return OrderProblem(
+        side=wish.side,
+        quantity=wish.quantity,
+        legs=legs,
+        cash_per_unit=basket.cash_per_unit,
+        float_cash=float_cash,
+        cash=wish.cash,
+        limit=wish.limit_price,
+        max_loss_bps=wish.max_loss_bps,
+        units_done=wish.units_done,
+        loss_done=wish.loss_done,
+        slack_ticks=slack_ticks,
+    )
+
+
+def worst_cash(problem: OrderProblem, estimate: Plan, reserve_bps: Decimal) -> Decimal:
+    """Return the cash that a buy of `problem` needs at worst, before the float pays for surplus.
+
+    With a limit: every unit at the limit. Without: every unit at the marginal
+    price of the estimate, with `reserve_bps` of headroom for moving books. Lot
+    steps and minimums come on top.
+    """
+    if problem.limit is not None:
+        per_unit = problem.limit
+    else:
+        dearest = max(estimate.marginal_price, problem.nav)
+        per_unit = dearest + dearest * reserve_bps / 10_000
+    lots = ZERO
+    for leg in problem.legs:
+        least = max(leg.rule.step, leg.rule.least_quantity(leg.mid))
+        price = leg.levels[0].price if leg.levels else leg.mid
+        lots += 2 * least * price
+    return per_unit * problem.quantity + lots
+
+
+def settlement_bounds(basket: Basket, view: MarketView) -> dict[str, Decimal]:
+    """Return what the float may take of each asset when an order ends: max(step, least order), in base."""
+    bounds = {}
+    for asset, symbol in basket.symbols.items():
+        rule, mid = view.rules[symbol], view.books[symbol].mid
+        # Five per cent below mid, so that an order just above the bound is one the venue accepts.
+        bounds[asset] = max(rule.step, rule.least_quantity(mid - mid / 20))
+    return bounds
+
+
+def _leg(wish: Wish, asset: str, per_unit: Decimal, view: MarketView, symbol: str, residual: Decimal) -> Leg:
+    rule, book = view.rules[symbol], view.books[symbol]
+    if not rule.is_trading:
+        raise MissingPrice(f"{symbol} does not trade now (the venue says {rule.status})", where=symbol)
+    mid = book.mid
+    low, high = rule.price_bounds(wish.side, mid)
+    offers = book.offers(wish.side)
+    levels = tuple(level for level in offers if low <= level.price <= high and level.quantity > 0)
+    return Leg(
+        asset=asset,
+        rule=rule,
+        per_unit=per_unit,
+        levels=levels,
+        complete=book.complete or len(levels) < len(offers),
+        mid=mid,
+        arrival_mid=wish.arrival[asset],
+        held=wish.held.get(asset, ZERO),
+        held_cost=wish.held_cost.get(asset, ZERO),
+        residual=residual,
+    )

@@ -1,0 +1,258 @@
+"""The way to the venue: written orders are granted slots, sent, and followed until their end is known."""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from sqlalchemy import Connection
+
+from etf_trader.clock import Clock
+from etf_trader.database import Database
+from etf_trader.errors import (
+    OrderRejected,
+    OutcomeUnknown,
+    RateLimited,
+    ReconciliationMismatch,
+    VenueUnavailable,
+)
+from etf_trader.events import EventLog, FillBooked
+from etf_trader.execution.budget import budget, use
+from etf_trader.execution.lease import Lease, check
+from etf_trader.ledger.booking import Parties, fill_booking
+from etf_trader.ledger.fill import Fill, add_fill
+from etf_trader.ledger.repository import Account, Ledger
+from etf_trader.money import ZERO
+from etf_trader.orders.asset_order import AssetOrder
+from etf_trader.orders.status import AssetOrderStatus
+from etf_trader.orders.store import asset_orders_of_plan, move_asset_order
+from etf_trader.venue.interface import LimitOrder, OrderLimit, Trade, Venue, VenueOrder, VenueOrderStatus
+
+WINDOW_SECONDS = 2.0
+"""How long after its grant an order may still reach the venue (recvWindow)."""
+
+FINAL_AFTER = timedelta(seconds=WINDOW_SECONDS + 1)
+"""The venue's "no such order" is final once this much of its time has passed since the grant."""
+
+MOST_ATTEMPTS = 5
+LOOK_AGAIN_SECONDS = 0.5
+TRADES_LATE_LOOKS = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Queue:
+    """Sends the asset orders of an account; one instance a leader."""
+
+    database: Database
+    venue: Venue
+    clock: Clock
+    account: Account
+    log: EventLog
+
+    async def run(self, plan_id: int, parties: Parties, lease: Lease) -> None:
+        """Send what is written of a plan, as the slots allow, and book it until every order is final."""
+        limits = await self.venue.order_limits()
+        await asyncio.gather(*(self._follow(order, parties) for order in self._orders(plan_id, sent=True)))
+        while self._orders(plan_id, sent=False):
+            granted = self._grant(plan_id, lease, limits, await self.venue.server_time())
+            if isinstance(granted, datetime):
+                await self._wait_until(granted)
+                continue
+            await asyncio.gather(*(self._send(order, parties, lease) for order in granted))
+
+    async def recover(self, plan_id: int, parties: Parties) -> None:
+        """Learn what became of a plan whose leader is gone; what was never sent is withdrawn."""
+        with self.database.write() as connection:
+            for order in asset_orders_of_plan(connection, plan_id):
+                if order.status is AssetOrderStatus.WRITTEN:
+                    self._end(
+                        connection, order, AssetOrderStatus.WITHDRAWN, "its leader stopped before sending it"
+                    )
+        for order in self._orders(plan_id, sent=True):
+            await self._follow(order, parties)
+
+    def _orders(self, plan_id: int, *, sent: bool) -> list[AssetOrder]:
+        wanted = AssetOrderStatus.SENT if sent else AssetOrderStatus.WRITTEN
+        with self.database.read() as connection:
+            return [order for order in asset_orders_of_plan(connection, plan_id) if order.status is wanted]
+
+    def _grant(
+        self, plan_id: int, lease: Lease, limits: Sequence[OrderLimit], now: datetime
+    ) -> list[AssetOrder] | datetime:
+        """Take slots for as many written orders as are free, in one transaction; else say when to ask again."""
+        with self.database.write() as connection:
+            check(connection, lease)
+            waiting = [
+                o for o in asset_orders_of_plan(connection, plan_id) if o.status is AssetOrderStatus.WRITTEN
+            ]
+            slots = budget(connection, self.account.id, limits, now)
+            chosen = waiting[: slots.free]
+            if not chosen:
+                return slots.next_window
+            use(connection, self.account.id, limits, now, len(chosen))
+            for order in chosen:
+                move_asset_order(
+                    connection, order, AssetOrderStatus.SENT, now, granted_at=now, attempts=order.attempts + 1
+                )
+            ids = {order.id for order in chosen}
+            return [order for order in asset_orders_of_plan(connection, plan_id) if order.id in ids]
+
+    async def _send(self, order: AssetOrder, parties: Parties, lease: Lease) -> None:
+        assert order.granted_at is not None
+        intent = order.intent
+        request = LimitOrder(
+            symbol=intent.symbol,
+            side=intent.side,
+            quantity=intent.quantity,
+            price=intent.price,
+            client_order_id=intent.client_order_id,
+            granted_at=order.granted_at,
+            window_seconds=WINDOW_SECONDS,
+        )
+        try:
+            state = await self.venue.place(request)
+        except OrderRejected as error:
+            with self.database.write() as connection:
+                self._end(connection, order, AssetOrderStatus.REJECTED, error.message)
+        except RateLimited as error:
+            await self._again(order, parties, lease, error.retry_after)
+        except VenueUnavailable:
+            await self._again(order, parties, lease, LOOK_AGAIN_SECONDS)
+        except OutcomeUnknown:
+            await self._follow(order, parties)
+        else:
+            await self._learn(order, state, parties)
+
+    async def _again(self, order: AssetOrder, parties: Parties, lease: Lease, seconds: float) -> None:
+        """Send once more, in a new slot, an order that the venue says it never took."""
+        if order.attempts >= MOST_ATTEMPTS:
+            with self.database.write() as connection:
+                self._end(connection, order, AssetOrderStatus.WITHDRAWN, "the venue did not take it")
+            return
+        await self.clock.sleep(seconds)
+        limits = await self.venue.order_limits()
+        while True:
+            now = await self.venue.server_time()
+            with self.database.write() as connection:
+                check(connection, lease)
+                slots = budget(connection, self.account.id, limits, now)
+                if slots.free:
+                    use(connection, self.account.id, limits, now, 1)
+                    move_asset_order(
+                        connection, order, AssetOrderStatus.SENT, now, granted_at=now, attempts=order.attempts + 1
+                    )
+                    break
+            await self._wait_until(slots.next_window)
+        (renewed,) = [o for o in self._orders(order.plan_id, sent=True) if o.id == order.id]
+        await self._send(renewed, parties, lease)
+
+    async def _follow(self, order: AssetOrder, parties: Parties) -> None:
+        """Ask the venue by client order id until it is definite, and book what it says."""
+        assert order.granted_at is not None
+        intent = order.intent
+        while True:
+            asked_at = await self.venue.server_time()
+            try:
+                state = await self.venue.find(intent.symbol, intent.client_order_id)
+            except RateLimited as error:
+                await self.clock.sleep(error.retry_after)
+                continue
+            except (VenueUnavailable, OutcomeUnknown):
+                await self.clock.sleep(LOOK_AGAIN_SECONDS)
+                continue
+            if state is not None:
+                await self._learn(order, state, parties)
+                return
+            if asked_at > order.granted_at + FINAL_AFTER:
+                with self.database.write() as connection:
+                    self._end(connection, order, AssetOrderStatus.WITHDRAWN, "it never reached the venue")
+                return
+            await self.clock.sleep(LOOK_AGAIN_SECONDS)
+
+    async def _learn(self, order: AssetOrder, state: VenueOrder, parties: Parties) -> None:
+        """Book the trades of an order and take note of its end."""
+        intent = order.intent
+        while not state.status.is_final:
+            cancelled = await self.venue.cancel(intent.symbol, intent.client_order_id)
+            state = cancelled or state
+        trades = await self._trades(state)
+        with self.database.write() as connection:
+            for trade in trades:
+                self._book(connection, order, trade, parties)
+            self._end(connection, order, _ended(state), state.reason, state, trades)
+
+    async def _trades(self, state: VenueOrder) -> Sequence[Trade]:
+        """Return the trades of a finished order, once they add up to what it executed."""
+        if not state.executed_quantity:
+            return ()
+        for _ in range(TRADES_LATE_LOOKS):
+            trades = await self.venue.trades_of(state.symbol, state.order_id)
+            if sum((trade.quantity for trade in trades), ZERO) == state.executed_quantity:
+                return trades
+            await self.clock.sleep(LOOK_AGAIN_SECONDS)
+        raise ReconciliationMismatch(
+            f"the venue executed {state.executed_quantity} of order {state.order_id} but does not list its trades",
+            where=state.symbol,
+            hint="etf reconcile books them when they appear",
+        )
+
+    def _book(self, connection: Connection, order: AssetOrder, trade: Trade, parties: Parties) -> None:
+        fill = fill_from_trade(self.account, order.id, trade)
+        if not add_fill(connection, fill, order.index_order_id):
+            return
+        Ledger(connection, self.account.id).post(fill_booking(fill, parties, order.intent.asset))
+        self.log.record(
+            connection, FillBooked(order.index_order_id, fill.symbol, fill.quantity, fill.price), fill.at
+        )
+
+    def _end(
+        self,
+        connection: Connection,
+        order: AssetOrder,
+        status: AssetOrderStatus,
+        reason: str | None,
+        state: VenueOrder | None = None,
+        trades: Sequence[Trade] = (),
+    ) -> None:
+        move_asset_order(
+            connection,
+            order,
+            status,
+            self.clock.now(),
+            reason=reason,
+            venue_order_id=None if state is None else state.order_id,
+            executed_quantity=sum((trade.quantity for trade in trades), ZERO),
+            executed_value=sum((trade.value for trade in trades), ZERO),
+        )
+
+    async def _wait_until(self, moment: datetime) -> None:
+        left = (moment - await self.venue.server_time()).total_seconds()
+        await self.clock.sleep(max(left, 0.001))
+
+
+def fill_from_trade(account: Account, asset_order_id: int, trade: Trade) -> Fill:
+    """Return the fill by which the ledger knows a venue trade."""
+    return Fill(
+        account_id=account.id,
+        era=account.era,
+        symbol=trade.symbol,
+        venue_order_id=trade.order_id,
+        trade_id=trade.trade_id,
+        asset_order_id=asset_order_id,
+        side=trade.side,
+        price=trade.price,
+        quantity=trade.quantity,
+        value=trade.value,
+        fee=trade.fee,
+        fee_asset=trade.fee_asset,
+        is_maker=trade.is_maker,
+        at=trade.at,
+    )
+
+
+def _ended(state: VenueOrder) -> AssetOrderStatus:
+    if state.status is VenueOrderStatus.FILLED:
+        return AssetOrderStatus.FILLED
+    if state.status is VenueOrderStatus.REJECTED:
+        return AssetOrderStatus.REJECTED
+    return AssetOrderStatus.PARTIAL if state.executed_quantity else AssetOrderStatus.UNFILLED

@@ -1,0 +1,170 @@
+"""What the books say about an order right now, read in one transaction."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+
+from sqlalchemy import Connection, select
+
+from etf_trader.execution.loss import NOTHING, fill_loss, rounding_loss, total
+from etf_trader.execution.planning import Wish
+from etf_trader.index.store import Basket, Index, Position, current_basket, index_by_id, position_by_id
+from etf_trader.ledger import accounts
+from etf_trader.ledger.booking import Parties
+from etf_trader.ledger.fill import Fill, fills_of_asset_orders
+from etf_trader.ledger.repository import Ledger, holder_name
+from etf_trader.ledger.tables import transactions
+from etf_trader.market.symbol import Side
+from etf_trader.money import ZERO
+from etf_trader.orders.asset_order import AssetOrder
+from etf_trader.orders.index_order import IndexOrder
+from etf_trader.orders.plan import LossParts
+from etf_trader.orders.store import asset_orders_of, index_order
+
+
+@dataclass(frozen=True, slots=True)
+class Settlement:
+    """What went between an order and the float when units were credited: `surplus` to the float, at `mids`."""
+
+    kind: str
+    plan_id: int | None
+    units: Decimal
+    cash: Decimal
+    surplus: Mapping[str, Decimal]
+    mids: Mapping[str, Decimal]
+
+    def rounding(self, arrival: Mapping[str, Decimal]) -> dict[str, Decimal]:
+        """Return the rounding loss of each asset."""
+        return rounding_loss(self.surplus, self.mids, arrival)
+
+
+@dataclass(frozen=True, slots=True)
+class OrderState:
+    """An order, its parties, and what its account and the float hold."""
+
+    order: IndexOrder
+    index: Index
+    basket: Basket
+    position: Position
+    parties: Parties
+    held: Mapping[str, Decimal]
+    held_cost: Mapping[str, Decimal]
+    cash: Decimal
+    units_reserved: Decimal
+    float: Mapping[str, Decimal]
+    float_cash: Decimal
+    loss: LossParts
+
+    def wish(self) -> Wish:
+        """Return what is still to be traded."""
+        return Wish(
+            side=self.order.side,
+            quantity=self.order.remaining,
+            limit_price=self.order.limit_price,
+            max_loss_bps=self.order.max_loss_bps,
+            arrival=self.order.arrival,
+            cash=self.cash if self.order.side is Side.BUY else None,
+            held=self.held,
+            held_cost=self.held_cost,
+            units_done=self.order.filled,
+            loss_done=self.loss.total,
+        )
+
+
+def order_state(connection: Connection, order_id: int) -> OrderState:
+    """Read everything about an order that a turn of the loop needs."""
+    order = index_order(connection, order_id)
+    index = index_by_id(connection, order.index_id)
+    basket = current_basket(connection, index.id)
+    position = position_by_id(connection, order.position_id)
+    parties = parties_of(connection, order, index, position)
+    ledger = Ledger(connection, order.account_id)
+    lots = ledger.lot_book()
+    own = ledger.holdings(parties.order)
+    in_float = ledger.holdings(parties.float)
+    held = {asset: own.get(asset, ZERO) for asset in basket.quantities}
+    return OrderState(
+        order=order,
+        index=index,
+        basket=basket,
+        position=position,
+        parties=parties,
+        held=held,
+        held_cost={asset: lots.cost(parties.order, asset) for asset, quantity in held.items() if quantity},
+        cash=own.get(index.quote, ZERO),
+        units_reserved=own.get(parties.unit, ZERO),
+        float={asset: in_float.get(asset, ZERO) for asset in basket.quantities},
+        float_cash=in_float.get(index.quote, ZERO),
+        loss=order_loss(connection, order) if order.filled or any(held.values()) else NOTHING,
+    )
+
+
+def parties_of(connection: Connection, order: IndexOrder, index: Index, position: Position) -> Parties:
+    """Return whose books an order touches."""
+    return Parties(
+        order_id=order.id,
+        index_id=index.id,
+        position_id=position.id,
+        holder=holder_name(connection, position.holder_id),
+        quote=index.quote,
+        lot_method=index.lot_method,
+    )
+
+
+def fills_with_orders(connection: Connection, order_id: int) -> list[tuple[Fill, AssetOrder]]:
+    """Return the fills of an index order with the asset orders they belong to, in order of booking."""
+    sent = {order.id: order for order in asset_orders_of(connection, order_id)}
+    return [(fill, sent[fill.asset_order_id]) for fill in fills_of_asset_orders(connection, list(sent))]
+
+
+def settlements_of(connection: Connection, order_id: int) -> list[Settlement]:
+    """Return every exchange between an order and the float, in order."""
+    query = (
+        select(transactions.c.kind, transactions.c.evidence)
+        .where(
+            transactions.c.index_order_id == order_id,
+            transactions.c.kind.in_(("credit", "settle", "close")),
+        )
+        .order_by(transactions.c.id)
+    )
+    return [_settlement(kind, json.loads(evidence)["facts"]) for kind, evidence in connection.execute(query)]
+
+
+def order_loss(connection: Connection, order: IndexOrder) -> LossParts:
+    """Return the loss of what an order traded so far, by part."""
+    parts = [fill_loss(fill, sent.intent) for fill, sent in fills_with_orders(connection, order.id)]
+    for settlement in settlements_of(connection, order.id):
+        rounding = sum(settlement.rounding(order.arrival).values(), ZERO)
+        parts.append(LossParts(ZERO, ZERO, ZERO, ZERO, rounding))
+    return total(parts)
+
+
+def cash_of(connection: Connection, ledger: Ledger, order: IndexOrder, quote: str) -> Decimal:
+    """Return the cash an order has paid so far (sell: received), float settlement included."""
+    reserved = ZERO
+    query = select(transactions.c.evidence).where(
+        transactions.c.index_order_id == order.id, transactions.c.kind == "accept"
+    )
+    evidence = connection.execute(query).scalar_one()
+    if order.side is Side.BUY:
+        reserved = Decimal(json.loads(evidence)["facts"]["reserved"])
+    now = ledger.balance(accounts.order(order.id), quote)
+    return reserved - now if order.side is Side.BUY else now
+
+
+def _settlement(kind: str, facts: Mapping[str, object]) -> Settlement:
+    def decimals(name: str) -> dict[str, Decimal]:
+        values = facts[name]
+        assert isinstance(values, dict)
+        return {asset: Decimal(text) for asset, text in values.items()}
+
+    plan = facts.get("plan")
+    return Settlement(
+        kind=kind,
+        plan_id=plan if isinstance(plan, int) else None,
+        units=Decimal(str(facts["units"])),
+        cash=Decimal(str(facts["cash"])),
+        surplus=decimals("surplus"),
+        mids=decimals("mids"),
+    )

@@ -1,0 +1,226 @@
+"""The paper exchange as a venue: its records in our words, its refusals in our errors."""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from decimal import Decimal
+
+from etf_trader.clock import Clock, SystemClock
+from etf_trader.errors import DataError, OrderRejected, RateLimited, VenueError, VenueUnavailable
+from etf_trader.exchange.paper import (
+    BookView,
+    ExchangeError,
+    OrderRequest,
+    OrderView,
+    PaperExchange,
+    TradeView,
+    TransferView,
+)
+from etf_trader.market.book import Level, OrderBook
+from etf_trader.market.symbol import Side, SymbolRule
+from etf_trader.venue.interface import (
+    LimitOrder,
+    OrderLimit,
+    Trade,
+    Transfer,
+    VenueBalance,
+    VenueIdentity,
+    VenueOrder,
+    VenueOrderStatus,
+)
+
+ENVIRONMENT = "paper"
+BATCH_SECONDS = Decimal(1)
+"""How far a stepped exchange moves on after each batch."""
+
+_TOO_MANY = -1015
+_CLOCK = -1021
+_UNKNOWN_CANCEL = -2011
+_UNKNOWN_ORDER = -2013
+_NO_SYMBOL = -1121
+_SECONDS = {"SECOND": 1, "MINUTE": 60, "HOUR": 3600, "DAY": 86_400}
+_STATUS = {
+    "NEW": VenueOrderStatus.OPEN,
+    "PARTIALLY_FILLED": VenueOrderStatus.OPEN,
+    "FILLED": VenueOrderStatus.FILLED,
+    "CANCELED": VenueOrderStatus.CANCELLED,
+    "EXPIRED": VenueOrderStatus.EXPIRED,
+    "REJECTED": VenueOrderStatus.REJECTED,
+}
+
+
+class PaperClock:
+    """The exchange's stepped clock as ours: it stands still, and sleeping moves it."""
+
+    def __init__(self, exchange: PaperExchange) -> None:
+        self._exchange = exchange
+
+    def now(self) -> datetime:
+        """Return the exchange's time."""
+        return self._exchange.now()
+
+    async def sleep(self, seconds: float) -> None:
+        """Move the exchange on by `seconds`, and let other tasks run."""
+        self._exchange.advance(seconds)
+        await asyncio.sleep(0)
+
+
+class PaperVenue:
+    """One account at a paper exchange in this process."""
+
+    def __init__(self, exchange: PaperExchange, account: str, *, is_stepped: bool) -> None:
+        self._exchange = exchange
+        self._account = account
+        self._is_stepped = is_stepped
+
+    def clock(self) -> Clock:
+        """Return the clock that this venue and we share."""
+        return PaperClock(self._exchange) if self._is_stepped else SystemClock()
+
+    async def identity(self) -> VenueIdentity:
+        """Return which account this is."""
+        return VenueIdentity(ENVIRONMENT, self._account, self._exchange.era)
+
+    async def server_time(self) -> datetime:
+        """Return the exchange's clock."""
+        return self._exchange.now()
+
+    async def rules(self) -> Mapping[str, SymbolRule]:
+        """Return the trading rules and our fee rates of every symbol."""
+        rules = {}
+        for row in self._exchange.exchange_info()["symbols"]:
+            maker, taker = self._exchange.fees(self._account, row["symbol"])
+            rules[row["symbol"]] = SymbolRule.from_exchange_info(row, maker_fee=maker, taker_fee=taker)
+        return rules
+
+    async def order_limits(self) -> Sequence[OrderLimit]:
+        """Return the exchange's limits on orders per window."""
+        return [
+            OrderLimit(_SECONDS[limit["interval"]] * int(limit["intervalNum"]), int(limit["limit"]))
+            for limit in self._exchange.exchange_info([])["rateLimits"]
+            if limit["rateLimitType"] == "ORDERS"
+        ]
+
+    async def books(self, symbols: Sequence[str], depth: int) -> Mapping[str, OrderBook]:
+        """Return the books of `symbols` at one moment."""
+        try:
+            views = self._exchange.depths(symbols, depth)
+        except ExchangeError as error:
+            raise DataError(error.message, where=", ".join(symbols)) from error
+        return {symbol: _book(view) for symbol, view in views.items()}
+
+    async def balances(self) -> Mapping[str, VenueBalance]:
+        """Return what the account holds of each asset."""
+        views = self._exchange.balances(self._account)
+        return {asset: VenueBalance(view.free, view.locked) for asset, view in views.items()}
+
+    async def place(self, order: LimitOrder) -> VenueOrder:
+        """Send `order`.
+
+        Raises:
+            OrderRejected, RateLimited, VenueUnavailable: it did not take effect.
+        """
+        request = OrderRequest(
+            symbol=order.symbol,
+            side=order.side.name,
+            type="LIMIT",
+            time_in_force="IOC",
+            quantity=order.quantity,
+            price=order.price,
+            client_order_id=order.client_order_id,
+            timestamp=order.granted_at,
+            recv_window=order.window_seconds,
+        )
+        try:
+            return _order(self._exchange.place(self._account, request))
+        except ExchangeError as error:
+            if error.code == _TOO_MANY:
+                raise RateLimited(error.message, retry_after=error.retry_after or 1) from error
+            if error.code == _CLOCK:
+                raise VenueUnavailable(error.message, where=order.symbol) from error
+            raise OrderRejected(error.message, venue_code=error.code, symbol=order.symbol) from error
+
+    async def find(self, symbol: str, client_order_id: str) -> VenueOrder | None:
+        """Return the order with our id; None when the exchange knows no such order."""
+        try:
+            return _order(self._exchange.order(self._account, symbol, client_order_id=client_order_id))
+        except ExchangeError as error:
+            if error.code in (_UNKNOWN_ORDER, _NO_SYMBOL):
+                return None
+            raise VenueError(error.message, where=symbol) from error
+
+    async def cancel(self, symbol: str, client_order_id: str) -> VenueOrder | None:
+        """Cancel the order if it is open, and return where it stands."""
+        try:
+            return _order(self._exchange.cancel(self._account, symbol, client_order_id=client_order_id))
+        except ExchangeError as error:
+            if error.code == _UNKNOWN_CANCEL:
+                return await self.find(symbol, client_order_id)
+            raise VenueError(error.message, where=symbol) from error
+
+    async def open_orders(self) -> Sequence[VenueOrder]:
+        """Return all open orders of the account."""
+        return [_order(view) for view in self._exchange.open_orders(self._account)]
+
+    async def trades_of(self, symbol: str, order_id: int) -> Sequence[Trade]:
+        """Return the executions of one order."""
+        return [_trade(view) for view in self._exchange.trades(self._account, symbol, order_id=order_id)]
+
+    async def trades_after(self, symbol: str, trade_id: int) -> Sequence[Trade]:
+        """Return the account's executions in `symbol` with a larger id."""
+        return [_trade(view) for view in self._exchange.trades(self._account, symbol, from_id=trade_id + 1)]
+
+    async def transfers(self, after: int) -> Sequence[Transfer]:
+        """Return deposits and withdrawals with a larger sequence number."""
+        return [transfer_from(view) for view in self._exchange.transfers(self._account, after)]
+
+    async def batch_done(self) -> None:
+        """Move a stepped exchange on by a second."""
+        if self._is_stepped:
+            self._exchange.advance(BATCH_SECONDS)
+
+
+def transfer_from(view: TransferView) -> Transfer:
+    """Return a transfer of the exchange's in our words: money that came in is positive."""
+    sign = 1 if view.kind == "deposit" else -1
+    return Transfer(view.sequence, view.transfer_id, view.asset, sign * view.amount, view.at)
+
+
+def _book(view: BookView) -> OrderBook:
+    return OrderBook(
+        symbol=view.symbol,
+        bids=tuple(Level(*level) for level in view.bids),
+        asks=tuple(Level(*level) for level in view.asks),
+        update_id=view.update_id,
+        at=view.at,
+        complete=view.complete,
+    )
+
+
+def _order(view: OrderView) -> VenueOrder:
+    return VenueOrder(
+        symbol=view.symbol,
+        order_id=view.order_id,
+        client_order_id=view.client_order_id,
+        side=Side[view.side],
+        status=_STATUS[view.status],
+        reason=view.expiry_reason,
+        executed_quantity=view.executed_quantity,
+        executed_value=view.cumulative_quote,
+    )
+
+
+def _trade(view: TradeView) -> Trade:
+    return Trade(
+        symbol=view.symbol,
+        trade_id=view.trade_id,
+        order_id=view.order_id,
+        side=Side[view.side],
+        price=view.price,
+        quantity=view.quantity,
+        value=view.quote_quantity,
+        fee=view.commission,
+        fee_asset=view.commission_asset,
+        is_maker=view.is_maker,
+        at=view.at,
+    )
