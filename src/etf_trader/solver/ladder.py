@@ -1,0 +1,109 @@
+"""One side of a book with running totals, read only as deep as it is asked."""
+
+from bisect import bisect_left
+from collections.abc import Sequence
+from decimal import Decimal
+from typing import NamedTuple
+
+from etf_trader.market.book import Level
+from etf_trader.market.symbol import Side, SymbolRule
+from etf_trader.money import ZERO, ceil_to
+
+
+class Take(NamedTuple):
+    """What a quantity costs on a ladder.
+
+    `value` is sum(price x quantity) in quote, before fee. `fee` is in what is
+    received (buy: base; sell: quote) and `fee_value` the same in quote. `last`
+    is the price of the last level used; of a quantity of zero, the touch.
+    """
+
+    value: Decimal
+    fee: Decimal
+    fee_value: Decimal
+    last: Decimal
+
+
+class Ladder:
+    """Levels of one side, best first, with prefix sums of quantity, value and fee.
+
+    Levels are read, checked and added up one by one as a question reaches
+    them: a small order on a book of 5000 levels costs a few levels. The venue
+    rounds each fill's fee, so the fee of every level is rounded up to a whole
+    quantum of the asset it is taken in.
+    """
+
+    def __init__(self, levels: Sequence[Level], rule: SymbolRule, side: Side, empty_price: Decimal) -> None:
+        self._levels = levels
+        self._side = side
+        self._symbol = rule.symbol
+        self._rate = rule.taker_fee
+        self._quantum = rule.fee_quantum(side)
+        self._prices: list[Decimal] = []
+        self._ends: list[Decimal] = [ZERO]  # entry k: sum over the first k levels; so for the three below
+        self._values: list[Decimal] = [ZERO]
+        self._fees: list[Decimal] = [ZERO]
+        self._fee_values: list[Decimal] = [ZERO]
+        if levels:
+            self._read_level()
+        self.touch = self._prices[0] if levels else empty_price
+
+    def __bool__(self) -> bool:
+        return bool(self._levels)
+
+    def holds(self, quantity: Decimal) -> bool:
+        """Return whether the ladder is at least `quantity` deep."""
+        self._read_to(quantity)
+        return self._ends[-1] >= quantity
+
+    def depth(self) -> Decimal:
+        """Return the quantity of all levels, having read them all."""
+        while len(self._prices) < len(self._levels):
+            self._read_level()
+        return self._ends[-1]
+
+    def take(self, quantity: Decimal) -> Take:
+        """Return what `quantity` costs; beyond the depth, as if the last level went on."""
+        if quantity <= 0:
+            return Take(ZERO, ZERO, ZERO, self.touch)
+        self._read_to(quantity)
+        before = bisect_left(self._ends, quantity) - 1
+        last = self._prices[before] if before < len(self._prices) else self._last()
+        rest = quantity - self._ends[before]
+        fee, fee_value = self._fee(last, rest)
+        value = self._values[before] + rest * last
+        return Take(value, self._fees[before] + fee, self._fee_values[before] + fee_value, last)
+
+    def value(self, quantity: Decimal) -> Decimal:
+        """Return sum(price x quantity) of the best `quantity`, at most the depth, in quote."""
+        self._read_to(quantity)
+        return self.take(min(quantity, self._ends[-1])).value
+
+    def _last(self) -> Decimal:
+        return self._prices[-1] if self._prices else self.touch
+
+    def _fee(self, price: Decimal, quantity: Decimal) -> tuple[Decimal, Decimal]:
+        if self._rate == 0:
+            return ZERO, ZERO
+        if self._side is Side.BUY:
+            fee = ceil_to(quantity * self._rate, self._quantum)
+            return fee, fee * price
+        fee = ceil_to(quantity * price * self._rate, self._quantum)
+        return fee, fee
+
+    def _read_to(self, quantity: Decimal) -> None:
+        while self._ends[-1] < quantity and len(self._prices) < len(self._levels):
+            self._read_level()
+
+    def _read_level(self) -> None:
+        price, quantity = self._levels[len(self._prices)]
+        if not (price.is_finite() and quantity.is_finite() and price > 0 and quantity > 0):
+            raise ValueError(f"{self._symbol}: a level of {quantity} at {price} is not a level")
+        if self._prices and (price - self._prices[-1]) * self._side.sign <= 0:
+            raise ValueError(f"{self._symbol}: level {price} after {self._prices[-1]} is out of order")
+        fee, fee_value = self._fee(price, quantity)
+        self._prices.append(price)
+        self._ends.append(self._ends[-1] + quantity)
+        self._values.append(self._values[-1] + price * quantity)
+        self._fees.append(self._fees[-1] + fee)
+        self._fee_values.append(self._fee_values[-1] + fee_value)

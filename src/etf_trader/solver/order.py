@@ -1,0 +1,180 @@
+"""One index order: the best plan on the books of now, and what would make it possible.
+
+    C(f)   cash of the legs for a fraction f of the order: convex, so that both
+           the marginal and the average price rise with f
+    z      units planned: the most that depth, cash, limit, loss and float leave
+
+With one route an asset and one order the optimum takes every book from its best
+price: what is left to find is z. Everything a plan states is exact, in decimals
+and whole lots; `method="linprog"` lets the LP find the fraction instead, and
+then goes through the same finish.
+"""
+
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from decimal import Decimal, getcontext
+
+from etf_trader.market.symbol import Side
+from etf_trader.money import UNIT_GRID, ZERO, bps, divide, money_context
+from etf_trader.orders.plan import LossParts, Plan, PlannedLeg
+from etf_trader.solver.lots import LegFill, LegRule
+from etf_trader.solver.problem import OrderProblem
+from etf_trader.solver.search import ceiling, largest, smallest
+from etf_trader.solver.slack import limit_prices
+from etf_trader.solver.stops import stops
+from etf_trader.solver.trial import Model, Trial
+
+
+def plan_order(problem: OrderProblem, method: str = "auto") -> Plan:
+    """Return the plan that trades as many units as the limits leave, at the least cost.
+
+    A buy's `cash` bound covers the worst that its orders may pay while they are
+    in flight: every leg at its order's price, the basket's cash, and nothing
+    yet from the float (`worst_cash`). A plan of 0 units with legs is a sell
+    that only trades what was redeemed before.
+
+    Args:
+        problem: The order, its books and its limits.
+        method: "auto" (closed form) or "linprog" (the LP finds the fraction).
+
+    Raises:
+        ValueError: The problem is malformed: a ladder out of order, a negative quantity.
+        NumericalFailure: The LP failed, or a weight is too small for it.
+    """
+    with _exact(problem):
+        model = Model(problem)
+        if method == "linprog":
+            from etf_trader.solver.lp import units_up, widest_fraction
+
+            most = min(model.wanted, units_up(problem, widest_fraction(problem)))
+        elif method == "auto":
+            most = model.wanted
+        else:
+            raise ValueError(f"no method {method!r}")
+        top = ceiling(model, 0 if model.empty_legs() else most)
+        trial = _settled(model, largest(model, top))
+        return _plan(model, trial, stops(model, trial, top), "closed_form" if method == "auto" else method)
+
+
+def smallest_quantity(problem: OrderProblem) -> Decimal | None:
+    """Return the least units whose surplus over whole lots the float can pay, whatever `quantity` says.
+
+    None when no size does: the float needs cash. Sizes above the least may
+    still need more float, up to max(step, least order) of every asset.
+    """
+    with _exact(problem):
+        steps = smallest(Model(problem))
+        return None if steps is None else steps * UNIT_GRID
+
+
+def float_needed(problem: OrderProblem) -> Decimal:
+    """Return the cash that the float must have for all of `quantity`, in quote; 0 if it receives some."""
+    with _exact(problem):
+        model = Model(problem)
+        return max(model.trial(model.wanted).float_pays, ZERO)
+
+
+def worst_cash(problem: OrderProblem, plan: Plan) -> Decimal:
+    """Return the most that a planned buy may have to pay, in quote: each order at its own price.
+
+    Beside the basket's cash it holds what the order then owes the float, if
+    the float gives more than it takes.
+    """
+    with _exact(problem):
+        surplus = sum((leg.surplus * leg.mid for leg in plan.legs), ZERO)
+        orders = sum((leg.quantity * leg.limit_price for leg in plan.legs), ZERO)
+        return orders + problem.cash_per_unit * plan.units + max(-surplus, ZERO)
+
+
+@contextmanager
+def _exact(problem: OrderProblem) -> Iterator[None]:
+    """Run in the money context, with digits for one factor more for each fee rate there is."""
+    with money_context():
+        getcontext().prec += 10 * len({leg.rule.taker_fee for leg in problem.legs})
+        yield
+
+
+def _settled(model: Model, steps: int) -> Trial:
+    """Return the trial of the size found; for none, a sell of what is left over, if that is feasible."""
+    if steps:
+        return model.trial(steps)
+    nothing = model.total(0, tuple(rule.idle() for rule in model.legs))
+    if model.side is Side.BUY or not any(leg.held for leg in model.problem.legs):
+        return nothing
+    leftovers = model.total(0, tuple(rule.leftovers() for rule in model.legs))
+    is_refused = any(not name.startswith(("depth(", "window(")) for name in model.breaches(leftovers))
+    return nothing if is_refused else leftovers
+
+
+def _plan(model: Model, trial: Trial, stopped_by: tuple[str, ...], method: str) -> Plan:
+    sign, units = model.side.sign, trial.units
+    prices = limit_prices(model, trial)
+    legs = tuple(_planned_leg(model.side, *parts) for parts in zip(model.legs, trial.fills, prices, strict=True))
+    cost = sum((_cash(model.side, fill) for fill in trial.fills), ZERO)
+    traded = [rule for rule, fill in zip(model.legs, trial.fills, strict=True) if fill.quantity]
+    bound = sum((rule.bound(units) for rule in traded), ZERO)
+    gap = bps((cost - bound) * sign, units * model.nav)
+    return Plan(
+        side=model.side,
+        wanted=model.problem.quantity,
+        units=units,
+        legs=legs,
+        cash=cost + model.problem.cash_per_unit * units - sign * trial.float_pays,
+        loss=_total(leg.loss for leg in legs),
+        marginal_price=divide(trial.marginal, model.scale),
+        stopped_by=stopped_by,
+        method=method,
+        cost=cost,
+        bound=bound,
+        gap_bps=gap,
+        rounding_bps=gap,
+    )
+
+
+def _planned_leg(side: Side, rule: LegRule, fill: LegFill, limit_price: Decimal) -> PlannedLeg:
+    leg = rule.leg
+    return PlannedLeg(
+        asset=leg.asset,
+        symbol=leg.rule.symbol,
+        quantity=fill.quantity,
+        limit_price=limit_price,
+        last_price=fill.last,
+        touch=rule.ladder.touch,
+        mid=leg.mid,
+        value=fill.value,
+        fee=fill.fee,
+        surplus=fill.surplus,
+        loss=_loss(side, rule, fill),
+    )
+
+
+def _loss(side: Side, rule: LegRule, fill: LegFill) -> LossParts:
+    """Return the planned loss of one leg by part.
+
+    Source:
+        The accounting rules, section 4: q is net of a fee taken in base.
+    """
+    sign, leg, touch = side.sign, rule.leg, rule.ladder.touch
+    if side is Side.BUY:
+        quantity, value = fill.quantity - fill.fee, fill.value - fill.fee_value
+    else:
+        quantity, value = fill.quantity, fill.value
+    return LossParts(
+        delay=sign * quantity * (leg.mid - leg.arrival_mid),
+        spread=sign * quantity * (touch - leg.mid),
+        depth=sign * (value - quantity * touch),
+        fee=fill.fee_value,
+        rounding=-fill.surplus * (leg.mid - leg.arrival_mid),
+    )
+
+
+def _cash(side: Side, fill: LegFill) -> Decimal:
+    return fill.value if side is Side.BUY else fill.value - fill.fee
+
+
+def _total(parts: Iterable[LossParts]) -> LossParts:
+    delay = spread = depth = fee = rounding = ZERO
+    for part in parts:
+        delay, spread, depth = delay + part.delay, spread + part.spread, depth + part.depth
+        fee, rounding = fee + part.fee, rounding + part.rounding
+    return LossParts(delay, spread, depth, fee, rounding)

@@ -1,0 +1,48 @@
+"""What keeps a plan from being larger, by name."""
+
+from etf_trader.money import UNIT_GRID
+from etf_trader.solver.trial import Model, Trial, depth_names
+
+_NAMES = ("limit", "loss", "cash", "float", "minimum", "depth", "window")
+
+
+def stops(model: Model, trial: Trial, top: int) -> tuple[str, ...]:
+    """Return every limit that binds at `trial`, in canonical order; ("filled",) when none does.
+
+    Args:
+        model: The order.
+        trial: The size that was chosen.
+        top: The largest size that is not beyond the limits that tighten with size. When lots alone
+            keep the plan a little below it, what binds there binds the plan.
+
+    Returns:
+        Of "limit", "loss", "cash", "float", "minimum", "depth(ASSET)", "window(SYMBOL)" those that
+        the next larger size breaks. "minimum" says that a least order had a part in it: a larger
+        order, or more float, may do.
+    """
+    if model.wanted == 0:
+        return tuple(model.breaches(model.trial(0))) or ("filled",)
+    if trial.steps == model.wanted:
+        return ("filled",)
+    tests = [model.trial(trial.steps + 1)]
+    if trial.steps < top < model.wanted and top - trial.steps <= _one_lot(model):
+        tests.append(model.trial(top + 1))
+    names = {name for test in tests for name in model.breaches(test)} or set(depth_names(model.empty_legs()))
+    if not names:
+        names = set(model.breaches(model.trial(model.wanted)))
+    if trial.steps == 0 and names - {"limit"} and any(fill.is_minimal for fill in tests[0].fills):
+        names.add("minimum")
+    return tuple(sorted(names, key=_rank))
+
+
+def _one_lot(model: Model) -> int:
+    """Return the steps of the unit grid that one lot, or least order, makes at most."""
+    return max(
+        int(max(rule.leg.rule.step, rule.least) // (rule.leg.per_unit * UNIT_GRID)) + 1
+        for rule in model.legs
+        if rule.leg.per_unit
+    )
+
+
+def _rank(name: str) -> tuple[int, str]:
+    return _NAMES.index(name.split("(")[0]), name
