@@ -21,7 +21,7 @@ from typer.core import TyperOption
 from etf_trader import __version__
 from etf_trader.cli.commands import HELP_OPTIONS, Group, shared_options, write_examples
 from etf_trader.cli.invocation import Invocation, invoked
-from etf_trader.errors import DatabaseFailure, EtfError, UsageError
+from etf_trader.errors import EtfError, UsageError
 from etf_trader.money import money_context
 
 if TYPE_CHECKING:
@@ -227,7 +227,7 @@ def _translate(error: Exception) -> EtfError | None:
         return EtfError("nothing was done: the question was not answered")
     if isinstance(error, OSError) and error.strerror is not None:
         where = str(error.filename) if error.filename is not None else None
-        return DatabaseFailure(error.strerror[0].lower() + error.strerror[1:], where=where)
+        return EtfError(_lower(error.strerror), where=where, hint="repair it and repeat the command")
     return None
 
 

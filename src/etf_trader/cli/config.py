@@ -1,0 +1,119 @@
+"""`etf config`: what is set, where it came from, and changing it."""
+
+import os
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from etf_trader.cli.commands import command, group
+from etf_trader.cli.invocation import invocation, output, settings
+from etf_trader.cli.output import Page, Table, dim, text
+from etf_trader.errors import ConfigError
+from etf_trader.money import plain
+
+app = group()
+
+KeyArgument = Annotated[str, typer.Argument(help="The setting, as etf config show names it.", metavar="KEY")]
+
+
+@command(app, "show", examples=("etf config show", "etf config show --json"), csv="settings")
+def show() -> None:
+    """Show every setting, its value and where the value came from."""
+    from etf_trader.config import KEYS, masked
+
+    current = settings()
+    rows = [
+        {
+            "key": name,
+            "value": masked(current.get(name)),
+            "source": current.sources[name],
+            "meaning": key.meaning,
+        }
+        for name, key in KEYS.items()
+    ]
+
+    def draw(page: Page) -> None:
+        where = current.project_file or "no etf.toml here or above; etf init makes one"
+        page.line(f"Configuration: {where}")
+        page.line()
+        table = Table(
+            text("setting"), text("value", shrink=True), text("from", shrink=True), text("meaning", optional=True)
+        )
+        for row in rows:
+            source = row["source"]
+            table.row(
+                row["key"], readable(row["value"]), dim(source) if source == "default" else source, row["meaning"]
+            )
+        page.table(table)
+
+    output().emit("etf.config/1", {"project_file": current.project_file, "settings": rows}, draw)
+
+
+@command(app, "get", examples=("etf config get exchange.market", "etf config get database"))
+def get(key: KeyArgument) -> None:
+    """Print one setting."""
+    from etf_trader.config import masked
+
+    current = settings()
+    value = masked(current.get(key))
+    payload = {"key": key, "value": value, "source": current.sources[key]}
+    output().emit("etf.setting/1", payload, lambda page: page.line(readable(value)))
+
+
+@command(
+    app, "set", examples=("etf config set exchange.seed 7", "etf config set exchange.recordings ../recordings")
+)
+def set_(key: KeyArgument, value: Annotated[str, typer.Argument(help="The new value.", metavar="VALUE")]) -> None:
+    """Change one setting in etf.toml; comments and other lines stay."""
+    from etf_trader.config import Settings, edit, find_project_file
+
+    this = invocation()
+    path = find_project_file(Path.cwd(), this.config, os.environ)
+    if path is None:
+        raise ConfigError("there is no etf.toml here or above", hint="etf init makes one")
+
+    def check(candidate: Path) -> None:
+        try:
+            Settings.load(cwd=path.parent, config_path=candidate, environ=os.environ)
+        except ConfigError as error:
+            where = (error.where or str(path)).replace(str(candidate), str(path))
+            raise ConfigError(f"{error.message}; nothing was written", where=where, hint=error.hint) from error
+
+    edit(path, {key: value}, check)
+    payload = {"key": key, "value": value, "file": path}
+    output().emit("etf.setting/1", payload, lambda page: page.line(f"{key} is now {value} ({path})."))
+
+
+@command(app, "path", examples=("etf config path", "etf config path --json"))
+def path() -> None:
+    """Print where the configuration and the data lie."""
+    from etf_trader.config import data_folder
+
+    current = settings()
+    facts = {
+        "project_file": current.project_file,
+        "user_file": current.user_file,
+        "data_folder": data_folder(current.project_file),
+    }
+
+    def draw(page: Page) -> None:
+        missing = "" if current.user_file.is_file() else dim("  (not there)")
+        page.fields(
+            [
+                ("project file", str(current.project_file or "none: etf init makes one")),
+                ("user file", f"{current.user_file}{missing}"),
+                ("data folder", str(facts["data_folder"])),
+            ]
+        )
+
+    output().emit("etf.paths/1", facts, draw)
+
+
+def readable(value: Any) -> str:
+    """Return a setting's value as it is typed."""
+    if value is None:
+        return "-"
+    if isinstance(value, bool):
+        return str(value).lower()
+    return plain(value) if not isinstance(value, str | int | Path) else str(value)
