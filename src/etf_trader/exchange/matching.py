@@ -175,10 +175,10 @@ class SymbolBook:
         if from_market:
             fills.insert(place, Fill(price, from_market, None))
             self._take_market(side, from_market)
-            for order in self._at(side, price):
-                if order.ahead:
-                    order.ahead = max(ZERO, min(order.ahead, at_market) - from_market)
-                    self.touched[order.order_id] = order
+        for order in self._at(side, price):
+            if order.ahead:
+                order.ahead = max(ZERO, min(order.ahead, at_market) - from_market)
+                self.touched[order.order_id] = order
         taker.executed = taker.quantity - left
 
     def _market(self, side: str) -> Depth | None:

@@ -1,0 +1,266 @@
+"""What must hold after any history of an exchange, and after a process is killed in the middle of one."""
+
+import os
+import random
+import signal
+import tempfile
+import time
+from collections.abc import Mapping
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from sqlalchemy import select
+
+from etf_trader.database import Database
+from etf_trader.errors import UsageError
+from etf_trader.exchange import tables
+from etf_trader.exchange.paper import ExchangeError, ExchangeSettings, OrderRequest, PaperExchange
+from etf_trader.exchange.rules import SymbolRules
+from etf_trader.exchange.static import StaticMarket, symbol_row
+from etf_trader.money import ZERO, money_context
+
+D = Decimal
+SETTINGS = ExchangeSettings("stepped", "static", {})
+ACCOUNTS = ("one", "two")
+ASSETS = ("BTC", "ETH", "USDT")
+PAIRS = {"BTCUSDT": 100, "ETHUSDT": 50, "ETHBTC": 2}
+
+
+class RestlessMarket(StaticMarket):
+    """Books that jump with time, and give back half of what was taken once time has passed."""
+
+    def book(self, symbol: str, at: Any) -> Any:
+        second = int((at - self.start).total_seconds())
+        middle = PAIRS[symbol] * 100 + (second * 7 + second * second * 3) % 23 - 11
+        self.set_book(
+            symbol,
+            [(str(D(middle - step) / 100), str(1 + (step + second) % 4)) for step in range(1, 9)],
+            [(str(D(middle + step) / 100), str(1 + (step * 3 + second) % 4)) for step in range(1, 9)],
+        )
+        return super().book(symbol, at)
+
+    def still_consumed(
+        self, symbol: str, side: str, price: Decimal, quantity: Decimal, since: Any, at: Any
+    ) -> Decimal:
+        return quantity if since == at else quantity / 2 if quantity > D("0.1") else ZERO
+
+
+def make_market() -> RestlessMarket:
+    rows = [
+        symbol_row("BTCUSDT", "BTC", "USDT", precision="6"),
+        symbol_row("ETHUSDT", "ETH", "USDT", max_orders="4"),
+        symbol_row("ETHBTC", "ETH", "BTC", min_notional="0.1", up="1.05", down="0.95"),
+    ]
+    return RestlessMarket(rows, {}, maker=D("0.0003"), taker=D("0.00075"))
+
+
+def make_exchange(database: Database) -> PaperExchange:
+    exchange = PaperExchange.create(database, SETTINGS, make_market(), account="one")
+    exchange.open_account("two")
+    for account in ACCOUNTS:
+        for asset, amount in (("BTC", "20"), ("ETH", "30"), ("USDT", "2500")):
+            exchange.deposit(account, asset, D(amount), f"start-{asset}")
+    return exchange
+
+
+def audit(exchange: PaperExchange, database: Database) -> None:
+    """Check every promise of the exchange on what its database holds."""
+    rules = {row["symbol"]: SymbolRules.from_row(row) for row in make_market().symbols()}
+    with money_context(), database.read() as connection:
+        balances = connection.execute(select(tables.balance)).all()
+        transfers = connection.execute(select(tables.transfer)).all()
+        orders = connection.execute(select(tables.orders).order_by(tables.orders.c.order_id)).all()
+        trades = connection.execute(select(tables.trade).order_by(tables.trade.c.sequence)).all()
+
+        for asset in ASSETS:
+            moved = sum(
+                (row.amount if row.kind == "deposit" else -row.amount for row in transfers if row.asset == asset),
+                ZERO,
+            )
+            held = sum((row.free + row.locked for row in balances if row.asset == asset), ZERO)
+            assert held == moved, f"{asset} was created or destroyed"
+            fees = sum((row.commission for row in trades if row.commission_asset == asset), ZERO)
+            kept = sum((row.free for row in balances if (row.account, row.asset) == ("fees", asset)), ZERO)
+            assert kept == fees
+
+        for account in ACCOUNTS:
+            locked: dict[str, Decimal] = dict.fromkeys(ASSETS, ZERO)
+            for row in orders:
+                if row.account == account and row.is_open:
+                    rule, left = rules[row.symbol], row.quantity - row.executed
+                    locked[rule.quote if row.side == "BUY" else rule.base] += (
+                        row.price * left if row.side == "BUY" else left
+                    )
+            for row in balances:
+                if row.account == account:
+                    assert row.locked == locked[row.asset], "locks differ from open orders"
+                    assert row.free >= 0
+        assert not any(row.locked for row in balances if row.account not in ACCOUNTS)
+
+        made: dict[int, list[Any]] = {}
+        for row in trades:
+            made.setdefault(row.order_id, []).append(row)
+        names = set()
+        for row in orders:
+            own = made.get(row.order_id, [])
+            assert row.executed == sum((each.quantity for each in own), ZERO) <= row.quantity
+            assert row.cumulative_quote == sum((each.quote_quantity for each in own), ZERO)
+            assert row.is_open == (row.status in ("NEW", "PARTIALLY_FILLED"))
+            assert (row.status == "FILLED") == (row.executed == row.quantity)
+            assert (row.status == "NEW") <= (row.executed == 0)
+            assert row.price % D("0.01") == 0
+            assert row.quantity % D("0.01") == 0
+            assert row.price * row.quantity >= rules[row.symbol].min_notional
+            for each in own:
+                assert each.price <= row.price if row.side == "BUY" else each.price >= row.price
+                assert each.quote_quantity == each.price * each.quantity
+                assert each.price == row.price or not each.is_maker
+            if row.is_open:
+                assert (row.account, row.client_order_id) not in names
+                names.add((row.account, row.client_order_id))
+        for symbol in PAIRS:
+            ids = [row.trade_id for row in trades if row.symbol == symbol]
+            assert ids == sorted(ids)
+            assert sorted(set(ids)) == list(range(1, len(set(ids)) + 1))
+    for book in exchange.depths(PAIRS).values():
+        bids, asks = book.bids, book.asks
+        assert not bids or not asks or bids[0].price < asks[0].price
+        assert [level.price for level in bids] == sorted({level.price for level in bids}, reverse=True)
+        assert [level.price for level in asks] == sorted({level.price for level in asks})
+        assert all(level.quantity > 0 for level in (*bids, *asks))
+
+
+def act(exchange: PaperExchange, step: Mapping[str, Any], name: str) -> None:
+    """Do one thing; refusals are fine, they must only leave the books in order."""
+    account = step["account"]
+    try:
+        if step["what"] == "place":
+            exchange.place(
+                account,
+                OrderRequest(
+                    symbol=step["symbol"],
+                    side=step["side"],
+                    type="LIMIT",
+                    time_in_force=step["time_in_force"],
+                    quantity=step["quantity"],
+                    price=PAIRS[step["symbol"]] + step["away"],
+                    client_order_id=name,
+                    timestamp=exchange.now(),
+                ),
+            )
+        elif step["what"] == "cancel":
+            standing = exchange.open_orders(account)
+            if standing:
+                chosen = standing[step["which"] % len(standing)]
+                exchange.cancel(account, chosen.symbol, order_id=chosen.order_id)
+        elif step["what"] == "advance":
+            exchange.advance(step["which"])
+        elif step["what"] == "withdraw":
+            exchange.withdraw(account, "USDT", step["quantity"], name)
+        else:
+            exchange.balances(account)
+    except (ExchangeError, UsageError):
+        pass
+
+
+actions = st.fixed_dictionaries(
+    {
+        "what": st.sampled_from(["place"] * 6 + ["cancel", "advance", "advance", "withdraw", "look"]),
+        "account": st.sampled_from(ACCOUNTS),
+        "symbol": st.sampled_from(sorted(PAIRS)),
+        "side": st.sampled_from(["BUY", "SELL"]),
+        "time_in_force": st.sampled_from(["GTC", "GTC", "IOC"]),
+        "quantity": st.integers(1, 900).map(lambda n: D(n) / 100) | st.decimals(0, 9, places=3),
+        "away": st.integers(-20, 20).map(lambda n: D(n) / 100),
+        "which": st.integers(0, 5),
+    }
+)
+
+
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(st.lists(actions, max_size=25))
+def test_any_history_leaves_the_books_in_order(history: list[dict[str, Any]]) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        database = Database(f"sqlite:///{folder}/exchange.db")
+        exchange = make_exchange(database)
+        for number, step in enumerate(history):
+            act(exchange, step, f"step-{number}")
+        audit(exchange, database)
+        database.close()
+
+
+@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(st.lists(actions, max_size=15))
+def test_the_same_history_gives_the_same_exchange(history: list[dict[str, Any]]) -> None:
+    seen = []
+    for _ in range(2):
+        with tempfile.TemporaryDirectory() as folder:
+            database = Database(f"sqlite:///{folder}/exchange.db")
+            exchange = make_exchange(database)
+            for number, step in enumerate(history):
+                act(exchange, step, f"step-{number}")
+            seen.append(
+                [(exchange.orders(name), exchange.trades(name), exchange.balances(name)) for name in ACCOUNTS]
+                + [exchange.depths(PAIRS)]
+            )
+            database.close()
+    assert seen[0] == seen[1]
+
+
+def _trade_until_killed(path: Path, seed: int, ready: int) -> None:
+    chance = random.Random(seed)
+    database = Database(f"sqlite:///{path}")
+    exchange = PaperExchange.open(database, lambda *_: make_market())
+    os.write(ready, b"x")
+    for number in range(1_000_000):
+        act(
+            exchange,
+            {
+                "what": chance.choice(["place"] * 8 + ["cancel", "advance"]),
+                "account": chance.choice(ACCOUNTS),
+                "symbol": chance.choice(sorted(PAIRS)),
+                "side": chance.choice(["BUY", "SELL"]),
+                "time_in_force": chance.choice(["GTC", "IOC"]),
+                "quantity": D(chance.randint(20, 500)) / 100,
+                "away": D(chance.randint(-15, 15)) / 100,
+                "which": chance.randint(0, 3),
+            },
+            f"kill-{seed}-{number}",
+        )
+
+
+@pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")  # Python 3.12 on forking beside threads
+@pytest.mark.parametrize("seed", range(3))
+def test_a_killed_process_leaves_the_books_in_order(tmp_path: Path, seed: int) -> None:
+    """Thirty processes, each killed at a random moment of its trading; the books are audited after each."""
+    path = tmp_path / "exchange.db"
+    database = Database(f"sqlite:///{path}")
+    make_exchange(database)
+    database.close()  # a connection must not be shared with the children
+    chance = random.Random(seed)
+    for turn in range(10):
+        listening, ready = os.pipe()
+        child = os.fork()
+        if child == 0:
+            try:
+                _trade_until_killed(path, seed * 100 + turn, ready)
+            finally:
+                os._exit(1)
+        os.close(ready)
+        assert os.read(listening, 1) == b"x"
+        os.close(listening)
+        time.sleep(chance.uniform(0, 0.15))
+        os.kill(child, signal.SIGKILL)
+        _, status = os.waitpid(child, 0)
+        assert os.WIFSIGNALED(status)
+        after = Database(f"sqlite:///{path}")
+        audit(PaperExchange.open(after, lambda *_: make_market()), after)
+        after.close()
+    after = Database(f"sqlite:///{path}")
+    exchange = PaperExchange.open(after, lambda *_: make_market())
+    assert exchange.orders("one")
+    after.close()

@@ -1,0 +1,314 @@
+"""Matching: tables worked out by hand, and what must hold in every book."""
+
+from collections.abc import Sequence
+from decimal import Decimal
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from etf_trader.exchange.market import Depth, MarketBook
+from etf_trader.exchange.matching import ASK, BID, Order, SymbolBook
+from etf_trader.money import ZERO, money_context
+
+D = Decimal
+Levels = Sequence[tuple[str, str]]
+
+
+def market(bids: Levels = (), asks: Levels = ()) -> MarketBook:
+    return MarketBook(
+        tuple(Depth(D(p), D(q)) for p, q in bids), tuple(Depth(D(p), D(q)) for p, q in asks), 1, True
+    )
+
+
+def order(order_id: int, side: str, price: str, quantity: str, account: str = "other", ahead: str = "0") -> Order:
+    return Order(order_id, account, side, D(price), D(quantity), ahead=D(ahead))
+
+
+def buy(price: str, quantity: str) -> Order:
+    return order(99, "BUY", price, quantity, account="me")
+
+
+def sell(price: str, quantity: str) -> Order:
+    return order(99, "SELL", price, quantity, account="me")
+
+
+ASKS: Levels = (("100", "1"), ("101", "2"), ("103", "4"))
+BIDS: Levels = (("99", "1"), ("98", "2"), ("96", "4"))
+
+
+@pytest.mark.parametrize(
+    ("taker", "fills"),
+    [
+        pytest.param(buy("99", "1"), [], id="a limit below the book"),
+        pytest.param(buy("100", "0.5"), [("100", "0.5")], id="part of a level"),
+        pytest.param(buy("100", "5"), [("100", "1")], id="no further than the limit"),
+        pytest.param(buy("102", "5"), [("100", "1"), ("101", "2")], id="one fill a level"),
+        pytest.param(buy("110", "4"), [("100", "1"), ("101", "2"), ("103", "1")], id="best price first"),
+        pytest.param(buy("110", "9"), [("100", "1"), ("101", "2"), ("103", "4")], id="until nothing is left"),
+        pytest.param(sell("98", "9"), [("99", "1"), ("98", "2")], id="a sell goes down"),
+        pytest.param(sell("100", "9"), [], id="a sell above the book"),
+    ],
+)
+def test_a_taker_walks_the_levels_within_its_limit(taker: Order, fills: list[tuple[str, str]]) -> None:
+    book = SymbolBook(market(BIDS, ASKS))
+    with money_context():
+        made, expired = book.take(taker)
+    assert [(fill.price, fill.quantity) for fill in made] == [(D(p), D(q)) for p, q in fills]
+    assert all(fill.resting is None for fill in made)
+    assert expired == []
+    assert taker.executed == sum((D(q) for _, q in fills), ZERO)
+
+
+def test_what_was_taken_is_gone_and_noted() -> None:
+    book = SymbolBook(market(BIDS, ASKS))
+    with money_context():
+        book.take(buy("101", "1.5"))
+    assert book.levels(ASK) == (Depth(D(101), D("1.5")), Depth(D(103), D(4)))
+    assert book.levels(BID) == market(BIDS).bids
+    assert book.taken == {(ASK, D(100)): D(1), (ASK, D(101)): D("0.5")}
+
+
+def test_consumed_levels_are_smaller_or_gone() -> None:
+    missing = {(ASK, D(100)): D(5), (ASK, D(101)): D("0.5")}
+    with money_context():
+        book = SymbolBook(market(BIDS, ASKS), consumed=lambda side, price: missing.get((side, price), ZERO))
+    assert book.levels(ASK) == (Depth(D(101), D("1.5")), Depth(D(103), D(4)))
+    assert book.levels(BID) == market(BIDS).bids
+
+
+def test_resting_orders_stand_in_the_book_at_their_price() -> None:
+    resting = [order(1, "BUY", "99", "3"), order(2, "BUY", "97", "1"), order(3, "SELL", "102", "2")]
+    with money_context():
+        book = SymbolBook(market(BIDS, ASKS), resting)
+        assert book.levels(BID) == tuple(
+            Depth(D(p), D(q)) for p, q in [("99", "4"), ("98", "2"), ("97", "1"), ("96", "4")]
+        )
+        assert book.levels(ASK) == tuple(
+            Depth(D(p), D(q)) for p, q in [("100", "1"), ("101", "2"), ("102", "2"), ("103", "4")]
+        )
+
+
+def test_a_better_resting_price_comes_before_the_market() -> None:
+    resting = order(1, "SELL", "99.5", "1")
+    with money_context():
+        made, _ = SymbolBook(market(BIDS, ASKS), [resting]).take(buy("100", "1.5"))
+    assert [(fill.price, fill.quantity, fill.resting) for fill in made] == [
+        (D("99.5"), D(1), resting),
+        (D(100), D("0.5"), None),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("quantity", "fills"),
+    [
+        pytest.param("1", [(None, "1")], id="the market that was there first"),
+        pytest.param("3", [(None, "2"), (1, "1")], id="then the first order"),
+        pytest.param("5", [(None, "3"), (1, "2")], id="then the market that came in between, in one fill"),
+        pytest.param("6", [(None, "3"), (1, "2"), (2, "1")], id="then the second order"),
+        pytest.param("12", [(None, "6"), (1, "2"), (2, "4")], id="then the market that came last"),
+    ],
+)
+def test_price_then_time(quantity: str, fills: list[tuple[int | None, str]]) -> None:
+    """At 100: the market's first 2, order 1 with 2, 1 more of the market, order 2 with 4, 3 more of the market."""
+    resting = [order(2, "SELL", "100", "4", ahead="3"), order(1, "SELL", "100", "2", ahead="2")]
+    with money_context():
+        made, _ = SymbolBook(market((), [("100", "6")]), resting).take(buy("100", quantity))
+    assert [(fill.resting and fill.resting.order_id, fill.quantity) for fill in made] == [
+        (which, D(q)) for which, q in fills
+    ]
+
+
+def test_the_market_ahead_shrinks_as_it_is_taken() -> None:
+    resting = order(1, "SELL", "100", "2", ahead="2")
+    with money_context():
+        book = SymbolBook(market((), [("100", "5")]), [resting])
+        book.take(buy("100", "1.5"))
+        assert resting.ahead == D("0.5")
+        assert book.touched == {1: resting}
+        made, _ = book.take(buy("100", "1"))
+    assert [(fill.resting, fill.quantity) for fill in made] == [(None, D("0.5")), (resting, D("0.5"))]
+
+
+def test_an_order_comes_behind_what_the_market_has_at_its_price() -> None:
+    mine = order(1, "BUY", "98", "1")
+    with money_context():
+        book = SymbolBook(market(BIDS, ASKS))
+        book.rest(mine)
+    assert mine.ahead == D(2)
+    assert book.levels(BID)[1] == Depth(D(98), D(3))
+
+
+def test_an_order_at_a_new_price_has_nothing_ahead() -> None:
+    mine = order(1, "SELL", "102", "1")
+    with money_context():
+        SymbolBook(market(BIDS, ASKS)).rest(mine)
+    assert mine.ahead == 0
+
+
+def test_own_orders_in_the_way_expire_and_do_not_trade() -> None:
+    own, strange = order(1, "SELL", "100", "1", account="me"), order(2, "SELL", "100", "1")
+    with money_context():
+        book = SymbolBook(market(), [own, strange])
+        made, expired = book.take(buy("100", "1.5"))
+    assert expired == [own]
+    assert own.executed == 0
+    assert [(fill.resting, fill.quantity) for fill in made] == [(strange, D(1))]
+    assert book.levels(ASK) == ()
+
+
+def test_own_orders_that_are_not_reached_stay() -> None:
+    own = order(1, "SELL", "100", "1", account="me", ahead="1")
+    with money_context():
+        book = SymbolBook(market((), [("100", "1")]), [own])
+        _, expired = book.take(buy("100", "1"))
+    assert expired == []
+    assert book.levels(ASK) == (Depth(D(100), D(1)),)
+
+
+@pytest.mark.parametrize(
+    ("resting", "fills", "taken"),
+    [
+        pytest.param([("SELL", "99.5", "1")], [], {}, id="not reached"),
+        pytest.param([("SELL", "99", "0.4")], [(1, "99", "0.4")], {(BID, "99"): "0.4"}, id="touched"),
+        pytest.param(
+            [("SELL", "97", "5")], [(1, "97", "3")], {(BID, "99"): "1", (BID, "98"): "2"}, id="at its own price"
+        ),
+        pytest.param(
+            [("SELL", "98", "1"), ("SELL", "97", "2.5")],
+            [(2, "97", "2.5"), (1, "98", "0.5")],
+            {(BID, "99"): "1", (BID, "98"): "2"},
+            id="best price first",
+        ),
+        pytest.param(
+            [("SELL", "98", "2"), ("SELL", "98", "2")],
+            [(1, "98", "2"), (2, "98", "1")],
+            {(BID, "99"): "1", (BID, "98"): "2"},
+            id="oldest first",
+        ),
+        pytest.param([("BUY", "101", "2")], [(1, "101", "2")], {(ASK, "100"): "1", (ASK, "101"): "1"}, id="a buy"),
+    ],
+)
+def test_resting_orders_fill_when_the_market_reaches_them(
+    resting: list[tuple[str, str, str]],
+    fills: list[tuple[int, str, str]],
+    taken: dict[tuple[str, str], str],
+) -> None:
+    orders = [order(number, *each) for number, each in enumerate(resting, start=1)]
+    with money_context():
+        book = SymbolBook(market(BIDS, ASKS), orders)
+        made = book.settle()
+    assert [(fill.resting and fill.resting.order_id, fill.price, fill.quantity) for fill in made] == [
+        (number, D(p), D(q)) for number, p, q in fills
+    ]
+    assert book.taken == {(side, D(p)): D(q) for (side, p), q in taken.items()}
+
+
+# What must hold in every book
+
+steps = st.integers(1, 40).map(lambda n: D(n) / 4)
+
+
+@st.composite
+def sides(draw: st.DrawFn, low: int, high: int) -> list[tuple[Decimal, Decimal]]:
+    prices = draw(st.lists(st.integers(low, high), max_size=6, unique=True))
+    return [(D(price), draw(steps)) for price in sorted(prices)]
+
+
+@st.composite
+def books(draw: st.DrawFn) -> tuple[MarketBook, list[Order]]:
+    middle = draw(st.integers(95, 105))
+    bids, asks = draw(sides(90, middle)), draw(sides(middle + 1, 111))
+    found = []
+    for number in range(1, draw(st.integers(0, 6)) + 1):
+        found.append(
+            Order(
+                number,
+                draw(st.sampled_from(["one", "two"])),
+                draw(st.sampled_from(["BUY", "SELL"])),
+                D(draw(st.integers(90, 111))),
+                draw(steps),
+                ahead=draw(steps) - D("0.25"),
+            )
+        )
+    shown = MarketBook(
+        tuple(Depth(*level) for level in reversed(bids)), tuple(Depth(*level) for level in asks), 1, True
+    )
+    return shown, found
+
+
+def uncrossed(book: SymbolBook) -> bool:
+    bids, asks = book.levels(BID), book.levels(ASK)
+    return not bids or not asks or bids[0].price < asks[0].price
+
+
+@given(books(), st.sampled_from(["BUY", "SELL"]), st.integers(88, 113), steps)
+def test_nothing_trades_through_a_better_price(
+    given_book: tuple[MarketBook, list[Order]], side: str, limit: int, quantity: Decimal
+) -> None:
+    shown, resting = given_book
+    with money_context():
+        # Orders of accounts never stand crossed: the later of two that would, had traded.
+        best = max((each.price for each in resting if each.side == "BUY"), default=D(0))
+        resting = [each for each in resting if each.side == "BUY" or each.price > best]
+        book = SymbolBook(shown, resting)
+        settled = book.settle()
+        for fill in settled:
+            assert fill.resting is not None
+            assert fill.price == fill.resting.price
+        before = {BID: book.levels(BID), ASK: book.levels(ASK)}
+        assert uncrossed(book)
+
+        taker = Order(99, "me", side, D(limit), quantity)
+        fills, expired = book.take(taker)
+        offered = ASK if side == "BUY" else BID
+        assert expired == []
+        assert taker.executed == sum((fill.quantity for fill in fills), ZERO) <= quantity
+        assert all(taker.accepts(fill.price) for fill in fills)
+        prices = [fill.price for fill in fills]
+        assert prices == sorted(prices, reverse=side == "SELL")
+
+        # It took every better price wholly before the next, and stopped only when done or out of reach.
+        left = quantity
+        for level in before[offered]:
+            if not taker.accepts(level.price):
+                break
+            took = sum((fill.quantity for fill in fills if fill.price == level.price), ZERO)
+            assert took == min(left, level.quantity)
+            left -= took
+        assert left == taker.remaining
+        if taker.remaining:
+            book.rest(taker)
+        assert uncrossed(book)
+
+
+@given(books(), steps)
+def test_at_one_price_the_older_order_is_served_first(
+    given_book: tuple[MarketBook, list[Order]], quantity: Decimal
+) -> None:
+    shown, resting = given_book
+    sells = [each for each in resting if each.side == "SELL"]
+    with money_context():
+        book = SymbolBook(MarketBook((), shown.asks, 1, True), sells)
+        book.take(Order(99, "me", "BUY", D(200), quantity))
+    for older in sells:
+        for newer in sells:
+            behind = (newer.price, newer.order_id) > (older.price, older.order_id)
+            if behind and newer.executed:
+                assert not older.remaining
+    for each in sells:
+        assert ZERO <= each.executed <= each.quantity
+        assert each.ahead >= 0
+        if each.executed and each.remaining:
+            assert each.ahead == 0
+
+
+@given(books())
+def test_settling_twice_changes_nothing(given_book: tuple[MarketBook, list[Order]]) -> None:
+    shown, resting = given_book
+    with money_context():
+        best = max((each.price for each in resting if each.side == "BUY"), default=D(0))
+        resting = [each for each in resting if each.side == "BUY" or each.price > best]
+        book = SymbolBook(shown, resting)
+        book.settle()
+        assert book.settle() == []
