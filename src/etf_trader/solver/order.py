@@ -113,7 +113,7 @@ def _plan(model: Model, trial: Trial, stopped_by: tuple[str, ...], method: str) 
     cost = sum((_cash(model.side, fill) for fill in trial.fills), ZERO)
     traded = [rule for rule, fill in zip(model.legs, trial.fills, strict=True) if fill.quantity]
     bound = sum((rule.bound(units) for rule in traded), ZERO)
-    gap = bps((cost - bound) * sign, units * model.nav)
+    gap = bps(cost - bound if model.side is Side.BUY else bound - cost, units * model.nav)
     return Plan(
         side=model.side,
         wanted=model.problem.quantity,
