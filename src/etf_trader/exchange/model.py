@@ -11,6 +11,7 @@ correctly rounded too; randomness is BLAKE2.
 `docs/market-model.md` describes the model and its calibration.
 """
 
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from decimal import ROUND_HALF_EVEN, Context, Decimal
 from hashlib import blake2b
@@ -31,6 +32,7 @@ CELLS = 16
 """Levels per doubling of the distance from the best price."""
 
 _SECOND = timedelta(seconds=1)
+_REMEMBERED = 4096
 _LEVELS = 30
 """The path is refined by halving an interval of 2^30 s (34 years) down to 1 s."""
 _STATIONARY = 23
@@ -66,7 +68,7 @@ class ModelMarket:
         self.start = start
         self._coins = {coin.asset + QUOTE: _CoinMarket(coin, seed) for coin in COINS}
         self._factor = _Path(_key(seed, "market"), MARKET_VOLATILITY)
-        self._factor_at: tuple[int, float] = (0, 0.0)
+        self._factor_returns: dict[int, float] = {}
         self._books: dict[str, MarketBook] = {}
         self._books_second = -1
 
@@ -128,9 +130,7 @@ class ModelMarket:
             ) from None
 
     def _factor_return(self, second: int) -> float:
-        if self._factor_at[0] != second:
-            self._factor_at = (second, self._factor.value(second))
-        return self._factor_at[1]
+        return _remembered(self._factor_returns, second, lambda: self._factor.value(second))
 
 
 class _CoinMarket:
@@ -143,9 +143,13 @@ class _CoinMarket:
         self._start_ticks = float(coin.price) / self.tick_size
         self._path = _Path(_key(seed, coin.asset, "path"), coin.own_volatility)
         self._sizes = _key(seed, coin.asset, "sizes")
+        self._mids: dict[int, float] = {}
 
     def mid_ticks(self, second: int, factor: float) -> float:
         """Return the middle of the market in ticks, between or on them."""
+        return _remembered(self._mids, second, lambda: self._mid_ticks(second, factor))
+
+    def _mid_ticks(self, second: int, factor: float) -> float:
         log_return = self.coin.beta * factor + self._path.value(second)
         ticks = self._start_ticks * float(_CONTEXT.exp(Decimal.from_float(log_return)))
         return max(ticks, 20.0)
@@ -304,6 +308,16 @@ class _Path:
             normal = sum(numbers[8 * node : 8 * node + 8]) - _NORMAL_MEAN
             total += self._displacement[level] * normal * height
         return total
+
+
+def _remembered(values: dict[int, float], second: int, make: Callable[[], float]) -> float:
+    """Return the value of a second, made once: what was taken then is asked about level by level."""
+    value = values.get(second)
+    if value is None:
+        if len(values) >= _REMEMBERED:
+            values.clear()
+        value = values[second] = make()
+    return value
 
 
 def _second(at: datetime) -> int:

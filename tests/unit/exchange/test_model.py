@@ -1,5 +1,6 @@
 import math
 import random
+import re
 import statistics
 import subprocess
 import sys
@@ -7,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from hashlib import sha256
 from itertools import pairwise
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
@@ -16,7 +18,7 @@ from etf_trader.errors import ConfigError, NotFound
 from etf_trader.exchange.market import Depth, Market, MarketBook
 from etf_trader.exchange.markets import market_from
 from etf_trader.exchange.model import EPOCH, ModelMarket, _Path, _power
-from etf_trader.exchange.model_parameters import COINS, Coin
+from etf_trader.exchange.model_parameters import COINS, MARKET_VOLATILITY, Coin
 from etf_trader.money import money_context
 
 MARKET = ModelMarket(1)
@@ -115,7 +117,7 @@ def digest_of_books(market: Market) -> str:
     return sha256(text.encode()).hexdigest()
 
 
-PINNED = "3fceee83fb08d9fafa1b3c19a36e73e0a38ced0c60def85a334a588ca399c5a4"
+PINNED = "f1db423cf2fedf8da0403fd0926dcba9e4034299424bd99e2e30a16cbf98b1cb"
 
 
 def test_books_are_the_same_on_every_platform_and_in_every_version() -> None:
@@ -302,6 +304,22 @@ def test_coins_move_together() -> None:
 @given(st.floats(1e-9, 1e9), st.integers(1, 16))
 def test_powers_by_square_roots_are_powers(base: float, eighths: int) -> None:
     assert math.isclose(_power(base, eighths), base ** (eighths / 8), rel_tol=1e-12)
+
+
+def test_the_docs_show_the_parameters() -> None:
+    page = (Path(__file__).parents[3] / "docs" / "market-model.md").read_text(encoding="utf-8")
+    table = page.partition("### Parameters")[2].partition("### Measured")[0]
+    rows = {cells[1]: cells[2:-1] for line in table.splitlines() if len(cells := re.split(r"\s*\|\s*", line)) > 10}
+    for coin in COINS:
+        price, tick, step, beta, own, daily, depth, exponent, touch, wide, recovery = rows[coin.asset]
+        assert (price, tick, step) == (coin.price, coin.tick, coin.step)
+        assert (float(beta), float(exponent) * 8, float(recovery)) == (coin.beta, coin.eighths, coin.recovery)
+        assert float(own) == pytest.approx(100 * coin.own_volatility)
+        assert float(daily) == pytest.approx(
+            100 * math.hypot(coin.beta * MARKET_VOLATILITY, coin.own_volatility), abs=0.051
+        )
+        assert float(depth) * 1e6 == pytest.approx(coin.depth)
+        assert (int(touch.replace(" ", "")), int(wide)) == (coin.touch, coin.wide)
 
 
 # Making markets by kind
