@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from decimal import Decimal
+from functools import partial
 
 from sqlalchemy import Column, Connection, Integer, String, Table, Text, insert
 
@@ -98,4 +99,4 @@ class EventLog:
             {"at": at, "kind": type(event).__name__, "document": json.dumps(document, sort_keys=True)},
         )
         for subscriber in self._subscribers:
-            after_commit(connection, lambda tell=subscriber: tell(event))
+            after_commit(connection, partial(subscriber, event))

@@ -125,3 +125,11 @@ def plain(value: Decimal) -> str:
         return "0"
     text = format(value, "f")
     return text.rstrip("0").rstrip(".") if "." in text else text
+
+
+def spoken(value: Decimal) -> str:
+    """Return an amount as a sentence says it: thousands separated, at least two decimals if it has any."""
+    whole, point, fraction = plain(value).partition(".")
+    sign, digits = ("-", whole[1:]) if whole.startswith("-") else ("", whole)
+    grouped = f"{int(digits):,}"
+    return f"{sign}{grouped}{point}{fraction.ljust(2, '0') if point else ''}"

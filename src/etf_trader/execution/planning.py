@@ -3,13 +3,14 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
+from typing import Any
 
 from etf_trader.errors import MissingPrice
 from etf_trader.index.store import Basket
 from etf_trader.market.book import OrderBook, hash_of_books
 from etf_trader.market.symbol import Side, SymbolRule
-from etf_trader.money import ZERO
-from etf_trader.orders.plan import Plan
+from etf_trader.money import ZERO, ceil_to, floor_to
+from etf_trader.orders.plan import LossParts, Plan, PlannedLeg, plan_document
 from etf_trader.seal import canonical
 from etf_trader.solver.problem import Leg, OrderProblem
 
@@ -98,7 +99,7 @@ def order_problem(
     )
 
 
-def worst_cash(problem: OrderProblem, estimate: Plan, reserve_bps: Decimal) -> Decimal:
+def cash_to_reserve(problem: OrderProblem, estimate: Plan, reserve_bps: Decimal) -> Decimal:
     """Return the cash that a buy of `problem` needs at worst, before the float pays for surplus.
 
     With a limit: every unit at the limit. Without: every unit at the marginal
@@ -128,6 +129,24 @@ def settlement_bounds(basket: Basket, view: MarketView) -> dict[str, Decimal]:
     return bounds
 
 
+def document_for(
+    plan: Plan, basket: Basket, index: str, arrival_nav: Decimal, view: MarketView, depth: int
+) -> dict[str, Any]:
+    """Return the plan object of a plan made on these books."""
+    mids = view.mids(basket.symbols)
+    nav = sum((quantity * mids[asset] for asset, quantity in basket.quantities.items()), basket.cash_per_unit)
+    return plan_document(
+        plan,
+        index=index,
+        basket_version=basket.version,
+        nav=nav,
+        arrival_nav=arrival_nav,
+        book_hash=view.hash(depth),
+        mids=mids,
+        bounds=settlement_bounds(basket, view),
+    )
+
+
 def _leg(wish: Wish, asset: str, per_unit: Decimal, view: MarketView, symbol: str, residual: Decimal) -> Leg:
     rule, book = view.rules[symbol], view.books[symbol]
     if not rule.is_trading:
@@ -148,3 +167,72 @@ def _leg(wish: Wish, asset: str, per_unit: Decimal, view: MarketView, symbol: st
         held_cost=wish.held_cost.get(asset, ZERO),
         residual=residual,
     )
+
+
+def unwinding(
+    wish: Wish,
+    basket: Basket,
+    view: MarketView,
+    excess: Mapping[str, Decimal],
+    bounds: Mapping[str, Decimal],
+) -> Plan:
+    """Plan to sell what an order holds beyond the bounds, at the books' best prices.
+
+    For legs that failed while others filled: the order bears what this costs.
+    """
+    legs = []
+    for asset in sorted(excess):
+        if excess[asset] > bounds[asset]:
+            symbol = basket.symbols[asset]
+            leg = _sale(asset, excess[asset], view.books[symbol], view.rules[symbol], wish.arrival[asset])
+            if leg is not None:
+                legs.append(leg)
+    received = sum((leg.value - leg.fee for leg in legs), ZERO)
+    return Plan(
+        side=Side.SELL,
+        wanted=ZERO,
+        units=ZERO,
+        legs=tuple(legs),
+        cash=received,
+        loss=LossParts(
+            delay=sum((leg.loss.delay for leg in legs), ZERO),
+            spread=sum((leg.loss.spread for leg in legs), ZERO),
+            depth=sum((leg.loss.depth for leg in legs), ZERO),
+            fee=sum((leg.loss.fee for leg in legs), ZERO),
+            rounding=ZERO,
+        ),
+        marginal_price=ZERO,
+        stopped_by=("filled",),
+        method="unwind",
+        cost=received,
+        bound=received,
+        gap_bps=ZERO,
+        rounding_bps=ZERO,
+    )
+
+
+def _sale(
+    asset: str, quantity: Decimal, book: OrderBook, rule: SymbolRule, arrival_mid: Decimal
+) -> PlannedLeg | None:
+    """Return a leg that sells as many whole lots of `quantity` as the book takes; None when none can be."""
+    mid, touch = book.mid, book.bids[0].price
+    low, _ = rule.price_bounds(Side.SELL, mid)
+    left = wanted = floor_to(quantity, rule.step)
+    value, last = ZERO, touch
+    for level in book.bids:
+        if left == 0 or level.price < low:
+            break
+        part = min(left, level.quantity)
+        value, last, left = value + part * level.price, level.price, left - part
+    sold = wanted - left
+    if sold < rule.least_quantity(last):
+        return None
+    fee = ceil_to(value * rule.taker_fee, rule.quote_quantum)
+    loss = LossParts(
+        delay=-sold * (mid - arrival_mid),
+        spread=-sold * (touch - mid),
+        depth=touch * sold - value,
+        fee=fee,
+        rounding=ZERO,
+    )
+    return PlannedLeg(asset, rule.symbol, sold, last, last, touch, mid, value, fee, ZERO, loss)

@@ -14,7 +14,7 @@ from etf_trader.ledger import accounts
 from etf_trader.ledger.booking import Parties
 from etf_trader.ledger.fill import Fill, fills_of_asset_orders
 from etf_trader.ledger.repository import Ledger, holder_name
-from etf_trader.ledger.tables import transactions
+from etf_trader.ledger.tables import postings, transactions
 from etf_trader.market.symbol import Side
 from etf_trader.money import ZERO
 from etf_trader.orders.asset_order import AssetOrder
@@ -140,17 +140,19 @@ def order_loss(connection: Connection, order: IndexOrder) -> LossParts:
     return total(parts)
 
 
-def cash_of(connection: Connection, ledger: Ledger, order: IndexOrder, quote: str) -> Decimal:
-    """Return the cash an order has paid so far (sell: received), float settlement included."""
-    reserved = ZERO
-    query = select(transactions.c.evidence).where(
-        transactions.c.index_order_id == order.id, transactions.c.kind == "accept"
+def cash_of(connection: Connection, order: IndexOrder, quote: str) -> Decimal:
+    """Return the cash an order has paid so far (sell: received), float settlement and basket cash included."""
+    query = (
+        select(postings.c.amount)
+        .join(transactions, transactions.c.id == postings.c.transaction_id)
+        .where(
+            transactions.c.index_order_id == order.id,
+            transactions.c.kind.not_in(("accept", "release")),
+            postings.c.account == accounts.order(order.id),
+            postings.c.asset == quote,
+        )
     )
-    evidence = connection.execute(query).scalar_one()
-    if order.side is Side.BUY:
-        reserved = Decimal(json.loads(evidence)["facts"]["reserved"])
-    now = ledger.balance(accounts.order(order.id), quote)
-    return reserved - now if order.side is Side.BUY else now
+    return -order.side.sign * sum(connection.scalars(query), ZERO)
 
 
 def _settlement(kind: str, facts: Mapping[str, object]) -> Settlement:

@@ -85,10 +85,10 @@ class LotBook:
             cost = sum((part for _, _, part in self._take(move)), ZERO)
             self._acquire(move.target, move.asset, move.quantity, cost, move.method, at, sequence)
         elif move.action is LotAction.ADJUST:
-            if lots := self.lots(move.account, move.asset):
-                lots[-1].cost += move.amount
-                lots[-1].open_cost += move.amount
-                self._touch(lots[-1])
+            if still_open := [lot for lot in self.lots(move.account, move.asset) if lot.open_quantity]:
+                still_open[-1].cost += move.amount
+                still_open[-1].open_cost += move.amount
+                self._touch(still_open[-1])
         else:
             self._dispose(move, at, sequence)
 

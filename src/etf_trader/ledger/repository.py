@@ -271,9 +271,15 @@ def set_transfers_seen(connection: Connection, account_id: int, sequence: int) -
     connection.execute(update(accounts).where(accounts.c.id == account_id).values(transfers_seen=sequence))
 
 
+def find_holder(connection: Connection, name: str) -> int | None:
+    """Return the number of a holder; None when nobody of this name has had an order."""
+    found: int | None = connection.scalar(select(holders.c.id).where(holders.c.name == name))
+    return found
+
+
 def holder_id(connection: Connection, name: str, now: datetime) -> int:
     """Return the number of a holder, who is written down at the first mention."""
-    found: int | None = connection.scalar(select(holders.c.id).where(holders.c.name == name))
+    found = find_holder(connection, name)
     return found if found is not None else insert_row(connection, holders, {"name": name, "created_at": now})
 
 

@@ -1,5 +1,6 @@
 """A plan: the asset orders that one solve chose, and what they are expected to cost."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
@@ -80,12 +81,21 @@ class Plan:
 
 
 def plan_document(
-    plan: Plan, *, index: str, basket_version: int, nav: Decimal, arrival_nav: Decimal, book_hash: str
+    plan: Plan,
+    *,
+    index: str,
+    basket_version: int,
+    nav: Decimal,
+    arrival_nav: Decimal,
+    book_hash: str,
+    mids: Mapping[str, Decimal],
+    bounds: Mapping[str, Decimal],
 ) -> dict[str, Any]:
     """Return the plan object: what `--dry-run --json` shows and what is stored, in plain values.
 
     Numbers of rows, times and client order ids stand outside it, so that the
-    same books give the same bytes.
+    same books give the same bytes. `mids` are in quote; `bounds` is what the
+    float may take of each asset when the order ends, in base.
     """
     return {
         "index": index,
@@ -93,7 +103,7 @@ def plan_document(
         "side": str(plan.side),
         "quantity": plain(plan.wanted),
         "units": plain(plan.units),
-        "fill_percentage": plain(divide(plan.units * 100, plan.wanted, Decimal("0.0001"))),
+        "fill_percentage": plain(divide(plan.units * 100, plan.wanted, Decimal("0.0001"))) if plan.wanted else "0",
         "cash": plain(plan.cash),
         "average_price": plain(divide(plan.cash, plan.units, Decimal("1e-8"))) if plan.units else None,
         "nav": plain(nav),
@@ -109,6 +119,8 @@ def plan_document(
         "gap_bps": plain(plan.gap_bps),
         "rounding_bps": plain(plan.rounding_bps),
         "book_hash": book_hash,
+        "mids": {asset: plain(mids[asset]) for asset in sorted(mids)},
+        "bounds": {asset: plain(bounds[asset]) for asset in sorted(bounds)},
         "legs": [_leg_document(leg) for leg in plan.legs],
     }
 

@@ -1,0 +1,156 @@
+"""What the owner does beside trading: creates, funds and closes indices, moves cash in and out."""
+
+from collections.abc import Mapping
+from decimal import Decimal
+
+from sqlalchemy import Connection
+
+from etf_trader.clock import Clock
+from etf_trader.database import Database
+from etf_trader.errors import MissingPrice, UsageError
+from etf_trader.index.definition import BasketQuantities, IndexDefinition, basket_of
+from etf_trader.index.store import Index, add_index, find_index, list_indices, set_status
+from etf_trader.ledger import accounts
+from etf_trader.ledger.booking import funding
+from etf_trader.ledger.repository import Account, Ledger, chain_head
+from etf_trader.money import ZERO, spoken
+from etf_trader.orders.status import IndexOrderStatus
+from etf_trader.orders.store import list_index_orders
+from etf_trader.venue.interface import Venue
+
+
+class Administration:
+    """The owner's work on one account."""
+
+    def __init__(self, database: Database, venue: Venue, clock: Clock, account: Account, holder: str) -> None:
+        self._database = database
+        self._venue = venue
+        self._clock = clock
+        self._account = account
+        self._holder = holder
+
+    async def create_index(self, definition: IndexDefinition, depth: int) -> Index:
+        """Write a new index: its basket at the mids of now, its float from the holder's treasury.
+
+        Raises:
+            UsageError: the symbol is taken, a constituent has no market, or the treasury lacks the float.
+            DataError: a constituent has no price now.
+        """
+        with self._database.read() as connection:
+            self._require_new(connection, definition)
+            self._require_cash(connection, definition.quote, definition.float_cash, "the float")
+        symbols = await self.markets(definition)
+        basket = await self._basket(definition, symbols, depth)
+        with self._database.write() as connection:
+            self._require_new(connection, definition)
+            self._require_cash(connection, definition.quote, definition.float_cash, "the float")
+            now = self._clock.now()
+            index = add_index(connection, self._account.id, definition, basket, symbols, now)
+            self._fund(connection, index, definition.float_cash)
+        return index
+
+    async def markets(self, definition: IndexDefinition) -> dict[str, str]:
+        """Return the symbol that each constituent trades as against the quote asset.
+
+        Raises:
+            UsageError: the venue has none; names the assets it has.
+        """
+        rules = await self._venue.rules()
+        by_asset = {rule.base: rule.symbol for rule in rules.values() if rule.quote == definition.quote}
+        missing = [asset for asset in definition.assets if asset not in by_asset]
+        if missing:
+            has = ", ".join(sorted(by_asset)[:30]) or "no market at all"
+            raise UsageError(
+                f"{', '.join(missing)} {'has' if len(missing) == 1 else 'have'} no market in {definition.quote}",
+                where="index",
+                hint=f"the venue has {has}",
+            )
+        return {asset: by_asset[asset] for asset in definition.assets}
+
+    def fund_index(self, reference: str, amount: Decimal) -> Decimal:
+        """Move cash from the treasury to an index's float (negative: back), and return what it holds then.
+
+        Raises:
+            NotFound: there is no such index.
+            UsageError: the giving side has not so much.
+        """
+        with self._database.write() as connection:
+            index = find_index(connection, reference)
+            ledger = Ledger(connection, self._account.id)
+            if amount > 0:
+                self._require_cash(connection, index.quote, amount, "the float")
+            held = ledger.balance(accounts.index_float(index.id), index.quote)
+            if held + amount < 0:
+                raise UsageError(
+                    f"the float of {index.symbol} holds {spoken(held)} {index.quote}: "
+                    f"{spoken(-amount)} cannot be taken back",
+                    where="amount",
+                )
+            self._fund(connection, index, amount)
+            return ledger.balance(accounts.index_float(index.id), index.quote)
+
+    def close_index(self, reference: str) -> tuple[Index, Decimal, dict[str, Decimal]]:
+        """Close an index without units: return it, the float cash given back, and the dust that stays.
+
+        Raises:
+            NotFound: there is no such index.
+            UsageError: it has units or open orders, or is closed.
+        """
+        with self._database.write() as connection:
+            index = find_index(connection, reference)
+            if not index.is_open:
+                raise UsageError(f"{index.symbol} is closed already", where="index")
+            ledger = Ledger(connection, self._account.id)
+            units = ledger.units_outstanding(accounts.issued(index.id), index.unit_asset)
+            open_orders = list_index_orders(connection, index_id=index.id, statuses=[IndexOrderStatus.OPEN])
+            if units or open_orders:
+                what = f"{spoken(units)} units" if units else f"{len(open_orders)} open orders"
+                hint = (
+                    f"etf submit sell --index {index.id} --qty all"
+                    if units
+                    else f"etf cancel --index {index.id} ends them"
+                )
+                raise UsageError(f"{index.symbol} has {what} and cannot be closed", where="index", hint=hint)
+            held = ledger.holdings(accounts.index_float(index.id))
+            cash = held.pop(index.quote, ZERO)
+            if cash:
+                self._fund(connection, index, -cash)
+            set_status(connection, index.id, "closed")
+            return index, cash, held
+
+    def _fund(self, connection: Connection, index: Index, amount: Decimal) -> None:
+        if amount:
+            number, _ = chain_head(connection, self._account.id)
+            key = f"funding:{index.id}:{number + 1}"
+            Ledger(connection, self._account.id).post(
+                funding(self._holder, index.id, index.quote, amount, key=key, at=self._clock.now())
+            )
+
+    def _require_new(self, connection: Connection, definition: IndexDefinition) -> None:
+        if any(index.symbol == definition.symbol for index in list_indices(connection)):
+            raise UsageError(
+                f"there is an index {definition.symbol} already",
+                where="symbol",
+                hint=f"choose another symbol, or look at it: etf index show {definition.symbol}",
+            )
+
+    def _require_cash(self, connection: Connection, quote: str, amount: Decimal, what: str) -> None:
+        held = Ledger(connection, self._account.id).balance(accounts.treasury(self._holder), quote)
+        if amount > held:
+            raise UsageError(
+                f"{what} of {spoken(amount)} {quote} is more than the {spoken(held)} "
+                f"in the treasury of {self._holder}",
+                where="treasury",
+                hint="deposit first: etf treasury deposit 1000000",
+            )
+
+    async def _basket(
+        self, definition: IndexDefinition, symbols: Mapping[str, str], depth: int
+    ) -> BasketQuantities:
+        books = await self._venue.books(sorted(symbols.values()), min(depth, 100))
+        mids = {}
+        for asset, symbol in symbols.items():
+            if symbol not in books:
+                raise MissingPrice(f"{symbol} has no book", where=symbol)
+            mids[asset] = books[symbol].mid
+        return basket_of(definition, mids)

@@ -1,0 +1,329 @@
+"""Where wishes come in: previewed on the books of now, or accepted with their cash or units reserved."""
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from decimal import Decimal
+from typing import Any
+
+from sqlalchemy import Connection
+
+from etf_trader.clock import Clock
+from etf_trader.database import Database
+from etf_trader.errors import MissingPrice, UsageError
+from etf_trader.events import EventLog, OrderAccepted
+from etf_trader.execution.manager import ExecutionSettings
+from etf_trader.execution.planning import MarketView, Wish, cash_to_reserve, document_for, order_problem
+from etf_trader.execution.state import parties_of
+from etf_trader.index.store import (
+    Basket,
+    Index,
+    Position,
+    current_basket,
+    index_by_id,
+    list_positions,
+    open_position,
+    position_by_id,
+)
+from etf_trader.ledger import accounts
+from etf_trader.ledger.booking import reservation
+from etf_trader.ledger.repository import Account, Ledger, find_holder, holder_id
+from etf_trader.market.symbol import Side
+from etf_trader.money import UNIT_GRID, ZERO, ceil_to, floor_to, money_context, spoken
+from etf_trader.orders.index_order import IndexOrder, OrderRequest, lifetime
+from etf_trader.orders.plan import Plan
+from etf_trader.orders.status import IndexOrderStatus
+from etf_trader.orders.store import add_index_order, index_order_by_key, list_index_orders
+from etf_trader.solver.order import float_needed, plan_order, smallest_quantity
+from etf_trader.solver.problem import OrderProblem
+from etf_trader.venue.interface import Venue
+
+CENT = Decimal("0.01")
+NEW = "new"
+
+
+@dataclass(frozen=True, slots=True)
+class Preview:
+    """What an order would do on the books of now; nothing is written.
+
+    `position` is None when the order would open one. `reserve` is the cash a buy
+    sets aside; `document` the plan object.
+    """
+
+    request: OrderRequest
+    index: Index
+    basket: Basket
+    position: Position | None
+    quantity: Decimal
+    reserve: Decimal
+    arrival: Mapping[str, Decimal]
+    arrival_nav: Decimal
+    plan: Plan
+    view: MarketView
+    document: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class _Means:
+    """What stands behind an order when it comes in."""
+
+    index: Index
+    basket: Basket
+    position: Position | None
+    quantity: Decimal
+    treasury: Decimal
+    float: Mapping[str, Decimal]
+    float_cash: Decimal
+
+
+class Desk:
+    """Takes the orders of one holder."""
+
+    def __init__(
+        self,
+        database: Database,
+        venue: Venue,
+        clock: Clock,
+        account: Account,
+        holder: str,
+        settings: ExecutionSettings,
+        log: EventLog,
+    ) -> None:
+        self._database = database
+        self._venue = venue
+        self._clock = clock
+        self._account = account
+        self._holder = holder
+        self._settings = settings
+        self._log = log
+
+    async def preview(self, request: OrderRequest) -> Preview:
+        """Plan an order on the books of now, without writing anything.
+
+        Raises:
+            UsageError: the order cannot be; says why, and what could.
+            DataError: a constituent has no price.
+        """
+        request.check()
+        with self._database.read() as connection:
+            means = self._means(connection, request)
+        view = await look(self._venue, means.basket, self._settings.depth)
+        return await asyncio.to_thread(self._plan, request, means, view)
+
+    async def accept(self, request: OrderRequest) -> IndexOrder:
+        """Write an order down with its arrival and its client key, and reserve its cash or units.
+
+        The same key with the same request returns the order that is there.
+
+        Raises:
+            UsageError: the order cannot be, or the key belongs to another request.
+            DataError: a constituent has no price.
+        """
+        request.check()
+        with self._database.read() as connection:
+            if (known := self._repeated(connection, request)) is not None:
+                return known
+        preview = await self.preview(request)
+        with self._database.write() as connection:
+            if (known := self._repeated(connection, request)) is not None:
+                return known
+            return self._write(connection, preview)
+
+    def _repeated(self, connection: Connection, request: OrderRequest) -> IndexOrder | None:
+        known = index_order_by_key(connection, request.client_key)
+        if known is not None and known.request != request.canonical_text():
+            raise UsageError(
+                f"the client key {request.client_key} belongs to order {known.id}, which asked for something else",
+                where="--client-key",
+                hint="choose another key, or repeat the order as it was",
+            )
+        return known
+
+    def _means(self, connection: Connection, request: OrderRequest) -> _Means:
+        index = index_by_id(connection, request.index_id)
+        if not index.is_open and request.side is Side.BUY:
+            raise UsageError(f"{index.symbol} is closed: its units can only be sold", where="--index")
+        ledger = Ledger(connection, self._account.id)
+        position = self._position(connection, index, request)
+        in_float = ledger.holdings(accounts.index_float(index.id))
+        return _Means(
+            index=index,
+            basket=current_basket(connection, index.id),
+            position=position,
+            quantity=self._quantity(ledger, index, position, request),
+            treasury=ledger.balance(accounts.treasury(self._holder), index.quote),
+            float=in_float,
+            float_cash=in_float.get(index.quote, ZERO),
+        )
+
+    def _position(self, connection: Connection, index: Index, request: OrderRequest) -> Position | None:
+        holder = find_holder(connection, self._holder)
+        mine = [] if holder is None else list_positions(connection, index_id=index.id, holder_id=holder)
+        if request.position == NEW:
+            if request.side is Side.SELL:
+                raise UsageError("a new position has nothing to sell", where="--position")
+            return None
+        if request.position:
+            position = position_by_id(connection, int(request.position))
+            if all(position.id != each.id for each in mine):
+                raise UsageError(
+                    f"position {position.id} is not one of {self._holder}'s in {index.symbol}",
+                    where="--position",
+                    hint="etf position list shows whose they are",
+                )
+            return position
+        busy = {
+            order.position_id
+            for order in list_index_orders(connection, index_id=index.id, statuses=[IndexOrderStatus.OPEN])
+        }
+        still_open = [position for position in mine if position.units or position.id in busy]
+        if len(still_open) > 1:
+            listing = ", ".join(f"{position.id} ({spoken(position.units)} units)" for position in still_open)
+            raise UsageError(
+                f"{self._holder} has {len(still_open)} open positions in {index.symbol}: {listing}",
+                where="--position",
+                hint="say which: --position N" + (", or --position new" if request.side is Side.BUY else ""),
+            )
+        if not still_open and request.side is Side.SELL:
+            raise UsageError(
+                f"{self._holder} holds no units of {index.symbol}",
+                where="--index",
+                hint=f"etf submit buy --index {index.id} --qty 100 buys some",
+            )
+        return still_open[0] if still_open else None
+
+    def _quantity(self, ledger: Ledger, index: Index, position: Position | None, request: OrderRequest) -> Decimal:
+        if request.side is Side.BUY or position is None:
+            assert request.quantity is not None
+            return request.quantity
+        free = ledger.balance(accounts.position(position.id), index.unit_asset)
+        quantity = free if request.quantity is None else request.quantity
+        if quantity > free or quantity == 0:
+            reserved = position.units - free
+            also = f", {spoken(reserved)} of them offered by open orders" if reserved else ""
+            raise UsageError(
+                f"position {position.id} holds {spoken(position.units)} units of {index.symbol}{also}: "
+                f"{spoken(request.quantity) if request.quantity is not None else 'all'} cannot be sold",
+                where="--qty",
+                hint=f"sell at most {spoken(free)}" if free else "etf order list shows the open orders",
+            )
+        return quantity
+
+    def _plan(self, request: OrderRequest, means: _Means, view: MarketView) -> Preview:
+        with money_context():
+            arrival = view.mids(means.basket.symbols)
+            wish = Wish(
+                side=request.side,
+                quantity=means.quantity,
+                limit_price=request.limit_price,
+                max_loss_bps=request.max_loss_bps,
+                arrival=arrival,
+                cash=means.treasury if request.side is Side.BUY else None,
+            )
+            problem = order_problem(
+                wish, means.basket, view, means.float, means.float_cash, self._settings.slack_ticks
+            )
+            reserve = ZERO
+            if request.side is Side.BUY:
+                reserve = self._reserve(means, problem)
+                problem = replace(problem, cash=reserve)
+            plan = plan_order(problem, self._settings.method)
+            _require_size(plan, problem, means)
+            document = document_for(
+                plan, means.basket, means.index.symbol, problem.arrival_nav, view, self._settings.depth
+            )
+            return Preview(
+                request=request,
+                index=means.index,
+                basket=means.basket,
+                position=means.position,
+                quantity=means.quantity,
+                reserve=reserve,
+                arrival=arrival,
+                arrival_nav=problem.arrival_nav,
+                plan=plan,
+                view=view,
+                document=document,
+            )
+
+    def _reserve(self, means: _Means, problem: OrderProblem) -> Decimal:
+        if means.treasury <= 0:
+            raise UsageError(
+                f"the treasury of {self._holder} is empty: there is no {means.index.quote} to buy with",
+                where="treasury",
+                hint="etf treasury deposit 1000000",
+            )
+        estimate = plan_order(problem, self._settings.method)
+        worst = cash_to_reserve(problem, estimate, self._settings.reserve_bps)
+        return min(means.treasury, ceil_to(worst, CENT))
+
+    def _write(self, connection: Connection, preview: Preview) -> IndexOrder:
+        request, now = preview.request, self._clock.now()
+        holder = holder_id(connection, self._holder, now)
+        # The state may have moved since it was read: what is reserved is checked once more, under the lock.
+        means = self._means(connection, request)
+        if request.side is Side.BUY and means.treasury < preview.reserve:
+            raise UsageError(
+                f"another order took the cash: the treasury holds {spoken(means.treasury)} {means.index.quote}",
+                where="treasury",
+                hint="repeat the command",
+            )
+        position = means.position or open_position(connection, means.index.id, holder, now)
+        span = lifetime(request.time_in_force)
+        order = add_index_order(
+            connection,
+            request,
+            account_id=self._account.id,
+            position_id=position.id,
+            quantity=means.quantity,
+            expires_at=None if span is None else now + span,
+            arrival=preview.arrival,
+            arrival_nav=preview.arrival_nav,
+            now=now,
+        )
+        parties = parties_of(connection, order, means.index, position)
+        amount = preview.reserve if request.side is Side.BUY else means.quantity
+        Ledger(connection, self._account.id).post(reservation(parties, request.side, amount, at=now))
+        self._log.record(
+            connection, OrderAccepted(order.id, str(order.side), means.index.symbol, order.quantity), now
+        )
+        return order
+
+
+async def look(venue: Venue, basket: Basket, depth: int) -> MarketView:
+    """Read the books and rules of every constituent.
+
+    Raises:
+        MissingPrice: the venue does not list a constituent.
+    """
+    rules = await venue.rules()
+    symbols = sorted(basket.symbols.values())
+    for asset, symbol in basket.symbols.items():
+        if symbol not in rules:
+            raise MissingPrice(f"{asset} has no market {symbol} at the venue", where=symbol)
+    return MarketView(await venue.books(symbols, depth), {symbol: rules[symbol] for symbol in symbols})
+
+
+def _require_size(plan: Plan, problem: OrderProblem, means: _Means) -> None:
+    """Refuse an order of which nothing can be traded because it is too small for lots, minimums and the float."""
+    if plan.units or not {"float", "minimum"} & set(plan.stopped_by):
+        return
+    quote, symbol = means.index.quote, means.index.symbol
+    worth = spoken(floor_to(problem.quantity * problem.nav, CENT))
+    needed = ceil_to(float_needed(problem), CENT)
+    least = smallest_quantity(problem)
+    fund = f"etf index fund {means.index.id} {format(ceil_to(max(needed, CENT), Decimal(100)), 'f')}"
+    has = spoken(floor_to(means.float_cash, CENT))
+    if least is not None and least > problem.quantity:
+        raise UsageError(
+            f"{spoken(problem.quantity)} units ({worth} {quote}) is below the least order of "
+            f"{spoken(ceil_to(least, UNIT_GRID))} units while the float of {symbol} is {has} {quote}",
+            where="--qty",
+            hint=f"give the index a float once ({fund}), or trade at least {spoken(ceil_to(least, UNIT_GRID))}",
+        )
+    raise UsageError(
+        f"{spoken(problem.quantity)} units need a float of {spoken(needed)} {quote} for lot steps and least "
+        f"orders; the float of {symbol} holds {has}",
+        where="--qty",
+        hint=f"give the index a float once: {fund}",
+    )

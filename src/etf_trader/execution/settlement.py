@@ -1,0 +1,232 @@
+"""Books what a finished batch comes to, and ends orders: one transaction each."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
+from decimal import Decimal
+
+from sqlalchemy import Connection, select
+
+from etf_trader.events import BatchSettled, EventLog, OrderEnded
+from etf_trader.execution.allocation import BatchState, Outcome, settle_batch
+from etf_trader.execution.state import OrderState, cash_of, order_state, settlements_of
+from etf_trader.index.store import write_position
+from etf_trader.ledger.booking import baskets, closing, creation, redemption_settlement, release
+from etf_trader.ledger.repository import Ledger
+from etf_trader.ledger.tables import transactions
+from etf_trader.market.symbol import Side
+from etf_trader.money import ZERO
+from etf_trader.orders.status import AssetOrderStatus, IndexOrderStatus
+from etf_trader.orders.store import (
+    StoredPlan,
+    asset_orders_of_plan,
+    index_order,
+    move_index_order,
+    settle_plan,
+    write_filled,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class BatchPrices:
+    """What a batch is settled by, as its plan recorded it.
+
+    Mids in quote, `bounds` of leftovers in base, what the float `lent` a sell,
+    and the cash a sell had received before it.
+    """
+
+    mids: Mapping[str, Decimal]
+    bounds: Mapping[str, Decimal]
+    lent: Mapping[str, Decimal]
+    cash_before: Decimal
+
+
+def batch_prices(connection: Connection, account_id: int, plan: StoredPlan) -> BatchPrices:
+    """Read back what a stored plan is settled by."""
+    document = json.loads(plan.document)
+    lent: dict[str, Decimal] = {}
+    cash_before = ZERO
+    evidence = connection.scalar(
+        select(transactions.c.evidence).where(
+            transactions.c.account_id == account_id, transactions.c.key == f"redeem:{plan.id}"
+        )
+    )
+    if evidence is not None:
+        facts = json.loads(evidence)["facts"]
+        lent = {asset: Decimal(quantity) for asset, quantity in facts["lent"].items()}
+        cash_before = Decimal(facts["cash"])
+    return BatchPrices(
+        mids={asset: Decimal(mid) for asset, mid in document["mids"].items()},
+        bounds={asset: Decimal(bound) for asset, bound in document["bounds"].items()},
+        lent=lent,
+        cash_before=cash_before,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """How an order ends, and why."""
+
+    status: IndexOrderStatus
+    stopped_by: tuple[str, ...]
+
+
+def ending_of(
+    state: OrderState, filled: Decimal, stopped_by: tuple[str, ...], *, is_complete: bool
+) -> Ending | None:
+    """Decide whether an order ends after a batch that was stopped by `stopped_by`; None: it goes on. Pure.
+
+    A batch whose orders did not all fill met moving books: it is planned again.
+    """
+    if filled >= state.order.quantity:
+        return Ending(IndexOrderStatus.FILLED, ("filled",))
+    if not state.order.stays_open and is_complete and stopped_by != ("filled",):
+        return Ending(IndexOrderStatus.ENDED, stopped_by)
+    return None
+
+
+def settle(
+    connection: Connection,
+    log: EventLog,
+    plan: StoredPlan,
+    prices: BatchPrices,
+    stopped_by: tuple[str, ...],
+    now: datetime,
+) -> bool:
+    """Credit (sell: redeem) the units of a batch whose orders are all final; return whether the order ended."""
+    state = order_state(connection, plan.index_order_id)
+    ledger = Ledger(connection, state.order.account_id)
+    if plan.purpose == "unwind":
+        settle_plan(connection, plan.id, now)
+        return False
+    orders = asset_orders_of_plan(connection, plan.id)
+    is_complete = all(order.status is AssetOrderStatus.FILLED for order in orders)
+    batch = batch_state(state, plan.units, prices, is_complete=is_complete)
+    filled = state.order.filled + settle_batch(batch, final=False).units
+    ending = ending_of(state, filled, stopped_by, is_complete=is_complete)
+    outcome = settle_batch(batch, final=ending is not None)
+    _post_units(ledger, state, plan, prices, outcome, now)
+    write_filled(connection, state.order.id, filled, stopped_by if is_complete else ("moved",))
+    settle_plan(connection, plan.id, now)
+    update_position(connection, ledger, state)
+    log.record(
+        connection,
+        BatchSettled(state.order.id, plan.id, outcome.units, filled, state.order.quantity),
+        now,
+    )
+    has_excess = any(quantity > 0 for quantity in outcome.excess.values())
+    if ending is None or has_excess:
+        return False
+    end(connection, log, state.order.id, ending, prices, now)
+    return True
+
+
+def batch_state(state: OrderState, planned: Decimal, prices: BatchPrices, *, is_complete: bool) -> BatchState:
+    """Return what the allocation decides on."""
+    return BatchState(
+        side=state.order.side,
+        planned=planned,
+        is_complete=is_complete,
+        per_unit=state.basket.quantities,
+        cash_per_unit=state.basket.cash_per_unit,
+        order=state.held,
+        order_cash=state.cash,
+        float=state.float,
+        float_cash=state.float_cash,
+        lent=prices.lent,
+        bounds=prices.bounds,
+        mids=prices.mids,
+    )
+
+
+def end(
+    connection: Connection,
+    log: EventLog,
+    order_id: int,
+    ending: Ending,
+    prices: BatchPrices | None,
+    now: datetime,
+) -> None:
+    """End an order: leftovers within their bounds go to the float, the rest of its cash or units to its holder.
+
+    What is beyond the bounds could not be traded back: the order is stuck and keeps it.
+    """
+    state = order_state(connection, order_id)
+    ledger = Ledger(connection, state.order.account_id)
+    leftovers = {asset: quantity for asset, quantity in state.held.items() if quantity}
+    status = ending.status
+    if leftovers and prices is not None:
+        batch = batch_state(state, ZERO, replace(prices, lent={}), is_complete=True)
+        outcome = settle_batch(batch, final=True)
+        leftovers = {asset: taken for asset, taken in outcome.float_takes.items() if taken}
+        if any(quantity > 0 for quantity in outcome.excess.values()):
+            status = IndexOrderStatus.STUCK
+    _post_closing(connection, ledger, state, leftovers, prices, now)
+    state = order_state(connection, order_id)
+    if state.cash or state.units_reserved:
+        ledger.post(release(state.parties, state.cash, state.units_reserved, at=now))
+    order = index_order(connection, order_id)
+    move_index_order(connection, order, status, stopped_by=ending.stopped_by, now=now)
+    update_position(connection, ledger, state)
+    log.record(connection, OrderEnded(order_id, str(status), ",".join(ending.stopped_by), order.filled), now)
+
+
+def update_position(connection: Connection, ledger: Ledger, state: OrderState) -> None:
+    """Write what the ledger's lots say that a position holds."""
+    lots = ledger.lot_book()
+    account, unit = state.parties.position, state.parties.unit
+    write_position(connection, state.position.id, lots.quantity(account, unit), lots.cost(account, unit))
+
+
+def _post_units(
+    ledger: Ledger, state: OrderState, plan: StoredPlan, prices: BatchPrices, outcome: Outcome, now: datetime
+) -> None:
+    per_unit, cash_per_unit = state.basket.quantities, state.basket.cash_per_unit
+    if state.order.side is Side.BUY:
+        if outcome.units or any(outcome.float_takes.values()):
+            created = baskets(outcome.units, per_unit, cash_per_unit)
+            ledger.post(
+                creation(
+                    state.parties,
+                    plan.id,
+                    created,
+                    outcome.float_takes,
+                    prices.mids,
+                    ledger.lot_book(),
+                    at=now,
+                )
+            )
+        return
+    ledger.post(
+        redemption_settlement(
+            state.parties,
+            plan.id,
+            outcome.units,
+            baskets(outcome.returned, per_unit, cash_per_unit),
+            outcome.float_takes,
+            prices.lent,
+            prices.mids,
+            state.cash,
+            prices.cash_before,
+            at=now,
+        )
+    )
+
+
+def _post_closing(
+    connection: Connection,
+    ledger: Ledger,
+    state: OrderState,
+    leftovers: dict[str, Decimal],
+    prices: BatchPrices | None,
+    now: datetime,
+) -> None:
+    """Book what the units of the order do not carry yet: leftovers at mid, and gains or losses of trading back."""
+    mids = {} if prices is None else {asset: prices.mids[asset] for asset in leftovers}
+    from_float = sum((quantity * mids[asset] for asset, quantity in leftovers.items()), ZERO)
+    carried = sum((settlement.cash for settlement in settlements_of(connection, state.order.id)), ZERO)
+    cash = cash_of(connection, state.order, state.index.quote)
+    beyond = cash - state.order.side.sign * from_float - carried
+    if leftovers or beyond:
+        ledger.post(closing(state.parties, state.order.side, leftovers, mids, beyond, at=now))
