@@ -1,0 +1,119 @@
+from decimal import Decimal, FloatOperation, Inexact
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from etf_trader.money import (
+    bps,
+    ceil_to,
+    divide,
+    divide_down,
+    divide_up,
+    floor_to,
+    money_context,
+    plain,
+    round_to,
+    split,
+)
+
+D = Decimal
+amounts = st.decimals(min_value=-(10**12), max_value=10**12, places=8)
+positive = st.decimals(min_value=D("1e-8"), max_value=10**9, places=8)
+
+
+@pytest.mark.parametrize(
+    ("value", "step", "down", "nearest", "up"),
+    [
+        pytest.param("1.23", "0.1", "1.2", "1.2", "1.3", id="between steps"),
+        pytest.param("1.2", "0.1", "1.2", "1.2", "1.2", id="on a step"),
+        pytest.param("-1.23", "0.1", "-1.3", "-1.2", "-1.2", id="negative"),
+        pytest.param("0.25", "0.1", "0.2", "0.2", "0.3", id="tie to the even step"),
+        pytest.param("0.35", "0.1", "0.3", "0.4", "0.4", id="tie to the even step above"),
+        pytest.param("-0.25", "0.1", "-0.3", "-0.2", "-0.2", id="negative tie"),
+        pytest.param("7", "5", "5", "5", "10", id="step above one"),
+        pytest.param("0", "0.1", "0", "0", "0", id="zero"),
+    ],
+)
+def test_rounds_the_way_its_name_says(value: str, step: str, down: str, nearest: str, up: str) -> None:
+    assert floor_to(D(value), D(step)) == D(down)
+    assert round_to(D(value), D(step)) == D(nearest)
+    assert ceil_to(D(value), D(step)) == D(up)
+
+
+@given(amounts, positive)
+def test_rounding_stays_within_a_step_and_on_the_grid(value: Decimal, step: Decimal) -> None:
+    down, nearest, up = floor_to(value, step), round_to(value, step), ceil_to(value, step)
+    assert down <= value <= up
+    assert up - down in (0, step)
+    assert nearest in (down, up)
+    assert abs(nearest - value) * 2 <= step
+    assert down % step == 0
+    assert up % step == 0
+
+
+@given(positive, positive)
+def test_quotients_round_down_and_up_around_the_true_one(numerator: Decimal, denominator: Decimal) -> None:
+    step = D("1e-12")
+    assert divide_down(numerator, denominator, step) * denominator <= numerator
+    assert divide_up(numerator, denominator, step) * denominator >= numerator
+    assert divide_up(numerator, denominator, step) - divide_down(numerator, denominator, step) in (0, step)
+
+
+@pytest.mark.parametrize(
+    ("total", "shares", "grid", "parts"),
+    [
+        pytest.param(
+            "10", ["1", "1", "1"], "0.01", ["3.34", "3.33", "3.33"], id="the remainder goes to the first"
+        ),
+        pytest.param("10", ["1", "2", "1"], "1", ["3", "5", "2"], id="equal remainders go to the first"),
+        pytest.param("-10", ["1", "3"], "0.1", ["-2.5", "-7.5"], id="negative"),
+        pytest.param("1", ["0", "1"], "0.1", ["0", "1"], id="no share, no part"),
+        pytest.param("0.123", ["1", "1"], "0.1", ["0.123", "0"], id="what is beyond the grid goes to the first"),
+    ],
+)
+def test_a_split_is_worked_out_by_hand(total: str, shares: list[str], grid: str, parts: list[str]) -> None:
+    assert split(D(total), [D(share) for share in shares], D(grid)) == [D(part) for part in parts]
+
+
+@given(amounts, st.lists(st.decimals(min_value=0, max_value=10**6, places=4), min_size=1, max_size=9))
+def test_a_split_adds_up_exactly(total: Decimal, shares: list[Decimal]) -> None:
+    if sum(shares) == 0:
+        with pytest.raises(ValueError, match="sum to zero"):
+            split(total, shares, D("0.01"))
+        return
+    parts = split(total, shares, D("0.01"))
+    assert sum(parts) == total
+    assert all(part * total >= 0 for part in parts)
+    assert all(part == 0 for part, share in zip(parts, shares, strict=True) if share == 0)
+
+
+def test_basis_points_of_nothing_are_zero() -> None:
+    assert bps(D("1.21"), D("1000")) == D("12.1")
+    assert bps(D("5"), D(0)) == 0
+
+
+def test_a_ratio_is_rounded_to_its_step() -> None:
+    assert divide(D(1), D(3), D("0.0001")) == D("0.3333")
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [("1E-8", "0.00000001"), ("1.500", "1.5"), ("-0.00", "0"), ("1E+3", "1000"), ("-2.50", "-2.5"), ("0", "0")],
+)
+def test_plain_text_has_no_exponent_and_no_idle_zero(value: str, text: str) -> None:
+    assert plain(D(value)) == text
+
+
+@given(amounts)
+def test_plain_text_comes_back_as_it_went(value: Decimal) -> None:
+    assert D(plain(value)) == value
+
+
+def test_money_never_loses_a_digit_silently() -> None:
+    with money_context():
+        with pytest.raises(Inexact):
+            D(1) / D(3)
+        with pytest.raises(FloatOperation):
+            D(1) * D(0.1)
+        assert D("12345678901234567890123456.12345678") * D("1e-12") == D("12345678901234.56789012345612345678")
