@@ -10,13 +10,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import Column, Integer, MetaData, Table, insert, select
-from sqlalchemy.dialects import postgresql, sqlite
 
 import etf_trader.database
 from etf_trader.database import Database, ExactDecimal, UtcDateTime, after_commit, journal_mode
 from etf_trader.errors import ConfigError, DatabaseFailure
 from etf_trader.money import plain
 
+SQLITE = Database("sqlite://").engine.dialect
+POSTGRESQL = Database("postgresql+psycopg://host/etf").url.get_dialect()()
 metadata = MetaData()
 things = Table(
     "thing",
@@ -56,16 +57,14 @@ def test_a_decimal_comes_back_as_it_went_in(database: Database, text: str) -> No
 @given(st.decimals(allow_nan=False, allow_infinity=False, min_value=-(10**20), max_value=10**20))
 def test_a_decimal_survives_both_databases(value: Decimal) -> None:
     column = ExactDecimal()
-    assert (
-        column.process_result_value(column.process_bind_param(value, sqlite.dialect()), sqlite.dialect()) == value
-    )
-    assert column.process_bind_param(value, postgresql.dialect()) == value
+    assert column.process_result_value(column.process_bind_param(value, SQLITE), SQLITE) == value
+    assert column.process_bind_param(value, POSTGRESQL) == value
 
 
 @pytest.mark.parametrize("value", [0.1, 1, Decimal("NaN"), Decimal("Infinity"), "1"])
 def test_what_is_no_finite_decimal_is_no_amount(value: Decimal) -> None:
     with pytest.raises(ValueError, match="not a finite Decimal"):
-        ExactDecimal().process_bind_param(value, sqlite.dialect())
+        ExactDecimal().process_bind_param(value, SQLITE)
 
 
 def test_a_time_comes_back_in_utc(database: Database) -> None:
@@ -80,11 +79,11 @@ def test_a_time_comes_back_in_utc(database: Database) -> None:
 
 def test_a_time_without_zone_is_refused() -> None:
     with pytest.raises(ValueError, match="not an aware time"):
-        UtcDateTime().process_bind_param(NOW.replace(tzinfo=None), sqlite.dialect())
+        UtcDateTime().process_bind_param(NOW.replace(tzinfo=None), SQLITE)
 
 
 def test_the_text_of_times_sorts_as_they_do() -> None:
-    column, dialect = UtcDateTime(), sqlite.dialect()
+    column, dialect = UtcDateTime(), SQLITE
     times = [NOW + timedelta(microseconds=step) for step in (0, 1, 999_993, 10**6, 86_400 * 10**6)]
     texts = [column.process_bind_param(time, dialect) for time in times]
     assert texts == sorted(texts)

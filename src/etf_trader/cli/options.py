@@ -33,7 +33,8 @@ def read_positive(text: str) -> Decimal:
 def read_duration(text: str) -> timedelta:
     """Return a duration: `90s`, `30m`, `1h`, `2d`."""
     number, unit = text[:-1], text[-1:]
-    if unit not in _SECONDS or not (number.isascii() and number.isdecimal()) or not 0 < len(number) <= 6:
+    is_whole = number.isascii() and number.isdecimal() and len(number) <= 6
+    if unit not in _SECONDS or not is_whole or int(number) == 0:
         raise typer.BadParameter(f"{text!r} is not a duration; write it as 90s, 30m, 1h or 2d")
     return timedelta(seconds=int(number) * _SECONDS[unit])
 
