@@ -99,7 +99,7 @@ def _settled(model: Model, steps: int) -> Trial:
     if steps:
         return model.trial(steps)
     nothing = model.total(0, tuple(rule.idle() for rule in model.legs))
-    if model.side is Side.BUY or not any(leg.held for leg in model.problem.legs):
+    if not model.has_leftovers():
         return nothing
     leftovers = model.total(0, tuple(rule.leftovers() for rule in model.legs))
     is_refused = any(not name.startswith(("depth(", "window(")) for name in model.breaches(leftovers))

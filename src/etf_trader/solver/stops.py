@@ -20,7 +20,7 @@ def stops(model: Model, trial: Trial, top: int) -> tuple[str, ...]:
         the next larger size breaks. "minimum" says that a least order had a part in it: a larger
         order, or more float, may do.
     """
-    if model.wanted == 0:
+    if model.wanted == 0 and model.has_leftovers():
         return tuple(model.breaches(model.trial(0))) or ("filled",)
     if trial.steps == model.wanted:
         return ("filled",)

@@ -132,6 +132,10 @@ class Model:
         units = problem.units_done + trial.units
         return (problem.loss_done + trial.loss - forgiven) * BPS > problem.max_loss_bps * units * self.arrival_nav
 
+    def has_leftovers(self) -> bool:
+        """Return whether a sell still has assets of units it redeemed before."""
+        return self.side is Side.SELL and any(rule.leg.held for rule in self.legs)
+
     def empty_legs(self) -> list[LegRule]:
         """Return the legs that must trade on a book that has nothing at all."""
         return [rule for rule in self.legs if not rule.ladder and rule.leg.per_unit and not rule.leg.held]

@@ -8,6 +8,7 @@ from fractions import Fraction
 
 from etf_trader.market.book import Level
 from etf_trader.market.symbol import Side, SymbolRule
+from etf_trader.money import round_to
 from etf_trader.solver.problem import Leg, OrderProblem
 
 D = Decimal
@@ -74,7 +75,7 @@ def random_problem(seed: int, side: Side, *, step: str, spare: bool = False, lim
     problem = make_problem(*legs, side=side, quantity=quantity, cash_per_unit=cash_per_unit, float_cash=D(10**6))
     if limits and chance.random() < 0.5:
         edge = D(chance.choice(["0", "0.0005", "0.002", "0.01", "0.03"]))
-        problem = replace(problem, limit=(problem.nav * (1 + side.sign * edge)).quantize(D("0.01")))
+        problem = replace(problem, limit=round_to(problem.nav * (1 + side.sign * edge), D("0.01")))
     if limits and chance.random() < 0.4:
         problem = replace(problem, max_loss_bps=D(chance.choice(["5", "12", "25", "60", "200"])))
         if chance.random() < 0.3:
@@ -83,7 +84,7 @@ def random_problem(seed: int, side: Side, *, step: str, spare: bool = False, lim
             problem = replace(problem, units_done=D(3), loss_done=D(chance.choice(done)))
     if limits and side is Side.BUY and chance.random() < 0.4:
         share = D(chance.choice(["0.1", "0.37", "0.9", "1.02"]))
-        problem = replace(problem, cash=(problem.nav * quantity * share).quantize(D("0.01")))
+        problem = replace(problem, cash=round_to(problem.nav * quantity * share, D("0.01")))
     return problem
 
 
@@ -130,32 +131,25 @@ class Continuous:
 
     def _walk(self) -> tuple[Fraction, Fraction]:
         """Return the fraction, and the cash of the legs there."""
-        at, value, best = Fraction(0), Fraction(0), None
-        places = [[0, Fraction(0)] for _ in self.problem.legs]  # level, and quantity of it that is used
-        taken = [Fraction(0) for _ in self.problem.legs]  # net units of account: a z
-        if self._excess(at, value) <= 0:
-            best = (at, value)
+        at, value, best = Fraction(0), Fraction(0), (Fraction(0), Fraction(0))
+        legs = self.problem.legs
+        number, used, taken = ([Fraction(0)] * len(legs) for _ in range(3))
+        rates = [self._gross(leg) for leg in legs]
         while at < 1:
-            for place, leg in zip(places, self.problem.legs, strict=True):
-                if place[0] < len(leg.levels) and place[1] == Fraction(leg.levels[int(place[0])].quantity):
-                    place[0], place[1] = place[0] + 1, Fraction(0)
-            if any(place[0] >= len(leg.levels) for place, leg in zip(places, self.problem.legs, strict=True)):
+            for position, leg in enumerate(legs):
+                if used[position] == Fraction(leg.levels[int(number[position])].quantity):
+                    number[position], used[position] = number[position] + 1, Fraction(0)
+            if any(place >= len(leg.levels) for place, leg in zip(number, legs, strict=True)):
                 break
-            prices = [
-                Fraction(leg.levels[int(place[0])].price)
-                for place, leg in zip(places, self.problem.legs, strict=True)
-            ]
-            rates = [self._gross(leg) for leg in self.problem.legs]
-            cash_rate = sum((rate * price for rate, price in zip(rates, prices, strict=True)), Fraction(0))
-            if self.sign < 0:
-                legs = zip(rates, prices, self.problem.legs, strict=True)
-                cash_rate = sum((rate * price * self._net(leg) for rate, price, leg in legs), Fraction(0))
+            levels = [leg.levels[int(place)] for place, leg in zip(number, legs, strict=True)]
+            prices = [Fraction(level.price) for level in levels]
+            cash_rate = sum(map(self._cash_rate, legs, rates, prices), Fraction(0))
             marginal = cash_rate / self.quantity + Fraction(self.problem.cash_per_unit)
             if self.problem.limit is not None and self.sign * (marginal - Fraction(self.problem.limit)) > 0:
                 break
             ends = [
-                (Fraction(leg.levels[int(place[0])].quantity) - place[1]) / rate
-                for place, leg, rate in zip(places, self.problem.legs, rates, strict=True)
+                (Fraction(level.quantity) - done) / rate
+                for level, done, rate in zip(levels, used, rates, strict=True)
             ]
             stride = min([*ends, 1 - at])
             room = self._cash_room(at, value, cash_rate, taken, rates, prices)
@@ -171,11 +165,15 @@ class Continuous:
                 return at + cut, value + cut * cash_rate
             at, value = reached
             for position, rate in enumerate(rates):
-                places[position][1] += rate * stride
+                used[position] += rate * stride
                 taken[position] += rate * stride
             if is_last:
                 break
-        return best or (Fraction(0), Fraction(0))
+        return best
+
+    def _cash_rate(self, leg: Leg, rate: Fraction, price: Fraction) -> Fraction:
+        """Cash of one leg per fraction of the order, after a fee in quote."""
+        return rate * price * (self._net(leg) if self.sign < 0 else 1)
 
     def _gross(self, leg: Leg) -> Fraction:
         """Quantity traded per fraction of the order."""

@@ -4,7 +4,7 @@ from dataclasses import replace
 from decimal import Decimal as D
 
 import pytest
-from solver_cases import Continuous, make_leg, make_problem, random_problem
+from tests.unit.solver.solver_cases import Continuous, make_leg, make_problem, random_problem
 
 from etf_trader.errors import NumericalFailure
 from etf_trader.market.symbol import Side
@@ -31,7 +31,9 @@ def test_a_plan_with_fine_lots_is_the_continuous_optimum(side: Side) -> None:
         problem = random_problem(seed, side, step="1e-16")
         exact, plan = Continuous(problem, worst=True), plan_order(problem)
         value = float(problem.quantity * problem.nav)
-        assert float(plan.units / problem.quantity) == pytest.approx(float(exact.fraction), abs=1.1e-8), seed
+        assert float(plan.units) / float(problem.quantity) == pytest.approx(float(exact.fraction), abs=1.1e-8), (
+            seed
+        )
         assert float(plan.cost) / value == pytest.approx(float(exact.value) / value, abs=2e-8), seed
 
 
@@ -41,7 +43,7 @@ def test_both_methods_give_one_plan(side: Side) -> None:
         problem = random_problem(seed, side, step="0.01", spare=seed % 2 == 1)
         closed, solved = plan_order(problem), plan_order(problem, method="linprog")
         if side is Side.SELL and problem.max_loss_bps is not None:  # what the float takes at mid is not in the LP
-            assert abs(closed.units - solved.units) <= closed.units * D("0.01") + D("0.2"), seed
+            assert abs(closed.units - solved.units) <= closed.units * D("0.01") + 1, seed
         else:
             assert replace(solved, method="closed_form") == closed, seed
 
