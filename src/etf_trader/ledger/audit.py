@@ -1,0 +1,279 @@
+"""Proves the books: replays the chain from its beginning and compares everything that was derived from it.
+
+Changes nothing. A finding names the entry that is off; findings come in the
+order in which the books were written, so the first is where to look.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from decimal import Decimal, InvalidOperation
+
+from sqlalchemy import Connection, Row, select
+
+from etf_trader.errors import LedgerError
+from etf_trader.index.store import Basket, list_baskets
+from etf_trader.index.tables import positions
+from etf_trader.ledger.accounts import is_inside, is_unit
+from etf_trader.ledger.lots import Lot, LotBook
+from etf_trader.ledger.repository import GENESIS, Account
+from etf_trader.ledger.rows_audit import audit_rows
+from etf_trader.ledger.tables import balances, disposals, lots, postings, transactions
+from etf_trader.ledger.transaction import LotMove, Posting, chain_hash
+from etf_trader.money import ZERO, plain
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """Something that is off: `entry` names the row, `message` says how."""
+
+    entry: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class AuditReport:
+    """What was checked and found; `head` is the hash of the last transaction."""
+
+    transactions: int
+    postings: int
+    fills: int
+    head: str
+    findings: tuple[Finding, ...]
+
+
+@dataclass(slots=True)
+class _Replay:
+    """The books as they follow from the chain alone."""
+
+    balances: dict[tuple[str, str], Decimal] = field(default_factory=dict)
+    lots: LotBook = field(default_factory=lambda: LotBook(lambda account, asset: []))
+    lot_order: list[Lot] = field(default_factory=list)
+    units: dict[int, Decimal] = field(default_factory=dict)
+    findings: list[Finding] = field(default_factory=list)
+
+    def find(self, entry: str, message: str) -> None:
+        self.findings.append(Finding(entry, message))
+
+
+def audit(connection: Connection, account: Account, head: str | None = None) -> AuditReport:
+    """Check the books of one account.
+
+    Args:
+        head: A hash that an earlier report printed: it must be in the chain, else its end was cut off.
+    """
+    replay = _Replay()
+    chain = connection.execute(
+        select(transactions).where(transactions.c.account_id == account.id).order_by(transactions.c.sequence)
+    ).all()
+    lines = _postings(connection, account.id)
+    try:
+        _check_chain(replay, account.id, chain, lines, list_baskets(connection))
+        _check_balances(replay, connection, account.id)
+        _check_lots(replay, connection, account.id)
+        _check_positions(replay, connection)
+        fill_count = audit_rows(connection, account, chain, lines, replay.find)
+    except (InvalidOperation, ValueError, KeyError, TypeError) as error:
+        replay.find("database", f"a value cannot be read ({error})")
+        fill_count = 0
+    hashes = [row.hash for row in chain]
+    if head is not None and head not in (*hashes, GENESIS):
+        replay.find("chain", f"the head {head} is not in the chain: its end was cut off or it is another ledger's")
+    return AuditReport(
+        transactions=len(chain),
+        postings=sum(len(each) for each in lines.values()),
+        fills=fill_count,
+        head=hashes[-1] if hashes else GENESIS,
+        findings=tuple(replay.findings),
+    )
+
+
+def _postings(connection: Connection, account_id: int) -> dict[int, list[Row[tuple[object, ...]]]]:
+    query = (
+        select(postings)
+        .join(transactions, transactions.c.id == postings.c.transaction_id)
+        .where(transactions.c.account_id == account_id)
+        .order_by(postings.c.transaction_id, postings.c.line)
+    )
+    grouped: dict[int, list[Row[tuple[object, ...]]]] = {}
+    for row in connection.execute(query):
+        grouped.setdefault(row.transaction_id, []).append(row)
+    return grouped
+
+
+def _check_chain(
+    replay: _Replay,
+    account_id: int,
+    chain: Sequence[Row[tuple[object, ...]]],
+    lines: Mapping[int, list[Row[tuple[object, ...]]]],
+    baskets: list[Basket],
+) -> None:
+    previous = GENESIS
+    for place, row in enumerate(chain, start=1):
+        entry = f"transaction {row.sequence} ({row.key})"
+        own = lines.get(row.id, [])
+        if row.sequence != place:
+            replay.find(entry, f"it is number {row.sequence} where {place} should follow")
+        if row.previous_hash != previous:
+            replay.find(entry, "it does not follow the transaction before it")
+        expected = chain_hash(
+            account_id=account_id,
+            sequence=row.sequence,
+            key=row.key,
+            kind=row.kind,
+            at=row.at,
+            index_order_id=row.index_order_id,
+            narration=row.narration,
+            evidence=row.evidence,
+            postings=[Posting(line.account, line.asset, line.amount) for line in own],
+            previous=row.previous_hash,
+        )
+        if row.hash != expected:
+            replay.find(entry, "its content does not match its hash")
+        previous = row.hash
+        _check_postings(replay, entry, own)
+        _replay_lots(replay, entry, row)
+        _check_units(replay, entry, row.at, own, baskets)
+
+
+def _check_postings(replay: _Replay, entry: str, own: list[Row[tuple[object, ...]]]) -> None:
+    sums: dict[str, Decimal] = {}
+    for line in own:
+        at = (line.account, line.asset)
+        sums[line.asset] = sums.get(line.asset, ZERO) + line.amount
+        replay.balances[at] = replay.balances.get(at, ZERO) + line.amount
+        if line.balance != replay.balances[at]:
+            replay.find(
+                f"{entry} posting {line.line}",
+                f"it states a balance of {plain(line.balance)} {line.asset} for {line.account}, "
+                f"the postings before it make {plain(replay.balances[at])}",
+            )
+    for asset, amount in sums.items():
+        if amount:
+            replay.find(entry, f"its postings of {asset} are off by {plain(amount)}")
+    for line in own:
+        amount = replay.balances[line.account, line.asset]
+        if amount < 0 and (is_inside(line.account) or line.account.startswith(("position:", "redeemed:"))):
+            replay.find(entry, f"{line.account} is overdrawn: {plain(amount)} {line.asset}")
+
+
+def _replay_lots(replay: _Replay, entry: str, row: Row[tuple[object, ...]]) -> None:
+    try:
+        moves = [LotMove.from_list(values) for values in json.loads(row.evidence)["lots"]]
+        for move in moves:
+            replay.lots.apply(move, row.at, row.sequence)
+    except (LedgerError, ValueError, InvalidOperation, KeyError) as error:
+        replay.find(entry, f"its lots cannot be followed: {error}")
+    for lot in replay.lots.changed:
+        if lot.id is None:
+            replay.lot_order.append(lot)
+            lot.id = len(replay.lot_order)
+    replay.lots.changed.clear()
+
+
+def _check_units(
+    replay: _Replay, entry: str, at: datetime, own: list[Row[tuple[object, ...]]], baskets: list[Basket]
+) -> None:
+    """Check that every index touched holds exactly units outstanding x basket."""
+    for line in own:
+        if is_unit(line.asset) and line.account.startswith(("issued:", "redeemed:")):
+            number = int(line.asset.partition(":")[2])
+            replay.units[number] = replay.units.get(number, ZERO) - line.amount
+    touched = {int(line.account.partition(":")[2]) for line in own if line.account.startswith("index:")}
+    for number in sorted(touched):
+        basket = _basket_at(baskets, number, at)
+        if basket is None:
+            replay.find(entry, f"index {number} holds assets but has no basket")
+            continue
+        units = replay.units.get(number, ZERO)
+        for asset, per_unit in basket.quantities.items():
+            held = replay.balances.get((f"index:{number}", asset), ZERO)
+            if held != per_unit * units:
+                replay.find(
+                    entry,
+                    f"index {number} holds {plain(held)} {asset}, "
+                    f"{plain(units)} units of its basket are {plain(per_unit * units)}",
+                )
+
+
+def _basket_at(baskets: list[Basket], index_id: int, at: datetime) -> Basket | None:
+    versions = [basket for basket in baskets if basket.index_id == index_id]
+    in_force = [basket for basket in versions if basket.effective_at <= at]
+    known = in_force or versions
+    return known[-1] if known else None
+
+
+def _check_balances(replay: _Replay, connection: Connection, account_id: int) -> None:
+    rows = connection.execute(
+        select(balances).where(balances.c.account_id == account_id).order_by(balances.c.account, balances.c.asset)
+    ).all()
+    stated = {(row.account, row.asset): row.amount for row in rows}
+    for at in sorted(stated.keys() | replay.balances.keys()):
+        if stated.get(at, ZERO) != replay.balances.get(at, ZERO):
+            account, asset = at
+            replay.find(
+                f"balance of {account} in {asset}",
+                f"it is {plain(stated.get(at, ZERO))}, the postings sum to {plain(replay.balances.get(at, ZERO))}",
+            )
+
+
+def _check_lots(replay: _Replay, connection: Connection, account_id: int) -> None:
+    rows = connection.execute(select(lots).where(lots.c.account_id == account_id).order_by(lots.c.id)).all()
+    if len(rows) != len(replay.lot_order):
+        replay.find("lots", f"there are {len(rows)}, the chain makes {len(replay.lot_order)}")
+    numbers: dict[int, int] = {}
+    for row, lot in zip(rows, replay.lot_order, strict=False):
+        assert lot.id is not None
+        numbers[lot.id] = row.id
+        for name in ("account", "asset", "acquired_at", "quantity", "cost", "open_quantity", "open_cost"):
+            if getattr(row, name) != getattr(lot, name):
+                replay.find(
+                    f"lot {row.id} ({row.account} {row.asset})",
+                    f"its {name} is {_shown(getattr(row, name))}, the chain makes it {_shown(getattr(lot, name))}",
+                )
+        if bool(row.is_open) != bool(lot.open_quantity):
+            replay.find(f"lot {row.id} ({row.account} {row.asset})", "it is wrongly marked open or closed")
+    found = connection.execute(
+        select(disposals)
+        .join(lots, lots.c.id == disposals.c.lot_id)
+        .where(lots.c.account_id == account_id)
+        .order_by(disposals.c.id)
+    ).all()
+    if len(found) != len(replay.lots.disposals):
+        replay.find("disposals", f"there are {len(found)}, the chain makes {len(replay.lots.disposals)}")
+    for row, disposal in zip(found, replay.lots.disposals, strict=False):
+        entry = f"disposal {row.id}"
+        if row.lot_id != numbers.get(disposal.lot.id or 0):
+            replay.find(entry, "it is of another lot than the chain makes it")
+        for name in ("acquired_at", "disposed_at", "quantity", "proceeds", "cost", "fee", "gain", "days_held"):
+            if getattr(row, name) != getattr(disposal, name):
+                replay.find(
+                    entry,
+                    f"its {name} is {_shown(getattr(row, name))}, "
+                    f"the chain makes it {_shown(getattr(disposal, name))}",
+                )
+    for (account, asset), amount in sorted(replay.balances.items()):
+        if is_unit(asset) or not account.startswith(("order:", "index:", "float:")):
+            continue
+        held = replay.lots.quantity(account, asset)
+        if held and held != amount:
+            replay.find(f"lots of {account} in {asset}", f"they hold {plain(held)}, the account {plain(amount)}")
+
+
+def _check_positions(replay: _Replay, connection: Connection) -> None:
+    for row in connection.execute(select(positions).order_by(positions.c.id)):
+        account, unit = f"position:{row.id}", f"unit:{row.index_id}"
+        for name, made in (
+            ("units", replay.lots.quantity(account, unit)),
+            ("cost", replay.lots.cost(account, unit)),
+        ):
+            if getattr(row, name) != made:
+                replay.find(
+                    f"position {row.id}",
+                    f"its {name} is {plain(getattr(row, name))}, the chain makes it {plain(made)}",
+                )
+
+
+def _shown(value: object) -> str:
+    return plain(value) if isinstance(value, Decimal) else str(value)

@@ -1,0 +1,178 @@
+"""The part of the audit that compares rows with their seals, with each other and with the chain."""
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from decimal import Decimal
+
+from sqlalchemy import Connection, Row, select
+
+from etf_trader.index.store import index_by_id, list_baskets, position_by_id
+from etf_trader.ledger.booking import Parties, fill_booking
+from etf_trader.ledger.fill import Allocation, Fill, fill_from
+from etf_trader.ledger.repository import Account, holder_name
+from etf_trader.ledger.tables import allocations, fills
+from etf_trader.ledger.transaction import Posting
+from etf_trader.money import ZERO, plain
+from etf_trader.orders.asset_order import AssetOrder
+from etf_trader.orders.index_order import IndexOrder
+from etf_trader.orders.status import AssetOrderStatus
+from etf_trader.orders.store import list_asset_orders, list_index_orders, list_plans
+
+Find = Callable[[str, str], None]
+Rows = Sequence[Row[tuple[object, ...]]]
+
+
+def audit_rows(
+    connection: Connection,
+    account: Account,
+    chain: Rows,
+    lines: Mapping[int, Rows],
+    find: Find,
+) -> int:
+    """Check baskets, orders, plans, asset orders, fills and allocations; return how many fills there are."""
+    orders = {order.id: order for order in list_index_orders(connection, account_id=account.id)}
+    sent = {order.id: order for order in list_asset_orders(connection) if order.index_order_id in orders}
+    for basket in list_baskets(connection):
+        if basket.seal != basket.facts_seal():
+            find(f"basket {basket.version} of index {basket.index_id}", "its content does not match its seal")
+    for plan in list_plans(connection):
+        if plan.index_order_id in orders and plan.seal != plan.facts_seal():
+            find(f"plan {plan.id}", "its content does not match its seal")
+    _check_orders(orders, sent, chain, find)
+    return _check_fills(connection, account, orders, sent, chain, lines, find)
+
+
+def _check_orders(
+    orders: Mapping[int, IndexOrder], sent: Mapping[int, AssetOrder], chain: Rows, find: Find
+) -> None:
+    credited: dict[int, Decimal] = {}
+    for row in chain:
+        if row.kind in ("credit", "settle"):
+            units = Decimal(json.loads(row.evidence)["facts"]["units"])
+            credited[row.index_order_id] = credited.get(row.index_order_id, ZERO) + units
+    for order in orders.values():
+        entry = f"index order {order.id}"
+        if order.filled != credited.get(order.id, ZERO):
+            find(
+                entry,
+                f"it is filled by {plain(order.filled)}, the chain has {plain(credited.get(order.id, ZERO))}",
+            )
+        for name, stated in _asked(order).items():
+            if stated != _said(order)[name]:
+                find(entry, f"its {name} is {_said(order)[name]}, it asked for {stated}")
+    for asset_order in sent.values():
+        entry = f"asset order {asset_order.id} ({asset_order.intent.client_order_id})"
+        intent = asset_order.intent
+        if asset_order.seal != intent.seal(asset_order.plan_id, asset_order.index_order_id):
+            find(entry, "its intent does not match its seal")
+        arrival = orders[asset_order.index_order_id].arrival.get(intent.asset)
+        if arrival != intent.arrival_mid:
+            find(entry, f"its arrival mid is {plain(intent.arrival_mid)}, its order's is another")
+
+
+def _asked(order: IndexOrder) -> dict[str, str]:
+    request = json.loads(order.request)
+    asked = {
+        "side": request["side"],
+        "limit": str(request["limit"]),
+        "largest loss": str(request["max_loss"]),
+        "time in force": request["tif"],
+    }
+    return asked if request["quantity"] == "all" else asked | {"quantity": request["quantity"]}
+
+
+def _said(order: IndexOrder) -> dict[str, str]:
+    return {
+        "side": str(order.side),
+        "quantity": plain(order.quantity),
+        "limit": "None" if order.limit_price is None else plain(order.limit_price),
+        "largest loss": "None" if order.max_loss_bps is None else plain(order.max_loss_bps),
+        "time in force": order.time_in_force,
+    }
+
+
+def _check_fills(
+    connection: Connection,
+    account: Account,
+    orders: Mapping[int, IndexOrder],
+    sent: Mapping[int, AssetOrder],
+    chain: Rows,
+    lines: Mapping[int, Rows],
+    find: Find,
+) -> int:
+    booked = {row.key: row for row in chain if row.kind == "fill"}
+    executed: dict[int, list[Fill]] = {}
+    parts = _allocations(connection, find)
+    rows = connection.execute(select(fills).where(fills.c.account_id == account.id).order_by(fills.c.id)).all()
+    for row in rows:
+        fill = fill_from(row)
+        entry = f"fill {row.id} (trade {fill.trade_id} of {fill.symbol})"
+        executed.setdefault(fill.asset_order_id, []).append(fill)
+        if row.seal != fill.seal():
+            find(entry, "its content does not match its seal")
+        _check_parts(entry, fill, parts.get(row.id, []), find)
+        transaction = booked.pop(fill.key, None)
+        order = sent.get(fill.asset_order_id)
+        if transaction is None or order is None:
+            find(entry, "it has no transaction in the chain" if transaction is None else "it has no asset order")
+            continue
+        parties = _parties(connection, orders[order.index_order_id])
+        expected = fill_booking(fill, parties, order.intent.asset)
+        made = tuple(Posting(line.account, line.asset, line.amount) for line in lines.get(transaction.id, ()))
+        if made != expected.postings or transaction.evidence != expected.evidence():
+            find(entry, "its transaction books something else")
+    for key in booked:
+        find(f"transaction {key}", "it books a fill that is not there")
+    for order in sent.values():
+        _check_executed(order, executed.get(order.id, []), find)
+    return len(rows)
+
+
+def _check_parts(entry: str, fill: Fill, parts: Sequence[Allocation], find: Find) -> None:
+    for name in ("quantity", "value", "fee"):
+        shared = sum((getattr(part, name) for part in parts), ZERO)
+        if shared != getattr(fill, name):
+            find(entry, f"its allocations share out {plain(shared)} of its {name} of {plain(getattr(fill, name))}")
+    if fill.value != fill.price * fill.quantity:
+        find(entry, f"its value is {plain(fill.value)}, price x quantity is {plain(fill.price * fill.quantity)}")
+
+
+def _check_executed(order: AssetOrder, own: Sequence[Fill], find: Find) -> None:
+    entry = f"asset order {order.id} ({order.intent.client_order_id})"
+    if not order.status.is_final:
+        return
+    for name, column in (("executed_quantity", "quantity"), ("executed_value", "value")):
+        total = sum((getattr(fill, column) for fill in own), ZERO)
+        if getattr(order, name) != total:
+            find(entry, f"its {name} is {plain(getattr(order, name))}, its fills sum to {plain(total)}")
+    whole = order.executed_quantity == order.intent.quantity
+    if whole != (order.status is AssetOrderStatus.FILLED):
+        find(entry, f"it is {order.status} with {plain(order.executed_quantity)} executed")
+    if any(fill.venue_order_id != order.venue_order_id for fill in own):
+        find(entry, "its fills belong to another order at the venue")
+
+
+def _allocations(connection: Connection, find: Find) -> dict[int, list[Allocation]]:
+    grouped: dict[int, list[Allocation]] = {}
+    for row in connection.execute(select(allocations)):
+        part = Allocation(row.fill_id, row.index_order_id, row.quantity, row.value, row.fee)
+        if part.seal() != row.seal:
+            find(
+                f"allocation of fill {row.fill_id} to order {row.index_order_id}",
+                "its content does not match its seal",
+            )
+        grouped.setdefault(row.fill_id, []).append(part)
+    return grouped
+
+
+def _parties(connection: Connection, order: IndexOrder) -> Parties:
+    index = index_by_id(connection, order.index_id)
+    position = position_by_id(connection, order.position_id)
+    return Parties(
+        order_id=order.id,
+        index_id=index.id,
+        position_id=position.id,
+        holder=holder_name(connection, position.holder_id),
+        quote=index.quote,
+        lot_method=index.lot_method,
+    )

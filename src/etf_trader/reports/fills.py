@@ -1,0 +1,376 @@
+"""What the orders of a position filled, what it cost, and where the loss came from."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+
+from sqlalchemy import Connection
+
+from etf_trader.execution.loss import NOTHING, fill_loss, total
+from etf_trader.execution.state import cash_of, fills_with_orders, settlements_of
+from etf_trader.index.store import index_by_id, position_by_id
+from etf_trader.ledger import accounts
+from etf_trader.ledger.fill import Fill
+from etf_trader.ledger.repository import Ledger, chain_head, holder_name
+from etf_trader.market.symbol import Side
+from etf_trader.money import ZERO, bps, divide
+from etf_trader.orders.asset_order import AssetOrder
+from etf_trader.orders.index_order import IndexOrder
+from etf_trader.orders.plan import LossParts
+from etf_trader.orders.store import asset_orders_of, list_index_orders
+
+PRICE_GRID = Decimal("1e-8")
+PERCENT_GRID = Decimal("0.0001")
+
+
+@dataclass(frozen=True, slots=True)
+class FillLine:
+    """One fill with its loss; `quantity` gross in base, `value` in quote, `fee` in `fee_asset`."""
+
+    order: int
+    at: datetime
+    symbol: str
+    asset: str
+    side: str
+    quantity: Decimal
+    price: Decimal
+    value: Decimal
+    fee: Decimal
+    fee_asset: str
+    fee_value: Decimal
+    is_maker: bool
+    trade_id: int
+    venue_order_id: int
+    client_order_id: str
+    loss: Decimal
+    delay: Decimal
+    spread: Decimal
+    depth: Decimal
+
+
+@dataclass(frozen=True, slots=True)
+class ConstituentLine:
+    """One constituent over several fills.
+
+    `ordered` and `filled` are gross base quantities sent and executed; `cost`
+    is what was paid, fees in base included (sell: received, fees deducted);
+    `rounding` is the loss on what went to the float.
+    """
+
+    asset: str
+    symbol: str
+    ordered: Decimal
+    filled: Decimal
+    fill_percentage: Decimal
+    average_price: Decimal | None
+    cost: Decimal
+    fees: Decimal
+    loss: Decimal
+    loss_bps: Decimal
+    delay: Decimal
+    spread: Decimal
+    depth: Decimal
+    fee: Decimal
+    rounding: Decimal
+
+
+@dataclass(frozen=True, slots=True)
+class OrderLine:
+    """One index order: `cash` is paid (sell: received) in all, `arrival_value` what its units were worth.
+
+    For an order that is still open, `held_value` is what it holds beyond its
+    units, at arrival: then loss = cash - arrival_value - held_value (a sell's sign reversed).
+    """
+
+    order: int
+    side: str
+    status: str
+    stopped_by: tuple[str, ...]
+    accepted_at: datetime
+    ended_at: datetime | None
+    ordered: Decimal
+    filled: Decimal
+    fill_percentage: Decimal
+    limit_price: Decimal | None
+    arrival_nav: Decimal
+    average_price: Decimal | None
+    cash: Decimal
+    arrival_value: Decimal
+    held_value: Decimal
+    fees: Decimal
+    loss: Decimal
+    loss_bps: Decimal
+    delay: Decimal
+    spread: Decimal
+    depth: Decimal
+    fee: Decimal
+    rounding: Decimal
+    missed: Decimal | None
+    loss_vs_index_price: Decimal | None
+    constituents: tuple[ConstituentLine, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class FillsReport:
+    """A position with its orders; every total is the exact sum of its lines."""
+
+    position: int
+    index: str
+    holder: str
+    quote: str
+    units: Decimal
+    cost: Decimal
+    ordered: Decimal
+    filled: Decimal
+    fill_percentage: Decimal
+    average_price: Decimal | None
+    paid: Decimal
+    received: Decimal
+    fees: Decimal
+    loss: Decimal
+    loss_bps: Decimal
+    delay: Decimal
+    spread: Decimal
+    depth: Decimal
+    fee: Decimal
+    rounding: Decimal
+    missed: Decimal | None
+    loss_vs_index_price: Decimal | None
+    stopped_by: tuple[str, ...]
+    head: str
+    orders: tuple[OrderLine, ...]
+    constituents: tuple[ConstituentLine, ...]
+    fills: tuple[FillLine, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Work:
+    """An order with everything a line needs."""
+
+    order: IndexOrder
+    cash: Decimal
+    held: Mapping[str, Decimal]
+    pairs: Sequence[tuple[Fill, AssetOrder]]
+    sent: Mapping[str, Decimal]
+    rounding: Mapping[str, Decimal]
+
+
+def fills_report(
+    connection: Connection, position_id: int, nav_now: Decimal | None, order_id: int | None = None
+) -> FillsReport:
+    """Return the report of a position, or of one of its orders.
+
+    Args:
+        nav_now: NAV per unit now, for what was missed; None when there is no price.
+
+    Raises:
+        NotFound: there is no such position.
+    """
+    position = position_by_id(connection, position_id)
+    index = index_by_id(connection, position.index_id)
+    orders = [
+        order
+        for order in list_index_orders(connection, position_id=position_id)
+        if order_id is None or order.id == order_id
+    ]
+    works = [_work(connection, order, index.quote) for order in orders]
+    lines = tuple(_order_line(work, nav_now) for work in works)
+    loss = total(_parts(line) for line in lines)
+    ordered = sum((line.ordered for line in lines), ZERO)
+    filled = sum((line.filled for line in lines), ZERO)
+    bought = [line for line in lines if line.side == Side.BUY]
+    paid = sum((line.cash for line in bought), ZERO)
+    bought_units = sum((line.filled for line in bought), ZERO)
+    missed = [line.missed for line in lines]
+    against = [line.loss_vs_index_price for line in lines if line.loss_vs_index_price is not None]
+    return FillsReport(
+        position=position.id,
+        index=index.symbol,
+        holder=holder_name(connection, position.holder_id),
+        quote=index.quote,
+        units=position.units,
+        cost=position.cost,
+        ordered=ordered,
+        filled=filled,
+        fill_percentage=_percentage(filled, ordered),
+        average_price=divide(paid, bought_units, PRICE_GRID) if bought_units else None,
+        paid=paid,
+        received=sum((line.cash for line in lines if line.side == Side.SELL), ZERO),
+        fees=sum((line.fees for line in lines), ZERO),
+        loss=loss.total,
+        loss_bps=bps(loss.total, sum((line.arrival_value for line in lines), ZERO)),
+        delay=loss.delay,
+        spread=loss.spread,
+        depth=loss.depth,
+        fee=loss.fee,
+        rounding=loss.rounding,
+        missed=sum((each for each in missed if each is not None), ZERO) if None not in missed else None,
+        loss_vs_index_price=sum(against, ZERO) if against else None,
+        stopped_by=tuple(dict.fromkeys(stop for line in lines for stop in line.stopped_by)),
+        head=chain_head(connection, index.account_id)[1],
+        orders=lines,
+        constituents=_merged([line.constituents for line in lines]),
+        fills=tuple(_fill_line(work.order, fill, sent) for work in works for fill, sent in work.pairs),
+    )
+
+
+def _work(connection: Connection, order: IndexOrder, quote: str) -> _Work:
+    sent: dict[str, Decimal] = {}
+    for asset_order in asset_orders_of(connection, order.id):
+        asset = asset_order.intent.asset
+        sent[asset] = sent.get(asset, ZERO) + asset_order.intent.quantity
+    rounding: dict[str, Decimal] = {}
+    for settlement in settlements_of(connection, order.id):
+        for asset, loss in settlement.rounding(order.arrival).items():
+            rounding[asset] = rounding.get(asset, ZERO) + loss
+    own = Ledger(connection, order.account_id).holdings(accounts.order(order.id))
+    return _Work(
+        order=order,
+        cash=cash_of(connection, order, quote),
+        held={asset: own[asset] for asset in order.arrival if asset in own},
+        pairs=fills_with_orders(connection, order.id),
+        sent=sent,
+        rounding=rounding,
+    )
+
+
+def _order_line(work: _Work, nav_now: Decimal | None) -> OrderLine:
+    order, sign = work.order, work.order.side.sign
+    constituents = tuple(_constituent(work, asset) for asset in sorted(work.order.arrival))
+    loss = total(_parts(line) for line in constituents)
+    arrival_value = order.filled * order.arrival_nav
+    limit = order.limit_price
+    return OrderLine(
+        order=order.id,
+        side=str(order.side),
+        status=str(order.status),
+        stopped_by=order.stopped_by,
+        accepted_at=order.accepted_at,
+        ended_at=order.ended_at,
+        ordered=order.quantity,
+        filled=order.filled,
+        fill_percentage=_percentage(order.filled, order.quantity),
+        limit_price=limit,
+        arrival_nav=order.arrival_nav,
+        average_price=divide(work.cash, order.filled, PRICE_GRID) if order.filled else None,
+        cash=work.cash,
+        arrival_value=arrival_value,
+        held_value=sum((quantity * order.arrival[asset] for asset, quantity in work.held.items()), ZERO),
+        fees=sum((line.fees for line in constituents), ZERO),
+        loss=loss.total,
+        loss_bps=bps(loss.total, arrival_value),
+        delay=loss.delay,
+        spread=loss.spread,
+        depth=loss.depth,
+        fee=loss.fee,
+        rounding=loss.rounding,
+        missed=None if nav_now is None else sign * order.remaining * (nav_now - order.arrival_nav),
+        loss_vs_index_price=None if limit is None else sign * (work.cash - order.filled * limit),
+        constituents=constituents,
+    )
+
+
+def _constituent(work: _Work, asset: str) -> ConstituentLine:
+    pairs = [(fill, sent) for fill, sent in work.pairs if sent.intent.asset == asset]
+    loss = total(fill_loss(fill, sent.intent) for fill, sent in pairs) if pairs else NOTHING
+    rounding = work.rounding.get(asset, ZERO)
+    filled = sum((fill.quantity for fill, _ in pairs), ZERO)
+    value = sum((fill.value for fill, _ in pairs), ZERO)
+    cost = sum((_cash(fill, asset) * work.order.side.sign for fill, _ in pairs), ZERO)
+    arrival_value = filled * work.order.arrival[asset]
+    ordered = work.sent.get(asset, ZERO)
+    return ConstituentLine(
+        asset=asset,
+        symbol=pairs[0][0].symbol if pairs else asset,
+        ordered=ordered,
+        filled=filled,
+        fill_percentage=_percentage(filled, ordered),
+        average_price=divide(value, filled, PRICE_GRID) if filled else None,
+        cost=cost,
+        fees=sum((_fee_value(fill, asset) for fill, _ in pairs), ZERO),
+        loss=loss.total + rounding,
+        loss_bps=bps(loss.total + rounding, arrival_value),
+        delay=loss.delay,
+        spread=loss.spread,
+        depth=loss.depth,
+        fee=loss.fee,
+        rounding=rounding,
+    )
+
+
+def _merged(orders: Sequence[Sequence[ConstituentLine]]) -> tuple[ConstituentLine, ...]:
+    """Add the constituents of several orders; costs of sells are received and count as negative."""
+    grouped: dict[str, list[ConstituentLine]] = {}
+    for lines in orders:
+        for line in lines:
+            grouped.setdefault(line.asset, []).append(line)
+    return tuple(_sum(lines) for _, lines in sorted(grouped.items()))
+
+
+def _sum(lines: Sequence[ConstituentLine]) -> ConstituentLine:
+    def add(name: str) -> Decimal:
+        return sum((getattr(line, name) for line in lines), ZERO)
+
+    traded = sum((line.filled * line.average_price for line in lines if line.average_price is not None), ZERO)
+    symbols = [line.symbol for line in lines if line.filled] or [lines[0].symbol]
+    return ConstituentLine(
+        asset=lines[0].asset,
+        symbol=symbols[0],
+        ordered=add("ordered"),
+        filled=add("filled"),
+        fill_percentage=_percentage(add("filled"), add("ordered")),
+        average_price=divide(traded, add("filled"), PRICE_GRID) if add("filled") else None,
+        cost=add("cost"),
+        fees=add("fees"),
+        loss=add("loss"),
+        loss_bps=bps(add("loss"), traded),
+        delay=add("delay"),
+        spread=add("spread"),
+        depth=add("depth"),
+        fee=add("fee"),
+        rounding=add("rounding"),
+    )
+
+
+def _fill_line(order: IndexOrder, fill: Fill, sent: AssetOrder) -> FillLine:
+    loss = fill_loss(fill, sent.intent)
+    return FillLine(
+        order=order.id,
+        at=fill.at,
+        symbol=fill.symbol,
+        asset=sent.intent.asset,
+        side=str(fill.side),
+        quantity=fill.quantity,
+        price=fill.price,
+        value=fill.value,
+        fee=fill.fee,
+        fee_asset=fill.fee_asset,
+        fee_value=_fee_value(fill, sent.intent.asset),
+        is_maker=fill.is_maker,
+        trade_id=fill.trade_id,
+        venue_order_id=fill.venue_order_id,
+        client_order_id=sent.intent.client_order_id,
+        loss=loss.total,
+        delay=loss.delay,
+        spread=loss.spread,
+        depth=loss.depth,
+    )
+
+
+def _cash(fill: Fill, asset: str) -> Decimal:
+    """Return the cash a fill took (sell: negative, what it gave), after a fee in quote."""
+    fee = ZERO if fill.fee_asset == asset else fill.fee
+    return fill.side.sign * fill.value + fee
+
+
+def _fee_value(fill: Fill, asset: str) -> Decimal:
+    return fill.fee * fill.price if fill.fee_asset == asset else fill.fee
+
+
+def _parts(line: OrderLine | ConstituentLine) -> LossParts:
+    return LossParts(line.delay, line.spread, line.depth, line.fee, line.rounding)
+
+
+def _percentage(part: Decimal, whole: Decimal) -> Decimal:
+    return divide(part * 100, whole, PERCENT_GRID) if whole else ZERO
