@@ -1,0 +1,328 @@
+"""`etf report`: what was traded and what it cost, what is held and what it is worth."""
+
+from __future__ import annotations
+
+import dataclasses
+from contextlib import suppress
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+from etf_trader.cli.commands import command, group
+from etf_trader.cli.invocation import output, settings
+from etf_trader.cli.numbers import bar, bps, joined, money, percent, share, units
+from etf_trader.cli.options import IndexOption, OrderOption, PositionOption
+from etf_trader.cli.output import Page, Table, good, number, text
+from etf_trader.errors import DataError, UsageError
+
+if TYPE_CHECKING:
+    from etf_trader.bootstrap import Services
+    from etf_trader.index.store import Index
+    from etf_trader.reports.fills import FillsReport, OrderLine
+    from etf_trader.reports.holdings import HoldingsReport
+
+app = group()
+
+STOPS = {
+    "filled": "filled",
+    "loss": "largest loss",
+    "cash": "cash",
+    "float": "the float",
+    "minimum": "least order",
+    "time": "time",
+    "cancelled": "cancelled",
+    "moved": "moving books",
+    "price": "no price",
+}
+BARS = 6
+
+
+@command(
+    app,
+    "fills",
+    examples=(
+        "etf report fills --position 1",
+        "etf report fills --position 1 --format csv   every fill, a line each",
+    ),
+    csv="fills",
+)
+def fills(position: PositionOption = None, order: OrderOption = None) -> None:
+    """Report what the orders of a position filled, what it cost, and where the loss came from."""
+    import asyncio
+
+    from etf_trader.bootstrap import open_services
+    from etf_trader.orders.store import index_order
+    from etf_trader.reports.fills import fills_report
+
+    services = open_services(settings())
+    with services.database.read() as connection:
+        number_of = position
+        if order is not None:
+            number_of = index_order(connection, order).position_id
+            if position not in (None, number_of):
+                raise UsageError(f"order {order} belongs to position {number_of}, not {position}", where="--order")
+        elif position is None:
+            number_of = _only_position(connection)
+        assert number_of is not None
+        nav = asyncio.run(_nav_of_position(services, number_of))
+        report = fills_report(connection, number_of, nav, order)
+    services.close()
+    output().emit("etf.fills/1", _flat(report), lambda page: draw_fills(page, report), columns=_fill_columns())
+
+
+@command(app, "holdings", examples=("etf report holdings", "etf report holdings --index 1 --json"), csv="holdings")
+def holdings(index: IndexOption = None) -> None:
+    """Report what each index holds, what its units are worth, and what the owner has beside them."""
+    import asyncio
+
+    from etf_trader.bootstrap import open_services
+    from etf_trader.index.store import find_index, list_indices
+
+    services = open_services(settings())
+    with services.database.read() as connection:
+        chosen = list_indices(connection) if index is None else [find_index(connection, index)]
+    reports = asyncio.run(_holdings(services, chosen))
+    services.close()
+    payload = {
+        "indices": [_flat(report) for report in reports],
+        "holdings": [{"index": report.symbol, **_flat(line)} for report in reports for line in report.holdings],
+    }
+
+    def draw(page: Page) -> None:
+        if not reports:
+            page.line("There is no index yet. etf init makes a sample, etf index create one of your own.")
+        for place, report in enumerate(reports):
+            if place:
+                page.line()
+            draw_holdings(page, report)
+
+    output().emit("etf.holdings/1", payload, draw)
+
+
+def draw_fills(page: Page, report: FillsReport) -> None:
+    """Draw the report of a position."""
+    head = [f"Position {report.position}", report.index, f"{units(report.units)} units"]
+    if report.paid:
+        head.append(f"paid {money(report.paid)} {report.quote}")
+    if report.received:
+        head.append(f"received {money(report.received)} {report.quote}")
+    page.line(joined([*head, f"loss {money(report.loss)} {report.quote} ({bps(report.loss_bps)} bps)"]))
+    if not report.orders:
+        page.line(f"No orders yet. etf submit buy --index {report.index} --qty 100 buys some units.")
+        return
+    page.line()
+    page.table(_orders_table(report))
+    if not report.fills:
+        page.line()
+        page.line("Nothing has filled.")
+        return
+    page.line()
+    page.line("loss by part    " + joined(f"{part} {money(getattr(report, part))}" for part in PARTS))
+    page.line("loss by asset   " + _by_asset(report))
+    aside = []
+    if report.missed:
+        aside.append(f"missed on what did not fill {money(report.missed)}")
+    if report.loss_vs_index_price is not None:
+        aside.append(f"against the limit price {money(report.loss_vs_index_price)}")
+    if aside:
+        page.line("beside it       " + joined(aside))
+    page.line()
+    page.table(_constituents_table(report))
+    page.line()
+    page.table(_fills_table(report))
+    page.line()
+    page.line(f"ledger {report.head[:16]} · loss is against the mids at arrival; positive is a cost")
+
+
+PARTS = ("delay", "spread", "depth", "fee", "rounding")
+
+
+def stops_in_words(line: OrderLine) -> str:
+    """Return what stopped an order, in words."""
+    words = []
+    for stop in line.stopped_by:
+        name, _, asset = stop.rstrip(")").partition("(")
+        if name == "limit" and line.limit_price is not None:
+            words.append(f"limit {units(line.limit_price)}")
+        elif asset:
+            words.append(f"{'depth of' if name == 'depth' else 'window of'} {asset}")
+        else:
+            words.append(STOPS.get(name, name))
+    return ", ".join(words)
+
+
+def draw_holdings(page: Page, report: HoldingsReport) -> None:
+    """Draw what one index holds."""
+    name = "" if report.name == report.symbol else f" ({report.name})"
+    state = "" if report.status == "open" else f" · {report.status}"
+    page.line(
+        f"{report.symbol}{name} · {units(report.units)} units at {money(report.nav)} {report.quote} "
+        f"= {money(report.value)} {report.quote}{state}"
+    )
+    page.line()
+    table = Table(
+        text("asset"),
+        number("quantity"),
+        number("price"),
+        number("value"),
+        number("weight"),
+        number("in the float"),
+    )
+    for line in report.holdings:
+        table.row(
+            line.asset,
+            _short(line.quantity),
+            _short(line.price),
+            money(line.value),
+            share(line.weight),
+            _short(line.residual),
+        )
+    if report.cash:
+        table.row(report.quote, money(report.cash), "1", money(report.cash), "", money(report.float_cash))
+    page.table(table)
+    page.line()
+    page.line(f"float {money(report.float_value)} {report.quote}, of which {money(report.float_cash)} in cash")
+    for position in report.positions:
+        sign = good if position.gain >= 0 else str
+        page.line(
+            f"position {position.position} of {position.holder}: {units(position.units)} units, cost "
+            f"{money(position.cost)}, worth {money(position.value)}, "
+            + sign(f"gain {money(position.gain, signed=True)}")
+        )
+    page.line(f"ledger {report.head[:16]}")
+
+
+async def _nav_of_position(services: Services, position_id: int) -> Decimal | None:
+    """Return NAV per unit now; None when a constituent has no price."""
+    from etf_trader.execution.desk import look
+    from etf_trader.index.store import current_basket, position_by_id
+    from etf_trader.reports.holdings import nav_per_unit
+
+    with services.database.read() as connection:
+        basket = current_basket(connection, position_by_id(connection, position_id).index_id)
+    with suppress(DataError):
+        return nav_per_unit(basket, (await look(services.venue, basket, 5)).mids(basket.symbols))
+    return None
+
+
+async def _holdings(services: Services, chosen: list[Index]) -> list[HoldingsReport]:
+    from etf_trader.execution.desk import look
+    from etf_trader.index.store import current_basket
+    from etf_trader.reports.holdings import holdings_report
+
+    reports = []
+    for index in chosen:
+        with services.database.read() as connection:
+            basket = current_basket(connection, index.id)
+            view = await look(services.venue, basket, 5)
+            priced_at = min(book.at for book in view.books.values())
+            reports.append(holdings_report(connection, index, view.mids(basket.symbols), priced_at))
+    return reports
+
+
+def _only_position(connection: Any) -> int:
+    from etf_trader.index.store import list_positions
+
+    found = list_positions(connection)
+    if len(found) == 1:
+        return found[0].id
+    if not found:
+        raise UsageError("there is no position yet", hint="etf submit buy --index 1 --qty 100 opens one")
+    listing = ", ".join(str(position.id) for position in found)
+    raise UsageError(f"there are {len(found)} positions: {listing}", hint="say which: --position N")
+
+
+def _orders_table(report: FillsReport) -> Table:
+    table = Table(
+        number("order"),
+        text("side"),
+        text("units filled"),
+        number("%"),
+        number("average"),
+        number("loss"),
+        number("bps"),
+        text("stopped by", shrink=True),
+    )
+    for line in report.orders:
+        table.row(
+            str(line.order),
+            line.side,
+            f"{units(line.filled)} of {units(line.ordered)}",
+            percent(line.fill_percentage).rstrip("%"),
+            "-" if line.average_price is None else money(line.average_price),
+            money(line.loss),
+            bps(line.loss_bps),
+            stops_in_words(line) if line.status != "open" else "still open",
+        )
+    return table
+
+
+def _constituents_table(report: FillsReport) -> Table:
+    table = Table(
+        text("asset"),
+        number("filled"),
+        number("%"),
+        number("average"),
+        number("loss"),
+        number("bps"),
+        *(number(part, optional=True) for part in PARTS),
+    )
+    for line in report.constituents:
+        table.row(
+            line.asset,
+            _short(line.filled),
+            percent(line.fill_percentage).rstrip("%"),
+            "-" if line.average_price is None else _short(line.average_price),
+            money(line.loss),
+            bps(line.loss_bps),
+            *(money(getattr(line, part)) for part in PARTS),
+        )
+    return table
+
+
+def _fills_table(report: FillsReport) -> Table:
+    table = Table(
+        number("order"),
+        text("symbol"),
+        text("side"),
+        number("quantity"),
+        number("price"),
+        number("value"),
+        number("fee", optional=True),
+        number("loss"),
+    )
+    for line in report.fills:
+        table.row(
+            str(line.order),
+            line.symbol,
+            line.side,
+            _short(line.quantity),
+            _short(line.price),
+            money(line.value),
+            money(line.fee_value),
+            money(line.loss),
+        )
+    return table
+
+
+def _by_asset(report: FillsReport) -> str:
+    dearest = sorted(report.constituents, key=lambda line: (-line.loss, line.asset))
+    largest = max((line.loss for line in dearest), default=Decimal(0))
+    shown = [f"{line.asset} {money(line.loss)} {bar(line.loss, largest)}".rstrip() for line in dearest[:BARS]]
+    return joined([*shown, "…"] if len(dearest) > BARS else shown)
+
+
+def _short(value: Decimal) -> str:
+    """Return a quantity or price with at most eight decimals."""
+    from etf_trader.money import round_to
+
+    return units(round_to(value, Decimal("1e-8")))
+
+
+def _flat(record: Any) -> dict[str, Any]:
+    return {field.name: getattr(record, field.name) for field in dataclasses.fields(record)}
+
+
+def _fill_columns() -> list[str]:
+    from etf_trader.reports.fills import FillLine
+
+    return [field.name for field in dataclasses.fields(FillLine)]
