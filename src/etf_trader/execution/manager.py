@@ -34,10 +34,11 @@ from etf_trader.money import ZERO, money_context
 from etf_trader.orders.asset_order import Intent, client_order_id
 from etf_trader.orders.index_order import IndexOrder
 from etf_trader.orders.plan import Plan, PlannedLeg
-from etf_trader.orders.status import IndexOrderStatus
+from etf_trader.orders.status import AssetOrderStatus, IndexOrderStatus
 from etf_trader.orders.store import (
     add_asset_order,
     add_plan,
+    asset_orders_of_plan,
     count_asset_orders,
     index_order,
     list_index_orders,
@@ -53,6 +54,9 @@ from etf_trader.venue.interface import Venue
 
 MOST_TURNS = 50
 """An order that meets moving books this often in one go is left for later, or ended when it is for now."""
+
+MOST_BARREN = 3
+"""An order whose batches executed nothing so often in a row gets nowhere by being sent again."""
 
 UNWINDS = 3
 FOLLOW_SECONDS = 0.2
@@ -235,11 +239,26 @@ class Manager:
             # Filled, but it holds more of some asset than the float may take.
             await self._finish(order, Ending(IndexOrderStatus.FILLED, ("filled",)), rules, lease)
             return False
+        stops = plan.stopped_by
         if order.stopped_by == ("moved",):
-            return True
+            barren = self._barren_stops(order_id)
+            if barren is None:
+                return True
+            stops = barren
         if not order.stays_open:
-            await self._finish(order, Ending(IndexOrderStatus.ENDED, plan.stopped_by), rules, lease)
+            await self._finish(order, Ending(IndexOrderStatus.ENDED, stops), rules, lease)
         return False
+
+    def _barren_stops(self, order_id: int) -> tuple[str, ...] | None:
+        """Return what stops an order whose last batches executed nothing at all; None while it gets on."""
+        with self._database.read() as connection:
+            batches = [
+                asset_orders_of_plan(connection, p.id) for p in plans_of(connection, order_id)[-MOST_BARREN:]
+            ]
+        if len(batches) < MOST_BARREN or any(sent.executed_quantity for batch in batches for sent in batch):
+            return None
+        refused = sorted({sent.intent.asset for sent in batches[-1] if sent.status is AssetOrderStatus.REJECTED})
+        return tuple(f"rejected({asset})" for asset in refused) or ("moved",)
 
     def _due_ending(self, order: IndexOrder) -> Ending | None:
         if order.cancel_requested_at is not None:
@@ -346,8 +365,8 @@ class Manager:
         for _ in range(UNWINDS):
             if not await self._unwind(order.id, rules, lease):
                 break
+        prices = self._last_prices(order.id)
         with self._database.write() as connection:
-            prices = self._last_prices(order.id)
             end(connection, self._log, order.id, ending, prices, self._clock.now())
 
     async def _unwind(self, order_id: int, rules: Mapping[str, SymbolRule], lease: Lease) -> bool:
