@@ -30,6 +30,10 @@ def stops(model: Model, trial: Trial, top: int) -> tuple[str, ...]:
     names = {name for test in tests for name in model.breaches(test)} or set(depth_names(model.empty_legs()))
     if not names:
         names = set(model.breaches(model.trial(model.wanted)))
+    if top == 0 and names != {"float"}:
+        names.discard(
+            "float"
+        )  # a tiny order's need of float says nothing where no size is within the other limits
     if trial.steps == 0 and names - {"limit"} and any(fill.is_minimal for fill in tests[0].fills):
         names.add("minimum")
     return tuple(sorted(names, key=_rank))

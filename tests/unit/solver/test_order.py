@@ -204,6 +204,11 @@ def test_a_least_order_is_bought_and_the_float_pays_the_rest() -> None:
     assert smallest_quantity(poor) == D("0.11")
 
 
+def test_the_float_is_not_blamed_where_no_size_is_within_the_limit() -> None:
+    leg = make_leg("A", *TWO_LEVELS, rule=make_rule("A", min_notional=D(50)))
+    assert plan_order(make_problem(leg, limit=D(100), float_cash=D(1))).stopped_by == ("limit",)
+
+
 def test_a_sell_below_the_least_order_goes_to_the_float() -> None:
     leg = make_leg("A", *TWO_BIDS, rule=make_rule("A", min_notional=D(50)))
     plan = plan_order(make_problem(leg, side=Side.SELL, quantity=D("0.4")))

@@ -13,7 +13,7 @@ from tests.unit.solver.solver_cases import make_leg, random_problem
 from etf_trader.market.book import Level
 from etf_trader.market.symbol import Side
 from etf_trader.money import divide, round_to
-from etf_trader.orders.plan import Plan
+from etf_trader.orders.plan import Plan, PlannedLeg
 from etf_trader.solver.lots import LegRule
 from etf_trader.solver.order import plan_order, smallest_quantity, worst_cash
 from etf_trader.solver.problem import Leg, OrderProblem
@@ -49,22 +49,26 @@ def check(problem: OrderProblem, plan: Plan) -> None:
         units = problem.units_done + plan.units
         assert (problem.loss_done + plan.loss.total) * 10000 <= problem.max_loss_bps * units * problem.arrival_nav
     for leg, planned in zip(problem.legs, plan.legs, strict=True):
-        check_leg(problem, plan, leg, planned.quantity, planned.limit_price, planned.surplus)
+        check_leg(problem.side, leg, planned)
+        if plan.units and planned.quantity:
+            least = leg.rule.least_quantity(min(planned.limit_price, planned.touch))
+            assert leg.residual + planned.surplus <= max(leg.rule.step, least)
     assert (plan.cost - plan.bound) * sign >= 0
     if not any(leg.held for leg in problem.legs):
         assert plan.loss.total == sign * (plan.cash - plan.units * problem.arrival_nav)
 
 
-def check_leg(problem: OrderProblem, plan: Plan, leg: Leg, quantity: D, price: D, surplus: D) -> None:
-    """Filters, depth, and the balance within one lot or least order."""
-    if quantity:
-        assert quantity % leg.rule.step == 0
-        assert quantity >= leg.rule.least_quantity(price)
-        assert quantity <= sum(level.quantity for level in leg.levels)
-        low, high = leg.rule.price_bounds(problem.side, leg.mid)
-        assert low <= price <= high
-        assert 0 <= leg.residual + surplus <= max(leg.rule.step, leg.rule.least_quantity(price))
-    assert leg.residual + surplus >= 0
+def check_leg(side: Side, leg: Leg, planned: PlannedLeg) -> None:
+    """The venue's filters, the depth of the book, and a float that is never short."""
+    quantity, price, rule = planned.quantity, planned.limit_price, leg.rule
+    assert leg.residual + planned.surplus >= 0
+    if quantity == 0:
+        return
+    assert quantity % rule.step == 0
+    assert quantity >= rule.least_quantity(price)
+    assert quantity <= sum(level.quantity for level in leg.levels)
+    low, high = rule.price_bounds(side, leg.mid)
+    assert low <= price <= high
 
 
 @many
