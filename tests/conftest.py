@@ -1,7 +1,9 @@
 """What all tests share: exact money, Hypothesis without deadlines, no configuration from outside."""
 
 import os
+import re
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -30,3 +32,46 @@ def own_environment(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.Te
     monkeypatch.setenv("HOME", str(home))
     monkeypatch.setenv("XDG_CONFIG_HOME", str(home / "config"))
     monkeypatch.setenv("XDG_DATA_HOME", str(home / "data"))
+
+
+CONTRIBUTING = Path(__file__).resolve().parent.parent / "CONTRIBUTING.md"
+_skipped: dict[str, str] = {}
+
+
+def pytest_runtest_logreport(report: pytest.TestReport) -> None:
+    """Remember what was skipped, and why."""
+    _remember(report)
+
+
+def pytest_collectreport(report: pytest.CollectReport) -> None:
+    """Remember the modules that were skipped as a whole."""
+    _remember(report)
+
+
+def _remember(report: pytest.TestReport | pytest.CollectReport) -> None:
+    if report.skipped and not hasattr(report, "wasxfail") and isinstance(report.longrepr, tuple):
+        _skipped[report.nodeid] = report.longrepr[2].removeprefix("Skipped: ")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Fail the run when a test was skipped for a reason that CONTRIBUTING.md does not allow."""
+    if refused_skips() and not hasattr(session.config, "workerinput"):
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Name the tests that were skipped without a good reason."""
+    for test, reason in refused_skips().items():
+        terminalreporter.write_line(
+            f"SKIPPED without an allowed reason (CONTRIBUTING.md): {test}: {reason}", red=True
+        )
+
+
+def refused_skips() -> dict[str, str]:
+    """Return the skipped tests whose reason does not begin with an allowed word."""
+    if not _skipped:
+        return {}
+    section = CONTRIBUTING.read_text().partition("### Allowed reasons to skip")[2].partition("\n#")[0]
+    allowed = tuple(re.findall(r"^- `([^`]+)`", section, flags=re.MULTILINE))
+    return {test: reason for test, reason in _skipped.items() if not reason.startswith(allowed)}
