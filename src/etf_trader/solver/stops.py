@@ -27,13 +27,12 @@ def stops(model: Model, trial: Trial, top: int) -> tuple[str, ...]:
     tests = [model.trial(trial.steps + 1)]
     if trial.steps < top < model.wanted and top - trial.steps <= _one_lot(model):
         tests.append(model.trial(top + 1))
-    names = {name for test in tests for name in model.breaches(test)} or set(depth_names(model.empty_legs()))
+    names = {name for test in tests for name in model.breaches(test)} | set(depth_names(model.empty_legs()))
     if not names:
         names = set(model.breaches(model.trial(model.wanted)))
     if top == 0 and names != {"float"}:
-        names.discard(
-            "float"
-        )  # a tiny order's need of float says nothing where no size is within the other limits
+        # no size is within the other limits: what the tiniest order needs of the float says nothing
+        names.discard("float")
     if trial.steps == 0 and names - {"limit"} and any(fill.is_minimal for fill in tests[0].fills):
         names.add("minimum")
     return tuple(sorted(names, key=_rank))
