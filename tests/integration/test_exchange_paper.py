@@ -10,12 +10,13 @@ from typing import Any
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
+from sqlalchemy import select
 
 from etf_trader import schema
 from etf_trader.clock import SimulatedClock
 from etf_trader.database import Database
 from etf_trader.errors import ConfigError, NotFound, UsageError
-from etf_trader.exchange import tables
+from etf_trader.exchange import tables, turn
 from etf_trader.exchange.paper import (
     BalanceView,
     Depth,
@@ -297,6 +298,19 @@ def test_what_is_taken_stays_taken_until_the_market_brings_it_back(
     place(exchange, "BUY", "100", "0.5")
     monkeypatch.setattr(market, "still_consumed", lambda *given: given[3])
     assert exchange.depth("BTCUSDT").asks == levels(("101", "1"), ("103", "4"))
+
+
+def test_levels_that_came_back_are_forgotten(
+    exchange: PaperExchange, market: StaticMarket, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(turn, "_MANY_LEVELS", 1)
+    place(exchange, "BUY", "101", "2")
+    exchange.advance(60)
+    monkeypatch.setattr(market, "still_consumed", lambda *given: D(0))
+    place(exchange, "SELL", "98", "0.5", account="other")
+    with database.read() as connection:
+        rows = connection.execute(select(tables.consumption)).all()
+    assert [(row.side, row.price, row.quantity) for row in rows] == [("BID", D(99), D("0.5"))]
 
 
 def test_update_ids_grow_with_the_market_and_with_accounts(exchange: PaperExchange, market: StaticMarket) -> None:

@@ -5,6 +5,7 @@ import random
 import signal
 import tempfile
 import time
+from collections import Counter
 from collections.abc import Mapping
 from decimal import Decimal
 from pathlib import Path
@@ -211,26 +212,73 @@ def test_the_same_history_gives_the_same_exchange(history: list[dict[str, Any]])
     assert seen[0] == seen[1]
 
 
-def _trade_until_killed(path: Path, seed: int, ready: int) -> None:
+def some_step(chance: random.Random) -> dict[str, Any]:
+    """Return something to do, mostly orders near the middle of the book."""
+    return {
+        "what": chance.choice(["place"] * 8 + ["cancel", "advance", "look"]),
+        "account": chance.choice(ACCOUNTS),
+        "symbol": chance.choice(sorted(PAIRS)),
+        "side": chance.choice(["BUY", "SELL"]),
+        "time_in_force": chance.choice(["GTC", "IOC"]),
+        "quantity": D(chance.randint(20, 500)) / 100,
+        "away": D(chance.randint(-15, 15)) / 100,
+        "which": chance.randint(0, 3),
+    }
+
+
+@pytest.mark.parametrize("seed", range(2))
+def test_a_long_history_meets_everything(tmp_path: Path, seed: int) -> None:
+    chance = random.Random(seed)
+    database = Database(f"sqlite:///{tmp_path / 'exchange.db'}")
+    exchange = make_exchange(database)
+    for number in range(400):
+        act(exchange, some_step(chance), f"long-{number}")
+        if number % 100 == 99:
+            audit(exchange, database)
+    orders = [order for account in ACCOUNTS for order in exchange.orders(account)]
+    sides = Counter((each.symbol, each.trade_id) for order in orders for each in order.trades)
+    assert {"NEW", "FILLED", "CANCELED", "EXPIRED", "EXPIRED_IN_MATCH"} <= {order.status for order in orders}
+    assert 2 in sides.values(), "no two accounts traded with each other"
+    makers = [each for order in orders for each in order.trades if each.is_maker]
+    assert any(sides[each.symbol, each.trade_id] == 1 for each in makers), "no market reached a resting order"
+    database.close()
+
+
+def _trade_until_killed(path: Path, seed: int, ready: int, steps: int = 1_000_000) -> None:
     chance = random.Random(seed)
     database = Database(f"sqlite:///{path}")
     exchange = PaperExchange.open(database, lambda *_: make_market())
     os.write(ready, b"x")
-    for number in range(1_000_000):
-        act(
-            exchange,
-            {
-                "what": chance.choice(["place"] * 8 + ["cancel", "advance"]),
-                "account": chance.choice(ACCOUNTS),
-                "symbol": chance.choice(sorted(PAIRS)),
-                "side": chance.choice(["BUY", "SELL"]),
-                "time_in_force": chance.choice(["GTC", "IOC"]),
-                "quantity": D(chance.randint(20, 500)) / 100,
-                "away": D(chance.randint(-15, 15)) / 100,
-                "which": chance.randint(0, 3),
-            },
-            f"kill-{seed}-{number}",
-        )
+    for number in range(steps):
+        act(exchange, some_step(chance), f"kill-{seed}-{number}")
+
+
+@pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")  # Python 3.12 on forking beside threads
+def test_processes_trade_at_once(tmp_path: Path) -> None:
+    path = tmp_path / "exchange.db"
+    database = Database(f"sqlite:///{path}")
+    make_exchange(database)
+    database.close()
+    listening, ready = os.pipe()
+    children = []
+    for seed in range(3):
+        child = os.fork()
+        if child == 0:
+            code = 1
+            try:
+                _trade_until_killed(path, seed, ready, steps=40)
+                code = 0
+            finally:
+                os._exit(code)
+        children.append(child)
+    for child in children:
+        assert os.waitpid(child, 0)[1] == 0
+    os.close(ready)
+    os.close(listening)
+    exchange = PaperExchange.open(database, lambda *_: make_market())
+    audit(exchange, database)
+    assert exchange.orders("one")
+    database.close()
 
 
 @pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")  # Python 3.12 on forking beside threads

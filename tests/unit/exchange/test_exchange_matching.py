@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from decimal import Decimal
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from etf_trader.exchange.market import Depth, MarketBook
@@ -242,6 +242,7 @@ def uncrossed(book: SymbolBook) -> bool:
     return not bids or not asks or bids[0].price < asks[0].price
 
 
+@settings(deadline=None)
 @given(books(), st.sampled_from(["BUY", "SELL"]), st.integers(88, 113), steps)
 def test_nothing_trades_through_a_better_price(
     given_book: tuple[MarketBook, list[Order]], side: str, limit: int, quantity: Decimal
@@ -282,6 +283,7 @@ def test_nothing_trades_through_a_better_price(
         assert uncrossed(book)
 
 
+@settings(deadline=None)
 @given(books(), steps)
 def test_at_one_price_the_older_order_is_served_first(
     given_book: tuple[MarketBook, list[Order]], quantity: Decimal
@@ -303,6 +305,7 @@ def test_at_one_price_the_older_order_is_served_first(
             assert each.ahead == 0
 
 
+@settings(deadline=None)
 @given(books())
 def test_settling_twice_changes_nothing(given_book: tuple[MarketBook, list[Order]]) -> None:
     shown, resting = given_book
