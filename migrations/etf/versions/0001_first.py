@@ -103,6 +103,7 @@ def upgrade() -> None:
         sa.Column("opened_at", UtcDateTime, nullable=False),
         sa.Column("units", ExactDecimal, nullable=False),
         sa.Column("cost", ExactDecimal, nullable=False),
+        sa.Column("seal", sa.String(64), nullable=False),
     )
     op.create_table(
         "basket_item",
@@ -133,6 +134,7 @@ def upgrade() -> None:
         sa.Column("ended_at", UtcDateTime),
         sa.Column("arrival", sa.Text, nullable=False),
         sa.Column("arrival_nav", ExactDecimal, nullable=False),
+        sa.Column("seal", sa.String(64), nullable=False),
     )
     op.create_index("index_order_open", "index_order", ["account_id", "status"])
     op.create_table(
@@ -194,6 +196,7 @@ def upgrade() -> None:
         sa.Column("executed_value", ExactDecimal, nullable=False),
         sa.Column("reason", sa.Text),
         sa.Column("ended_at", UtcDateTime),
+        sa.Column("end_seal", sa.String(64)),
     )
     op.create_index("asset_order_of_plan", "asset_order", ["plan_id"])
     op.create_index("asset_order_open", "asset_order", ["status"])

@@ -68,6 +68,11 @@ class Position:
     opened_at: datetime
     units: Decimal
     cost: Decimal
+    seal: str
+
+    def facts_seal(self) -> str:
+        """Return the seal that its values should have."""
+        return position_seal(self.index_id, self.holder_id, self.opened_at)
 
 
 def basket_seal(
@@ -85,6 +90,11 @@ def basket_seal(
         "items": {asset: [symbols[asset], quantities[asset]] for asset in quantities},
     }
     return seal("etf.basket/1", facts)
+
+
+def position_seal(index_id: int, holder_id: int, opened_at: datetime) -> str:
+    """Return the SHA-256 over what never changes about a position."""
+    return seal("etf.position/1", {"index": index_id, "holder": holder_id, "opened_at": opened_at})
 
 
 def add_index(
@@ -185,7 +195,14 @@ def list_baskets(connection: Connection) -> list[Basket]:
 
 def open_position(connection: Connection, index_id: int, holder_id: int, now: datetime) -> Position:
     """Write a new, empty position."""
-    row = {"index_id": index_id, "holder_id": holder_id, "opened_at": now, "units": ZERO, "cost": ZERO}
+    row = {
+        "index_id": index_id,
+        "holder_id": holder_id,
+        "opened_at": now,
+        "units": ZERO,
+        "cost": ZERO,
+        "seal": position_seal(index_id, holder_id, now),
+    }
     position_id = insert_row(connection, positions, row)
     return position_by_id(connection, position_id)
 

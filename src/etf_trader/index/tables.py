@@ -60,4 +60,5 @@ positions = Table(
     Column("opened_at", UtcDateTime, nullable=False),
     Column("units", ExactDecimal, nullable=False),  # reserved for open sells included
     Column("cost", ExactDecimal, nullable=False),  # of the units held, loss included
+    Column("seal", String(64), nullable=False),  # SHA-256 of whose it is, of what, and since when
 )

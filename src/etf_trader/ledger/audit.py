@@ -11,9 +11,10 @@ from datetime import datetime
 from decimal import Decimal, InvalidOperation
 
 from sqlalchemy import Connection, Row, select
+from sqlalchemy.exc import NoResultFound
 
-from etf_trader.errors import LedgerError
-from etf_trader.index.store import Basket, list_baskets
+from etf_trader.errors import EtfError, LedgerError
+from etf_trader.index.store import Basket, list_baskets, position_seal
 from etf_trader.index.tables import positions
 from etf_trader.ledger.accounts import is_inside, is_unit
 from etf_trader.ledger.lots import Lot, LotBook
@@ -71,11 +72,11 @@ def audit(connection: Connection, account: Account, head: str | None = None) -> 
     try:
         _check_chain(replay, account.id, chain, lines, list_baskets(connection))
         _check_balances(replay, connection, account.id)
-        _check_lots(replay, connection, account.id)
+        _check_lots(replay, connection, account.id, {row.sequence: row.id for row in chain})
         _check_positions(replay, connection)
         fill_count = audit_rows(connection, account, chain, lines, replay.find)
-    except (InvalidOperation, ValueError, KeyError, TypeError) as error:
-        replay.find("database", f"a value cannot be read ({error})")
+    except (InvalidOperation, ValueError, KeyError, TypeError, NoResultFound, EtfError) as error:
+        replay.find("database", f"rows do not fit together or cannot be read ({error})")
         fill_count = 0
     hashes = [row.hash for row in chain]
     if head is not None and head not in (*hashes, GENESIS):
@@ -139,7 +140,9 @@ def _check_chain(
 
 def _check_postings(replay: _Replay, entry: str, own: list[Row[tuple[object, ...]]]) -> None:
     sums: dict[str, Decimal] = {}
-    for line in own:
+    for place, line in enumerate(own, start=1):
+        if line.line != place:
+            replay.find(f"{entry} posting {line.line}", f"it is number {line.line} where {place} should follow")
         at = (line.account, line.asset)
         sums[line.asset] = sums.get(line.asset, ZERO) + line.amount
         replay.balances[at] = replay.balances.get(at, ZERO) + line.amount
@@ -218,7 +221,9 @@ def _check_balances(replay: _Replay, connection: Connection, account_id: int) ->
             )
 
 
-def _check_lots(replay: _Replay, connection: Connection, account_id: int) -> None:
+def _check_lots(
+    replay: _Replay, connection: Connection, account_id: int, transaction_ids: Mapping[int, int]
+) -> None:
     rows = connection.execute(select(lots).where(lots.c.account_id == account_id).order_by(lots.c.id)).all()
     if len(rows) != len(replay.lot_order):
         replay.find("lots", f"there are {len(rows)}, the chain makes {len(replay.lot_order)}")
@@ -232,6 +237,8 @@ def _check_lots(replay: _Replay, connection: Connection, account_id: int) -> Non
                     f"lot {row.id} ({row.account} {row.asset})",
                     f"its {name} is {_shown(getattr(row, name))}, the chain makes it {_shown(getattr(lot, name))}",
                 )
+        if row.transaction_id != transaction_ids[lot.sequence]:
+            replay.find(f"lot {row.id} ({row.account} {row.asset})", "it belongs to another transaction")
         if bool(row.is_open) != bool(lot.open_quantity):
             replay.find(f"lot {row.id} ({row.account} {row.asset})", "it is wrongly marked open or closed")
     found = connection.execute(
@@ -246,6 +253,8 @@ def _check_lots(replay: _Replay, connection: Connection, account_id: int) -> Non
         entry = f"disposal {row.id}"
         if row.lot_id != numbers.get(disposal.lot.id or 0):
             replay.find(entry, "it is of another lot than the chain makes it")
+        if row.transaction_id != transaction_ids[disposal.sequence]:
+            replay.find(entry, "it belongs to another transaction")
         for name in ("acquired_at", "disposed_at", "quantity", "proceeds", "cost", "fee", "gain", "days_held"):
             if getattr(row, name) != getattr(disposal, name):
                 replay.find(
@@ -264,6 +273,8 @@ def _check_lots(replay: _Replay, connection: Connection, account_id: int) -> Non
 def _check_positions(replay: _Replay, connection: Connection) -> None:
     for row in connection.execute(select(positions).order_by(positions.c.id)):
         account, unit = f"position:{row.id}", f"unit:{row.index_id}"
+        if row.seal != position_seal(row.index_id, row.holder_id, row.opened_at):
+            replay.find(f"position {row.id}", "whose it is does not match its seal")
         for name, made in (
             ("units", replay.lots.quantity(account, unit)),
             ("cost", replay.lots.cost(account, unit)),

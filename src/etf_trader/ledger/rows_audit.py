@@ -52,6 +52,8 @@ def _check_orders(
             credited[row.index_order_id] = credited.get(row.index_order_id, ZERO) + units
     for order in orders.values():
         entry = f"index order {order.id}"
+        if order.seal != order.facts_seal():
+            find(entry, "what was accepted does not match its seal")
         if order.filled != credited.get(order.id, ZERO):
             find(
                 entry,
@@ -65,6 +67,8 @@ def _check_orders(
         intent = asset_order.intent
         if asset_order.seal != intent.seal(asset_order.plan_id, asset_order.index_order_id):
             find(entry, "its intent does not match its seal")
+        if asset_order.end_seal != (asset_order.facts_end_seal() if asset_order.status.is_final else None):
+            find(entry, "what became of it does not match its seal")
         arrival = orders[asset_order.index_order_id].arrival.get(intent.asset)
         if arrival != intent.arrival_mid:
             find(entry, f"its arrival mid is {plain(intent.arrival_mid)}, its order's is another")

@@ -60,6 +60,23 @@ class AssetOrder:
     executed_value: Decimal
     reason: str | None
     ended_at: datetime | None
+    end_seal: str | None
+
+    def facts_end_seal(self) -> str:
+        """Return the SHA-256 over what became of the order."""
+        facts = {
+            "id": self.id,
+            "intent": self.seal,
+            "status": str(self.status),
+            "attempts": self.attempts,
+            "granted_at": self.granted_at,
+            "venue_order_id": self.venue_order_id,
+            "executed_quantity": self.executed_quantity,
+            "executed_value": self.executed_value,
+            "reason": self.reason,
+            "ended_at": self.ended_at,
+        }
+        return seal("etf.asset-order-end/1", facts)
 
 
 def client_order_id(incarnation: str, index_order_id: int, sequence: int) -> str:

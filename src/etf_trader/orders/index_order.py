@@ -5,12 +5,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
+from typing import Any
 
 from etf_trader.errors import UsageError
 from etf_trader.market.symbol import Side
 from etf_trader.money import UNIT_GRID, ZERO, floor_to, plain
 from etf_trader.orders.status import IndexOrderStatus
-from etf_trader.seal import canonical
+from etf_trader.seal import canonical, seal
 
 CLIENT_KEY = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _DURATION = re.compile(r"(\d{1,6})([smhd])")
@@ -100,6 +101,14 @@ class IndexOrder:
     ended_at: datetime | None
     arrival: Mapping[str, Decimal]
     arrival_nav: Decimal
+    seal: str
+
+    def facts_seal(self) -> str:
+        """Return the seal that its values should have."""
+        return acceptance_seal(
+            {name: getattr(self, name) for name in _SEALED}
+            | {"side": str(self.side), "arrival": dict(self.arrival)}
+        )
 
     @property
     def remaining(self) -> Decimal:
@@ -110,6 +119,27 @@ class IndexOrder:
     def stays_open(self) -> bool:
         """Whether what cannot fill now waits for later."""
         return self.time_in_force != "now"
+
+
+_SEALED = (
+    "account_id",
+    "index_id",
+    "position_id",
+    "client_key",
+    "request",
+    "quantity",
+    "limit_price",
+    "max_loss_bps",
+    "time_in_force",
+    "expires_at",
+    "accepted_at",
+    "arrival_nav",
+)
+
+
+def acceptance_seal(values: Mapping[str, Any]) -> str:
+    """Return the SHA-256 over everything that was accepted: `_SEALED`, side and arrival."""
+    return seal("etf.index-order/1", {name: values[name] for name in (*_SEALED, "side", "arrival")})
 
 
 def lifetime(time_in_force: str) -> timedelta | None:

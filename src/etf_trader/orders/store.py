@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
@@ -14,7 +14,7 @@ from etf_trader.errors import NotFound
 from etf_trader.market.symbol import Side
 from etf_trader.money import ZERO
 from etf_trader.orders.asset_order import AssetOrder, Intent
-from etf_trader.orders.index_order import IndexOrder, OrderRequest
+from etf_trader.orders.index_order import IndexOrder, OrderRequest, acceptance_seal
 from etf_trader.orders.status import (
     ASSET_ORDER_TRANSITIONS,
     INDEX_ORDER_TRANSITIONS,
@@ -105,9 +105,10 @@ def add_index_order(
         "status": str(IndexOrderStatus.OPEN),
         "stopped_by": "",
         "accepted_at": now,
-        "arrival": canonical(arrival),
+        "arrival": dict(arrival),
         "arrival_nav": arrival_nav,
     }
+    row |= {"seal": acceptance_seal(row), "arrival": canonical(arrival)}
     return index_order(connection, insert_row(connection, index_orders, row))
 
 
@@ -285,9 +286,12 @@ def move_asset_order(
     """Take an asset order to another status that its present one permits, with what is known of it."""
     if status not in ASSET_ORDER_TRANSITIONS[order.status]:
         raise ValueError(f"asset order {order.id} cannot go from {order.status} to {status}")
-    ended = {"ended_at": now} if status.is_final else {}
+    if status.is_final:
+        values["ended_at"] = now
+        ended = replace(order, status=status, **values)
+        values["end_seal"] = ended.facts_end_seal()
     connection.execute(
-        update(asset_orders).where(asset_orders.c.id == order.id).values(status=str(status), **ended, **values)
+        update(asset_orders).where(asset_orders.c.id == order.id).values(status=str(status), **values)
     )
 
 
@@ -326,4 +330,5 @@ def _asset_order(row: Row[tuple[object, ...]]) -> AssetOrder:
         executed_value=row.executed_value,
         reason=row.reason,
         ended_at=row.ended_at,
+        end_seal=row.end_seal,
     )

@@ -27,6 +27,7 @@ index_orders = Table(
     Column("ended_at", UtcDateTime),
     Column("arrival", Text, nullable=False),  # canonical JSON: asset -> mid
     Column("arrival_nav", ExactDecimal, nullable=False),
+    Column("seal", String(64), nullable=False),  # SHA-256 of what was accepted
     Index("index_order_open", "account_id", "status"),
 )
 
@@ -75,6 +76,7 @@ asset_orders = Table(
     Column("executed_value", ExactDecimal, nullable=False),
     Column("reason", Text),
     Column("ended_at", UtcDateTime),
+    Column("end_seal", String(64)),  # SHA-256 of what became of it, once that is final
     Index("asset_order_of_plan", "plan_id"),
     Index("asset_order_open", "status"),
 )

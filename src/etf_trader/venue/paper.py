@@ -45,6 +45,7 @@ _STATUS = {
     "FILLED": VenueOrderStatus.FILLED,
     "CANCELED": VenueOrderStatus.CANCELLED,
     "EXPIRED": VenueOrderStatus.EXPIRED,
+    "EXPIRED_IN_MATCH": VenueOrderStatus.EXPIRED,
     "REJECTED": VenueOrderStatus.REJECTED,
 }
 
