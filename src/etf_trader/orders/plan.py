@@ -135,7 +135,7 @@ def _leg_document(leg: PlannedLeg) -> dict[str, Any]:
         "touch": plain(leg.touch),
         "mid": plain(leg.mid),
         "value": plain(leg.value),
-        "fee": plain(leg.fee),
+        "fee_in_kind": plain(leg.fee),
         "surplus": plain(leg.surplus),
         "loss": plain(leg.loss.total),
         **{part: plain(getattr(leg.loss, part)) for part in LOSS_PARTS},

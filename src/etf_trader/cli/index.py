@@ -1,0 +1,478 @@
+"""`etf index`: creates, lists, shows, values, funds and closes indices."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from etf_trader.cli.commands import WHAT, command, group
+from etf_trader.cli.invocation import output, settings
+from etf_trader.cli.numbers import count, local_time, money, price, share, units
+from etf_trader.cli.options import IndexArgument, read_decimal, read_positive
+from etf_trader.cli.orders import few_digits
+from etf_trader.cli.output import Page, Table, dim, look, number, right, text
+from etf_trader.money import ZERO, divide
+
+if TYPE_CHECKING:
+    from etf_trader.bootstrap import Services
+    from etf_trader.index.definition import IndexDefinition
+    from etf_trader.index.store import Basket, Index
+    from etf_trader.market.symbol import SymbolRule
+
+app = group()
+
+RATIO = Decimal("1e-8")
+CENT = Decimal("0.01")
+COLUMNS = ("id", "symbol", "name", "quote", "status", "nav", "units", "value", "float", "constituents")
+
+
+@dataclass(frozen=True, slots=True)
+class Prices:
+    """Mids of now by asset, None where there is no price, with the time of each book."""
+
+    mids: dict[str, Decimal | None]
+    at: dict[str, datetime]
+    now: datetime
+    rules: dict[str, SymbolRule]
+
+    @property
+    def missing(self) -> list[str]:
+        """The assets without a price."""
+        return sorted(asset for asset, mid in self.mids.items() if mid is None)
+
+    def nav(self, basket: Basket) -> Decimal | None:
+        """Return what a unit is worth; None without all prices."""
+        values = [(quantity, self.mids[asset]) for asset, quantity in basket.quantities.items()]
+        if any(mid is None for _, mid in values):
+            return None
+        return sum((quantity * mid for quantity, mid in values if mid is not None), basket.cash_per_unit)
+
+
+def read_prices(opened: Services, baskets: list[Basket]) -> Prices:
+    """Return the prices of every constituent of `baskets`, as the venue has them now."""
+    from etf_trader.errors import DataError
+
+    symbols = {asset: symbol for basket in baskets for asset, symbol in basket.symbols.items()}
+    rules = asyncio.run(opened.venue.rules())
+    known = sorted({symbol for symbol in symbols.values() if symbol in rules})
+    books = asyncio.run(opened.venue.books(known, 1))
+    mids: dict[str, Decimal | None] = {}
+    for asset, symbol in symbols.items():
+        try:
+            mids[asset] = books[symbol].mid if symbol in books else None
+        except DataError:
+            mids[asset] = None
+    at = {asset: books[symbol].at for asset, symbol in symbols.items() if symbol in books}
+    by_asset = {asset: rules[symbol] for asset, symbol in symbols.items() if symbol in rules}
+    return Prices(mids, at, opened.clock.now(), by_asset)
+
+
+@command(
+    app,
+    "create",
+    examples=(
+        "etf index create --file top8.toml",
+        "etf index create BIG3 --weight BTC=0.5 --weight ETH=0.3 --weight SOL=0.2 --float 600",
+    ),
+)
+def create(
+    symbol: Annotated[
+        str | None, typer.Argument(help="What it is called: capitals and digits.", metavar="[SYMBOL]")
+    ] = None,
+    file: Annotated[
+        Path | None,
+        typer.Option("--file", help="Read the index from this TOML file.", metavar="FILE", rich_help_panel=WHAT),
+    ] = None,
+    weight: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--weight",
+            help="A constituent and its weight; the weights sum to 1. Repeat it.",
+            metavar="ASSET=WEIGHT",
+            rich_help_panel=WHAT,
+        ),
+    ] = None,
+    name: Annotated[
+        str | None, typer.Option("--name", help="Its full name.", metavar="TEXT", rich_help_panel=WHAT)
+    ] = None,
+    start_value: Annotated[
+        Decimal | None,
+        typer.Option(
+            "--start-value",
+            help="What one unit is worth at the start.  [default: 1000]",
+            metavar="PRICE",
+            parser=read_positive,
+            rich_help_panel=WHAT,
+        ),
+    ] = None,
+    float_: Annotated[
+        Decimal | None,
+        typer.Option(
+            "--float",
+            help="Cash for lot steps and least orders, from your treasury.  [default: 0]",
+            metavar="AMOUNT",
+            parser=read_decimal,
+            rich_help_panel=WHAT,
+        ),
+    ] = None,
+) -> None:
+    """Create an index from weights or from a file; its basket is made at the prices of now."""
+    from etf_trader.cli.services import services
+
+    definition = _definition(symbol, file, weight or [], name, start_value, float_)
+    with services() as opened:
+        made = asyncio.run(opened.administration.create_index(definition, settings().solver.depth))
+        facts = _facts(opened, made)
+
+    def draw(page: Page) -> None:
+        page.line(
+            f"Created index {made.id}, {made.symbol}: {count(len(definition.assets), 'constituent')}, one unit is "
+            f"{money(facts.nav or made.start_value)} {made.quote}, float {money(definition.float_cash)}."
+        )
+        _draw_basket(page, facts)
+        if not definition.float_cash:
+            page.line(f"Without a float small orders may be refused: etf index fund {made.id} 600")
+        page.line(f"Next: etf submit buy --index {made.id} --qty 100 --dry-run")
+
+    output().emit("etf.index/1", facts.document(), draw)
+
+
+def _definition(
+    symbol: str | None,
+    file: Path | None,
+    weights: list[str],
+    name: str | None,
+    start_value: Decimal | None,
+    float_cash: Decimal | None,
+) -> IndexDefinition:
+    from etf_trader.errors import UsageError
+    from etf_trader.index.definition import definition_from_options, read_definition
+
+    if file is not None:
+        others: dict[str, object] = {"SYMBOL": symbol, "--weight": weights or None, "--name": name}
+        others |= {"--start-value": start_value, "--float": float_cash}
+        beside = [option for option, value in others.items() if value is not None]
+        if beside:
+            raise UsageError(
+                f"--file says everything: {', '.join(beside)} cannot stand beside it",
+                hint="write it into the file",
+            )
+        return read_definition(file)
+    if symbol is None:
+        raise UsageError(
+            "the index has no symbol",
+            hint="etf index create BIG3 --weight BTC=0.5 --weight ETH=0.5, or --file index.toml",
+        )
+    return definition_from_options(
+        symbol,
+        weights,
+        name=name,
+        start_value=Decimal(1000) if start_value is None else start_value,
+        float_cash=ZERO if float_cash is None else float_cash,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class IndexFacts:
+    """An index as it stands: its basket at the prices of now, its units and its float."""
+
+    index: Index
+    basket: Basket
+    prices: Prices
+    units: Decimal
+    float_cash: Decimal
+    residual: dict[str, Decimal]
+
+    @property
+    def nav(self) -> Decimal | None:
+        """What a unit is worth now; None without all prices."""
+        return self.prices.nav(self.basket)
+
+    def weight(self, asset: str) -> Decimal | None:
+        """Return what fraction of a unit a constituent is now."""
+        nav, mid = self.nav, self.prices.mids[asset]
+        return None if not nav or mid is None else divide(self.basket.quantities[asset] * mid, nav, RATIO)
+
+    def summary(self) -> dict[str, Any]:
+        """Return the figures of one line."""
+        nav = self.nav
+        return {
+            "id": self.index.id,
+            "symbol": self.index.symbol,
+            "name": self.index.name,
+            "quote": self.index.quote,
+            "status": self.index.status,
+            "nav": nav,
+            "units": self.units,
+            "value": None if nav is None else nav * self.units,
+            "float": self.float_cash,
+            "constituents": len(self.basket.quantities),
+            "created_at": self.index.created_at,
+        }
+
+    def document(self) -> dict[str, Any]:
+        """Return everything, as other programs read it."""
+        held = self.basket.quantities
+        return self.summary() | {
+            "start_value": self.index.start_value,
+            "lot_method": self.index.lot_method,
+            "basket_version": self.basket.version,
+            "cash_per_unit": self.basket.cash_per_unit,
+            "at": self.prices.now,
+            "constituents": [
+                {
+                    "asset": asset,
+                    "symbol": self.basket.symbols[asset],
+                    "quantity": held[asset],
+                    "price": self.prices.mids[asset],
+                    "price_at": self.prices.at.get(asset),
+                    "value": _times(held[asset], self.prices.mids[asset]),
+                    "weight": self.weight(asset),
+                    "residual": self.residual.get(asset, ZERO),
+                }
+                for asset in held
+            ],
+        }
+
+
+def _times(quantity: Decimal, mid: Decimal | None) -> Decimal | None:
+    return None if mid is None else quantity * mid
+
+
+def _facts(opened: Services, index: Index, prices: Prices | None = None) -> IndexFacts:
+    from etf_trader.index.store import current_basket
+    from etf_trader.ledger import accounts
+    from etf_trader.ledger.repository import Ledger
+
+    with opened.database.read() as connection:
+        basket = current_basket(connection, index.id)
+        ledger = Ledger(connection, opened.account.id)
+        held = ledger.holdings(accounts.index_float(index.id))
+        outstanding = ledger.units_outstanding(accounts.issued(index.id), index.unit_asset)
+    cash = held.pop(index.quote, ZERO)
+    return IndexFacts(index, basket, prices or read_prices(opened, [basket]), outstanding, cash, held)
+
+
+@command(app, "list", examples=("etf index list", "etf index list --json"), csv="indices")
+def list_() -> None:
+    """List all indices with what a unit is worth now."""
+    from etf_trader.cli.services import services
+    from etf_trader.index.store import current_basket, list_indices
+
+    with services() as opened:
+        with opened.database.read() as connection:
+            known = list_indices(connection)
+            baskets = [current_basket(connection, index.id) for index in known]
+        prices = read_prices(opened, baskets)
+        rows = [_facts(opened, index, prices) for index in known]
+
+    def draw(page: Page) -> None:
+        if not rows:
+            page.line("There is no index yet: etf init makes a sample, etf index create --file index.toml yours.")
+            return
+        table = Table(
+            right("index"),
+            text("symbol"),
+            text("name", shrink=True, optional=True),
+            right("coins", optional=True),
+            number("unit now"),
+            number("units"),
+            number("value"),
+            number("float"),
+            text("state"),
+        )
+        for each in rows:
+            nav = each.nav
+            table.row(
+                str(each.index.id),
+                each.index.symbol,
+                each.index.name,
+                str(len(each.basket.quantities)),
+                _money(nav),
+                few_digits(each.units),
+                _money(None if nav is None else nav * each.units),
+                money(each.float_cash),
+                each.index.status if each.index.is_open else look(each.index.status),
+            )
+        page.table(table)
+
+    output().emit("etf.indices/1", {"indices": [each.summary() for each in rows]}, draw, columns=COLUMNS)
+
+
+@command(app, "show", examples=("etf index show 1", "etf index show TOP8 --json"), csv="constituents")
+def show(index: IndexArgument) -> None:
+    """Show an index: its basket, what a unit is worth now, its units and its float."""
+    from etf_trader.cli.services import services
+    from etf_trader.index.store import find_index
+
+    with services() as opened:
+        with opened.database.read() as connection:
+            found = find_index(connection, index)
+        facts = _facts(opened, found)
+
+    def draw(page: Page) -> None:
+        nav = facts.nav
+        name = "" if found.name == found.symbol else f" ({found.name})"
+        state = "" if found.is_open else ", closed"
+        page.line(
+            f"Index {found.id}, {found.symbol}{name}{state}: one unit is {_money(nav)} {found.quote} now, "
+            f"{few_digits(facts.units)} outstanding."
+        )
+        _draw_basket(page, facts)
+        _draw_float(page, facts)
+
+    output().emit("etf.index/1", facts.document(), draw)
+
+
+def _draw_basket(page: Page, facts: IndexFacts) -> None:
+    table = Table(text(""), number("per unit"), number("price"), number("value"), number("weight"))
+    order = sorted(facts.basket.quantities, key=lambda asset: -(facts.weight(asset) or ZERO))
+    for asset in order:
+        mid, weight = facts.prices.mids[asset], facts.weight(asset)
+        table.row(
+            asset,
+            units(facts.basket.quantities[asset]),
+            look("no price") if mid is None else _mid(mid, facts.prices.rules[asset]),
+            _money(_times(facts.basket.quantities[asset], mid)),
+            "-" if weight is None else share(weight),
+        )
+    page.line()
+    page.table(table)
+    page.line()
+
+
+def _draw_float(page: Page, facts: IndexFacts) -> None:
+    """Draw what lies beside the units."""
+    quote = facts.index.quote
+    page.line(f"Float {money(facts.float_cash)} {quote}" + ("." if not facts.residual else ", and left over:"))
+    if facts.residual:
+        table = Table(text(""), number("quantity"), number("value"))
+        for asset, quantity in facts.residual.items():
+            table.row(asset, units(quantity), _money(_times(quantity, facts.prices.mids.get(asset))))
+        page.table(table)
+
+
+@command(app, "nav", examples=("etf index nav 1", "etf index nav TOP8 --json"), csv="prices")
+def nav(index: IndexArgument) -> None:
+    """Show what one unit of an index is worth now, with every price and its age."""
+    from etf_trader.cli.services import services
+    from etf_trader.errors import MissingPrice
+    from etf_trader.index.store import find_index
+
+    with services() as opened:
+        with opened.database.read() as connection:
+            found = find_index(connection, index)
+        facts = _facts(opened, found)
+    worth = facts.nav
+    if worth is None:
+        missing = ", ".join(facts.prices.missing)
+        raise MissingPrice(
+            f"{found.symbol} has no value now: {missing} has no price",
+            where="order books",
+            hint=f"etf index show {found.id} shows what there is",
+        )
+    prices = [
+        {
+            "asset": asset,
+            "price": facts.prices.mids[asset],
+            "at": facts.prices.at[asset],
+            "age_seconds": facts.prices.now - facts.prices.at[asset],
+        }
+        for asset in facts.basket.quantities
+    ]
+
+    def draw(page: Page) -> None:
+        page.line(f"One unit of {found.symbol} is {money(worth)} {found.quote} ({local_time(facts.prices.now)}).")
+        page.line()
+        table = Table(text(""), number("price"), right("age"))
+        for asset in facts.basket.quantities:
+            mid, age = facts.prices.mids[asset], facts.prices.now - facts.prices.at[asset]
+            assert mid is not None
+            table.row(asset, _mid(mid, facts.prices.rules[asset]), dim(_age(age.total_seconds())))
+        page.table(table)
+        if facts.basket.cash_per_unit >= CENT:
+            page.line(f"and {units(facts.basket.cash_per_unit)} {found.quote} of cash a unit")
+
+    payload = {"id": found.id, "symbol": found.symbol, "nav": worth, "at": facts.prices.now, "prices": prices}
+    output().emit("etf.nav/1", payload, draw)
+
+
+@command(
+    app,
+    "fund",
+    examples=("etf index fund 1 600", "etf index fund 1 -200    take 200 back"),
+)
+def fund(
+    index: IndexArgument,
+    amount: Annotated[
+        Decimal,
+        typer.Argument(help="Cash to add; below zero, to take back.", metavar="AMOUNT", parser=read_decimal),
+    ],
+) -> None:
+    """Move cash from your treasury to the float of an index, or back."""
+    from etf_trader.cli.services import services
+    from etf_trader.errors import UsageError
+    from etf_trader.index.store import find_index
+
+    if amount == 0:
+        raise UsageError("0 moves nothing", where="AMOUNT", hint="etf index fund 1 600, or -200 to take back")
+    with services() as opened:
+        held = opened.administration.fund_index(index, amount)
+        with opened.database.read() as connection:
+            found = find_index(connection, index)
+
+    def draw(page: Page) -> None:
+        way = "added to" if amount > 0 else "taken from"
+        page.line(
+            f"{money(abs(amount))} {found.quote} {way} the float of {found.symbol}: it holds {money(held)} now."
+        )
+
+    payload = {"id": found.id, "symbol": found.symbol, "amount": amount, "float": held}
+    output().emit("etf.funding/1", payload, draw)
+
+
+# A number below zero is no option: what looks like one is left to be read as the amount.
+app.registered_commands[-1].context_settings = {
+    **(app.registered_commands[-1].context_settings or {}),
+    "ignore_unknown_options": True,
+}
+
+
+@command(app, "close", examples=("etf index close 1", "etf index close BIG3"))
+def close(index: IndexArgument) -> None:
+    """Close an index that has no units left; its float goes back to your treasury."""
+    from etf_trader.cli.services import services
+
+    with services() as opened:
+        closed, cash, dust = opened.administration.close_index(index)
+
+    def draw(page: Page) -> None:
+        page.line(
+            f"Closed {closed.symbol}. {money(cash)} {closed.quote} of its float went back to the treasury of "
+            f"{settings().holder}."
+        )
+        if dust:
+            held = ", ".join(f"{units(quantity)} {asset}" for asset, quantity in dust.items())
+            page.line(f"Too small to trade, it keeps: {held}.")
+
+    payload = {"id": closed.id, "symbol": closed.symbol, "status": "closed", "returned": cash, "dust": dust}
+    output().emit("etf.index_closed/1", payload, draw)
+
+
+def _money(value: Decimal | None) -> str:
+    return "-" if value is None else money(value)
+
+
+def _mid(mid: Decimal, rule: SymbolRule) -> str:
+    """Return a mid: it may lie between two ticks."""
+    return price(mid, rule.tick / 2)
+
+
+def _age(seconds: float) -> str:
+    return f"{seconds:.1f} s" if seconds < 100 else f"{seconds / 60:.0f} min"

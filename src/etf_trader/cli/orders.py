@@ -1,0 +1,170 @@
+"""An index order as commands show it: its document, and the sentence that says what became of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+from etf_trader.cli.numbers import bps, joined, local_time, money, units
+from etf_trader.cli.output import bad, good, look
+from etf_trader.money import floor_to
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection
+
+    from etf_trader.index.store import Index
+    from etf_trader.orders.index_order import IndexOrder
+    from etf_trader.orders.plan import LossParts
+
+PARTS = ("delay", "spread", "depth", "fee", "rounding")
+UNIT_PRICE = Decimal("1e-8")
+HUNDRED = Decimal(100)
+
+STATES = {
+    "open": "open",
+    "filled": "filled",
+    "ended": "ended",
+    "cancelled": "cancelled",
+    "stuck": "stuck",
+}
+ASSET_ORDER_STATES = {
+    "written": "not sent yet",
+    "sent": "sent",
+    "filled": "filled",
+    "partial": "partly filled",
+    "unfilled": "not filled",
+    "rejected": "refused",
+    "withdrawn": "never sent",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class OrderFacts:
+    """An order with what it paid and lost so far."""
+
+    order: IndexOrder
+    index: Index
+    cash: Decimal
+    loss: LossParts
+
+    @property
+    def average_price(self) -> Decimal | None:
+        """Cash per unit credited; None before the first."""
+        from etf_trader.money import divide
+
+        return divide(self.cash, self.order.filled, UNIT_PRICE) if self.order.filled else None
+
+    @property
+    def loss_bps(self) -> Decimal:
+        """The loss over what the units were worth at arrival."""
+        from etf_trader.money import bps as ratio
+
+        return ratio(self.loss.total, self.order.filled * self.order.arrival_nav)
+
+    @property
+    def fill_percentage(self) -> Decimal:
+        """Units credited of those wanted, from 0 to 100."""
+        from etf_trader.money import divide
+
+        return divide(self.order.filled * HUNDRED, self.order.quantity, Decimal("0.0001"))
+
+    def document(self) -> dict[str, Any]:
+        """Return the order as other programs read it."""
+        order = self.order
+        return {
+            "id": order.id,
+            "position": order.position_id,
+            "client_key": order.client_key,
+            "side": str(order.side),
+            "index": self.index.symbol,
+            "index_id": order.index_id,
+            "quantity": order.quantity,
+            "units": order.filled,
+            "fill_percentage": self.fill_percentage,
+            "average_price": self.average_price,
+            "cash": self.cash,
+            "loss": self.loss.total,
+            "loss_bps": self.loss_bps,
+            **{part: getattr(self.loss, part) for part in PARTS},
+            "limit": order.limit_price,
+            "max_loss_bps": order.max_loss_bps,
+            "tif": order.time_in_force,
+            "status": str(order.status),
+            "stopped_by": list(order.stopped_by),
+            "accepted_at": order.accepted_at,
+            "expires_at": order.expires_at,
+            "ended_at": order.ended_at,
+            "cancel_requested_at": order.cancel_requested_at,
+            "arrival_nav": order.arrival_nav,
+        }
+
+
+def order_facts(connection: Connection, order: IndexOrder) -> OrderFacts:
+    """Read what an order paid and lost."""
+    from etf_trader.execution.state import cash_of, order_loss
+    from etf_trader.index.store import index_by_id
+
+    index = index_by_id(connection, order.index_id)
+    return OrderFacts(order, index, cash_of(connection, order, index.quote), order_loss(connection, order))
+
+
+def few_digits(value: Decimal) -> str:
+    """Return units with no more digits than matter; what is cut is cut, never rounded up."""
+    size = abs(value)
+    grid = Decimal("0.01") if size >= 100 else Decimal("0.0001") if size >= 1 else None
+    if grid is None or value == floor_to(value, grid):
+        return units(value)
+    return f"{floor_to(value, grid):,}"
+
+
+def unit_count(value: Decimal) -> str:
+    """Return a number of units with their noun."""
+    return f"{few_digits(value)} {'unit' if value == 1 else 'units'}"
+
+
+def loss_line(parts: Mapping[str, Decimal]) -> str:
+    """Return the parts of a loss: `spread 8.10 · depth 12.55 · fee 100.11`; those that are nothing stay out."""
+    shown = [f"{part} {money(parts[part])}" for part in PARTS if money(abs(parts[part])) != "0.00"]
+    return joined(shown) or "nothing worth a cent"
+
+
+def result(facts: OrderFacts) -> str:
+    """Return the sentence that says what became of an order."""
+    order = facts.order
+    done = "Bought" if order.side.sign > 0 else "Sold"
+    where = f"(order {order.id}, position {order.position_id})"
+    wanted = f"{unit_count(order.quantity)} of {facts.index.symbol}"
+    if not order.filled:
+        return f"{look('Nothing ' + done.lower())} of {wanted} {where}."
+    amount = wanted if order.remaining == 0 else f"{few_digits(order.filled)} of {wanted}"
+    mark = good if order.remaining == 0 else look
+    price = money(facts.average_price or Decimal(0))
+    return f"{mark(done)} {amount} at {price} {where}."
+
+
+def loss_sentence(facts: OrderFacts) -> str:
+    """Return the loss of an order and its parts, in one line."""
+    total = money(facts.loss.total)
+    return (
+        f"Loss {total} {facts.index.quote} ({bps(facts.loss_bps)} bps)   "
+        f"{loss_line({part: getattr(facts.loss, part) for part in PARTS})}"
+    )
+
+
+def status_words(order: IndexOrder) -> str:
+    """Return where an order stands, in words."""
+    if order.status == "open":
+        if order.cancel_requested_at is not None:
+            return look("being cancelled")
+        if order.expires_at is not None:
+            return f"open until {local_time(order.expires_at, seconds=False)}"
+        return "open"
+    word = STATES[str(order.status)]
+    return bad(word) if order.status == "stuck" else word
+
+
+def exit_code_of(order: IndexOrder) -> int:
+    """Return what a command ends with that was about this order: 7 when it ended without being filled whole."""
+    return 7 if order.status.is_final and order.status != "filled" else 0

@@ -1,0 +1,115 @@
+"""A plan as a person reads it: what trades where, what it costs, how near it is to the best possible."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+from etf_trader.cli.numbers import bps, count, joined, money, percent, price, quantity, units
+from etf_trader.cli.orders import PARTS, few_digits, loss_line, unit_count
+from etf_trader.cli.output import Page, Table, look, number, text
+from etf_trader.money import BPS, ZERO, ceil_to, divide
+
+if TYPE_CHECKING:
+    from etf_trader.market.symbol import SymbolRule
+
+Rules = Mapping[str, "SymbolRule"]
+TENTH = Decimal("0.1")
+
+
+def headline(document: Mapping[str, Any], quote: str) -> str:
+    """Return what a plan would do, in one sentence."""
+    is_buy = document["side"] == "buy"
+    verb, way = ("Buy", "over") if is_buy else ("Sell", "under")
+    wanted, planned = Decimal(document["quantity"]), Decimal(document["units"])
+    what = f"{verb} {unit_count(wanted)} of {document['index']}"
+    if not planned:
+        return f"{what}: {look('nothing of it is possible now')}."
+    cash, loss = money(Decimal(document["cash"])), bps(Decimal(document["loss_bps"]))
+    nav = money(Decimal(document["nav"]))
+    much = "" if planned == wanted else f"{few_digits(planned)} of them are possible now, "
+    return f"{what}: {much}about {cash} {quote}, {loss} bps {way} the price now ({nav})."
+
+
+def legs_table(document: Mapping[str, Any], rules: Rules) -> Table:
+    """Return the constituents of a plan, the largest first."""
+    legs = sorted(document["legs"], key=lambda leg: -Decimal(leg["value"]))
+    over = {leg["asset"]: _over_mid(leg) for leg in legs}
+    thinnest = max(over, key=lambda asset: over[asset], default=None)
+    way = "over mid" if document["side"] == "buy" else "under mid"
+    table = Table(
+        text(""), number("quantity"), number("value"), number("share"), number("last price"), number(way), text("")
+    )
+    total = sum((Decimal(leg["value"]) for leg in legs), ZERO)
+    for leg in legs:
+        rule = rules.get(leg["symbol"])
+        amount, last = Decimal(leg["quantity"]), Decimal(leg["last_price"])
+        is_thinnest = leg["asset"] == thinnest and len(legs) > 1 and over[leg["asset"]] > 0
+        table.row(
+            leg["asset"],
+            quantity(amount, rule.step) if rule else units(amount),
+            money(Decimal(leg["value"])),
+            percent(divide(Decimal(leg["value"]) * 100, total, TENTH)) if total else "-",
+            price(last, rule.tick) if rule else units(last),
+            f"{bps(over[leg['asset']])} bps" if amount else "nothing to trade",
+            "thinnest" if is_thinnest else "",
+        )
+    return table
+
+
+def draw_plan(page: Page, document: Mapping[str, Any], quote: str, rules: Rules) -> None:
+    """Draw the sentence, the constituents and the loss of a plan."""
+    page.line(headline(document, quote))
+    if any(Decimal(leg["quantity"]) for leg in document["legs"]):
+        page.line()
+        page.table(legs_table(document, rules))
+        page.line()
+        parts = {part: Decimal(document[part]) for part in PARTS}
+        page.line(f"Loss  {money(Decimal(document['loss']))}   {loss_line(parts)}")
+
+
+def proof(document: Mapping[str, Any]) -> str:
+    """Return how near a plan is proved to be to the best possible one."""
+    gap = Decimal(document["gap_bps"])
+    if gap == 0:
+        return "proof: the best possible"
+    return f"proof: within {max(gap, Decimal('0.001')):.3f} bps of the best possible"
+
+
+def effort(document: Mapping[str, Any], rules: Rules, used: int, limit: int, window_seconds: int) -> str:
+    """Return how much of an order fills with how many orders, and how long sending them takes."""
+    orders = sum(pieces(leg, rules) for leg in document["legs"])
+    if not orders:
+        return ""
+    waits = max(0, -(-(used + orders) // limit) - 1) if limit else 0
+    time = f"about {waits * window_seconds} s" if waits else "under a second"
+    return joined(
+        [
+            f"Fills {_whole(Decimal(document['fill_percentage']))}",
+            f"{count(orders, 'order')}, {orders} of {limit} slots, {time}",
+            proof(document),
+        ]
+    )
+
+
+def pieces(leg: Mapping[str, Any], rules: Rules) -> int:
+    """Return how many orders a leg needs: the venue bounds the largest one."""
+    amount, rule = Decimal(leg["quantity"]), rules.get(leg["symbol"])
+    if not amount:
+        return 0
+    if rule is None or not rule.max_quantity:
+        return 1
+    most = rule.most_quantity(Decimal(leg["limit_price"]))
+    return int(ceil_to(amount, most) / most) if most else 1
+
+
+def _over_mid(leg: Mapping[str, Any]) -> Decimal:
+    """Return what a constituent costs beyond its mid, fee included, in bps of its value at mid."""
+    worth = Decimal(leg["quantity"]) * Decimal(leg["mid"])
+    cost = sum((Decimal(leg[part]) for part in ("spread", "depth", "fee")), ZERO)
+    return divide(cost * BPS, worth, TENTH) if worth else ZERO
+
+
+def _whole(percentage: Decimal) -> str:
+    return "100%" if percentage == 100 else percent(percentage)

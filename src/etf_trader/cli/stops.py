@@ -1,0 +1,188 @@
+"""What stops an order, in words, and what to do about it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import TYPE_CHECKING
+
+from etf_trader.cli.numbers import bps, money
+from etf_trader.cli.orders import unit_count
+
+if TYPE_CHECKING:
+    from etf_trader.bootstrap import Services
+    from etf_trader.execution.desk import Preview
+    from etf_trader.execution.outlook import Outlook
+    from etf_trader.market.symbol import Side
+    from etf_trader.orders.index_order import IndexOrder
+
+LIMITS = ("limit", "loss")
+"""Stops about which the books can say what comes next."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stopped:
+    """An order, or a wish, that did not go through whole."""
+
+    stopped_by: Sequence[str]
+    side: Side
+    symbol: str
+    index_id: int
+    limit: Decimal | None
+    max_loss_bps: Decimal | None
+    outlook: Outlook | None
+
+
+def in_short(stopped_by: Sequence[str], limit: Decimal | None, max_loss_bps: Decimal | None) -> str:
+    """Return what stopped an order in a few words, for a table."""
+    return ", ".join(_short(name, limit, max_loss_bps) for name in stopped_by)
+
+
+def _short(name: str, limit: Decimal | None, max_loss_bps: Decimal | None) -> str:
+    kind, _, of = name.rstrip(")").partition("(")
+    words = {
+        "limit": f"limit {money(limit)}" if limit is not None else "limit",
+        "loss": f"loss limit {bps(max_loss_bps)} bps" if max_loss_bps is not None else "loss limit",
+        "minimum": "least order",
+        "depth": f"{of} sold out",
+        "window": f"levels read of {of}",
+        "price": "no price",
+        "moved": "moving books",
+    }
+    return words.get(kind, kind)
+
+
+def sentences(stopped: Stopped) -> list[str]:
+    """Return what stopped an order and what to do about it, a sentence for each stop."""
+    return [_sentence(name, stopped) for name in stopped.stopped_by if name != "filled"]
+
+
+def _sentence(name: str, stopped: Stopped) -> str:
+    kind, _, of = name.rstrip(")").partition("(")
+    is_buy = stopped.side.sign > 0
+    if kind in LIMITS:
+        return f"Stopped by the {'limit' if kind == 'limit' else 'loss limit'}: " + _limit(kind, stopped)
+    words = {
+        "cash": "Stopped by cash: the treasury does not hold more for it. etf treasury deposit 1000000 adds some.",
+        "float": (
+            f"Stopped by the float: {stopped.symbol} has too little beside the units for lot steps and least "
+            f"orders. etf index fund {stopped.index_id} 600 adds some."
+        ),
+        "minimum": (
+            "Stopped by the venue's least order: the rest is too small for it. "
+            f"A larger order, or more float (etf index fund {stopped.index_id} 600), may do."
+        ),
+        "depth": (
+            f"Stopped by the order book of {of}: nothing more {'is on offer' if is_buy else 'is bid for'} there "
+            "now. To leave the rest working: --tif gtc."
+        ),
+        "window": (
+            f"Stopped by what is read of the book of {of}: more may lie beyond. "
+            "etf config set solver.depth 5000 reads on."
+        ),
+        "price": "Stopped by a missing price: a constituent's book is one-sided or empty. Try again later.",
+        "moved": "Stopped by books that moved on before the orders arrived. The same order again may do more.",
+        "time": "Its time is over. A longer one: --tif 6h, or --tif gtc.",
+        "cancelled": "It was cancelled.",
+    }
+    return words.get(kind, f"Stopped by {name}.")
+
+
+def _limit(kind: str, stopped: Stopped) -> str:
+    is_buy = stopped.side.sign > 0
+    bound = (
+        f"{money(stopped.limit)} a unit"
+        if kind == "limit" and stopped.limit is not None
+        else f"{bps(stopped.max_loss_bps or Decimal(0))} bps from arrival"
+    )
+    outlook = stopped.outlook
+    if outlook is None:
+        return f"{bound}."
+    verb = "cost" if is_buy else "bring"
+    if kind == "limit":
+        what = f"{outlook.asset}'s next level" if outlook.asset else "already the first one"
+        told = (
+            f"{what} would make a unit {verb} {money(outlook.price)}"
+            if outlook.asset
+            else f"{what} would {verb} {money(outlook.price)}, fees included"
+        )
+    else:
+        whose = f"{outlook.asset}'s next level" if outlook.asset else "already the first unit"
+        told = f"{whose} would lose more than {bound}"
+    more = f" 1 bps more {'buys' if is_buy else 'sells'} {unit_count(outlook.more)} more." if outlook.more else ""
+    return f"{told}.{more}"
+
+
+def stopped_order(opened: Services, order: IndexOrder, symbol: str) -> Stopped:
+    """Return what stopped an order, with a look at what the books offer beyond its limits now."""
+    return Stopped(
+        stopped_by=order.stopped_by,
+        side=order.side,
+        symbol=symbol,
+        index_id=order.index_id,
+        limit=order.limit_price,
+        max_loss_bps=order.max_loss_bps,
+        outlook=_outlook_of(opened, order) if set(LIMITS) & set(order.stopped_by) else None,
+    )
+
+
+def stopped_preview(opened: Services, preview: Preview) -> Stopped:
+    """Return what would stop an order that was only tried."""
+    return Stopped(
+        stopped_by=preview.plan.stopped_by,
+        side=preview.request.side,
+        symbol=preview.index.symbol,
+        index_id=preview.index.id,
+        limit=preview.request.limit_price,
+        max_loss_bps=preview.request.max_loss_bps,
+        outlook=_outlook_of_preview(opened, preview) if set(LIMITS) & set(preview.plan.stopped_by) else None,
+    )
+
+
+def _outlook_of(opened: Services, order: IndexOrder) -> Outlook | None:
+    import asyncio
+    from dataclasses import replace
+
+    from etf_trader.errors import EtfError
+    from etf_trader.execution.desk import look
+    from etf_trader.execution.outlook import outlook
+    from etf_trader.execution.planning import order_problem
+    from etf_trader.execution.state import order_state
+
+    with opened.database.read() as connection:
+        state = order_state(connection, order.id)
+    if not order.remaining:
+        return None
+    chosen = opened.settings
+    try:
+        view = asyncio.run(look(opened.venue, state.basket, chosen.solver.depth))
+        # An order that has ended gave its cash back: what comes next is asked without.
+        wish = replace(state.wish(), cash=None)
+        problem = order_problem(wish, state.basket, view, state.float, state.float_cash, chosen.trade.slack_ticks)
+        return outlook(problem, chosen.solver.method)
+    except EtfError:
+        return None
+
+
+def _outlook_of_preview(opened: Services, preview: Preview) -> Outlook:
+    from etf_trader.execution.outlook import outlook
+    from etf_trader.execution.planning import Wish, order_problem
+    from etf_trader.ledger import accounts
+    from etf_trader.ledger.repository import Ledger
+    from etf_trader.money import ZERO
+
+    request, chosen = preview.request, opened.settings
+    with opened.database.read() as connection:
+        held = Ledger(connection, opened.account.id).holdings(accounts.index_float(preview.index.id))
+    wish = Wish(
+        side=request.side,
+        quantity=preview.quantity,
+        limit_price=request.limit_price,
+        max_loss_bps=request.max_loss_bps,
+        arrival=preview.arrival,
+        cash=None,
+    )
+    cash = held.get(preview.index.quote, ZERO)
+    problem = order_problem(wish, preview.basket, preview.view, held, cash, chosen.trade.slack_ticks)
+    return outlook(problem, chosen.solver.method)

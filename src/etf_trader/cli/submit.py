@@ -1,0 +1,278 @@
+"""`etf submit`: buys and sells units of an index."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import secrets
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from etf_trader.cli.commands import command, group
+from etf_trader.cli.invocation import output
+from etf_trader.cli.options import (
+    ClientKeyOption,
+    DetachOption,
+    DryRunOption,
+    LimitOption,
+    MaxLossOption,
+    NoWaitOption,
+    PositionOrNewOption,
+    Quantity,
+    QuantityOption,
+    QuantityOrAllOption,
+    RequiredIndexOption,
+    TimeInForce,
+    TimeInForceOption,
+    YesOption,
+)
+from etf_trader.cli.output import Page, dim
+
+if TYPE_CHECKING:
+    from etf_trader.bootstrap import Services
+    from etf_trader.cli.orders import OrderFacts
+    from etf_trader.cli.stops import Stopped
+    from etf_trader.execution.desk import Preview
+    from etf_trader.orders.index_order import IndexOrder, OrderRequest
+
+app = group()
+
+NOW: Any = "now"
+
+
+@command(
+    app,
+    "buy",
+    examples=(
+        "etf submit buy --index 1 --qty 100 --dry-run      what it would cost now",
+        "etf submit buy --index 1 --qty 100 --limit 1010   no unit dearer than that",
+    ),
+)
+def buy(
+    index: RequiredIndexOption,
+    qty: QuantityOption,
+    position: PositionOrNewOption = None,
+    limit: LimitOption = None,
+    max_loss: MaxLossOption = None,
+    tif: TimeInForceOption = NOW,
+    client_key: ClientKeyOption = None,
+    dry_run: DryRunOption = False,
+    detach: DetachOption = False,
+    no_wait: NoWaitOption = False,
+    yes: YesOption = False,
+) -> None:
+    """Buy units of an index at the least cost that the order books allow."""
+    _submit("buy", index, Quantity(qty), position, limit, max_loss, tif, client_key, dry_run, detach, no_wait)
+
+
+@command(
+    app,
+    "sell",
+    examples=(
+        "etf submit sell --index 1 --qty 40",
+        "etf submit sell --index 1 --qty all --max-loss 25   lose at most 25 bps against the prices now",
+    ),
+)
+def sell(
+    index: RequiredIndexOption,
+    qty: QuantityOrAllOption,
+    position: PositionOrNewOption = None,
+    limit: LimitOption = None,
+    max_loss: MaxLossOption = None,
+    tif: TimeInForceOption = NOW,
+    client_key: ClientKeyOption = None,
+    dry_run: DryRunOption = False,
+    detach: DetachOption = False,
+    no_wait: NoWaitOption = False,
+    yes: YesOption = False,
+) -> None:
+    """Sell units of an index for the most that the order books pay."""
+    _submit("sell", index, qty, position, limit, max_loss, tif, client_key, dry_run, detach, no_wait)
+
+
+def _submit(
+    side: str,
+    index: str,
+    quantity: Quantity,
+    position: str | None,
+    limit: Decimal | None,
+    max_loss: Decimal | None,
+    tif: TimeInForce,
+    client_key: str | None,
+    dry_run: bool,
+    detach: bool,
+    no_wait: bool,
+) -> None:
+    from etf_trader.cli.services import services
+    from etf_trader.index.store import find_index
+    from etf_trader.market.symbol import Side
+    from etf_trader.orders.index_order import OrderRequest
+
+    with services() as opened:
+        with opened.database.read() as connection:
+            found = find_index(connection, index)
+        request = OrderRequest(
+            side=Side(side),
+            index_id=found.id,
+            quantity=quantity.units,
+            position=_position(position),
+            limit_price=limit,
+            max_loss_bps=max_loss,
+            time_in_force=tif.text,
+            client_key=client_key or f"k-{secrets.token_hex(6)}",
+        )
+        if dry_run:
+            _show_preview(opened, asyncio.run(opened.desk.preview(request)))
+        else:
+            _run(opened, request, found.symbol, detach=detach, wait=not no_wait, key_is_new=client_key is None)
+
+
+def _position(typed: str | None) -> str:
+    from etf_trader.errors import UsageError
+    from etf_trader.execution.desk import NEW
+
+    if typed is None or typed == NEW:
+        return typed or ""
+    if not (typed.isascii() and typed.isdecimal() and len(typed) < 10):
+        raise UsageError(
+            f"{typed!r} is not a position", where="--position", hint="a number from etf position list, or new"
+        )
+    return str(int(typed))
+
+
+def _show_preview(opened: Services, preview: Preview) -> None:
+    from etf_trader.bootstrap import UID
+    from etf_trader.cli.plans import draw_plan, effort
+    from etf_trader.cli.stops import sentences, stopped_preview
+    from etf_trader.orders.index_order import lifetime
+    from etf_trader.seal import canonical
+
+    document = json.loads(canonical(preview.document))
+    slots = opened.exchange.order_counts(UID)[0]
+
+    def draw(page: Page) -> None:
+        rules = preview.view.rules
+        draw_plan(page, document, preview.index.quote, rules)
+        seconds = int(slots.interval.total_seconds())
+        if line := effort(document, rules, slots.count, slots.limit, seconds):
+            page.line(line)
+        for sentence in sentences(stopped_preview(opened, preview)):
+            page.line(sentence)
+        page.line(_dry_run_end(document, preview.request.time_in_force))
+
+    lifetime(preview.request.time_in_force)
+    output().emit("etf.plan/1", {"dry_run": True, "plan": document, "order": None}, draw)
+    if not preview.plan.units and preview.request.time_in_force == "now":
+        raise typer.Exit(7)
+
+
+def _dry_run_end(document: dict[str, Any], time_in_force: str) -> str:
+    if Decimal(document["units"]) == Decimal(document["quantity"]):
+        return dim("Nothing was sent. Without --dry-run this is what happens.")
+    rest = "the rest is given up" if time_in_force == "now" else "the rest stays open"
+    return dim(f"Nothing was sent. Without --dry-run this is what happens, and {rest}.")
+
+
+def _run(
+    opened: Services, request: OrderRequest, symbol: str, *, detach: bool, wait: bool, key_is_new: bool
+) -> None:
+    from etf_trader.cli.orders import exit_code_of, order_facts, unit_count
+    from etf_trader.cli.working import work
+    from etf_trader.orders.store import index_order, index_order_by_key
+
+    with opened.database.read() as connection:
+        is_known = index_order_by_key(connection, request.client_key) is not None
+    order = asyncio.run(opened.desk.accept(request))
+    if is_known:
+        output().note(f"{request.client_key} is order {order.id} already: this goes on with it.")
+    elif key_is_new:
+        output().note(dim(f"Order {order.id}, client key {order.client_key}."))
+    if detach and not order.status.is_final:
+        _show_detached(opened, order, symbol)
+        return
+    code = None
+    if not order.status.is_final:
+        doing = "Buying" if order.side.sign > 0 else "Selling"
+        title = f"{doing} {unit_count(order.quantity)} of {symbol} on {opened.account.environment}"
+        code = work(opened, [order.id], title, wait=wait).exit_code
+    with opened.database.read() as connection:
+        facts = order_facts(connection, index_order(connection, order.id))
+    _show_order(opened, facts, interrupted=code is not None)
+    if code is None or facts.order.status.is_final:
+        code = exit_code_of(facts.order)
+    if code:
+        raise typer.Exit(code)
+
+
+def _show_detached(opened: Services, order: IndexOrder, symbol: str) -> None:
+    from etf_trader.cli.orders import order_facts, unit_count
+    from etf_trader.clock import SystemClock
+    from etf_trader.execution.lease import leader
+
+    with opened.database.read() as connection:
+        facts = order_facts(connection, order)
+        owner = leader(connection, opened.account.id, SystemClock().now())
+    if owner is not None:
+        who = f"process {owner.process} on {owner.host}, which leads the account, works it"
+    else:
+        who = "etf worker --once, or the next command that trades, works it"
+
+    def draw(page: Page) -> None:
+        verb = "buy" if order.side.sign > 0 else "sell"
+        page.line(
+            f"Accepted: {verb} {unit_count(order.quantity)} of {symbol} (order {order.id}). Nothing is sent yet."
+        )
+        page.line(f"{who[:1].upper()}{who[1:]}. How far it is: etf order show {order.id}")
+
+    payload = facts.document() | {"plan": None, "detached": True}
+    output().emit("etf.order/1", payload, draw)
+
+
+def _show_order(opened: Services, facts: OrderFacts, *, interrupted: bool) -> None:
+    from etf_trader.cli.orders import loss_sentence, result
+    from etf_trader.cli.stops import stopped_order
+    from etf_trader.orders.store import plans_of
+
+    order = facts.order
+    with opened.database.read() as connection:
+        plans = plans_of(connection, order.id)
+    plan = json.loads(plans[0].document) if plans else None
+
+    def draw(page: Page) -> None:
+        stopped = stopped_order(opened, order, facts.index.symbol)
+        page.line(result(facts))
+        if order.filled:
+            page.line(loss_sentence(facts))
+        for sentence in _what_now(facts, stopped, interrupted=interrupted):
+            page.line(sentence)
+        if order.filled:
+            page.line(f"How it was done: etf report fills --position {order.position_id}")
+
+    output().emit("etf.order/1", facts.document() | {"plan": plan, "detached": False}, draw)
+
+
+def _what_now(facts: OrderFacts, stopped: Stopped, *, interrupted: bool) -> list[str]:
+    """Return why an order is where it is, and what can be done."""
+    from etf_trader.cli.stops import sentences
+
+    order = facts.order
+    told = sentences(stopped)
+    if order.status == "open":
+        cancel = f"etf cancel --order {order.id} ends it"
+        if interrupted:
+            return [
+                "Interrupted: what was sent is settled, and the order stays open.",
+                f"etf worker --once goes on with it; {cancel}.",
+            ]
+        until = "until it is cancelled" if order.expires_at is None else "for its time"
+        return [*told, f"The rest stays open {until}: etf worker works it; {cancel}."]
+    if order.status == "stuck":
+        told.append(f"It still holds assets that could not be traded back: etf order show {order.id} names them.")
+    if order.status in ("ended", "stuck") and order.remaining:
+        if order.time_in_force == "now" and {"limit", "loss"} & set(order.stopped_by):
+            told.append("The rest is given up. To leave it working: --tif gtc.")
+        else:
+            told.append("The rest is given up.")
+    return told

@@ -1,0 +1,136 @@
+"""Lets the manager work while a person watches, and stops it cleanly when asked to."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from types import FrameType
+from typing import TYPE_CHECKING, Any
+
+from etf_trader.cli.invocation import output
+from etf_trader.cli.numbers import bps as spoken_bps
+from etf_trader.cli.numbers import count, joined
+from etf_trader.cli.orders import unit_count
+
+if TYPE_CHECKING:
+    from etf_trader.bootstrap import Services
+    from etf_trader.cli.progress import Progress
+    from etf_trader.events import Event
+
+
+class Interruption:
+    """Whether somebody asked to stop: by Ctrl-C or by SIGTERM."""
+
+    def __init__(self) -> None:
+        self._signal: int | None = None
+
+    def __call__(self) -> bool:
+        return self._signal is not None
+
+    @property
+    def exit_code(self) -> int | None:
+        """What to end with; None when nobody asked."""
+        return None if self._signal is None else 128 + self._signal
+
+    def take(self, number: int) -> None:
+        """Take note of a signal."""
+        self._signal = number
+
+
+@contextmanager
+def interruptible() -> Iterator[Interruption]:
+    """Turn the first Ctrl-C or SIGTERM into a note; a second one takes its usual way."""
+    asked = Interruption()
+    usual: dict[int, Any] = {}
+
+    def note(number: int, _frame: FrameType | None) -> None:
+        asked.take(number)
+        for each, handler in usual.items():
+            signal.signal(each, handler)
+        output().note("Stopping: what was sent is settled first; once more leaves at once.")
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        usual[number] = signal.signal(number, note)
+    try:
+        yield asked
+    finally:
+        for each, handler in usual.items():
+            signal.signal(each, handler)
+
+
+def work(
+    opened: Services,
+    orders: Iterable[int],
+    title: str,
+    *,
+    wait: bool = True,
+    until: Callable[[], bool] | None = None,
+) -> Interruption:
+    """Bring orders as far as they go now, showing how far they are.
+
+    Args:
+        opened: The services.
+        orders: Which orders to follow when another process leads.
+        title: What the progress is called.
+        wait: Follow another leader; otherwise give up.
+        until: Begin nothing more once this is true.
+
+    Raises:
+        AccountLed: another process leads, and `wait` is False.
+    """
+    wanted = list(orders)
+    with interruptible() as asked, output().progress(title) as progress:
+        opened.manager.stop_when(lambda: asked() or (until is not None and until()))
+        if wanted:
+            opened.log.subscribe(Watch(opened, wanted[-1], progress))
+        asyncio.run(opened.manager.run(wanted, wait=wait))
+    return asked
+
+
+class Watch:
+    """Turns the events of one order into progress."""
+
+    def __init__(self, opened: Services, order: int, progress: Progress) -> None:
+        self._opened = opened
+        self._order = order
+        self._progress = progress
+        self._fraction: float | None = None
+        self._so_far = ""
+
+    def __call__(self, event: Event) -> None:
+        from etf_trader.events import BatchPlanned, BatchSettled, FillBooked
+
+        if event.order != self._order:
+            return
+        if isinstance(event, BatchSettled):
+            self._fraction = float(event.filled) / float(event.wanted)
+            self._so_far = self._figures()
+            self._tell()
+        elif isinstance(event, BatchPlanned):
+            self._tell(count(event.asset_orders, "order"))
+        elif isinstance(event, FillBooked):
+            self._tell(event.symbol)
+
+    def _tell(self, news: str = "") -> None:
+        self._progress.update(self._fraction, joined([self._so_far, news]))
+
+    def _figures(self) -> str:
+        """Return units, loss and slots used, as they stand after a batch."""
+        from etf_trader.bootstrap import UID
+        from etf_trader.execution.state import order_loss
+        from etf_trader.money import bps
+        from etf_trader.orders.store import index_order
+
+        with self._opened.database.read() as connection:
+            order = index_order(connection, self._order)
+            loss = order_loss(connection, order).total
+        slots = self._opened.exchange.order_counts(UID)[0]
+        return joined(
+            [
+                unit_count(order.filled),
+                f"loss {spoken_bps(bps(loss, order.filled * order.arrival_nav))} bps" if order.filled else "",
+                f"slots {slots.count}/{slots.limit}",
+            ]
+        )
