@@ -1,0 +1,227 @@
+"""What must hold of the books whatever happened, as findings in words; an empty list is a pass."""
+
+import json
+from collections import Counter, defaultdict
+from decimal import Decimal
+
+from sqlalchemy import Connection, select
+
+from etf_trader.database import Database
+from etf_trader.exchange.paper import PaperExchange
+from etf_trader.execution.state import cash_of, order_loss
+from etf_trader.index.store import current_basket, list_indices, list_positions
+from etf_trader.ledger import accounts
+from etf_trader.ledger.repository import GENESIS, inside_balances
+from etf_trader.ledger.tables import allocations, balances, fills, lots, postings, transactions
+from etf_trader.ledger.transaction import Posting, chain_hash
+from etf_trader.market.symbol import Side
+from etf_trader.money import ZERO
+from etf_trader.orders.status import IndexOrderStatus
+from etf_trader.orders.store import list_asset_orders, list_index_orders, list_plans
+
+QUOTE = "USDT"
+
+
+def standing_findings(connection: Connection, account_id: int = 1) -> list[str]:
+    """Return what does not hold at a commit: negative accounts, an index that is not units x basket."""
+    held: dict[tuple[str, str], Decimal] = {
+        (account, asset): amount
+        for account, asset, amount in connection.execute(
+            select(balances.c.account, balances.c.asset, balances.c.amount).where(
+                balances.c.account_id == account_id
+            )
+        )
+    }
+    findings = [
+        f"{account} holds {amount} {asset}"
+        for (account, asset), amount in held.items()
+        if amount < 0 and (accounts.is_inside(account) or account.startswith(("position:", "redeemed:")))
+    ]
+    for index in list_indices(connection):
+        unit, account = index.unit_asset, accounts.index(index.id)
+        redeemed = sum(
+            (amount for (name, asset), amount in held.items() if asset == unit and name.startswith("redeemed:")),
+            ZERO,
+        )
+        units = -held.get((accounts.issued(index.id), unit), ZERO) - redeemed
+        basket = current_basket(connection, index.id)
+        expected = {asset: quantity * units for asset, quantity in basket.quantities.items()}
+        expected[index.quote] = basket.cash_per_unit * units
+        actual = {asset: amount for (name, asset), amount in held.items() if name == account}
+        findings += [
+            f"{account} holds {actual.get(asset, ZERO)} {asset}, {units} units need {expected.get(asset, ZERO)}"
+            for asset in expected.keys() | actual.keys()
+            if expected.get(asset, ZERO) != actual.get(asset, ZERO)
+        ]
+    return findings
+
+
+def findings(database: Database, exchange: PaperExchange, uid: str = "paper") -> list[str]:
+    """Return everything that does not hold of the books at rest, and between them and the venue."""
+    with database.read() as connection:
+        return (
+            standing_findings(connection)
+            + _chain_findings(connection)
+            + _lot_findings(connection)
+            + _order_findings(connection)
+            + _venue_findings(connection, exchange, uid)
+        )
+
+
+def _chain_findings(connection: Connection) -> list[str]:
+    found: list[str] = []
+    running: dict[tuple[str, str], Decimal] = defaultdict(lambda: ZERO)
+    previous, number = GENESIS, 0
+    lines = defaultdict(list)
+    for row in connection.execute(select(postings).order_by(postings.c.transaction_id, postings.c.line)):
+        lines[row.transaction_id].append(row)
+    for row in connection.execute(select(transactions).order_by(transactions.c.sequence)):
+        number += 1
+        sums: dict[str, Decimal] = defaultdict(lambda: ZERO)
+        for line in lines[row.id]:
+            sums[line.asset] += line.amount
+            running[line.account, line.asset] += line.amount
+            if running[line.account, line.asset] != line.balance:
+                found.append(f"{row.key} line {line.line}: balance {line.balance}")
+        found += [f"{row.key} is off by {amount} {asset}" for asset, amount in sums.items() if amount]
+        seal = chain_hash(
+            account_id=row.account_id,
+            sequence=row.sequence,
+            key=row.key,
+            kind=row.kind,
+            at=row.at,
+            index_order_id=row.index_order_id,
+            narration=row.narration,
+            evidence=row.evidence,
+            postings=[Posting(line.account, line.asset, line.amount) for line in lines[row.id]],
+            previous=previous,
+        )
+        if (row.sequence, row.previous_hash, row.hash) != (number, previous, seal):
+            found.append(f"the chain breaks at {row.sequence} {row.key}")
+        previous = row.hash
+    stored = {(row.account, row.asset): row.amount for row in connection.execute(select(balances))}
+    found += [
+        f"balance of {key}: {stored.get(key)} is stored, {running[key]} is right"
+        for key in stored.keys() | running.keys()
+        if stored.get(key, ZERO) != running[key]
+    ]
+    return found
+
+
+def _lot_findings(connection: Connection) -> list[str]:
+    found: list[str] = []
+    in_lots: dict[tuple[str, str], Decimal] = defaultdict(lambda: ZERO)
+    cost: dict[tuple[str, str], Decimal] = defaultdict(lambda: ZERO)
+    for row in connection.execute(select(lots)):
+        in_lots[row.account, row.asset] += row.open_quantity
+        cost[row.account, row.asset] += row.open_cost
+        if row.open_quantity < 0 or bool(row.is_open) != bool(row.open_quantity):
+            found.append(f"lot {row.id} has {row.open_quantity} left, is_open {row.is_open}")
+        if not row.open_quantity and row.open_cost:
+            found.append(f"lot {row.id} is gone and has a cost of {row.open_cost}")
+    held = {(row.account, row.asset): row.amount for row in connection.execute(select(balances))}
+    for (account, asset), amount in held.items():
+        if accounts.keeps_lots(account, asset, QUOTE) and not accounts.is_unit(asset):
+            if in_lots[account, asset] != amount:
+                found.append(f"{account} holds {amount} {asset}, its lots {in_lots[account, asset]}")
+    offered: dict[int, Decimal] = defaultdict(lambda: ZERO)
+    for order in list_index_orders(connection):
+        for account in (accounts.order(order.id), accounts.redeemed(order.id)):
+            offered[order.position_id] += held.get((account, accounts.unit(order.index_id)), ZERO)
+    for position in list_positions(connection):
+        key = accounts.position(position.id), accounts.unit(position.index_id)
+        units = held.get(key, ZERO) + offered[position.id]
+        if (in_lots[key], position.units, position.cost) != (units, units, cost[key]):
+            found.append(
+                f"position {position.id}: {units} units, lots {in_lots[key]}, row {position.units} at {position.cost}"
+            )
+    return found
+
+
+def _order_findings(connection: Connection) -> list[str]:
+    found: list[str] = []
+    sent = list_asset_orders(connection)
+    for order in list_index_orders(connection):
+        cash, loss, sign = cash_of(connection, order, QUOTE), order_loss(connection, order), order.side.sign
+        name = f"order {order.id} ({order.side}, {order.status})"
+        if order.status is not IndexOrderStatus.OPEN:
+            open_legs = [each.id for each in sent if each.index_order_id == order.id and not each.status.is_final]
+            if open_legs:
+                found.append(f"{name} has open asset orders {open_legs}")
+        if order.status in (IndexOrderStatus.OPEN, IndexOrderStatus.STUCK):
+            continue
+        left = {
+            row.asset: row.amount
+            for row in connection.execute(select(balances).where(balances.c.account == accounts.order(order.id)))
+            if row.amount
+        }
+        if left:
+            found.append(f"{name} still holds {left}")
+        if (cash - order.filled * order.arrival_nav) * sign != loss.total:
+            found.append(f"{name}: cash {cash}, {order.filled} units, but a loss of {loss.total}")
+        if (order.status is IndexOrderStatus.FILLED) != (order.filled == order.quantity):
+            found.append(f"{name} has {order.filled} of {order.quantity}")
+    for plan in list_plans(connection):
+        if not plan.is_settled and not _is_open(connection, plan.index_order_id):
+            found.append(f"plan {plan.id} was never settled")
+    return found
+
+
+def _is_open(connection: Connection, order_id: int) -> bool:
+    return any(order.id == order_id and not order.status.is_final for order in list_index_orders(connection))
+
+
+def limit_findings(connection: Connection) -> list[str]:
+    """Return every order that paid more (received less) a unit than its limit, fees included."""
+    found = []
+    for order in list_index_orders(connection):
+        if order.limit_price is None or not order.status.is_final or order.status is IndexOrderStatus.STUCK:
+            continue
+        cash = cash_of(connection, order, QUOTE)
+        if (cash - order.limit_price * order.filled) * order.side.sign > 0:
+            found.append(f"order {order.id}: {cash} for {order.filled} units at a limit of {order.limit_price}")
+    return found
+
+
+def residual_findings(connection: Connection) -> list[str]:
+    """Return what the float of index 1 holds of an asset beyond max(step, least order) of the last plan."""
+    plans = list_plans(connection)
+    if not plans:
+        return []
+    bounds = {asset: Decimal(text) for asset, text in json.loads(plans[-1].document)["bounds"].items()}
+    rows = connection.execute(select(balances).where(balances.c.account == accounts.index_float(1)))
+    return [
+        f"the float holds {row.amount} {row.asset}, at most {2 * bounds[row.asset]}"
+        for row in rows
+        if row.asset != QUOTE and not 0 <= row.amount <= 2 * bounds[row.asset]
+    ]
+
+
+def _venue_findings(connection: Connection, exchange: PaperExchange, uid: str) -> list[str]:
+    found: list[str] = []
+    held = {asset: view.free + view.locked for asset, view in exchange.balances(uid).items()}
+    inside = inside_balances(connection, 1)
+    found += [
+        f"the venue holds {held.get(asset, ZERO)} {asset}, the books {inside.get(asset, ZERO)}"
+        for asset in sorted(held.keys() | inside.keys())
+        if held.get(asset, ZERO) != inside.get(asset, ZERO)
+    ]
+    booked = Counter((row.symbol, row.trade_id, row.quantity) for row in connection.execute(select(fills)))
+    traded = Counter((trade.symbol, trade.trade_id, trade.quantity) for trade in exchange.trades(uid))
+    if booked != traded:
+        found.append(f"booked but not traded: {booked - traded}; traded but not booked: {traded - booked}")
+    allotted = {row.fill_id: row.quantity for row in connection.execute(select(allocations))}
+    for row in connection.execute(select(fills)):
+        if allotted.get(row.id) != row.quantity:
+            found.append(f"fill {row.id} of {row.quantity} is allotted {allotted.get(row.id)}")
+    intents = {order.intent.client_order_id: order.intent for order in list_asset_orders(connection)}
+    seen = Counter(order.client_order_id for order in exchange.orders(uid))
+    found += [f"{name} reached the venue {times} times" for name, times in seen.items() if times > 1]
+    found += [f"{name} was never written" for name in seen.keys() - intents.keys()]
+    for trade in exchange.trades(uid):
+        intent = intents.get(trade.client_order_id)
+        if intent is not None:
+            sign = 1 if intent.side is Side.BUY else -1
+            if (trade.price - intent.price) * sign > 0:
+                found.append(f"{trade.client_order_id} traded at {trade.price}, beyond {intent.price}")
+    return found
