@@ -1,10 +1,14 @@
 """From settings to services: the one place that picks adapters."""
 
+from __future__ import annotations
+
 import secrets
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
+from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from etf_trader import schema
 from etf_trader.clock import Clock, SystemClock
@@ -12,36 +16,88 @@ from etf_trader.config import Settings
 from etf_trader.database import Database
 from etf_trader.errors import ConfigError, UsageError
 from etf_trader.events import EventLog
-from etf_trader.exchange.markets import market_from
-from etf_trader.exchange.paper import ExchangeSettings, PaperExchange
-from etf_trader.execution.administration import Administration
-from etf_trader.execution.desk import Desk
-from etf_trader.execution.manager import ExecutionSettings, Manager
-from etf_trader.execution.reconcile import book_transfer, transfer_key
 from etf_trader.ledger import accounts
-from etf_trader.ledger.booking import withdrawal
 from etf_trader.ledger.repository import Account, Ledger, account_of, add_account, begin_incarnation
 from etf_trader.money import spoken
-from etf_trader.venue.paper import ENVIRONMENT, PaperVenue, transfer_from
+from etf_trader.venue import PAPER
+
+if TYPE_CHECKING:
+    from etf_trader.exchange.paper import PaperExchange
+    from etf_trader.execution.administration import Administration
+    from etf_trader.execution.desk import Desk
+    from etf_trader.execution.manager import Manager
+    from etf_trader.execution.settings import ExecutionSettings
+    from etf_trader.venue.paper import PaperVenue
 
 UID = "paper"
 """The account that `etf` uses at the paper exchange."""
 
 
-@dataclass(frozen=True, slots=True)
 class Services:
-    """Everything that commands work with, for one account."""
+    """Everything that commands work with, for one account; made when first asked for.
 
-    settings: Settings
-    database: Database
-    exchange: PaperExchange
-    venue: PaperVenue
-    clock: Clock
-    account: Account
-    log: EventLog
-    desk: Desk
-    manager: Manager
-    administration: Administration
+    A command that only reads rows pays for the database alone: the exchange, the
+    solver and the managers are imported with the service that needs them.
+    """
+
+    def __init__(self, settings: Settings, database: Database, account: Account) -> None:
+        self.settings = settings
+        self.database = database
+        self.account = account
+        self.log = EventLog()
+
+    @cached_property
+    def exchange(self) -> PaperExchange:
+        """The paper exchange that the account is at.
+
+        Raises:
+            ConfigError: there is none, or it is not the one that the ledger belongs to.
+        """
+        exchange = open_exchange(self.settings)
+        if self.account.era != exchange.era:
+            raise ConfigError(
+                "the exchange was made anew since this database was made",
+                where=str(self.database),
+                hint="etf exchange reset archives both databases together",
+            )
+        return exchange
+
+    @cached_property
+    def venue(self) -> PaperVenue:
+        """The exchange as a venue."""
+        from etf_trader.exchange.paper import PaperExchange
+        from etf_trader.venue.paper import PaperVenue
+
+        clock = PaperExchange.settings(Database(self.settings.exchange.database)).clock
+        return PaperVenue(self.exchange, UID, is_stepped=clock == "stepped")
+
+    @cached_property
+    def clock(self) -> Clock:
+        """The venue's clock."""
+        return self.venue.clock()
+
+    @cached_property
+    def desk(self) -> Desk:
+        """Where orders come in."""
+        from etf_trader.execution.desk import Desk
+
+        chosen = execution_settings(self.settings)
+        return Desk(self.database, self.venue, self.clock, self.account, self.settings.holder, chosen, self.log)
+
+    @cached_property
+    def manager(self) -> Manager:
+        """What gets orders done."""
+        from etf_trader.execution.manager import Manager
+
+        chosen = execution_settings(self.settings)
+        return Manager(self.database, self.venue, self.clock, SystemClock(), self.account, chosen, self.log)
+
+    @cached_property
+    def administration(self) -> Administration:
+        """The owner's work."""
+        from etf_trader.execution.administration import Administration
+
+        return Administration(self.database, self.venue, self.clock, self.account, self.settings.holder)
 
     def close(self) -> None:
         """Give up connections."""
@@ -49,25 +105,18 @@ class Services:
 
 
 def open_services(settings: Settings) -> Services:
-    """Open the databases of `settings` and everything on top of them.
+    """Open the database of `settings`, and everything on top of it as it is needed.
 
     Raises:
-        ConfigError: a database is missing or of another version, or belongs to another account.
+        ConfigError: the database is missing, of another version, or without an account.
     """
     database = Database(settings.database)
     schema.require_head(database, "etf")
-    exchange = open_exchange(settings)
     with database.read() as connection:
-        account = account_of(connection, ENVIRONMENT, UID)
+        account = account_of(connection, PAPER, UID)
     if account is None:
         raise ConfigError("the database has no account yet", where=str(database), hint="etf init makes it")
-    if account.era != exchange.era:
-        raise ConfigError(
-            "the exchange was made anew since this database was made",
-            where=str(database),
-            hint="etf exchange reset archives both databases together",
-        )
-    return _services(settings, database, exchange, account)
+    return Services(settings, database, account)
 
 
 def open_exchange(settings: Settings) -> PaperExchange:
@@ -76,6 +125,9 @@ def open_exchange(settings: Settings) -> PaperExchange:
     Raises:
         ConfigError: there is none, or it is of another version.
     """
+    from etf_trader.exchange.markets import market_from
+    from etf_trader.exchange.paper import PaperExchange
+
     database = Database(settings.exchange.database)
     schema.require_head(database, "exchange")
     return PaperExchange.open(database, market_from)
@@ -89,11 +141,12 @@ class Made:
     deposit: Decimal | None
 
 
-def make(settings: Settings, *, start: datetime | None = None) -> Made:
+def make(settings: Settings, *, start: datetime | None = None, era: str | None = None) -> Made:
     """Make both databases, the account and its first deposit, as far as they do not exist.
 
     Args:
         start: Where a stepped clock begins; by default where the market does.
+        era: The exchange's era, for a run that repeats bit for bit; random by default.
 
     Raises:
         ConfigError: a database exists with other settings, or is of another version.
@@ -105,21 +158,21 @@ def make(settings: Settings, *, start: datetime | None = None) -> Made:
     if not database.exists():
         schema.upgrade(database, "etf")
     schema.require_head(database, "etf")
-    exchange = _make_exchange(settings, start)
-    clock = PaperVenue(exchange, UID, is_stepped=settings.exchange.clock == "stepped").clock()
+    exchange = _make_exchange(settings, start, era)
+    now = exchange.now()
     with database.write() as connection:
-        account = account_of(connection, ENVIRONMENT, UID)
+        account = account_of(connection, PAPER, UID)
         is_new = account is None
         if account is None:
-            account = add_account(connection, ENVIRONMENT, UID, exchange.era, clock.now())
-            begin_incarnation(connection, "init", clock.now())
+            account = add_account(connection, PAPER, UID, exchange.era, now)
+            begin_incarnation(connection, "init", now)
     if account.era != exchange.era:
         raise ConfigError(
             "the ledger and the exchange do not belong together",
             where=str(database),
             hint="etf exchange reset archives both and makes new ones",
         )
-    services = _services(settings, database, exchange, account)
+    services = Services(settings, database, account)
     deposit = None
     if settings.exchange.deposit > 0 and not exchange.transfers(UID):
         deposit = settings.exchange.deposit
@@ -136,6 +189,9 @@ def deposit_cash(
     Raises:
         UsageError: the exchange does not know the asset, or refuses the amount.
     """
+    from etf_trader.execution.reconcile import book_transfer
+    from etf_trader.venue.paper import transfer_from
+
     name = transfer_id or f"in-{secrets.token_hex(8)}"
     view = services.exchange.deposit(UID, asset, amount, name)
     with services.database.write() as connection:
@@ -148,6 +204,9 @@ def withdraw_cash(services: Services, asset: str, amount: Decimal, *, holder: st
     Raises:
         UsageError: the treasury holds less.
     """
+    from etf_trader.execution.reconcile import transfer_key
+    from etf_trader.ledger.booking import withdrawal
+
     name = f"out-{secrets.token_hex(8)}"
     with services.database.write() as connection:
         ledger = Ledger(connection, services.account.id)
@@ -186,6 +245,8 @@ def archive(settings: Settings, stamp: str) -> list[tuple[Path, Path]]:
 
 def execution_settings(settings: Settings) -> ExecutionSettings:
     """Return the part of the settings that execution needs."""
+    from etf_trader.execution.settings import ExecutionSettings
+
     return ExecutionSettings(
         depth=settings.solver.depth,
         slack_ticks=settings.trade.slack_ticks,
@@ -194,7 +255,10 @@ def execution_settings(settings: Settings) -> ExecutionSettings:
     )
 
 
-def _make_exchange(settings: Settings, start: datetime | None) -> PaperExchange:
+def _make_exchange(settings: Settings, start: datetime | None, era: str | None) -> PaperExchange:
+    from etf_trader.exchange.markets import market_from
+    from etf_trader.exchange.paper import ExchangeSettings, PaperExchange
+
     chosen = settings.exchange
     parameters: dict[str, object] = {"seed": chosen.seed}
     if chosen.market == "recording":
@@ -208,23 +272,5 @@ def _make_exchange(settings: Settings, start: datetime | None) -> PaperExchange:
         ExchangeSettings(chosen.clock, chosen.market, parameters, start),
         market,
         account=UID,
-    )
-
-
-def _services(settings: Settings, database: Database, exchange: PaperExchange, account: Account) -> Services:
-    is_stepped = PaperExchange.settings(Database(settings.exchange.database)).clock == "stepped"
-    venue = PaperVenue(exchange, UID, is_stepped=is_stepped)
-    clock, log = venue.clock(), EventLog()
-    chosen = execution_settings(settings)
-    return Services(
-        settings=settings,
-        database=database,
-        exchange=exchange,
-        venue=venue,
-        clock=clock,
-        account=account,
-        log=log,
-        desk=Desk(database, venue, clock, account, settings.holder, chosen, log),
-        manager=Manager(database, venue, clock, SystemClock(), account, chosen, log),
-        administration=Administration(database, venue, clock, account, settings.holder),
+        era=era,
     )

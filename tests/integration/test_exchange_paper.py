@@ -674,4 +674,5 @@ def test_settings_that_cannot_be(database: Database, market: StaticMarket) -> No
 def test_the_migrations_make_the_tables(exchange: PaperExchange, database: Database) -> None:
     with database.read() as connection:
         context = MigrationContext.configure(connection)
-        assert compare_metadata(context, tables.metadata) == []
+        differences = compare_metadata(context, tables.metadata)
+    assert [each[1].name for each in differences] == ["orders_client_open"]  # partial: in the migration alone

@@ -50,7 +50,7 @@ def fills(position: PositionOption = None, order: OrderOption = None) -> None:
     import asyncio
 
     from etf_trader.bootstrap import open_services
-    from etf_trader.orders.store import index_order
+    from etf_trader.orders.store import index_order, list_index_orders
     from etf_trader.reports.fills import fills_report
 
     services = open_services(settings())
@@ -63,7 +63,9 @@ def fills(position: PositionOption = None, order: OrderOption = None) -> None:
         elif position is None:
             number_of = _only_position(connection)
         assert number_of is not None
-        nav = asyncio.run(_nav_of_position(services, number_of))
+        # Only what did not fill needs today's price; without it the exchange need not be opened.
+        unfilled = any(each.remaining for each in list_index_orders(connection, position_id=number_of))
+        nav = asyncio.run(_nav_of_position(services, number_of)) if unfilled else None
         report = fills_report(connection, number_of, nav, order)
     services.close()
     output().emit("etf.fills/1", _flat(report), lambda page: draw_fills(page, report), columns=_fill_columns())
@@ -193,7 +195,7 @@ def draw_holdings(page: Page, report: HoldingsReport) -> None:
 
 async def _nav_of_position(services: Services, position_id: int) -> Decimal | None:
     """Return NAV per unit now; None when a constituent has no price."""
-    from etf_trader.execution.desk import look
+    from etf_trader.execution.look import look
     from etf_trader.index.store import current_basket, position_by_id
     from etf_trader.reports.holdings import nav_per_unit
 
@@ -205,7 +207,7 @@ async def _nav_of_position(services: Services, position_id: int) -> Decimal | No
 
 
 async def _holdings(services: Services, chosen: list[Index]) -> list[HoldingsReport]:
-    from etf_trader.execution.desk import look
+    from etf_trader.execution.look import look
     from etf_trader.index.store import current_basket
     from etf_trader.reports.holdings import holdings_report
 

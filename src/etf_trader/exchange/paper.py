@@ -84,8 +84,11 @@ class PaperExchange:
         *,
         account: str = "paper",
         clock: Clock = SYSTEM_CLOCK,
+        era: str | None = None,
     ) -> "PaperExchange":
         """Make the exchange and open `account`; where it exists with equal settings, open it.
+
+        Its era is random, unless one is given so that a run repeats bit for bit.
 
         Raises:
             UsageError: the settings cannot be.
@@ -101,7 +104,7 @@ class PaperExchange:
         with database.write() as connection:
             row = _row(connection)
             if row is None:
-                connection.execute(insert(tables.exchange).values(_made(settings, market, clock)))
+                connection.execute(insert(tables.exchange).values(_made(settings, market, clock, era)))
                 accounts.open_own_accounts(connection, clock.now())
             elif _differs(_settings(row), settings):
                 raise ConfigError(
@@ -509,10 +512,10 @@ def _row(connection: Connection) -> Row[Any] | None:
     return connection.execute(select(tables.exchange)).one_or_none()
 
 
-def _made(settings: ExchangeSettings, market: Market, clock: Clock) -> dict[str, Any]:
+def _made(settings: ExchangeSettings, market: Market, clock: Clock, era: str | None) -> dict[str, Any]:
     return {
         "id": 1,
-        "era": secrets.token_hex(8),
+        "era": era or secrets.token_hex(8),
         "clock": settings.clock,
         "time": None if settings.clock == WALL else settings.start or market.start,
         "market": settings.market,

@@ -12,7 +12,6 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
-    text,
 )
 
 from etf_trader.database import ExactDecimal, UtcDateTime
@@ -87,15 +86,9 @@ orders = Table(
     Index("orders_open", "is_open", "symbol"),
     Index("orders_client", "account", "client_order_id"),
     Index("orders_account", "account", "order_id"),
-    Index(
-        "orders_client_open",
-        "account",
-        "client_order_id",
-        unique=True,
-        sqlite_where=text("is_open"),
-        postgresql_where=text("is_open"),
-    ),
 )
+# A client order id is unique among open orders by a partial index, which stands in the migration alone:
+# declared here it would load every database driver at each start.
 
 trade = Table(
     "trade",

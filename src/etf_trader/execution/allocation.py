@@ -52,14 +52,21 @@ def settle_batch(state: BatchState, *, final: bool) -> Outcome:
     """Decide units and leftovers; `final` when the order ends with this batch.
 
     Buy: the largest z on the unit grid that bought + float covers in every
-    asset. Sell: the least z that covers what was sold in every asset.
+    asset, and whose cash the order has. Sell: the least z that covers what was
+    sold in every asset. A batch that filled wholly is settled as it was
+    planned: the float takes what lots and minimums left over. What another
+    leaves over is the order's own until it ends.
     """
+    return _settled(state, final=final or state.is_complete)
+
+
+def _settled(state: BatchState, *, final: bool) -> Outcome:
     outcome = _buy(state, final=final) if state.side is Side.BUY else _sell(state, final=final)
     takes = {asset: quantity - state.lent.get(asset, ZERO) for asset, quantity in outcome.float_takes.items()}
     cost = sum((quantity * state.mids[asset] for asset, quantity in takes.items()), ZERO)
     if final and cost > state.float_cash:
         # The float cannot pay for the leftovers now: they stay the order's own and are traded back.
-        kept = settle_batch(state, final=False)
+        kept = _settled(state, final=False)
         left = {asset: kept.excess[asset] for asset in kept.excess if kept.excess[asset] > 0}
         return Outcome(kept.units, kept.returned, kept.float_takes, left)
     return outcome
@@ -70,14 +77,37 @@ def _buy(state: BatchState, *, final: bool) -> Outcome:
     for asset, per_unit in state.per_unit.items():
         covered = state.order.get(asset, ZERO) + state.float.get(asset, ZERO)
         units = min(units, divide_down(covered, per_unit, UNIT_GRID))
-    if state.cash_per_unit:
-        units = min(units, divide_down(state.order_cash, state.cash_per_unit, UNIT_GRID))
+    outcome = _bought(state, units, final=final)
+    if _cash_left(state, outcome) < 0:
+        return _bought(state, _affordable(state, units), final=final)
+    return outcome
+
+
+def _bought(state: BatchState, units: Decimal, *, final: bool) -> Outcome:
     takes: dict[str, Decimal] = {}
     excess: dict[str, Decimal] = {}
     for asset, per_unit in state.per_unit.items():
         surplus = state.order.get(asset, ZERO) - per_unit * units
         takes[asset], excess[asset] = _leftover(surplus, state.bounds[asset], final=final)
     return Outcome(units, ZERO, takes, excess)
+
+
+def _cash_left(state: BatchState, outcome: Outcome) -> Decimal:
+    """Return what a buy has left once the basket's cash and the float are paid."""
+    from_float = sum((quantity * state.mids[asset] for asset, quantity in outcome.float_takes.items()), ZERO)
+    return state.order_cash - state.cash_per_unit * outcome.units + from_float
+
+
+def _affordable(state: BatchState, units: Decimal) -> Decimal:
+    """Return the most units below `units` that a buy can pay for while it keeps what it bought beyond them."""
+    low, high = 0, int(units / UNIT_GRID)
+    while high - low > 1:
+        middle = (low + high) // 2
+        if _cash_left(state, _bought(state, middle * UNIT_GRID, final=False)) < 0:
+            high = middle
+        else:
+            low = middle
+    return low * UNIT_GRID
 
 
 def _sell(state: BatchState, *, final: bool) -> Outcome:

@@ -10,10 +10,11 @@ from sqlalchemy import Connection
 
 from etf_trader.clock import Clock
 from etf_trader.database import Database
-from etf_trader.errors import MissingPrice, UsageError
+from etf_trader.errors import UsageError
 from etf_trader.events import EventLog, OrderAccepted
-from etf_trader.execution.manager import ExecutionSettings
+from etf_trader.execution.look import look
 from etf_trader.execution.planning import MarketView, Wish, cash_to_reserve, document_for, order_problem
+from etf_trader.execution.settings import ExecutionSettings
 from etf_trader.execution.state import parties_of
 from etf_trader.index.store import (
     Basket,
@@ -288,20 +289,6 @@ class Desk:
             connection, OrderAccepted(order.id, str(order.side), means.index.symbol, order.quantity), now
         )
         return order
-
-
-async def look(venue: Venue, basket: Basket, depth: int) -> MarketView:
-    """Read the books and rules of every constituent.
-
-    Raises:
-        MissingPrice: the venue does not list a constituent.
-    """
-    rules = await venue.rules()
-    symbols = sorted(basket.symbols.values())
-    for asset, symbol in basket.symbols.items():
-        if symbol not in rules:
-            raise MissingPrice(f"{asset} has no market {symbol} at the venue", where=symbol)
-    return MarketView(await venue.books(symbols, depth), {symbol: rules[symbol] for symbol in symbols})
 
 
 def _require_size(plan: Plan, problem: OrderProblem, means: _Means) -> None:

@@ -8,7 +8,6 @@ import asyncio
 import json
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass
 from decimal import Decimal
 
 from etf_trader.clock import Clock
@@ -25,6 +24,7 @@ from etf_trader.execution.planning import (
 )
 from etf_trader.execution.queue import Queue
 from etf_trader.execution.reconcile import reconcile
+from etf_trader.execution.settings import ExecutionSettings
 from etf_trader.execution.settlement import BatchPrices, Ending, batch_prices, end, settle
 from etf_trader.execution.state import OrderState, order_state
 from etf_trader.ledger.booking import baskets, redemption
@@ -60,16 +60,6 @@ MOST_BARREN = 3
 
 UNWINDS = 3
 FOLLOW_SECONDS = 0.2
-
-
-@dataclass(frozen=True, slots=True)
-class ExecutionSettings:
-    """How plans are made: levels read a side, ticks of slack, headroom of reserved cash in bps, solver method."""
-
-    depth: int = 1000
-    slack_ticks: int = 1
-    reserve_bps: Decimal = Decimal(200)
-    method: str = "auto"
 
 
 class Manager:

@@ -265,10 +265,17 @@ def _order_line(work: _Work, nav_now: Decimal | None) -> OrderLine:
         depth=loss.depth,
         fee=loss.fee,
         rounding=loss.rounding,
-        missed=None if nav_now is None else sign * order.remaining * (nav_now - order.arrival_nav),
+        missed=_missed(order, nav_now),
         loss_vs_index_price=None if limit is None else sign * (work.cash - order.filled * limit),
         constituents=constituents,
     )
+
+
+def _missed(order: IndexOrder, nav_now: Decimal | None) -> Decimal | None:
+    """Return what the price has moved against what did not fill; nothing is missed of a filled order."""
+    if order.remaining == 0:
+        return ZERO
+    return None if nav_now is None else order.side.sign * order.remaining * (nav_now - order.arrival_nav)
 
 
 def _constituent(work: _Work, asset: str) -> ConstituentLine:

@@ -1,1 +1,4 @@
 """Exchanges behind one protocol."""
+
+PAPER = "paper"
+"""The environment of the embedded exchange."""

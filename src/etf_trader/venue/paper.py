@@ -18,6 +18,7 @@ from etf_trader.exchange.paper import (
 )
 from etf_trader.market.book import Level, OrderBook
 from etf_trader.market.symbol import Side, SymbolRule
+from etf_trader.venue import PAPER
 from etf_trader.venue.interface import (
     LimitOrder,
     OrderLimit,
@@ -29,7 +30,6 @@ from etf_trader.venue.interface import (
     VenueOrderStatus,
 )
 
-ENVIRONMENT = "paper"
 BATCH_SECONDS = Decimal(1)
 """How far a stepped exchange moves on after each batch."""
 
@@ -80,7 +80,7 @@ class PaperVenue:
 
     async def identity(self) -> VenueIdentity:
         """Return which account this is."""
-        return VenueIdentity(ENVIRONMENT, self._account, self._exchange.era)
+        return VenueIdentity(PAPER, self._account, self._exchange.era)
 
     async def server_time(self) -> datetime:
         """Return the exchange's clock."""

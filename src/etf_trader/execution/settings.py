@@ -1,0 +1,14 @@
+"""What execution may be told; the rest it reads from the venue."""
+
+from dataclasses import dataclass
+from decimal import Decimal
+
+
+@dataclass(frozen=True, slots=True)
+class ExecutionSettings:
+    """How plans are made: levels read a side, ticks of slack, headroom of reserved cash in bps, solver method."""
+
+    depth: int = 1000
+    slack_ticks: int = 1
+    reserve_bps: Decimal = Decimal(200)
+    method: str = "auto"
