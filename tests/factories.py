@@ -35,6 +35,7 @@ from etf_trader.venue.interface import LimitOrder, VenueOrder
 from etf_trader.venue.paper import PaperVenue, transfer_from
 
 D = Decimal
+MILLION = D(1_000_000)
 UID = "paper"
 LIVELY = ExchangeSettings("stepped", "static", {})
 
@@ -45,7 +46,7 @@ Books = Mapping[str, tuple[Ladder, Ladder]]
 def make_market(
     books: Books, *, rules: Mapping[str, Mapping[str, str]] | None = None, taker: str = "0.001"
 ) -> StaticMarket:
-    """Books by asset, against USDT, as (bids, asks) of (price, quantity) texts; `rules` change filters by asset."""
+    """Books by asset against USDT, (bids, asks) of (price, quantity) texts; `rules` change filters by asset."""
     rows = [symbol_row(f"{asset}USDT", asset, "USDT", **dict((rules or {}).get(asset, {}))) for asset in books]
     return StaticMarket(
         rows,
@@ -190,7 +191,7 @@ def make_house(
     folder: Path,
     market: Market,
     *,
-    deposit: Decimal = D(1_000_000),
+    deposit: Decimal = MILLION,
     settings: ExecutionSettings | None = None,
     venue_type: type[HookedVenue] = HookedVenue,
     url: str | None = None,

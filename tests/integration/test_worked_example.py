@@ -44,7 +44,7 @@ async def trade(house: House, side: Side, quantity: str) -> int:
         house.market.set_book(f"{asset}USDT", *ladders)
     order = await house.desk.accept(make_request(side, quantity=D(quantity)))
     for asset, (bids, asks) in BATCH.items():
-        # What was taken at a price stays taken, so that a second batch finds the same best ask only if there is more.
+        # What was taken at a price stays taken: a second batch finds the same best ask if there is more of it.
         again = [(price, str(2 * D(quantity))) for price, quantity in asks]
         house.market.set_book(f"{asset}USDT", bids, asks if side is Side.BUY else again)
     await house.manager.run([order.id])
@@ -175,7 +175,8 @@ async def test_sell_of_three_point_three_units_comes_to_the_numbers_worked_out_b
     assert house.holdings(f"order:{number}") == {}
 
     # 3.3 of 10 units leave with .33 of what they cost, rounded down at 18 decimals:
-    # A 123.718618588588588589 x .33 = 40.827144134234234234; B 370.573555555555555556 x .33 = 122.289273333333333333
+    # A 123.718618588588588589 x .33 = 40.827144134234234234
+    # B 370.573555555555555556 x .33 = 122.289273333333333333
     assert open_lots(house, "index:1") == {
         "A": (D("0.82715989"), D("82.891474454354354355")),
         "B": (D("24.79"), D("248.284282222222222223")),
