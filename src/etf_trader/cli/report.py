@@ -49,8 +49,6 @@ def fills(position: PositionOption = None, order: OrderOption = None) -> None:
     """Report what the orders of a position filled, what it cost, and where the loss came from."""
     import asyncio
 
-    import asyncio
-
     from etf_trader.bootstrap import open_services
     from etf_trader.orders.store import index_order, list_index_orders
     from etf_trader.reports.fills import fills_report
@@ -76,8 +74,6 @@ def fills(position: PositionOption = None, order: OrderOption = None) -> None:
 @command(app, "holdings", examples=("etf report holdings", "etf report holdings --index 1 --json"), csv="holdings")
 def holdings(index: IndexOption = None) -> None:
     """Report what each index holds, what its units are worth, and what the owner has beside them."""
-    import asyncio
-
     import asyncio
 
     from etf_trader.bootstrap import open_services
