@@ -38,6 +38,11 @@ ASSET_ORDER_STATES = {
     "rejected": "refused",
     "withdrawn": "never sent",
 }
+REASONS = {
+    "UNFILLED_IOC_QUANTITY_EXPIRED": "nothing more at this price",
+    "IOC_ORDER_EXPIRED": "nothing more at this price",
+}
+"""What the venue's codes for the end of an order mean."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +132,7 @@ def unit_count(value: Decimal) -> str:
 def loss_line(parts: Mapping[str, Decimal]) -> str:
     """Return the parts of a loss: `spread 8.10 · depth 12.55 · fee 100.11`; those that are nothing stay out."""
     shown = [f"{part} {money(parts[part])}" for part in PARTS if money(abs(parts[part])) != "0.00"]
-    return joined(shown) or "nothing worth a cent"
+    return joined(shown)
 
 
 def result(facts: OrderFacts) -> str:
@@ -147,10 +152,13 @@ def result(facts: OrderFacts) -> str:
 def loss_sentence(facts: OrderFacts) -> str:
     """Return the loss of an order and its parts, in one line."""
     total = money(facts.loss.total)
-    return (
-        f"Loss {total} {facts.index.quote} ({bps(facts.loss_bps)} bps)   "
-        f"{loss_line({part: getattr(facts.loss, part) for part in PARTS})}"
-    )
+    parts = loss_line({part: getattr(facts.loss, part) for part in PARTS})
+    return f"Loss {total} {facts.index.quote} ({bps(facts.loss_bps)} bps)   {parts}".rstrip()
+
+
+def stops_of(order: IndexOrder) -> list[str]:
+    """Return what stopped an order, without what its state says already."""
+    return [name for name in order.stopped_by if name not in ("filled", "cancelled")]
 
 
 def status_words(order: IndexOrder) -> str:

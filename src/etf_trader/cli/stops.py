@@ -145,7 +145,7 @@ def _outlook_of(opened: Services, order: IndexOrder) -> Outlook | None:
     from dataclasses import replace
 
     from etf_trader.errors import EtfError
-    from etf_trader.execution.desk import look
+    from etf_trader.execution.look import look
     from etf_trader.execution.outlook import outlook
     from etf_trader.execution.planning import order_problem
     from etf_trader.execution.state import order_state

@@ -12,6 +12,7 @@ import typer
 
 from etf_trader.cli.commands import command, group
 from etf_trader.cli.invocation import output
+from etf_trader.cli.numbers import local_time
 from etf_trader.cli.options import (
     ClientKeyOption,
     DetachOption,
@@ -245,6 +246,11 @@ def _show_order(opened: Services, facts: OrderFacts, *, interrupted: bool) -> No
         page.line(result(facts))
         if order.filled:
             page.line(loss_sentence(facts))
+        for plan_back in (each for each in plans if each.purpose == "unwind"):
+            page.line(
+                "The books moved before all orders arrived: what made no whole units was traded back, and its "
+                f"cost is part of the loss (etf plan show {plan_back.id})."
+            )
         for sentence in _what_now(facts, stopped, interrupted=interrupted):
             page.line(sentence)
         if order.filled:
@@ -266,8 +272,8 @@ def _what_now(facts: OrderFacts, stopped: Stopped, *, interrupted: bool) -> list
                 "Interrupted: what was sent is settled, and the order stays open.",
                 f"etf worker --once goes on with it; {cancel}.",
             ]
-        until = "until it is cancelled" if order.expires_at is None else "for its time"
-        return [*told, f"The rest stays open {until}: etf worker works it; {cancel}."]
+        until = "it is cancelled" if order.expires_at is None else local_time(order.expires_at, seconds=False)
+        return [*told, f"The rest stays open until {until}: etf worker works it; {cancel}."]
     if order.status == "stuck":
         told.append(f"It still holds assets that could not be traded back: etf order show {order.id} names them.")
     if order.status in ("ended", "stuck") and order.remaining:

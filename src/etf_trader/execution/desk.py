@@ -308,8 +308,11 @@ def _require_size(plan: Plan, problem: OrderProblem, means: _Means) -> None:
             where="--qty",
             hint=f"give the index a float once ({fund}), or trade at least {spoken(ceil_to(least, UNIT_GRID))}",
         )
+    if needed <= means.float_cash:
+        return  # another limit keeps it from the size that the float would allow
+    units = "unit needs" if problem.quantity == 1 else "units need"
     raise UsageError(
-        f"{spoken(problem.quantity)} units need a float of {spoken(needed)} {quote} for lot steps and least "
+        f"{spoken(problem.quantity)} {units} a float of {spoken(needed)} {quote} for lot steps and least "
         f"orders; the float of {symbol} holds {has}",
         where="--qty",
         hint=f"give the index a float once: {fund}",

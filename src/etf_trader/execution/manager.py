@@ -134,7 +134,7 @@ class Manager:
         """Lead: reconcile first, keep the heartbeat, give the lease back at the end."""
         heartbeat = asyncio.create_task(self._beat(lease))
         try:
-            yield await self._recover()
+            yield await self._recover(lease)
         finally:
             heartbeat.cancel()
             with suppress(asyncio.CancelledError):
@@ -146,15 +146,15 @@ class Manager:
             await asyncio.sleep(HEARTBEAT_SECONDS)
             self._leases.renew(lease)
 
-    async def _recover(self) -> list[str]:
+    async def _recover(self, lease: Lease) -> list[str]:
         with self._database.read() as connection:
             pending = unsettled_plans(connection, self._account.id)
         found = []
         for plan in pending:
             with self._database.read() as connection:
                 state = order_state(connection, plan.index_order_id)
-            await self._queue.recover(plan.id, state.parties)
-            self._settle(plan.id)
+            await self._queue.recover(plan.id, state.parties, lease)
+            self._settle(plan.id, lease)
             found.append(f"plan {plan.id} of order {plan.index_order_id} was settled")
         return found + await reconcile(self._database, self._venue, self._account)
 
@@ -182,6 +182,8 @@ class Manager:
     def _open_orders(self) -> list[int]:
         with self._database.read() as connection:
             found = list_index_orders(connection, account_id=self._account.id, statuses=[IndexOrderStatus.OPEN])
+        # Cancels first: they free cash and units, and nobody who cancels wants to wait.
+        found.sort(key=lambda order: order.cancel_requested_at is None)
         return [order.id for order in found]
 
     def _all_final(self, orders: list[int]) -> bool:
@@ -198,6 +200,10 @@ class Manager:
         if (ending := self._due_ending(order)) is not None:
             await self._finish(order, ending, rules, lease)
             return False
+        if order.remaining == 0:
+            # An earlier leader stopped between its last batch and the order's end.
+            await self._finish(order, Ending(IndexOrderStatus.FILLED, ("filled",)), rules, lease)
+            return False
         try:
             view = await self._look(state, rules)
             problem = order_problem(
@@ -205,14 +211,14 @@ class Manager:
             )
         except DataError as error:
             if order.stays_open:
-                self._note(order, ("price",))
+                self._note(order, ("price",), lease)
                 return False
             await self._finish(order, Ending(IndexOrderStatus.ENDED, ("price",)), rules, lease)
             raise error
         plan = await self._solve(problem)
         if not any(leg.quantity for leg in plan.legs) and plan.units == 0:
             if order.stays_open:
-                self._note(order, plan.stopped_by)
+                self._note(order, plan.stopped_by, lease)
             else:
                 await self._finish(order, Ending(IndexOrderStatus.ENDED, plan.stopped_by), rules, lease)
             return False
@@ -279,7 +285,7 @@ class Manager:
         """Write a batch with its intents, send it, and settle what it traded."""
         plan_id = self._write(state, plan, view, lease, purpose)
         await self._queue.run(plan_id, state.parties, lease)
-        self._settle(plan_id)
+        self._settle(plan_id, lease)
         await self._venue.batch_done()
 
     def _write(
@@ -338,14 +344,18 @@ class Manager:
             self._log.record(connection, BatchPlanned(order.id, plan_id, plan.units, len(plan.legs)), now)
         return plan_id
 
-    def _settle(self, plan_id: int) -> None:
+    def _settle(self, plan_id: int, lease: Lease) -> None:
         with self._database.write() as connection:
+            check(connection, lease)
             plan = stored_plan(connection, plan_id)
+            if plan.is_settled:
+                return
             prices = batch_prices(connection, self._account.id, plan)
             settle(connection, self._log, plan, prices, _stops(plan.document), self._clock.now())
 
-    def _note(self, order: IndexOrder, stopped_by: tuple[str, ...]) -> None:
+    def _note(self, order: IndexOrder, stopped_by: tuple[str, ...], lease: Lease) -> None:
         with self._database.write() as connection:
+            check(connection, lease)
             write_filled(connection, order.id, order.filled, stopped_by)
 
     async def _finish(

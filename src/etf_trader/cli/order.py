@@ -1,0 +1,304 @@
+"""`etf order`: lists index orders, and shows one with its plans and its orders at the venue."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from decimal import Decimal
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from etf_trader.cli.commands import WHAT, command, group
+from etf_trader.cli.invocation import output
+from etf_trader.cli.numbers import bps, local_time, money, percent, price, quantity, units
+from etf_trader.cli.options import IndexOption, OrderArgument, PositionOption
+from etf_trader.cli.output import Page, Table, bad, number, right, text
+from etf_trader.money import divide
+
+if TYPE_CHECKING:
+    from etf_trader.bootstrap import Services
+    from etf_trader.cli.orders import OrderFacts
+    from etf_trader.market.symbol import SymbolRule
+    from etf_trader.orders.asset_order import AssetOrder
+    from etf_trader.orders.store import StoredPlan
+
+app = group()
+
+COLUMNS = (
+    "id",
+    "accepted_at",
+    "side",
+    "index",
+    "position",
+    "quantity",
+    "units",
+    "fill_percentage",
+    "average_price",
+    "cash",
+    "loss",
+    "loss_bps",
+    "status",
+    "stopped_by",
+    "client_key",
+)
+
+
+@command(app, "list", examples=("etf order list", "etf order list --status open --index 1"), csv="orders")
+def list_(
+    index: IndexOption = None,
+    position: PositionOption = None,
+    status: Annotated[
+        str | None,
+        typer.Option(
+            "--status",
+            help="Only those that are open, filled, ended, cancelled or stuck.",
+            metavar="STATUS",
+            rich_help_panel=WHAT,
+        ),
+    ] = None,
+) -> None:
+    """List orders, the newest first."""
+    from etf_trader.cli.orders import order_facts
+    from etf_trader.cli.services import services
+    from etf_trader.index.store import find_index, position_by_id
+    from etf_trader.orders.store import list_index_orders
+
+    with services() as opened, opened.database.read() as connection:
+        if position is not None:
+            position_by_id(connection, position)
+        found = list_index_orders(
+            connection,
+            account_id=opened.account.id,
+            index_id=None if index is None else find_index(connection, index).id,
+            position_id=position,
+            statuses=None if status is None else [_status(status)],
+        )
+        orders = [order_facts(connection, order) for order in reversed(found)]
+
+    def draw(page: Page) -> None:
+        if orders:
+            page.table(orders_table(orders))
+        elif index is None and position is None and status is None:
+            page.line("There is no order yet: etf submit buy --index 1 --qty 100 makes one.")
+        else:
+            page.line("No order is like that: etf order list shows all.")
+
+    output().emit("etf.orders/1", {"orders": [each.document() for each in orders]}, draw, columns=COLUMNS)
+
+
+def _status(typed: str) -> Any:
+    from difflib import get_close_matches
+
+    from etf_trader.errors import UsageError
+    from etf_trader.orders.status import IndexOrderStatus
+
+    names = [str(each) for each in IndexOrderStatus]
+    if typed not in names:
+        near = get_close_matches(typed, names, n=1, cutoff=0.5)
+        meant = f"; did you mean {near[0]}?" if near else ""
+        raise UsageError(f"{typed!r} is no status{meant}", where="--status", hint=f"one of {', '.join(names)}")
+    return IndexOrderStatus(typed)
+
+
+def orders_table(orders: list[OrderFacts]) -> Table:
+    """Return orders as a table, one a line."""
+    from etf_trader.cli.orders import few_digits, status_words, stops_of
+    from etf_trader.cli.stops import in_short
+
+    table = Table(
+        right("order"),
+        text("accepted", optional=True),
+        text("side"),
+        text("index"),
+        text("units filled"),
+        number("%"),
+        number("average"),
+        number("loss"),
+        number("bps", optional=True),
+        text("state"),
+        text("stopped by", shrink=True),
+    )
+    for facts in orders:
+        order = facts.order
+        has_filled = order.filled > 0
+        table.row(
+            str(order.id),
+            local_time(order.accepted_at, seconds=False),
+            str(order.side),
+            facts.index.symbol,
+            f"{few_digits(order.filled)} of {few_digits(order.quantity)}",
+            percent(facts.fill_percentage).rstrip("%"),
+            money(facts.average_price) if facts.average_price is not None else "-",
+            money(facts.loss.total) if has_filled else "-",
+            bps(facts.loss_bps) if has_filled else "-",
+            status_words(order),
+            in_short(stops_of(order), order.limit_price, order.max_loss_bps),
+        )
+    return table
+
+
+@command(app, "show", examples=("etf order show 3", "etf order show 3 --json"), csv="asset_orders")
+def show(order: OrderArgument) -> None:
+    """Show an order, its plans and what was sent to the venue for it."""
+    import asyncio
+
+    from etf_trader.cli.orders import order_facts
+    from etf_trader.cli.services import services
+    from etf_trader.ledger import accounts
+    from etf_trader.ledger.repository import Ledger
+    from etf_trader.orders.store import asset_orders_of, index_order, plans_of
+
+    with services() as opened:
+        with opened.database.read() as connection:
+            facts = order_facts(connection, index_order(connection, order))
+            plans = plans_of(connection, order)
+            sent = asset_orders_of(connection, order)
+            held = Ledger(connection, opened.account.id).holdings(accounts.order(order))
+        rules = asyncio.run(opened.venue.rules())
+        payload = facts.document() | {
+            "plans": [_plan_document(plan) for plan in plans],
+            "asset_orders": [_asset_order_document(each) for each in sent],
+            "held": [{"asset": asset, "quantity": amount} for asset, amount in held.items()],
+        }
+
+        def draw(page: Page) -> None:
+            _draw_head(page, opened, facts)
+            if plans:
+                page.line()
+                page.table(_plans_table(plans))
+            if sent:
+                page.line()
+                page.table(_sent_table(sent, rules))
+            _draw_held(page, facts, held)
+
+        output().emit("etf.order/1", payload, draw)
+
+
+def _draw_head(page: Page, opened: Services, facts: OrderFacts) -> None:
+    from etf_trader.cli.orders import few_digits, loss_sentence, result, status_words, unit_count
+    from etf_trader.cli.stops import sentences, stopped_order
+
+    order = facts.order
+    if order.filled:
+        page.line(result(facts))
+        page.line(loss_sentence(facts))
+    else:
+        page.line(
+            f"{str(order.side).capitalize()} {unit_count(order.quantity)} of {facts.index.symbol}: nothing yet."
+        )
+    for sentence in sentences(stopped_order(opened, order, facts.index.symbol)):
+        page.line(sentence)
+    page.line()
+    limits = [
+        f"limit {money(order.limit_price)}" if order.limit_price is not None else "",
+        f"loss at most {bps(order.max_loss_bps)} bps" if order.max_loss_bps is not None else "",
+    ]
+    ended = f", ended {local_time(order.ended_at)}" if order.ended_at is not None else ""
+    page.fields(
+        [
+            ("state", status_words(order)),
+            (
+                "filled",
+                f"{few_digits(order.filled)} of {few_digits(order.quantity)} ({percent(facts.fill_percentage)})",
+            ),
+            ("limits", ", ".join(filter(None, limits)) or "none"),
+            (
+                "works",
+                {"now": "now or never", "gtc": "until cancelled"}.get(order.time_in_force, order.time_in_force),
+            ),
+            ("accepted", f"{local_time(order.accepted_at)}{ended}"),
+            ("client key", order.client_key),
+            ("price then", f"{money(order.arrival_nav)} {facts.index.quote} a unit"),
+        ]
+    )
+
+
+def _plans_table(plans: list[StoredPlan]) -> Table:
+    from etf_trader.cli.orders import few_digits
+
+    table = Table(
+        right("plan"), text("made"), text("what for"), number("units"), number("cost"), number("gap bps")
+    )
+    for plan in plans:
+        table.row(
+            str(plan.id),
+            local_time(plan.created_at),
+            {"trade": "trade", "unwind": "trade back"}.get(plan.purpose, plan.purpose),
+            few_digits(plan.units),
+            money(plan.cost),
+            f"{plan.gap_bps:.3f}",
+        )
+    return table
+
+
+def _sent_table(sent: list[AssetOrder], rules: Mapping[str, SymbolRule]) -> Table:
+    from etf_trader.cli.orders import ASSET_ORDER_STATES, REASONS
+
+    table = Table(
+        text("asset"),
+        text("side"),
+        number("quantity"),
+        number("filled"),
+        number("price"),
+        number("average"),
+        text("state"),
+        text("why", shrink=True),
+    )
+    for each in sent:
+        intent, rule = each.intent, rules.get(each.intent.symbol)
+        amount, done = each.intent.quantity, each.executed_quantity
+        average = divide(each.executed_value, done, Decimal("1e-12")) if done else None
+        state = ASSET_ORDER_STATES[str(each.status)]
+        table.row(
+            intent.asset,
+            str(intent.side),
+            quantity(amount, rule.step) if rule else units(amount),
+            quantity(done, rule.step) if rule else units(done),
+            price(intent.price, rule.tick) if rule else units(intent.price),
+            "-" if average is None else price(average, rule.tick / 10 if rule else Decimal("1e-8")),
+            bad(state) if state == "refused" else state,
+            REASONS.get(each.reason or "", each.reason or ""),
+        )
+    return table
+
+
+def _draw_held(page: Page, facts: OrderFacts, held: dict[str, Decimal]) -> None:
+    """Draw what an order keeps: cash and units it has reserved, assets beyond its units."""
+    if not held:
+        return
+    named = {facts.index.quote: facts.index.quote, facts.index.unit_asset: f"units of {facts.index.symbol}"}
+    listing = ", ".join(
+        f"{money(amount) if asset == facts.index.quote else units(amount)} {named.get(asset, asset)}"
+        for asset, amount in held.items()
+    )
+    page.line()
+    if facts.order.status == "stuck":
+        page.line(f"{bad('Stuck')}: it still holds {listing}, which could not be traded.")
+    else:
+        page.line(f"It holds {listing}.")
+
+
+def _plan_document(plan: StoredPlan) -> dict[str, Any]:
+    names = ("id", "purpose", "status", "created_at", "settled_at", "units", "method", "cost", "bound", "gap_bps")
+    return {name: getattr(plan, name) for name in names} | {"book_hash": plan.book_hash}
+
+
+def _asset_order_document(order: AssetOrder) -> dict[str, Any]:
+    intent = order.intent
+    return {
+        "id": order.id,
+        "plan": order.plan_id,
+        "client_order_id": intent.client_order_id,
+        "venue_order_id": order.venue_order_id,
+        "asset": intent.asset,
+        "symbol": intent.symbol,
+        "side": str(intent.side),
+        "quantity": intent.quantity,
+        "price": intent.price,
+        "filled": order.executed_quantity,
+        "value": order.executed_value,
+        "status": str(order.status),
+        "reason": order.reason,
+        "sent_at": order.granted_at,
+        "ended_at": order.ended_at,
+    }

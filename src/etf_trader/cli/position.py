@@ -1,0 +1,202 @@
+"""`etf position`: who holds how many units, what they cost and what they are worth."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+from etf_trader.cli.commands import command, group
+from etf_trader.cli.invocation import output
+from etf_trader.cli.numbers import local_time, money, percent
+from etf_trader.cli.options import IndexOption, PositionArgument
+from etf_trader.cli.orders import few_digits, unit_count
+from etf_trader.cli.output import Page, Table, bad, good, number, right, text
+from etf_trader.money import divide
+
+if TYPE_CHECKING:
+    from etf_trader.bootstrap import Services
+    from etf_trader.index.store import Index, Position
+
+app = group()
+
+COLUMNS = (
+    "id",
+    "index",
+    "holder",
+    "units",
+    "average_cost",
+    "cost",
+    "price",
+    "value",
+    "gain",
+    "gain_percentage",
+    "opened_at",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Stake:
+    """A position at the prices of now."""
+
+    position: Position
+    index: Index
+    holder: str
+    offered: Decimal
+    nav: Decimal | None
+
+    @property
+    def value(self) -> Decimal | None:
+        """What its units are worth now; None without a price."""
+        return None if self.nav is None else self.position.units * self.nav
+
+    @property
+    def gain(self) -> Decimal | None:
+        """Value less cost."""
+        return None if self.value is None else self.value - self.position.cost
+
+    @property
+    def gain_percentage(self) -> Decimal | None:
+        """The gain over the cost, in percent."""
+        if self.gain is None or not self.position.cost:
+            return None
+        return divide(self.gain * 100, self.position.cost, Decimal("0.0001"))
+
+    def document(self) -> dict[str, Any]:
+        """Return the position as other programs read it."""
+        held = self.position
+        return {
+            "id": held.id,
+            "index": self.index.symbol,
+            "index_id": self.index.id,
+            "holder": self.holder,
+            "units": held.units,
+            "offered": self.offered,
+            "average_cost": divide(held.cost, held.units, Decimal("1e-8")) if held.units else None,
+            "cost": held.cost,
+            "price": self.nav,
+            "value": self.value,
+            "gain": self.gain,
+            "gain_percentage": self.gain_percentage,
+            "opened_at": held.opened_at,
+        }
+
+
+def _stakes(opened: Services, keep: Callable[[Position], bool]) -> list[Stake]:
+    from etf_trader.cli.index import read_prices
+    from etf_trader.index.store import current_basket, index_by_id, list_positions
+    from etf_trader.ledger import accounts
+    from etf_trader.ledger.repository import Ledger, holder_name
+
+    with opened.database.read() as connection:
+        ledger = Ledger(connection, opened.account.id)
+        found = [each for each in list_positions(connection) if keep(each)]
+        indices = {each.index_id: index_by_id(connection, each.index_id) for each in found}
+        baskets = {number: current_basket(connection, number) for number in indices}
+        holders = {each.id: holder_name(connection, each.holder_id) for each in found}
+        free = {
+            each.id: ledger.balance(accounts.position(each.id), indices[each.index_id].unit_asset)
+            for each in found
+        }
+    prices = read_prices(opened, list(baskets.values()))
+    return [
+        Stake(
+            each,
+            indices[each.index_id],
+            holders[each.id],
+            each.units - free[each.id],
+            prices.nav(baskets[each.index_id]),
+        )
+        for each in found
+    ]
+
+
+@command(app, "list", examples=("etf position list", "etf position list --index 1 --json"), csv="positions")
+def list_(index: IndexOption = None) -> None:
+    """List positions: units, what they cost, what they are worth now."""
+    from etf_trader.cli.services import services
+    from etf_trader.index.store import find_index
+
+    with services() as opened:
+        wanted = None
+        if index is not None:
+            with opened.database.read() as connection:
+                wanted = find_index(connection, index).id
+        stakes = _stakes(opened, lambda each: wanted is None or each.index_id == wanted)
+
+    def draw(page: Page) -> None:
+        if not stakes:
+            page.line("There is no position yet: etf submit buy --index 1 --qty 100 opens one.")
+            return
+        table = Table(
+            right("position"),
+            text("index"),
+            text("holder", optional=True),
+            number("units"),
+            number("cost"),
+            number("value now"),
+            number("gain"),
+            number("%"),
+        )
+        for each in stakes:
+            table.row(
+                str(each.position.id),
+                each.index.symbol,
+                each.holder,
+                few_digits(each.position.units),
+                money(each.position.cost),
+                "-" if each.value is None else money(each.value),
+                _gain(each.gain),
+                "-" if each.gain_percentage is None else percent(each.gain_percentage).rstrip("%"),
+            )
+        page.table(table)
+
+    output().emit("etf.positions/1", {"positions": [each.document() for each in stakes]}, draw, columns=COLUMNS)
+
+
+@command(app, "show", examples=("etf position show 1", "etf position show 1 --json"), csv="orders")
+def show(position: PositionArgument) -> None:
+    """Show a position with its orders."""
+    from etf_trader.cli.order import orders_table
+    from etf_trader.cli.orders import order_facts
+    from etf_trader.cli.services import services
+    from etf_trader.index.store import position_by_id
+    from etf_trader.orders.store import list_index_orders
+
+    with services() as opened:
+        with opened.database.read() as connection:
+            position_by_id(connection, position)
+            orders = [
+                order_facts(connection, each) for each in list_index_orders(connection, position_id=position)
+            ]
+        (stake,) = _stakes(opened, lambda each: each.id == position)
+    held, quote = stake.position, stake.index.quote
+
+    def draw(page: Page) -> None:
+        what = f"Position {held.id}, {stake.index.symbol}, {stake.holder}: {unit_count(held.units)}"
+        if not held.units:
+            page.line(f"{what}, opened {local_time(held.opened_at)}.")
+        elif stake.value is None:
+            page.line(f"{what}, cost {money(held.cost)} {quote}; there is no price now.")
+        else:
+            page.line(
+                f"{what}, worth {money(stake.value)} {quote} now, cost {money(held.cost)}: "
+                f"gain {_gain(stake.gain)} ({percent(stake.gain_percentage or Decimal(0))})."
+            )
+        if stake.offered:
+            page.line(f"{unit_count(stake.offered)} of them are offered by open orders.")
+        page.line()
+        page.table(orders_table(orders))
+        page.line()
+        page.line(f"How it was traded: etf report fills --position {held.id}")
+
+    payload = stake.document() | {"orders": [each.document() for each in orders]}
+    output().emit("etf.position/1", payload, draw)
+
+
+def _gain(gain: Decimal | None) -> str:
+    if gain is None:
+        return "-"
+    shown = money(gain, signed=True)
+    return good(shown) if gain > 0 else bad(shown) if gain < 0 else shown

@@ -1,0 +1,133 @@
+"""`etf treasury`: a holder's free cash."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from etf_trader.cli.commands import WHAT, command, group
+from etf_trader.cli.invocation import output, settings
+from etf_trader.cli.numbers import money, units
+from etf_trader.cli.options import AmountArgument
+from etf_trader.cli.output import Page, Table, number, text
+from etf_trader.money import ZERO
+
+if TYPE_CHECKING:
+    from etf_trader.bootstrap import Services
+
+app = group()
+
+USDT = "USDT"
+
+HolderOption = Annotated[
+    str | None,
+    typer.Option(
+        "--holder", help="Whose; by default the holder of the configuration.", metavar="NAME", rich_help_panel=WHAT
+    ),
+]
+AssetOption = Annotated[
+    str, typer.Option("--asset", help="Which asset.", metavar="ASSET", show_default=True, rich_help_panel=WHAT)
+]
+
+
+@command(app, "show", examples=("etf treasury show", "etf treasury show --holder alice"), csv="balances")
+def show(holder: HolderOption = None) -> None:
+    """Show a holder's free cash, and what open orders have set aside."""
+    from etf_trader.cli.services import services
+
+    name = _holder(holder)
+    with services() as opened:
+        balances = _balances(opened, name)
+
+    def draw(page: Page) -> None:
+        if not balances:
+            page.line(f"The treasury of {name} is empty: etf treasury deposit 1000000 fills it.")
+            return
+        page.line(f"Treasury of {name}:")
+        table = Table(text(""), number("free"), number("set aside by open orders"))
+        for row in balances:
+            table.row(row["asset"], _amount(row["free"], row["asset"]), _amount(row["reserved"], row["asset"]))
+        page.table(table)
+
+    payload = {"holder": name, "balances": balances}
+    output().emit("etf.treasury/1", payload, draw, columns=("asset", "free", "reserved"))
+
+
+@command(app, "deposit", examples=("etf treasury deposit 1000000", "etf treasury deposit 5000 --holder alice"))
+def deposit(amount: AmountArgument, asset: AssetOption = USDT, holder: HolderOption = None) -> None:
+    """Pay money into the exchange account for a holder; on paper it comes from nowhere."""
+    _move(amount, asset, holder, is_deposit=True)
+
+
+@command(app, "withdraw", examples=("etf treasury withdraw 5000", "etf treasury withdraw 5000 --holder alice"))
+def withdraw(amount: AmountArgument, asset: AssetOption = USDT, holder: HolderOption = None) -> None:
+    """Take a holder's free money out of the exchange account."""
+    _move(amount, asset, holder, is_deposit=False)
+
+
+def _move(amount: Decimal, asset: str, holder: str | None, *, is_deposit: bool) -> None:
+    from etf_trader.bootstrap import deposit_cash, withdraw_cash
+    from etf_trader.cli.services import services
+
+    name, what = _holder(holder), asset.upper()
+    with services() as opened:
+        (deposit_cash if is_deposit else withdraw_cash)(opened, what, amount, holder=name)
+        balances = _balances(opened, name)
+    free = next((row["free"] for row in balances if row["asset"] == what), ZERO)
+
+    def draw(page: Page) -> None:
+        done = "Deposited" if is_deposit else "Withdrew"
+        page.line(
+            f"{done} {_amount(amount, what)} {what}; the treasury of {name} holds {_amount(free, what)} now."
+        )
+
+    payload = {"holder": name, "asset": what, "amount": amount if is_deposit else -amount, "free": free}
+    output().emit("etf.transfer/1", payload, draw)
+
+
+def _holder(typed: str | None) -> str:
+    import re
+
+    from etf_trader.errors import UsageError
+
+    name = settings().holder if typed is None else typed
+    if not re.fullmatch(r"[A-Za-z0-9._-]{1,64}", name):
+        raise UsageError(
+            f"{name!r} cannot be a holder",
+            where="--holder",
+            hint="1 to 64 letters, digits, dots, dashes and underscores",
+        )
+    return name
+
+
+def _balances(opened: Services, holder: str) -> list[dict[str, Any]]:
+    """Return what a holder has by asset: free, and set aside by open orders."""
+    from etf_trader.index.store import index_by_id, list_positions
+    from etf_trader.ledger import accounts
+    from etf_trader.ledger.repository import Ledger, find_holder
+    from etf_trader.orders.status import IndexOrderStatus
+    from etf_trader.orders.store import list_index_orders
+
+    with opened.database.read() as connection:
+        ledger = Ledger(connection, opened.account.id)
+        free = ledger.holdings(accounts.treasury(holder))
+        number = find_holder(connection, holder)
+        mine = {
+            each.id: index_by_id(connection, each.index_id).quote
+            for each in (list_positions(connection, holder_id=number) if number is not None else [])
+        }
+        reserved: dict[str, Decimal] = {}
+        for order in list_index_orders(connection, statuses=[IndexOrderStatus.OPEN]):
+            if order.position_id in mine:
+                quote = mine[order.position_id]
+                reserved[quote] = reserved.get(quote, ZERO) + ledger.balance(accounts.order(order.id), quote)
+    return [
+        {"asset": asset, "free": free.get(asset, ZERO), "reserved": reserved.get(asset, ZERO)}
+        for asset in sorted(free.keys() | {asset for asset, amount in reserved.items() if amount})
+    ]
+
+
+def _amount(value: Decimal, asset: str) -> str:
+    return money(value) if asset == USDT else units(value)

@@ -1,0 +1,144 @@
+"""`etf worker`: works the open orders, once or for as long as it runs."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from etf_trader.cli.commands import HOW, command, single
+from etf_trader.cli.invocation import output
+from etf_trader.cli.options import NoWaitOption
+from etf_trader.cli.output import Page
+
+if TYPE_CHECKING:
+    from etf_trader.bootstrap import Services
+    from etf_trader.cli.orders import OrderFacts
+    from etf_trader.orders.index_order import IndexOrder
+
+app = single()
+
+EVERY_SECONDS = 1.0
+NAP_SECONDS = 0.1
+
+
+@command(app, examples=("etf worker", "etf worker --once    one round, for cron"))
+def worker(
+    once: Annotated[
+        bool, typer.Option("--once", help="Work what is open once, then leave.", rich_help_panel=HOW)
+    ] = False,
+    no_wait: NoWaitOption = False,
+) -> None:
+    """Work the open orders at their limits, until Ctrl-C; with --once, one round."""
+    from etf_trader.cli.services import services
+
+    with services() as opened:
+        if once:
+            _once(opened, wait=not no_wait)
+        else:
+            _forever(opened)
+
+
+def _once(opened: Services, *, wait: bool) -> None:
+    from etf_trader.cli.orders import exit_code_of, order_facts
+    from etf_trader.cli.working import work
+    from etf_trader.orders.store import index_order
+
+    numbers = [order.id for order in _open_orders(opened)]
+    code = work(opened, numbers, "Working the open orders", wait=wait).exit_code
+    with opened.database.read() as connection:
+        worked = [order_facts(connection, index_order(connection, number)) for number in numbers]
+
+    def draw(page: Page) -> None:
+        if not worked:
+            page.line("Nothing to do: no order is open.")
+        for facts in worked:
+            page.line(sentence(facts))
+
+    output().emit("etf.work/1", {"orders": [facts.document() for facts in worked]}, draw)
+    worst = max((exit_code_of(facts.order) for facts in worked), default=0)
+    if code is not None or worst:
+        raise typer.Exit(worst if code is None else code)
+
+
+def _forever(opened: Services) -> None:
+    """Look every second for open orders and work them, telling what changed."""
+    from etf_trader.cli.orders import order_facts
+    from etf_trader.cli.working import interruptible
+    from etf_trader.errors import AccountLed, VenueError
+    from etf_trader.errors import DataError as NoPrice
+    from etf_trader.orders.store import index_order
+
+    output().note("Working the open orders, once a second. Ctrl-C ends it.")
+    told: dict[int, str] = {}
+    is_first = True
+    with interruptible() as asked:
+        opened.manager.stop_when(asked)
+        while not asked():
+            numbers = [order.id for order in _open_orders(opened)]
+            try:
+                if numbers or is_first:
+                    _round(opened)
+                is_first = False
+            except AccountLed as error:
+                _tell_once(told, -1, f"Waiting: {error.message}.")
+            except (NoPrice, VenueError) as error:
+                _tell_once(told, -1, f"Waiting: {error.message}.")
+            else:
+                told.pop(-1, None)
+            with opened.database.read() as connection:
+                for facts in [order_facts(connection, index_order(connection, each)) for each in numbers]:
+                    _say_once(told, facts)
+            _nap(asked)
+        code = asked.exit_code
+    left = len(_open_orders(opened))
+    output().note(f"Stopped. {left or 'No'} order{'' if left == 1 else 's'} still open.")
+    raise typer.Exit(code or 0)
+
+
+def _round(opened: Services) -> None:
+    import asyncio
+
+    asyncio.run(opened.manager.run([], wait=False))
+
+
+def _nap(asked: object) -> None:
+    """Wait for the next round, but not past a signal."""
+    until = time.monotonic() + EVERY_SECONDS
+    while callable(asked) and not asked() and time.monotonic() < until:
+        time.sleep(NAP_SECONDS)
+
+
+def _say_once(told: dict[int, str], facts: OrderFacts) -> None:
+    said = sentence(facts)
+    if told.get(facts.order.id) != said:
+        told[facts.order.id] = said
+        output().say(said)
+
+
+def _tell_once(told: dict[int, str], key: int, said: str) -> None:
+    if told.get(key) != said:
+        told[key] = said
+        output().note(said)
+
+
+def sentence(facts: OrderFacts) -> str:
+    """Return how far an order is, in one line."""
+    from etf_trader.cli.orders import result, stops_of
+    from etf_trader.cli.stops import in_short
+
+    order = facts.order
+    why = in_short(stops_of(order), order.limit_price, order.max_loss_bps)
+    said = result(facts).rstrip(".")
+    if order.status == "open":
+        return f"{said}, still open{': ' + why if why else ''}."
+    return f"{said}{', ended by ' + why if why else ''}."
+
+
+def _open_orders(opened: Services) -> list[IndexOrder]:
+    from etf_trader.orders.status import IndexOrderStatus
+    from etf_trader.orders.store import list_index_orders
+
+    with opened.database.read() as connection:
+        return list_index_orders(connection, account_id=opened.account.id, statuses=[IndexOrderStatus.OPEN])
