@@ -9,15 +9,16 @@ from typing import TYPE_CHECKING, Any
 
 from etf_trader.cli.commands import command, group
 from etf_trader.cli.invocation import output, settings
-from etf_trader.cli.numbers import bar, bps, joined, money, percent, share, units
+from etf_trader.cli.numbers import bar, bps, count, joined, money, percent, share, units
 from etf_trader.cli.options import IndexOption, OrderOption, PositionOption
-from etf_trader.cli.output import Page, Table, good, number, text
+from etf_trader.cli.output import Page, Table, dim, good, number, text
 from etf_trader.errors import DataError, UsageError
+from etf_trader.money import divide, round_to
 
 if TYPE_CHECKING:
     from etf_trader.bootstrap import Services
     from etf_trader.index.store import Index
-    from etf_trader.reports.fills import FillsReport, OrderLine
+    from etf_trader.reports.fills import FillLine, FillsReport, OrderLine
     from etf_trader.reports.holdings import HoldingsReport
 
 app = group()
@@ -130,7 +131,9 @@ def draw_fills(page: Page, report: FillsReport) -> None:
     page.line()
     page.table(_constituents_table(report))
     page.line()
-    page.table(_fills_table(report))
+    page.table(_fills_table(report, each=output().verbose))
+    if not output().verbose and len(report.fills) > len({line.client_order_id for line in report.fills}):
+        page.line(dim(f"{count(len(report.fills), 'fill')}; -v shows each, --format csv writes them to a file"))
     page.line()
     page.line(f"ledger {report.head[:16]} · loss is against the mids at arrival; positive is a cost")
 
@@ -273,7 +276,7 @@ def _constituents_table(report: FillsReport) -> Table:
             line.asset,
             _short(line.filled),
             percent(line.fill_percentage).rstrip("%"),
-            "-" if line.average_price is None else _short(line.average_price),
+            "-" if line.average_price is None else _price(line.average_price),
             money(line.loss),
             bps(line.loss_bps),
             *(money(getattr(line, part)) for part in PARTS),
@@ -281,29 +284,46 @@ def _constituents_table(report: FillsReport) -> Table:
     return table
 
 
-def _fills_table(report: FillsReport) -> Table:
+def _fills_table(report: FillsReport, *, each: bool) -> Table:
+    """Return the fills, or one line for each order at the venue with all its fills together."""
     table = Table(
         number("order"),
         text("symbol"),
         text("side"),
+        number("fills"),
         number("quantity"),
-        number("price"),
+        number("average"),
+        number("dearest"),
         number("value"),
         number("fee", optional=True),
         number("loss"),
     )
-    for line in report.fills:
+    for lines in _groups(report, each=each):
+        first, side = lines[0], lines[0].side
+        quantity, value = (
+            sum((getattr(line, name) for line in lines), Decimal(0)) for name in ("quantity", "value")
+        )
+        prices = [line.price for line in lines]
         table.row(
-            str(line.order),
-            line.symbol,
-            line.side,
-            _short(line.quantity),
-            _short(line.price),
-            money(line.value),
-            money(line.fee_value),
-            money(line.loss),
+            str(first.order),
+            first.symbol,
+            side,
+            str(len(lines)),
+            _short(quantity),
+            _price(divide(value, quantity)),
+            _price(max(prices) if side == "buy" else min(prices)),
+            money(value),
+            money(sum((line.fee_value for line in lines), Decimal(0))),
+            money(sum((line.loss for line in lines), Decimal(0))),
         )
     return table
+
+
+def _groups(report: FillsReport, *, each: bool) -> list[list[FillLine]]:
+    groups: dict[object, list[FillLine]] = {}
+    for place, line in enumerate(report.fills):
+        groups.setdefault(place if each else line.client_order_id, []).append(line)
+    return list(groups.values())
 
 
 def _by_asset(report: FillsReport) -> str:
@@ -315,9 +335,12 @@ def _by_asset(report: FillsReport) -> str:
 
 def _short(value: Decimal) -> str:
     """Return a quantity or price with at most eight decimals."""
-    from etf_trader.money import round_to
-
     return units(round_to(value, Decimal("1e-8")))
+
+
+def _price(value: Decimal) -> str:
+    """Return a price with at most eight significant digits."""
+    return units(round_to(value, Decimal(1).scaleb(min(0, value.adjusted() - 7)))) if value else "0"
 
 
 def _flat(record: Any) -> dict[str, Any]:
