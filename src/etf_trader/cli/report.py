@@ -132,7 +132,7 @@ def draw_fills(page: Page, report: FillsReport) -> None:
     page.table(_constituents_table(report))
     page.line()
     page.table(_fills_table(report, each=output().verbose))
-    if not output().verbose and len(report.fills) > len({line.client_order_id for line in report.fills}):
+    if not output().verbose and len(report.fills) > len(_groups(report, each=False)):
         page.line(dim(f"{count(len(report.fills), 'fill')}; -v shows each, --format csv writes them to a file"))
     page.line()
     page.line(f"ledger {report.head[:16]} · loss is against the mids at arrival; positive is a cost")
@@ -285,7 +285,7 @@ def _constituents_table(report: FillsReport) -> Table:
 
 
 def _fills_table(report: FillsReport, *, each: bool) -> Table:
-    """Return the fills, or one line for each order at the venue with all its fills together."""
+    """Return the fills, or one line for all fills of an order in one symbol; `last` is the worst price."""
     table = Table(
         number("order"),
         text("symbol"),
@@ -293,16 +293,15 @@ def _fills_table(report: FillsReport, *, each: bool) -> Table:
         number("fills"),
         number("quantity"),
         number("average"),
-        number("dearest"),
+        number("last"),
         number("value"),
         number("fee", optional=True),
         number("loss"),
     )
     for lines in _groups(report, each=each):
         first, side = lines[0], lines[0].side
-        quantity, value = (
-            sum((getattr(line, name) for line in lines), Decimal(0)) for name in ("quantity", "value")
-        )
+        quantity = sum((line.quantity for line in lines), Decimal(0))
+        value = sum((line.value for line in lines), Decimal(0))
         prices = [line.price for line in lines]
         table.row(
             str(first.order),
@@ -322,7 +321,7 @@ def _fills_table(report: FillsReport, *, each: bool) -> Table:
 def _groups(report: FillsReport, *, each: bool) -> list[list[FillLine]]:
     groups: dict[object, list[FillLine]] = {}
     for place, line in enumerate(report.fills):
-        groups.setdefault(place if each else line.client_order_id, []).append(line)
+        groups.setdefault(place if each else (line.order, line.symbol, line.side), []).append(line)
     return list(groups.values())
 
 
