@@ -1,9 +1,11 @@
 """The way to the venue: written orders are granted slots, sent, and followed until their end is known."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
+from typing import Any, TypeVar
 
 from sqlalchemy import Connection
 
@@ -25,7 +27,7 @@ from etf_trader.ledger.repository import Account, Ledger
 from etf_trader.money import ZERO
 from etf_trader.orders.asset_order import AssetOrder
 from etf_trader.orders.status import AssetOrderStatus
-from etf_trader.orders.store import asset_orders_of_plan, move_asset_order
+from etf_trader.orders.store import asset_order, asset_orders_of_plan, move_asset_order
 from etf_trader.venue.interface import LimitOrder, OrderLimit, Trade, Venue, VenueOrder, VenueOrderStatus
 
 WINDOW_SECONDS = 2.0
@@ -37,6 +39,9 @@ FINAL_AFTER = timedelta(seconds=WINDOW_SECONDS + 1)
 MOST_ATTEMPTS = 5
 LOOK_AGAIN_SECONDS = 0.5
 TRADES_LATE_LOOKS = 20
+MOST_QUESTIONS = 120
+
+Answer = TypeVar("Answer")
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,18 +56,19 @@ class Queue:
 
     async def run(self, plan_id: int, parties: Parties, lease: Lease) -> None:
         """Send what is written of a plan, as the slots allow, and book it until every order is final."""
-        limits = await self.venue.order_limits()
-        await asyncio.gather(*(self._follow(order, parties) for order in self._orders(plan_id, sent=True)))
+        limits = await self._ask(self.venue.order_limits)
+        await _all(self._follow(order, parties) for order in self._orders(plan_id, sent=True))
         while self._orders(plan_id, sent=False):
-            granted = self._grant(plan_id, lease, limits, await self.venue.server_time())
+            granted = self._grant(plan_id, lease, limits, await self._ask(self.venue.server_time))
             if isinstance(granted, datetime):
                 await self._wait_until(granted)
                 continue
-            await asyncio.gather(*(self._send(order, parties, lease) for order in granted))
+            await _all(self._send(order, parties, lease) for order in granted)
 
-    async def recover(self, plan_id: int, parties: Parties) -> None:
+    async def recover(self, plan_id: int, parties: Parties, lease: Lease) -> None:
         """Learn what became of a plan whose leader is gone; what was never sent is withdrawn."""
         with self.database.write() as connection:
+            check(connection, lease)
             for order in asset_orders_of_plan(connection, plan_id):
                 if order.status is AssetOrderStatus.WRITTEN:
                     self._end(
@@ -130,9 +136,9 @@ class Queue:
                 self._end(connection, order, AssetOrderStatus.WITHDRAWN, "the venue did not take it")
             return
         await self.clock.sleep(seconds)
-        limits = await self.venue.order_limits()
+        limits = await self._ask(self.venue.order_limits)
         while True:
-            now = await self.venue.server_time()
+            now = await self._ask(self.venue.server_time)
             with self.database.write() as connection:
                 check(connection, lease)
                 slots = budget(connection, self.account.id, limits, now)
@@ -151,15 +157,8 @@ class Queue:
         assert order.granted_at is not None
         intent = order.intent
         while True:
-            asked_at = await self.venue.server_time()
-            try:
-                state = await self.venue.find(intent.symbol, intent.client_order_id)
-            except RateLimited as error:
-                await self.clock.sleep(error.retry_after)
-                continue
-            except (VenueUnavailable, OutcomeUnknown):
-                await self.clock.sleep(LOOK_AGAIN_SECONDS)
-                continue
+            asked_at = await self._ask(self.venue.server_time)
+            state = await self._ask(partial(self.venue.find, intent.symbol, intent.client_order_id))
             if state is not None:
                 await self._learn(order, state, parties)
                 return
@@ -173,8 +172,10 @@ class Queue:
         """Book the trades of an order and take note of its end."""
         intent = order.intent
         while not state.status.is_final:
-            cancelled = await self.venue.cancel(intent.symbol, intent.client_order_id)
+            cancelled = await self._ask(partial(self.venue.cancel, intent.symbol, intent.client_order_id))
             state = cancelled or state
+            if not state.status.is_final:
+                await self.clock.sleep(LOOK_AGAIN_SECONDS)
         trades = await self._trades(state)
         with self.database.write() as connection:
             for trade in trades:
@@ -186,7 +187,7 @@ class Queue:
         if not state.executed_quantity:
             return ()
         for _ in range(TRADES_LATE_LOOKS):
-            trades = await self.venue.trades_of(state.symbol, state.order_id)
+            trades = await self._ask(partial(self.venue.trades_of, state.symbol, state.order_id))
             if sum((trade.quantity for trade in trades), ZERO) == state.executed_quantity:
                 return trades
             await self.clock.sleep(LOOK_AGAIN_SECONDS)
@@ -214,6 +215,8 @@ class Queue:
         state: VenueOrder | None = None,
         trades: Sequence[Trade] = (),
     ) -> None:
+        if asset_order(connection, order.id).status.is_final:
+            return  # whoever took over has learnt it
         move_asset_order(
             connection,
             order,
@@ -225,9 +228,31 @@ class Queue:
             executed_value=sum((trade.value for trade in trades), ZERO),
         )
 
+    async def _ask(self, question: Callable[[], Awaitable[Answer]]) -> Answer:
+        """Put a question that changes nothing, or may be repeated, until the venue answers it.
+
+        Raises:
+            VenueError: it has not answered for long; what is in flight is learnt at the next start.
+        """
+        for _ in range(MOST_QUESTIONS):
+            try:
+                return await question()
+            except RateLimited as error:
+                await self.clock.sleep(error.retry_after)
+            except (VenueUnavailable, OutcomeUnknown):
+                await self.clock.sleep(LOOK_AGAIN_SECONDS)
+        return await question()
+
     async def _wait_until(self, moment: datetime) -> None:
-        left = (moment - await self.venue.server_time()).total_seconds()
+        left = (moment - await self._ask(self.venue.server_time)).total_seconds()
         await self.clock.sleep(max(left, 0.001))
+
+
+async def _all(ways: Iterable[Coroutine[Any, Any, None]]) -> None:
+    """Run all to their ends, then raise what went wrong first: nothing is left in flight behind an error."""
+    for result in await asyncio.gather(*ways, return_exceptions=True):
+        if isinstance(result, BaseException):
+            raise result
 
 
 def fill_from_trade(account: Account, asset_order_id: int, trade: Trade) -> Fill:

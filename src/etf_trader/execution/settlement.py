@@ -27,6 +27,9 @@ from etf_trader.orders.store import (
     write_filled,
 )
 
+MOVED = ("moved",)
+"""What stops a batch that did not come out as planned: the books moved between looking and trading."""
+
 
 @dataclass(frozen=True, slots=True)
 class BatchPrices:
@@ -72,16 +75,14 @@ class Ending:
     stopped_by: tuple[str, ...]
 
 
-def ending_of(
-    state: OrderState, filled: Decimal, stopped_by: tuple[str, ...], *, is_complete: bool
-) -> Ending | None:
+def ending_of(state: OrderState, filled: Decimal, stopped_by: tuple[str, ...]) -> Ending | None:
     """Decide whether an order ends after a batch that was stopped by `stopped_by`; None: it goes on. Pure.
 
-    A batch whose orders did not all fill met moving books: it is planned again.
+    A batch that met moving books is planned again.
     """
     if filled >= state.order.quantity:
         return Ending(IndexOrderStatus.FILLED, ("filled",))
-    if not state.order.stays_open and is_complete and stopped_by != ("filled",):
+    if not state.order.stays_open and stopped_by != MOVED:
         return Ending(IndexOrderStatus.ENDED, stopped_by)
     return None
 
@@ -104,10 +105,14 @@ def settle(
     is_complete = all(order.status is AssetOrderStatus.FILLED for order in orders)
     batch = batch_state(state, plan.units, prices, is_complete=is_complete)
     filled = state.order.filled + settle_batch(batch, final=False).units
-    ending = ending_of(state, filled, stopped_by, is_complete=is_complete)
+    if rejected := sorted({order.intent.asset for order in orders if order.status is AssetOrderStatus.REJECTED}):
+        stopped_by = tuple(f"rejected({asset})" for asset in rejected)  # sending it again would not help
+    elif not is_complete or (stopped_by == ("filled",) and filled < state.order.quantity):
+        stopped_by = MOVED  # also when the venue's roundings left a hair less than planned
+    ending = ending_of(state, filled, stopped_by)
     outcome = settle_batch(batch, final=ending is not None)
     _post_units(ledger, state, plan, prices, outcome, now)
-    write_filled(connection, state.order.id, filled, stopped_by if is_complete else ("moved",))
+    write_filled(connection, state.order.id, filled, stopped_by)
     settle_plan(connection, plan.id, now)
     update_position(connection, ledger, state)
     log.record(

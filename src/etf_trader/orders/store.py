@@ -263,6 +263,12 @@ def add_asset_order(connection: Connection, plan_id: int, order_id: int, intent:
     return insert_row(connection, asset_orders, row)
 
 
+def asset_order(connection: Connection, asset_order_id: int) -> AssetOrder:
+    """Return one asset order, which must exist."""
+    query = select(asset_orders).where(asset_orders.c.id == asset_order_id)
+    return _asset_order(connection.execute(query).one())
+
+
 def asset_orders_of_plan(connection: Connection, plan_id: int) -> list[AssetOrder]:
     """Return the asset orders of a plan, in order of writing."""
     query = select(asset_orders).where(asset_orders.c.plan_id == plan_id).order_by(asset_orders.c.id)
