@@ -155,10 +155,11 @@ def make(settings: Settings, *, start: datetime | None = None, era: str | None =
     for path in (database.path, Database(settings.exchange.database).path):
         if path is not None:
             path.parent.mkdir(parents=True, exist_ok=True)
+    # The exchange first: a market that cannot be made leaves nothing behind.
+    exchange = _make_exchange(settings, start, era)
     if not database.exists():
         schema.upgrade(database, "etf")
     schema.require_head(database, "etf")
-    exchange = _make_exchange(settings, start, era)
     now = exchange.now()
     with database.write() as connection:
         account = account_of(connection, PAPER, UID)
@@ -176,7 +177,7 @@ def make(settings: Settings, *, start: datetime | None = None, era: str | None =
     deposit = None
     if settings.exchange.deposit > 0 and not exchange.transfers(UID):
         deposit = settings.exchange.deposit
-        deposit_cash(services, "USDT", deposit, holder="self", transfer_id="first")
+        deposit_cash(services, "USDT", deposit, holder=settings.holder, transfer_id="first")
     services.close()
     return Made(is_new, deposit)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -121,8 +122,7 @@ def init(
         raise
     opened = bootstrap.open_services(settings)
     try:
-        index, index_is_new, excuse = _sample(opened)
-        _show(opened, target, is_new, missing, made.deposit, index, index_is_new, excuse)
+        _show(opened, target, is_new, missing, made.deposit, _sample(opened))
     finally:
         opened.close()
 
@@ -221,8 +221,18 @@ def _existing(target: Path, asked: dict[str, str]) -> Settings:
     return settings
 
 
-def _sample(opened: Services) -> tuple[Index | None, bool, str]:
-    """Make the sample index unless there is an index; return it, whether it is new, or why there is none."""
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """The index to begin with: new, or there already, or why there is none; and what to type next."""
+
+    index: Index | None
+    is_new: bool
+    excuse: str
+    next: str
+
+
+def _sample(opened: Services) -> Sample:
+    """Make the sample index, unless there is an index already or the market lacks its coins."""
     from etf_trader.errors import DataError, UsageError
     from etf_trader.index.definition import definition_from_options
     from etf_trader.index.store import list_indices
@@ -230,7 +240,7 @@ def _sample(opened: Services) -> tuple[Index | None, bool, str]:
     with opened.database.read() as connection:
         known = list_indices(connection)
     if known:
-        return known[0], False, ""
+        return Sample(known[0], False, "", _first_buy(known[0]))
     definition = definition_from_options(
         SAMPLE,
         SAMPLE_WEIGHTS,
@@ -239,10 +249,14 @@ def _sample(opened: Services) -> tuple[Index | None, bool, str]:
         float_cash=opened.settings.index.initial_float,
     )
     try:
+        asyncio.run(opened.administration.markets(definition))
+    except UsageError as error:
+        return Sample(None, False, error.message, _create(opened))
+    try:
         made = asyncio.run(opened.administration.create_index(definition, opened.settings.solver.depth))
     except (UsageError, DataError) as error:
-        return None, False, error.message
-    return made, True, ""
+        return Sample(None, False, error.message, "etf treasury deposit 1000000, then etf init again")
+    return Sample(made, True, "", _first_buy(made))
 
 
 def _show(
@@ -251,13 +265,11 @@ def _show(
     is_new: bool,
     missing: list[Path],
     deposit: Decimal | None,
-    index: Index | None,
-    index_is_new: bool,
-    excuse: str,
+    sample: Sample,
 ) -> None:
     from etf_trader.cli.numbers import money
 
-    next_command = f"etf submit buy --index {index.id} --qty 100 --dry-run" if index else _create(opened)
+    index = sample.index
     exchange = opened.settings.exchange
     market = f"{exchange.market} market" + (f" (seed {exchange.seed})" if exchange.market == "model" else "")
 
@@ -273,8 +285,8 @@ def _show(
         if deposit is not None:
             page.line(f"Deposited {money(deposit)} USDT for {opened.settings.holder}.")
         if index is None:
-            page.line(f"No sample index was made: {excuse}.")
-        elif index_is_new:
+            page.line(f"No sample index was made: {sample.excuse}.")
+        elif sample.is_new:
             cash = money(opened.settings.index.initial_float)
             page.line(
                 f"Made index {index.id}, {index.symbol}: eight coins, one unit is {money(index.start_value)} "
@@ -283,7 +295,7 @@ def _show(
         else:
             page.line(f"Index {index.id}, {index.symbol}, is there already.")
         page.line()
-        page.line(f"Next: {next_command}")
+        page.line(f"Next: {sample.next}")
 
     payload = {
         "file": target,
@@ -292,18 +304,22 @@ def _show(
         "market": exchange.market,
         "clock": exchange.clock,
         "deposit": deposit,
-        "index": None if index is None else {"id": index.id, "symbol": index.symbol, "is_new": index_is_new},
-        "note": excuse or None,
-        "next": next_command,
+        "index": None if index is None else {"id": index.id, "symbol": index.symbol, "is_new": sample.is_new},
+        "note": sample.excuse or None,
+        "next": sample.next,
     }
     output().emit("etf.init/1", payload, draw)
+
+
+def _first_buy(index: Index) -> str:
+    return f"etf submit buy --index {index.id} --qty 100 --dry-run"
 
 
 def _create(opened: Services) -> str:
     """Return a command that creates an index of what this market has."""
     rules = asyncio.run(opened.venue.rules())
-    assets = sorted({rule.base for rule in rules.values() if rule.quote == "USDT"})[:2]
-    weights = {1: ["1"], 2: ["0.5", "0.5"]}.get(len(assets), [])
-    chosen = " ".join(f"--weight {asset}={weight}" for asset, weight in zip(assets, weights, strict=True))
-    cash = opened.settings.index.initial_float
-    return f"etf index create MINE {chosen or '--weight BTC=1'} --float {cash}"
+    has = sorted({rule.base for rule in rules.values() if rule.quote == "USDT"})
+    first = [each for each in (text.partition("=")[0] for text in SAMPLE_WEIGHTS) if each in has]
+    assets = list(dict.fromkeys([*first, *has]))[:2]
+    chosen = " ".join(f"--weight {asset}={'0.5' if len(assets) == 2 else '1'}" for asset in assets)
+    return f"etf index create MINE {chosen} --float {opened.settings.index.initial_float}"

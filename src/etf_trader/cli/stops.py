@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
-from etf_trader.cli.numbers import bps, money
+from etf_trader.cli.numbers import bps, money, units
 from etf_trader.cli.orders import unit_count
+from etf_trader.money import round_to
 
 if TYPE_CHECKING:
     from etf_trader.bootstrap import Services
@@ -100,18 +101,26 @@ def _limit(kind: str, stopped: Stopped) -> str:
     if outlook is None:
         return f"{bound}."
     verb = "cost" if is_buy else "bring"
+    price = _beyond(outlook.price, stopped.limit)
     if kind == "limit":
         what = f"{outlook.asset}'s next level" if outlook.asset else "already the first one"
         told = (
-            f"{what} would make a unit {verb} {money(outlook.price)}"
+            f"{what} would make a unit {verb} {price}"
             if outlook.asset
-            else f"{what} would {verb} {money(outlook.price)}, fees included"
+            else f"{what} would {verb} {price}, fees included"
         )
     else:
         whose = f"{outlook.asset}'s next level" if outlook.asset else "already the first unit"
         told = f"{whose} would lose more than {bound}"
     more = f" 1 bps more {'buys' if is_buy else 'sells'} {unit_count(outlook.more)} more." if outlook.more else ""
     return f"{told}.{more}"
+
+
+def _beyond(price: Decimal, limit: Decimal | None) -> str:
+    """Return a price with as many digits as it takes to see that it is not the limit."""
+    if limit is None or money(price) != money(limit):
+        return money(price)
+    return units(round_to(price, Decimal("0.000001")))
 
 
 def stopped_order(opened: Services, order: IndexOrder, symbol: str) -> Stopped:
