@@ -105,9 +105,7 @@ def settle(
     is_complete = all(order.status is AssetOrderStatus.FILLED for order in orders)
     batch = batch_state(state, plan.units, prices, is_complete=is_complete)
     filled = state.order.filled + settle_batch(batch, final=False).units
-    if rejected := sorted({order.intent.asset for order in orders if order.status is AssetOrderStatus.REJECTED}):
-        stopped_by = tuple(f"rejected({asset})" for asset in rejected)  # sending it again would not help
-    elif not is_complete or (stopped_by == ("filled",) and filled < state.order.quantity):
+    if not is_complete or (stopped_by == ("filled",) and filled < state.order.quantity):
         stopped_by = MOVED  # also when the venue's roundings left a hair less than planned
     ending = ending_of(state, filled, stopped_by)
     outcome = settle_batch(batch, final=ending is not None)
