@@ -1,14 +1,16 @@
 """What the books say about an order right now, read in one transaction."""
 
+from __future__ import annotations
+
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
+from typing import TYPE_CHECKING
 
 from sqlalchemy import Connection, select
 
 from etf_trader.execution.loss import NOTHING, fill_loss, rounding_loss, total
-from etf_trader.execution.planning import Wish
 from etf_trader.index.store import Basket, Index, Position, current_basket, index_by_id, position_by_id
 from etf_trader.ledger import accounts
 from etf_trader.ledger.booking import Parties
@@ -21,6 +23,9 @@ from etf_trader.orders.asset_order import AssetOrder
 from etf_trader.orders.index_order import IndexOrder
 from etf_trader.orders.plan import LossParts
 from etf_trader.orders.store import asset_orders_of, index_order
+
+if TYPE_CHECKING:
+    from etf_trader.execution.planning import Wish
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +63,8 @@ class OrderState:
 
     def wish(self) -> Wish:
         """Return what is still to be traded."""
+        from etf_trader.execution.planning import Wish  # reports read states and never plan
+
         return Wish(
             side=self.order.side,
             quantity=self.order.remaining,

@@ -1,18 +1,23 @@
 """Indices, baskets and positions as rows."""
 
+from __future__ import annotations
+
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
+from typing import TYPE_CHECKING
 
 from sqlalchemy import Connection, Row, func, insert, select, update
 
 from etf_trader.database import insert_row
 from etf_trader.errors import NotFound
-from etf_trader.index.definition import BasketQuantities, IndexDefinition
 from etf_trader.index.tables import basket_items, baskets, indices, methodologies, positions
 from etf_trader.money import ZERO
 from etf_trader.seal import canonical, seal
+
+if TYPE_CHECKING:
+    from etf_trader.index.definition import BasketQuantities, IndexDefinition
 
 
 @dataclass(frozen=True, slots=True)
