@@ -18,22 +18,11 @@ from etf_trader.money import divide, round_to
 if TYPE_CHECKING:
     from etf_trader.bootstrap import Services
     from etf_trader.index.store import Index
-    from etf_trader.reports.fills import FillLine, FillsReport, OrderLine
+    from etf_trader.reports.fills import FillLine, FillsReport
     from etf_trader.reports.holdings import HoldingsReport
 
 app = group()
 
-STOPS = {
-    "filled": "filled",
-    "loss": "largest loss",
-    "cash": "cash",
-    "float": "the float",
-    "minimum": "least order",
-    "time": "time",
-    "cancelled": "cancelled",
-    "moved": "moving books",
-    "price": "no price",
-}
 BARS = 6
 
 
@@ -141,20 +130,6 @@ def draw_fills(page: Page, report: FillsReport) -> None:
 PARTS = ("delay", "spread", "depth", "fee", "rounding")
 
 
-def stops_in_words(line: OrderLine) -> str:
-    """Return what stopped an order, in words."""
-    words = []
-    for stop in line.stopped_by:
-        name, _, asset = stop.rstrip(")").partition("(")
-        if name == "limit" and line.limit_price is not None:
-            words.append(f"limit {units(line.limit_price)}")
-        elif asset:
-            words.append(f"{'depth of' if name == 'depth' else 'window of'} {asset}")
-        else:
-            words.append(STOPS.get(name, name))
-    return ", ".join(words)
-
-
 def draw_holdings(page: Page, report: HoldingsReport) -> None:
     """Draw what one index holds."""
     name = "" if report.name == report.symbol else f" ({report.name})"
@@ -237,6 +212,8 @@ def _only_position(connection: Any) -> int:
 
 
 def _orders_table(report: FillsReport) -> Table:
+    from etf_trader.cli.stops import in_short
+
     table = Table(
         number("order"),
         text("side"),
@@ -256,7 +233,9 @@ def _orders_table(report: FillsReport) -> Table:
             "-" if line.average_price is None else money(line.average_price),
             money(line.loss),
             bps(line.loss_bps),
-            stops_in_words(line) if line.status != "open" else "still open",
+            in_short(line.stopped_by, line.limit_price, line.max_loss_bps)
+            if line.status != "open"
+            else "still open",
         )
     return table
 

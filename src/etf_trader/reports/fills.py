@@ -93,6 +93,7 @@ class OrderLine:
     filled: Decimal
     fill_percentage: Decimal
     limit_price: Decimal | None
+    max_loss_bps: Decimal | None
     arrival_nav: Decimal
     average_price: Decimal | None
     cash: Decimal
@@ -252,6 +253,7 @@ def _order_line(work: _Work, nav_now: Decimal | None) -> OrderLine:
         filled=order.filled,
         fill_percentage=_percentage(order.filled, order.quantity),
         limit_price=limit,
+        max_loss_bps=order.max_loss_bps,
         arrival_nav=order.arrival_nav,
         average_price=divide(work.cash, order.filled, PRICE_GRID) if order.filled else None,
         cash=work.cash,
