@@ -37,7 +37,7 @@ def limit_prices(model: Model, trial: Trial) -> list[Decimal]:
 def _rooms(model: Model, trial: Trial) -> tuple[Decimal | None, Decimal | None]:
     """Return what the limit (times `Model.scale`) and the cash leave; None where there is none."""
     problem = model.problem
-    price = None if problem.limit is None else (problem.limit * model.scale - trial.marginal) * model.side.sign
+    price = None if problem.limit is None else (problem.limit * model.scale - trial.limited) * model.side.sign
     if problem.cash is None or problem.side is Side.SELL:
         return price, None
     return price, problem.cash - trial.reserve

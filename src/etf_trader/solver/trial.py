@@ -5,7 +5,7 @@ from decimal import Decimal
 from typing import NamedTuple
 
 from etf_trader.market.symbol import Side
-from etf_trader.money import BPS, ONE, UNIT_GRID, ZERO, divide
+from etf_trader.money import BPS, ONE, UNIT_GRID, ZERO, divide, divide_up
 from etf_trader.solver.lots import LegFill, LegRule
 from etf_trader.solver.problem import OrderProblem
 
@@ -15,8 +15,9 @@ class Trial(NamedTuple):
 
     `reserve` is the cash a buy must have when every leg fills at its last
     price, `float_pays` what the float pays for surplus (negative: receives),
-    `marginal` the price of one more unit times `Model.scale`, `loss` the loss
-    from arrival; all in quote.
+    `marginal` the price of one more unit times `Model.scale`, `limited` the same
+    with what a buy holds at the price paid, `loss` the loss from arrival; all in
+    quote.
     """
 
     steps: int
@@ -24,6 +25,7 @@ class Trial(NamedTuple):
     reserve: Decimal
     float_pays: Decimal
     marginal: Decimal
+    limited: Decimal
     loss: Decimal
 
     @property
@@ -62,11 +64,12 @@ class Model:
 
     def total(self, steps: int, fills: tuple[LegFill, ...]) -> Trial:
         """Return the totals of `fills`."""
-        float_pays = marginal = loss = reserve = ZERO
+        float_pays = marginal = limited = loss = reserve = ZERO
         for rule, slope, fill in zip(self.legs, self.slopes, fills, strict=True):
             leg = rule.leg
             float_pays += fill.surplus * leg.mid
             marginal += slope * fill.last
+            limited += self._limited(rule, slope, fill, leg.per_unit * (steps * UNIT_GRID))
             reserve += fill.quantity * fill.last
             loss -= fill.surplus * (leg.mid - leg.arrival_mid)
             if self.side is Side.BUY:
@@ -74,14 +77,22 @@ class Model:
             else:
                 loss += fill.quantity * leg.arrival_mid - fill.value + fill.fee
         reserve += self.problem.cash_per_unit * (steps * UNIT_GRID) + max(-float_pays, ZERO)
-        marginal += self.problem.cash_per_unit * self.scale
-        return Trial(steps, fills, reserve, float_pays, marginal, loss)
+        basket_cash = self.problem.cash_per_unit * self.scale
+        return Trial(steps, fills, reserve, float_pays, marginal + basket_cash, limited + basket_cash, loss)
+
+    def _limited(self, rule: LegRule, slope: Decimal, fill: LegFill, wanted: Decimal) -> Decimal:
+        """Return what a leg adds to the price that the limit bounds, times `scale`."""
+        leg = rule.leg
+        if self.side is Side.SELL or not leg.held:
+            return slope * fill.last
+        paid = leg.per_unit * self.scale * divide_up(leg.held_cost, leg.held, Decimal("1e-18"))
+        return paid if wanted <= leg.held else max(paid, slope * fill.last)
 
     def breaches(self, trial: Trial) -> list[str]:
         """Return the names of all limits that `trial` breaks, in canonical order."""
         problem = self.problem
         names = []
-        if problem.limit is not None and self._is_dearer(trial.marginal, problem.limit):
+        if problem.limit is not None and self._is_dearer(trial.limited, problem.limit):
             names.append("limit")
         if self._loses_too_much(trial):
             names.append("loss")

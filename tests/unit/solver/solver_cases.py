@@ -107,7 +107,9 @@ def _random_leg(chance: random.Random, asset: str, side: Side, step: str, spare:
     )
     extra = {}
     if spare:
-        extra = {"held": D(chance.choice(["0", "0.3", "1.25"])), "residual": D(step) * chance.randint(0, 2)}
+        held = D(chance.choice(["0", "0.3", "1.25"]))
+        paid = mid * D(chance.choice(["0.999", "1", "1.002"]))
+        extra = {"held": held, "held_cost": held * paid, "residual": D(step) * chance.randint(0, 2)}
     arrival = mid * D(chance.choice(["1", "1", "0.9995", "1.001"]))
     per_unit = D(chance.choice(["0.05", "0.3", "1", "1.7"]))
     return make_leg(

@@ -25,12 +25,16 @@ steps = st.sampled_from(["0.01", "0.1", "0.001"])
 
 
 def marginal(problem: OrderProblem, plan: Plan, *, at_order_price: bool) -> F:
-    """The price of one more unit, fees included, in exact fractions."""
+    """The price of one more unit, fees included, in exact fractions; what a buy holds at the price paid."""
     total = F(problem.cash_per_unit)
     for leg, planned in zip(problem.legs, plan.legs, strict=True):
         price = F(planned.limit_price if at_order_price else planned.last_price)
         net = 1 - F(leg.rule.taker_fee)
-        total += F(leg.per_unit) * (price / net if problem.side is Side.BUY else price * net)
+        each = price / net if problem.side is Side.BUY else price * net
+        if problem.side is Side.BUY and leg.held:
+            paid = F(leg.held_cost) / F(leg.held)
+            each = paid if leg.per_unit * plan.units <= leg.held else max(paid, each)
+        total += F(leg.per_unit) * each
     return total
 
 
