@@ -21,8 +21,9 @@ from etf_trader.exchange.paper import ExchangeSettings, PaperExchange
 from etf_trader.exchange.static import StaticMarket, symbol_row
 from etf_trader.execution.administration import Administration
 from etf_trader.execution.desk import Desk
-from etf_trader.execution.manager import ExecutionSettings, Manager
+from etf_trader.execution.manager import Manager
 from etf_trader.execution.reconcile import book_transfer
+from etf_trader.execution.settings import ExecutionSettings
 from etf_trader.execution.state import cash_of, order_loss
 from etf_trader.index.definition import IndexDefinition
 from etf_trader.index.store import Index, Position, position_by_id
@@ -142,11 +143,11 @@ class House:
         await self.manager.run([order.id])
         return self.order(order.id)
 
-    async def buy(self, quantity: str | Decimal, **changes: object) -> IndexOrder:
+    async def buy(self, quantity: str | int | Decimal, **changes: object) -> IndexOrder:
         """Submit a buy."""
         return await self.submit(make_request(Side.BUY, quantity=D(quantity), **changes))
 
-    async def sell(self, quantity: str | Decimal | None, **changes: object) -> IndexOrder:
+    async def sell(self, quantity: str | int | Decimal | None, **changes: object) -> IndexOrder:
         """Submit a sell; None sells all."""
         wanted = None if quantity is None else D(quantity)
         return await self.submit(make_request(Side.SELL, quantity=wanted, **changes))

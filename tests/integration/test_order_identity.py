@@ -44,7 +44,7 @@ class World:
             "step": step,
             "min_quantity": step,
             "min_notional": self.dice.choice(("0", "5", "10")),
-            "max_quantity": self.dice.choice(("9000000", "9000000", "20")),
+            "max_quantity": self.dice.choice(("9000000", "9000000", "300")),
         }
 
     def _per_unit(self, asset: str) -> Decimal:
@@ -53,7 +53,8 @@ class World:
 
     def _ladders(self, asset: str) -> tuple[list[tuple[str, str]], list[tuple[str, str]]]:
         dice, mid, step = self.dice, self.mids[asset], D(self.rules[asset]["step"])
-        bids, asks = [], []
+        bids: list[tuple[str, str]] = []
+        asks: list[tuple[str, str]] = []
         for sign, side in ((-1, bids), (1, asks)):
             price = mid
             for _ in range(dice.randint(1, 6)):
