@@ -216,16 +216,16 @@ def _show_detached(opened: Services, order: IndexOrder, symbol: str) -> None:
         facts = order_facts(connection, order)
         owner = leader(connection, opened.account.id, SystemClock().now())
     if owner is not None:
-        who = f"process {owner.process} on {owner.host}, which leads the account, works it"
+        who = f"Process {owner.process} on {owner.host}, which leads the account, works it."
     else:
-        who = "etf worker --once, or the next command that trades, works it"
+        who = "It is worked by etf worker --once, or by the next command that trades."
 
     def draw(page: Page) -> None:
         verb = "buy" if order.side.sign > 0 else "sell"
         page.line(
             f"Accepted: {verb} {unit_count(order.quantity)} of {symbol} (order {order.id}). Nothing is sent yet."
         )
-        page.line(f"{who[:1].upper()}{who[1:]}. How far it is: etf order show {order.id}")
+        page.line(f"{who} How far it is: etf order show {order.id}")
 
     payload = facts.document() | {"plan": None, "detached": True}
     output().emit("etf.order/1", payload, draw)

@@ -1,0 +1,117 @@
+"""A folder in which `etf` is typed, as a process of its own."""
+
+import hashlib
+import json
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+from etf_trader.money import floor_to
+
+SECONDS = 60
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a command said, and what it ended with."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def document(self) -> dict[str, Any]:
+        """The JSON it printed."""
+        found: dict[str, Any] = json.loads(self.out)
+        return found
+
+
+class Shell:
+    """Types commands in one folder."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def etf(self, *words: str, **environment: str) -> Answer:
+        """Run a command to its end."""
+        done = subprocess.run(
+            [sys.executable, "-m", "etf_trader", *words],
+            cwd=self.folder,
+            env=self._environment() | environment,
+            capture_output=True,
+            text=True,
+            timeout=SECONDS,
+            stdin=subprocess.DEVNULL,
+        )
+        assert "Traceback" not in done.stderr, done.stderr
+        return Answer(done.returncode, done.stdout, done.stderr)
+
+    def ok(self, *words: str) -> str:
+        """Run a command that must succeed, and return what it printed."""
+        answer = self.etf(*words)
+        assert answer.code == 0, answer.out + answer.err
+        return answer.out
+
+    def json(self, *words: str) -> dict[str, Any]:
+        """Run a command that must succeed, and return its document."""
+        found: dict[str, Any] = json.loads(self.ok(*words, "--json"))
+        return found
+
+    def interrupted(self, *words: str, number: int, when: Callable[[], bool]) -> Answer:
+        """Start a command, send it a signal once `when` says so, and wait for its end."""
+        process = subprocess.Popen(
+            [sys.executable, "-m", "etf_trader", *words],
+            cwd=self.folder,
+            env=self._environment(),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            stdin=subprocess.DEVNULL,
+            text=True,
+        )
+        deadline = time.monotonic() + SECONDS
+        while not when() and process.poll() is None:
+            assert time.monotonic() < deadline, "it never came to the point"
+            time.sleep(0.05)
+        process.send_signal(number)
+        out, err = process.communicate(timeout=SECONDS)
+        return Answer(process.returncode, out, err)
+
+    def rows(self, query: str) -> list[tuple[Any, ...]]:
+        """Read the ledger's database."""
+        connection = sqlite3.connect(self.folder / "etf.db", timeout=SECONDS)
+        try:
+            return connection.execute(query).fetchall()
+        finally:
+            connection.close()
+
+    def fingerprint(self) -> str:
+        """Return a hash of everything in both databases, and of the files that lie here."""
+        digest = hashlib.sha256()
+        for name in ("etf.db", "exchange.db"):
+            connection = sqlite3.connect(self.folder / name, timeout=SECONDS)
+            for line in connection.iterdump():
+                digest.update(line.encode())
+            connection.close()
+        digest.update("\n".join(sorted(path.name for path in self.folder.iterdir())).encode())
+        return digest.hexdigest()
+
+    def _environment(self) -> dict[str, str]:
+        kept = {name: value for name, value in os.environ.items() if not name.startswith(("ETF_", "XDG_"))}
+        return kept | {"HOME": str(self.folder / "home"), "COLUMNS": "100", "TZ": "UTC"}
+
+
+def above_nav(shell: Shell, factor: Decimal) -> str:
+    """Return a price per unit that is `factor` times the price now, to the cent."""
+    nav = Decimal(shell.json("index", "nav", "1")["nav"])
+    return str(floor_to(nav * factor, Decimal("0.01")))
+
+
+INTERRUPT, TERMINATE = signal.SIGINT, signal.SIGTERM

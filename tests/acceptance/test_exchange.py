@@ -1,0 +1,146 @@
+"""`etf exchange`, `reconcile` and `worker`; and what Ctrl-C leaves behind."""
+
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from decimal import Decimal
+
+import pytest
+from tests.acceptance.shell import INTERRUPT, TERMINATE, Answer, Shell
+
+LEAD = """
+import sys, time
+from etf_trader.clock import SystemClock
+from etf_trader.database import Database
+from etf_trader.execution.lease import Leases
+assert Leases(Database(sys.argv[1]), SystemClock()).take(1)
+print("leads", flush=True)
+time.sleep(600)
+"""
+
+
+@contextmanager
+def another_leads(shell: Shell) -> Iterator[None]:
+    """Let another process lead the account."""
+    url = f"sqlite:///{shell.folder / 'etf.db'}"
+    process = subprocess.Popen([sys.executable, "-c", LEAD, url], stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    try:
+        assert process.stdout.readline() == "leads\n"
+        yield
+    finally:
+        process.kill()
+        process.wait()
+        process.stdout.close()
+
+
+def test_status_tells_market_clock_and_balances(held: Shell) -> None:
+    said = held.ok("exchange", "status")
+    assert re.search(r"^market +model, 20 symbols \(seed 1\)$", said, re.MULTILINE)
+    assert re.search(r"^clock +stepped", said, re.MULTILINE)
+    assert re.search(r"^orders +\d+ of 100 in 10 s, \d+ of 200,000 in a day$", said, re.MULTILINE)
+    document = held.json("exchange", "status")
+    assert {row["asset"] for row in document["balances"]} >= {"USDT", "BTC", "DENT"}
+    assert document["open_orders"] == []
+
+
+def test_a_deposit_at_the_exchange_is_booked_at_once(made: Shell) -> None:
+    said = made.ok("exchange", "deposit", "usdt", "1000000")
+    assert "1,000,000.00 USDT arrived at the exchange." in said
+    assert "Reconciled: deposit of 1000000 USDT booked for self." in said
+    assert Decimal(made.json("treasury", "show")["balances"][0]["free"]) == 1_999_400
+    assert made.ok("reconcile") == "The books agree with the venue.\n"
+
+
+def test_the_stepped_clock_moves_by_hand(made: Shell) -> None:
+    before = made.json("exchange", "status")["now"]
+    moved = made.json("exchange", "advance", "1h")
+    assert (moved["before"], moved["finished"]) == (before, False)
+    assert made.json("exchange", "status")["now"] == moved["now"] != before
+    assert made.etf("exchange", "advance", "soon").code == 2
+
+
+def test_the_wall_clock_does_not(empty: Shell) -> None:
+    empty.ok("init")
+    answer = empty.etf("exchange", "advance", "1h")
+    assert answer.code == 2
+    assert "wall clock" in answer.err
+
+
+def test_reset_asks_first_and_keeps_what_was(held: Shell) -> None:
+    before = held.fingerprint()
+    refused = held.etf("exchange", "reset")
+    assert refused.code == 2
+    assert "etf exchange reset --yes" in refused.err
+    assert held.fingerprint() == before
+    said = held.ok("exchange", "reset", "--yes")
+    assert "The old databases are kept: " in said
+    assert len(list(held.folder.glob("etf.*.db"))) == len(list(held.folder.glob("exchange.*.db"))) == 1
+    assert held.json("order", "list")["orders"] == []
+    assert "Made index 1, TOP8" in held.ok("init")
+
+
+def test_reset_is_refused_while_somebody_trades(made: Shell) -> None:
+    with another_leads(made):
+        answer = made.etf("exchange", "reset", "--yes")
+    assert answer.code == 8
+    assert "trades on this database" in answer.err
+    assert not list(made.folder.glob("etf.*.db"))
+
+
+def test_reconcile_refuses_what_nothing_explains(made: Shell) -> None:
+    import sqlite3
+
+    connection = sqlite3.connect(made.folder / "exchange.db")
+    with connection:
+        tables = [row[0] for row in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
+        assert "balance" in tables
+        connection.execute("UPDATE balance SET free = '5' WHERE account = 'paper' AND asset = 'USDT'")
+    connection.close()
+    answer = made.etf("reconcile")
+    assert answer.code == 9
+    assert "USDT: the venue holds 5, the books 1000000" in answer.err
+    submitted = made.etf("submit", "buy", "--index", "1", "--qty", "1")
+    assert submitted.code == 9
+
+
+def test_no_wait_gives_up_when_another_process_leads(made: Shell) -> None:
+    with another_leads(made):
+        answer = made.etf("submit", "buy", "--index", "1", "--qty", "1", "--no-wait")
+        assert answer.code == 8
+        assert "another process leads this account" in answer.err
+        assert made.etf("reconcile", "--no-wait").code == 8
+        assert made.etf("worker", "--once", "--no-wait").code == 8
+        detached = made.ok("submit", "buy", "--index", "1", "--qty", "1", "--detach")
+        assert "which leads the account, works it" in detached
+    assert "Bought 1 unit of TOP8" in made.ok("worker", "--once")
+
+
+@pytest.mark.parametrize(("number", "code"), [(INTERRUPT, 130), (TERMINATE, 143)], ids=["Ctrl-C", "SIGTERM"])
+def test_an_interrupted_submit_says_where_the_order_stands(made: Shell, number: int, code: int) -> None:
+    def is_accepted() -> bool:
+        return bool(made.rows("SELECT id FROM index_order"))
+
+    with another_leads(made):
+        words = ("submit", "buy", "--index", "1", "--qty", "10", "--client-key", "k")
+        answer = made.interrupted(*words, number=number, when=is_accepted)
+    assert answer.code == code, answer
+    assert "Nothing bought of 10 units of TOP8 (order 1, position 1)." in answer.out
+    assert "Interrupted: what was sent is settled, and the order stays open." in answer.out
+    assert "etf worker --once goes on with it; etf cancel --order 1 ends it." in answer.out
+    assert made.ok(*words).startswith("Bought 10 units of TOP8")
+
+
+@pytest.mark.parametrize(("number", "code"), [(INTERRUPT, 130), (TERMINATE, 143)], ids=["Ctrl-C", "SIGTERM"])
+def test_the_worker_works_until_it_is_told_to_stop(made: Shell, number: int, code: int) -> None:
+    made.ok("submit", "buy", "--index", "1", "--qty", "10", "--detach")
+
+    def is_filled() -> bool:
+        return made.rows("SELECT status FROM index_order") == [("filled",)]
+
+    answer: Answer = made.interrupted("worker", number=number, when=is_filled)
+    assert answer.code == code
+    assert "Working the open orders, once a second. Ctrl-C ends it." in answer.err
+    assert "Stopped. No orders still open." in answer.err

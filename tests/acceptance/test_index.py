@@ -1,0 +1,167 @@
+"""`etf index`: made from files and from weights, shown, valued, funded, closed; bad ones refused."""
+
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+from tests.acceptance.shell import Shell
+
+from etf_trader.money import round_to
+
+TOP3 = """
+symbol = "TOP3"
+name = "Three"
+start_value = 500
+float = 600
+
+[weights]
+BTC = 0.5
+ETH = 0.3
+SOL = 0.2
+"""
+
+
+def test_an_index_file_becomes_a_basket_at_the_prices_of_now(made: Shell) -> None:
+    (made.folder / "top3.toml").write_text(TOP3)
+    said = made.ok("index", "create", "--file", "top3.toml")
+    assert "Created index 2, TOP3: 3 constituents, one unit is 500.00 USDT, float 600.00." in said
+    assert "Next: etf submit buy --index 2 --qty 100 --dry-run" in said
+    shown = made.json("index", "show", "top3")
+    assert abs(Decimal(shown["nav"]) - 500) < Decimal("1e-9")
+    weights = {row["asset"]: round_to(Decimal(row["weight"]), Decimal("1e-6")) for row in shown["constituents"]}
+    assert weights == {"BTC": Decimal("0.5"), "ETH": Decimal("0.3"), "SOL": Decimal("0.2")}
+
+
+def test_an_index_from_weights_takes_its_float_from_the_treasury(made: Shell) -> None:
+    before = Decimal(made.json("treasury", "show")["balances"][0]["free"])
+    made.ok("index", "create", "BIG2", "--weight", "BTC=0.5", "--weight", "ETH=0.5", "--float", "1000")
+    assert Decimal(made.json("treasury", "show")["balances"][0]["free"]) == before - 1000
+
+
+def test_a_basket_of_quantities_has_the_value_of_its_quantities(made: Shell) -> None:
+    (made.folder / "pair.toml").write_text('symbol = "PAIR"\n[basket]\nBTC = "0.01"\nETH = "0.5"\n')
+    document = made.json("index", "create", "--file", "pair.toml")
+    prices = {row["asset"]: Decimal(row["price"]) for row in document["constituents"]}
+    assert Decimal(document["nav"]) == prices["BTC"] / 100 + prices["ETH"] / 2
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (("X", "--weight", "BTC=0.5", "--weight", "ETH=0.4"), "the weights sum to 0.9, not to 1"),
+        (("X", "--weight", "BTC=0.5", "--weight", "btc=0.5"), "BTC is named twice"),
+        (("X", "--weight", "BTC=0", "--weight", "ETH=1"), "the weight of BTC is 0: it must be above 0"),
+        (("X", "--weight", "BTC=-1", "--weight", "ETH=2"), "the weight of BTC is -1: it must be above 0"),
+        (("X", "--weight", "BTC=NaN", "--weight", "ETH=1"), "the weight of BTC is NaN: it must be a finite"),
+        (("X", "--weight", "BTC=half"), "the weight of BTC is 'half', not a number"),
+        (("X", "--weight", "BTC"), "--weight 'BTC' is not of the form ASSET=WEIGHT"),
+        (("X", "--weight", "BTC=0.5", "--weight", "NOPE=0.5"), "NOPE has no market in USDT"),
+        (("X", "--weight", "USDT=1"), "USDT is the quote asset"),
+        (("X",), "the index has no constituents"),
+        ((), "the index has no symbol"),
+        (("TOP8", "--weight", "BTC=1"), "there is an index TOP8 already"),
+        (("bad name", "--weight", "BTC=1"), "cannot be an index symbol"),
+        (("X", "--weight", "BTC=1", "--float", "9e9"), "is not a number"),
+        (("X", "--weight", "BTC=1", "--float", "9000000"), "is more than the 999,400 in the treasury of self"),
+        (("X", "--weight", "BTC=1", "--float", "-1"), "float is -1: it must not be negative"),
+        (("X", "--weight", "BTC=1", "--start-value", "0"), "0 is not above zero"),
+        (("--file", "nowhere.toml"), "cannot read nowhere.toml"),
+        (("X", "--file", "nowhere.toml"), "--file says everything: SYMBOL cannot stand beside it"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, tuple) else "",
+)
+def test_a_bad_index_gets_a_sentence_and_changes_nothing(
+    made: Shell, words: tuple[str, ...], sentence: str
+) -> None:
+    before = made.fingerprint()
+    answer = made.etf("index", "create", *words)
+    assert answer.code == 2
+    assert sentence in answer.err
+    assert made.fingerprint() == before
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        (("SOL = 0.2", "SOL = 0.3"), "the weights sum to 1.1, not to 1"),
+        (("SOL = 0.2", "BTC = 0.2"), "a key may stand only once"),
+        (("SOL = 0.2", "SOL = nan"), "the weight of SOL is NaN"),
+        (("start_value = 500", "start_value = 0"), "start_value is 0"),
+        (("start_value", "startvalue"), "did you mean start_value?"),
+        (('symbol = "TOP3"', ""), "the index file has no symbol"),
+        (("[weights]", "[weights"), "is not valid TOML"),
+        (("[weights]", "[basket]\nADA = 1\n[weights]"), "both [weights] and [basket]"),
+    ],
+    ids=lambda value: value[1] if isinstance(value, tuple) else "",
+)
+def test_a_bad_index_file_gets_a_sentence(made: Shell, change: tuple[str, str], sentence: str) -> None:
+    (made.folder / "bad.toml").write_text(TOP3.replace(*change))
+    answer = made.etf("index", "create", "--file", "bad.toml")
+    assert answer.code == 2
+    assert sentence in answer.err
+
+
+def test_more_than_a_hundred_constituents_are_refused(made: Shell) -> None:
+    rows = "\n".join(f"C{number} = 0.005" for number in range(200))
+    (made.folder / "many.toml").write_text(f'symbol = "MANY"\n[weights]\n{rows}\n')
+    answer = made.etf("index", "create", "--file", "many.toml")
+    assert answer.code == 2
+    assert "200 constituents; an index has 1 to 100" in answer.err
+
+
+def test_list_show_and_nav_tell_what_a_unit_is_worth(held: Shell) -> None:
+    listed = held.json("index", "list")["indices"][0]
+    assert (listed["symbol"], listed["units"], listed["status"]) == ("TOP8", "100", "open")
+    shown = held.ok("index", "show", "1")
+    assert "100 outstanding" in shown
+    assert "and left over:" in shown
+    said = held.ok("index", "nav", "TOP8")
+    assert said.startswith(("One unit of TOP8 is 1,0", "One unit of TOP8 is 99"))
+    nav = held.json("index", "nav", "1")
+    assert Decimal(nav["nav"]) == Decimal(listed["nav"])
+    assert {row["age_seconds"] for row in nav["prices"]} == {0.0}
+
+
+def test_index_list_as_csv_has_a_header_and_a_row(made: Shell) -> None:
+    lines = made.ok("index", "list", "--format", "csv").splitlines()
+    assert lines[0].startswith("id,symbol,name,quote,status,nav,units,value,float")
+    assert lines[1].startswith("1,TOP8,Eight coins,USDT,open,")
+
+
+def test_fund_moves_cash_to_the_float_and_back(made: Shell) -> None:
+    assert "400.00 USDT added to the float of TOP8: it holds 1,000.00 now." in made.ok("index", "fund", "1", "400")
+    assert "taken from the float of TOP8: it holds 0.00 now." in made.ok("index", "fund", "1", "-1000")
+    answer = made.etf("index", "fund", "1", "-1")
+    assert answer.code == 2
+    assert "the float of TOP8 holds 0 USDT: 1 cannot be taken back" in answer.err
+    assert made.etf("index", "fund", "1", "0").code == 2
+    assert "is not a number" in made.etf("index", "fund", "1", "--much").err
+
+
+def test_only_an_index_without_units_can_be_closed(held: Shell) -> None:
+    refused = held.etf("index", "close", "1")
+    assert refused.code == 2
+    assert "TOP8 has 100 units and cannot be closed" in refused.err
+    held.ok("submit", "sell", "--index", "1", "--qty", "all")
+    closed = held.json("index", "close", "1")
+    assert closed["status"] == "closed"
+    assert Decimal(closed["returned"]) > 500
+    answer = held.etf("submit", "buy", "--index", "1", "--qty", "1")
+    assert answer.code == 2
+    assert "TOP8 is closed" in answer.err
+    held.ok("ledger", "audit")
+
+
+@pytest.mark.parametrize("words", [("show", "9"), ("nav", "NOPE"), ("fund", "9", "1"), ("close", "9")])
+def test_an_index_that_is_not_there_is_exit_3(made: Shell, words: tuple[str, ...]) -> None:
+    answer = made.etf("index", *words)
+    assert answer.code == 3
+    assert "there is 1 TOP8" in answer.err
+
+
+def test_a_hundred_kilobytes_are_no_index(made: Shell) -> None:
+    path: Path = made.folder / "noise.toml"
+    path.write_bytes(bytes(range(256)) * 400)
+    answer = made.etf("index", "create", "--file", "noise.toml")
+    assert answer.code == 2
+    assert "is not valid TOML" in answer.err

@@ -1,0 +1,151 @@
+"""`etf cancel`, `order`, `position`, `plan` and `treasury`: what is, what it cost, and ending it."""
+
+import re
+from decimal import Decimal
+
+import pytest
+from tests.acceptance.shell import Shell, above_nav
+
+LOW = ("submit", "buy", "--index", "1", "--qty", "10", "--limit", "900", "--tif", "gtc")
+
+
+def test_cancel_ends_an_open_order_and_gives_its_cash_back(made: Shell) -> None:
+    before = made.json("treasury", "show")["balances"]
+    made.ok(*LOW)
+    during = made.json("treasury", "show")["balances"][0]
+    assert Decimal(during["reserved"]) > 9000
+    assert made.ok("cancel", "--order", "1") == "Cancelled order 1: nothing of 10 units of TOP8 had been bought.\n"
+    assert made.json("treasury", "show")["balances"] == before
+    assert made.json("order", "show", "1")["status"] == "cancelled"
+
+
+def test_cancel_keeps_what_was_bought_and_says_how_much(made: Shell) -> None:
+    made.ok("treasury", "deposit", "20000000")
+    limit = above_nav(made, Decimal("1.0015"))
+    made.ok("submit", "buy", "--index", "1", "--qty", "20000", "--limit", limit, "--tif", "gtc")
+    said = made.ok("cancel", "--order", "1")
+    assert re.match(r"Cancelled order 1: [\d,.]+ of 20,000 units of TOP8 had been bought at 1,0", said)
+    made.ok("ledger", "audit")
+
+
+def test_cancel_of_all_of_an_index_and_of_a_position(made: Shell) -> None:
+    for scope in (("--position", "1"), ("--index", "TOP8"), ("--all",)):
+        made.ok(*LOW)
+        assert [row["status"] for row in made.json("cancel", *scope)["orders"]] == ["cancelled"]
+        assert made.ok("cancel", *scope).startswith("Nothing to cancel: no order is open there.")
+
+
+def test_cancel_leaves_other_open_orders_alone(made: Shell) -> None:
+    made.ok(*LOW)
+    made.ok("submit", "buy", "--index", "1", "--qty", "5", "--detach")
+    made.ok("cancel", "--order", "1")
+    assert made.json("order", "show", "2")["units"] == "0"
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "sentence"),
+    [
+        ((), 2, "say what to cancel"),
+        (("--order", "1", "--all"), 2, "say one thing to cancel"),
+        (("--order", "1"), 2, "order 1 has ended already: filled, 100 of 100 units"),
+        (("--order", "9"), 3, "there is no order 9"),
+        (("--position", "9"), 3, "there is no position 9"),
+        (("--index", "9"), 3, "there is no index '9'"),
+        (("--order", "one"), 2, "--order"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, tuple) else "",
+)
+def test_a_bad_cancel_gets_a_sentence(held: Shell, words: tuple[str, ...], code: int, sentence: str) -> None:
+    before = held.fingerprint()
+    answer = held.etf("cancel", *words)
+    assert answer.code == code
+    assert sentence in answer.err
+    assert held.fingerprint() == before
+
+
+def test_order_list_is_newest_first_and_can_be_narrowed(held: Shell) -> None:
+    held.ok(*LOW)
+    assert [row["id"] for row in held.json("order", "list")["orders"]] == [2, 1]
+    assert [row["id"] for row in held.json("order", "list", "--status", "open")["orders"]] == [2]
+    assert held.json("order", "list", "--status", "stuck")["orders"] == []
+    assert held.ok("order", "list", "--status", "stuck").startswith("No order is like that")
+    lines = held.ok("order", "list").splitlines()
+    assert lines[0].split()[:4] == ["order", "accepted", "side", "index"]
+    assert "0 of 10" in lines[1]
+    assert "limit 900.00" in lines[1]
+    answer = held.etf("order", "list", "--status", "opne")
+    assert answer.code == 2
+    assert "did you mean open?" in answer.err
+
+
+def test_order_show_tells_plans_and_what_was_sent(held: Shell) -> None:
+    said = held.ok("order", "show", "1")
+    assert "client key  first" in said
+    assert re.search(r"^BTC +buy .* filled$", said, re.MULTILINE)
+    document = held.json("order", "show", "1")
+    assert len(document["asset_orders"]) == 8
+    assert {row["status"] for row in document["asset_orders"]} == {"filled"}
+    assert [row["id"] for row in document["plans"]] == [1]
+
+
+def test_position_list_and_show_tell_cost_value_and_gain(held: Shell) -> None:
+    row = held.json("position", "list")["positions"][0]
+    assert Decimal(row["gain"]) == Decimal(row["value"]) - Decimal(row["cost"])
+    assert Decimal(row["value"]) == Decimal(row["price"]) * 100
+    assert re.match(
+        r"Position 1, TOP8, self: 100 units, worth [\d,.]+ USDT now, cost", held.ok("position", "show", "1")
+    )
+
+
+def test_plan_show_tells_the_certificate(held: Shell) -> None:
+    said = held.ok("plan", "show", "1")
+    assert re.search(r"^found by +closed form$", said, re.MULTILINE)
+    assert re.search(r"^bound +[\d,.]+ USDT: no plan for these units costs less", said, re.MULTILINE)
+    assert re.search(r"^books +SHA-256 [0-9a-f]{64}$", said, re.MULTILINE)
+
+
+@pytest.mark.parametrize("words", [("order", "show"), ("position", "show"), ("plan", "show")])
+def test_what_is_not_there_is_exit_3(made: Shell, words: tuple[str, str]) -> None:
+    assert made.etf(*words, "9").code == 3
+
+
+@pytest.mark.parametrize(
+    ("words", "hint"),
+    [(("order", "list"), "etf submit buy"), (("position", "list"), "etf submit buy")],
+)
+def test_an_empty_list_says_how_to_fill_it(made: Shell, words: tuple[str, ...], hint: str) -> None:
+    assert hint in made.ok(*words)
+    assert made.ok(*words, "--format", "csv").count("\n") == 1
+    assert made.json(*words)[f"{words[0]}s"] == []
+
+
+def test_money_comes_and_goes(made: Shell) -> None:
+    said = made.ok("treasury", "deposit", "5000", "--holder", "alice")
+    assert said == "Deposited 5,000.00 USDT; the treasury of alice holds 5,000.00 now.\n"
+    assert made.json("treasury", "show", "--holder", "alice")["balances"] == [
+        {"asset": "USDT", "free": "5000", "reserved": "0"}
+    ]
+    answer = made.etf("treasury", "withdraw", "6000", "--holder", "alice")
+    assert answer.code == 2
+    assert "the treasury of alice holds 5,000 USDT: 6,000 cannot be withdrawn" in answer.err
+    made.ok("treasury", "withdraw", "5000", "--holder", "alice")
+    assert "The treasury of alice is empty" in made.ok("treasury", "show", "--holder", "alice")
+    made.ok("reconcile")
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (("0",), "0 is not above zero"),
+        (("-5",), "has no option -5"),
+        (("5", "--asset", "GOLD"), "GOLD"),
+        (("5", "--holder", "a b"), "'a b' cannot be a holder"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, tuple) else "",
+)
+def test_a_bad_deposit_gets_a_sentence(made: Shell, words: tuple[str, ...], sentence: str) -> None:
+    before = made.fingerprint()
+    answer = made.etf("treasury", "deposit", *words)
+    assert answer.code == 2
+    assert sentence in answer.err
+    assert made.fingerprint() == before
