@@ -18,7 +18,7 @@ from etf_trader.errors import ConfigError, UsageError
 from etf_trader.events import EventLog
 from etf_trader.ledger import accounts
 from etf_trader.ledger.repository import Account, Ledger, account_of, add_account, begin_incarnation
-from etf_trader.money import spoken
+from etf_trader.money import spoken, spoken_cash
 from etf_trader.venue import PAPER
 
 if TYPE_CHECKING:
@@ -214,7 +214,7 @@ def withdraw_cash(services: Services, asset: str, amount: Decimal, *, holder: st
         held = ledger.balance(accounts.treasury(holder), asset)
         if amount > held:
             raise UsageError(
-                f"the treasury of {holder} holds {spoken(held)} {asset}: {spoken(amount)} cannot be withdrawn",
+                f"the treasury of {holder} holds {spoken_cash(held)} {asset}: {spoken(amount)} cannot be withdrawn",
                 where="amount",
                 hint="etf treasury show tells what is there",
             )

@@ -127,6 +127,11 @@ def plain(value: Decimal) -> str:
     return text.rstrip("0").rstrip(".") if "." in text else text
 
 
+def spoken_cash(value: Decimal) -> str:
+    """Return an amount of the quote asset as a sentence says it: what there is at least, in cents."""
+    return f"{floor_to(value, Decimal('0.01')):,.2f}"
+
+
 def spoken(value: Decimal) -> str:
     """Return an amount as a sentence says it: thousands separated, at least two decimals if it has any."""
     whole, point, fraction = plain(value).partition(".")

@@ -13,7 +13,7 @@ from etf_trader.index.store import Index, add_index, find_index, list_indices, s
 from etf_trader.ledger import accounts
 from etf_trader.ledger.booking import funding
 from etf_trader.ledger.repository import Account, Ledger, chain_head
-from etf_trader.money import ZERO, spoken
+from etf_trader.money import ZERO, spoken, spoken_cash
 from etf_trader.orders.status import IndexOrderStatus
 from etf_trader.orders.store import list_index_orders
 from etf_trader.venue.interface import Venue
@@ -82,7 +82,7 @@ class Administration:
             held = ledger.balance(accounts.index_float(index.id), index.quote)
             if held + amount < 0:
                 raise UsageError(
-                    f"the float of {index.symbol} holds {spoken(held)} {index.quote}: "
+                    f"the float of {index.symbol} holds {spoken_cash(held)} {index.quote}: "
                     f"{spoken(-amount)} cannot be taken back",
                     where="amount",
                 )
@@ -138,7 +138,7 @@ class Administration:
         held = Ledger(connection, self._account.id).balance(accounts.treasury(self._holder), quote)
         if amount > held:
             raise UsageError(
-                f"{what} of {spoken(amount)} {quote} is more than the {spoken(held)} "
+                f"{what} of {spoken(amount)} {quote} is more than the {spoken_cash(held)} "
                 f"in the treasury of {self._holder}",
                 where="treasury",
                 hint="deposit first: etf treasury deposit 1000000",

@@ -30,7 +30,7 @@ from etf_trader.ledger import accounts
 from etf_trader.ledger.booking import reservation
 from etf_trader.ledger.repository import Account, Ledger, find_holder, holder_id
 from etf_trader.market.symbol import Side
-from etf_trader.money import UNIT_GRID, ZERO, ceil_to, floor_to, money_context, spoken
+from etf_trader.money import UNIT_GRID, ZERO, ceil_to, money_context, spoken, spoken_cash
 from etf_trader.orders.index_order import IndexOrder, OrderRequest, lifetime
 from etf_trader.orders.plan import Plan
 from etf_trader.orders.status import IndexOrderStatus
@@ -265,7 +265,7 @@ class Desk:
         means = self._means(connection, request)
         if request.side is Side.BUY and means.treasury < preview.reserve:
             raise UsageError(
-                f"another order took the cash: the treasury holds {spoken(means.treasury)} {means.index.quote}",
+                f"another order took the cash: the treasury holds {spoken_cash(means.treasury)} {means.index.quote}",
                 where="treasury",
                 hint="repeat the command",
             )
@@ -296,11 +296,11 @@ def _require_size(plan: Plan, problem: OrderProblem, means: _Means) -> None:
     if plan.units or not {"float", "minimum"} & set(plan.stopped_by):
         return
     quote, symbol = means.index.quote, means.index.symbol
-    worth = spoken(floor_to(problem.quantity * problem.nav, CENT))
+    worth = spoken_cash(problem.quantity * problem.nav)
     needed = ceil_to(float_needed(problem), CENT)
     least = smallest_quantity(problem)
     fund = f"etf index fund {means.index.id} {format(ceil_to(max(needed, CENT), Decimal(100)), 'f')}"
-    has = spoken(floor_to(means.float_cash, CENT))
+    has = spoken_cash(means.float_cash)
     if least is not None and least > problem.quantity:
         raise UsageError(
             f"{spoken(problem.quantity)} units ({worth} {quote}) is below the least order of "
@@ -312,7 +312,7 @@ def _require_size(plan: Plan, problem: OrderProblem, means: _Means) -> None:
         return  # another limit keeps it from the size that the float would allow
     units = "unit needs" if problem.quantity == 1 else "units need"
     raise UsageError(
-        f"{spoken(problem.quantity)} {units} a float of {spoken(needed)} {quote} for lot steps and least "
+        f"{spoken(problem.quantity)} {units} a float of {spoken_cash(needed)} {quote} for lot steps and least "
         f"orders; the float of {symbol} holds {has}",
         where="--qty",
         hint=f"give the index a float once: {fund}",
