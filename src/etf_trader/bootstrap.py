@@ -18,7 +18,7 @@ from etf_trader.errors import ConfigError, UsageError
 from etf_trader.events import EventLog
 from etf_trader.ledger import accounts
 from etf_trader.ledger.repository import Account, Ledger, account_of, add_account, begin_incarnation
-from etf_trader.money import spoken, spoken_cash
+from etf_trader.money import floor_to, spoken
 from etf_trader.venue import PAPER
 
 if TYPE_CHECKING:
@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from etf_trader.execution.manager import Manager
     from etf_trader.execution.settings import ExecutionSettings
     from etf_trader.venue.paper import PaperVenue
+
+EIGHT_PLACES = Decimal("1e-8")
 
 UID = "paper"
 """The account that `etf` uses at the paper exchange."""
@@ -214,7 +216,8 @@ def withdraw_cash(services: Services, asset: str, amount: Decimal, *, holder: st
         held = ledger.balance(accounts.treasury(holder), asset)
         if amount > held:
             raise UsageError(
-                f"the treasury of {holder} holds {spoken_cash(held)} {asset}: {spoken(amount)} cannot be withdrawn",
+                f"the treasury of {holder} holds {spoken(floor_to(held, EIGHT_PLACES))} {asset}: "
+                f"{spoken(amount)} cannot be withdrawn",
                 where="amount",
                 hint="etf treasury show tells what is there",
             )

@@ -265,7 +265,8 @@ class Desk:
         means = self._means(connection, request)
         if request.side is Side.BUY and means.treasury < preview.reserve:
             raise UsageError(
-                f"another order took the cash: the treasury holds {spoken_cash(means.treasury)} {means.index.quote}",
+                f"another order took the cash: the treasury holds {spoken_cash(means.treasury)} "
+                f"{means.index.quote}",
                 where="treasury",
                 hint="repeat the command",
             )
