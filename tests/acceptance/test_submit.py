@@ -75,7 +75,7 @@ def test_a_limit_below_the_market_buys_nothing(made: Shell) -> None:
     answer = made.etf(*BUY, "--qty", "10", "--limit", "900")
     assert answer.code == 7
     assert "Nothing bought of 10 units of TOP8 (order 1, position 1)." in answer.out
-    assert "Stopped by the limit: already the first one would cost 1,00" in answer.out
+    assert "Stopped by the limit: already the first unit would cost 1,00" in answer.out
     dry = made.etf(*BUY, "--qty", "10", "--limit", "900", "--dry-run")
     assert dry.code == 7
     assert "nothing of it is possible now" in dry.out

@@ -33,6 +33,7 @@ class Stopped:
     limit: Decimal | None
     max_loss_bps: Decimal | None
     outlook: Outlook | None
+    has_begun: bool = False
 
 
 def in_short(stopped_by: Sequence[str], limit: Decimal | None, max_loss_bps: Decimal | None) -> str:
@@ -76,7 +77,7 @@ def _sentence(name: str, stopped: Stopped) -> str:
         ),
         "depth": (
             f"Stopped by the order book of {of}: nothing more {'is on offer' if is_buy else 'is bid for'} there "
-            "now. To leave the rest working: --tif gtc."
+            "now."
         ),
         "window": (
             f"Stopped by what is read of the book of {of}: more may lie beyond. "
@@ -97,20 +98,19 @@ def _limit(kind: str, stopped: Stopped) -> str:
         if kind == "limit" and stopped.limit is not None
         else f"{bps(stopped.max_loss_bps or Decimal(0))} bps from arrival"
     )
-    outlook = stopped.outlook
+    outlook, next_one = stopped.outlook, "the next unit" if stopped.has_begun else "already the first unit"
     if outlook is None:
         return f"{bound}."
     verb = "cost" if is_buy else "bring"
     price = _beyond(outlook.price, stopped.limit)
     if kind == "limit":
-        what = f"{outlook.asset}'s next level" if outlook.asset else "already the first one"
         told = (
-            f"{what} would make a unit {verb} {price}"
+            f"{outlook.asset}'s next level would make a unit {verb} {price}"
             if outlook.asset
-            else f"{what} would {verb} {price}, fees included"
+            else f"{next_one} would {verb} {price}, fees included"
         )
     else:
-        whose = f"{outlook.asset}'s next level" if outlook.asset else "already the first unit"
+        whose = f"{outlook.asset}'s next level" if outlook.asset else next_one
         told = f"{whose} would lose more than {bound}"
     more = f" 1 bps more {'buys' if is_buy else 'sells'} {unit_count(outlook.more)} more." if outlook.more else ""
     return f"{told}.{more}"
@@ -133,6 +133,7 @@ def stopped_order(opened: Services, order: IndexOrder, symbol: str) -> Stopped:
         limit=order.limit_price,
         max_loss_bps=order.max_loss_bps,
         outlook=_outlook_of(opened, order) if set(LIMITS) & set(order.stopped_by) else None,
+        has_begun=order.filled > 0,
     )
 
 

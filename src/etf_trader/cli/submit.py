@@ -277,8 +277,7 @@ def _what_now(facts: OrderFacts, stopped: Stopped, *, interrupted: bool) -> list
     if order.status == "stuck":
         told.append(f"It still holds assets that could not be traded back: etf order show {order.id} names them.")
     if order.status in ("ended", "stuck") and order.remaining:
-        if order.time_in_force == "now" and {"limit", "loss"} & set(order.stopped_by):
-            told.append("The rest is given up. To leave it working: --tif gtc.")
-        else:
-            told.append("The rest is given up.")
+        can_wait = any(name.startswith(("limit", "loss", "depth")) for name in order.stopped_by)
+        hint = " To leave it working: --tif gtc." if can_wait and order.time_in_force == "now" else ""
+        told.append(f"The rest is given up.{hint}")
     return told

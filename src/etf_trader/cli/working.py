@@ -93,10 +93,16 @@ class Watch:
     """Turns the events of one order into progress."""
 
     def __init__(self, opened: Services, order: int, progress: Progress) -> None:
+        from etf_trader.orders.store import index_order
+
         self._opened = opened
         self._order = order
         self._progress = progress
-        self._fraction: float | None = None
+        with opened.database.read() as connection:
+            found = index_order(connection, order)
+        self._wanted, self._filled = float(found.quantity), float(found.filled)
+        self._planned, self._orders = 0.0, 0
+        self._symbols: set[str] = set()
         self._so_far = ""
 
     def __call__(self, event: Event) -> None:
@@ -104,17 +110,22 @@ class Watch:
 
         if event.order != self._order:
             return
-        if isinstance(event, BatchSettled):
-            self._fraction = float(event.filled) / float(event.wanted)
-            self._so_far = self._figures()
-            self._tell()
-        elif isinstance(event, BatchPlanned):
-            self._tell(count(event.asset_orders, "order"))
+        if isinstance(event, BatchPlanned):
+            self._planned, self._orders = float(event.units), event.asset_orders
+            self._symbols.clear()
         elif isinstance(event, FillBooked):
-            self._tell(event.symbol)
+            self._symbols.add(event.symbol)
+        elif isinstance(event, BatchSettled):
+            self._filled, self._planned = float(event.filled), 0.0
+            self._so_far = self._figures()
+        self._tell()
 
-    def _tell(self, news: str = "") -> None:
-        self._progress.update(self._fraction, joined([self._so_far, news]))
+    def _tell(self) -> None:
+        """Show how far the order is: units credited, and the orders of the batch that have fills."""
+        sent = f"{len(self._symbols)} of {count(self._orders, 'order')}" if self._planned else ""
+        note = self._so_far or sent  # a line has no room for both
+        under_way = self._planned * len(self._symbols) / max(self._orders, 1)
+        self._progress.update((self._filled + under_way) / self._wanted, note)
 
     def _figures(self) -> str:
         """Return units, loss and slots used, as they stand after a batch."""
