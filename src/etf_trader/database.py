@@ -38,6 +38,9 @@ WAL_SAFE_FROM = (3, 51, 3)
 
 BUSY_MILLISECONDS = 30_000
 
+WRITE_LOCK = 0x657466
+"""The number of the advisory lock that write scopes on a server take; it counts within one database."""
+
 metadata = MetaData()
 """The tables of our own database; each package adds its own (`tables.py`)."""
 
@@ -148,6 +151,9 @@ class Database:
             connection.info.pop("after_commit", None)
             connection = connection.execution_options(etf_write=True)
             with connection.begin():
+                if not self.is_sqlite:
+                    # What BEGIN IMMEDIATE is on SQLite: what a scope reads stands until it commits.
+                    connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": WRITE_LOCK})
                 yield connection
             callbacks = connection.info.pop("after_commit", [])
         for callback in callbacks:

@@ -114,13 +114,10 @@ async def unbooked(database: Database, venue: Venue, account: Account) -> list[s
     with database.read() as connection:
         latest = last_trade_ids(connection, account.id, account.era)
         symbols = set(connection.scalars(select(asset_orders.c.symbol).distinct())) | set(latest)
-        known = set(
-            connection.execute(
-                select(fills.c.symbol, fills.c.trade_id, fills.c.venue_order_id).where(
-                    fills.c.account_id == account.id, fills.c.era == account.era
-                )
-            ).tuples()
+        query = select(fills.c.symbol, fills.c.trade_id, fills.c.venue_order_id).where(
+            fills.c.account_id == account.id, fills.c.era == account.era
         )
+        known = {(row.symbol, row.trade_id, row.venue_order_id) for row in connection.execute(query)}
         seen = _transfers_seen(connection, account.id)
     missing = []
     for symbol in sorted(symbols):

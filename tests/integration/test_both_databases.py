@@ -1,0 +1,141 @@
+"""The same schema and the same books on SQLite and on PostgreSQL, and writers that meet there."""
+
+import asyncio
+import threading
+from collections.abc import Callable, Iterator
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from sqlalchemy import inspect
+from tests.factories import House, make_definition, make_house, make_ladders, make_market, make_request
+from tests.invariants import findings
+
+from etf_trader import schema
+from etf_trader.database import Database, metadata
+from etf_trader.errors import EtfError, UsageError
+from etf_trader.exchange import tables as exchange_tables
+from etf_trader.execution.lease import Leases
+from etf_trader.execution.reconcile import compare, unbooked
+from etf_trader.market.symbol import Side
+from etf_trader.money import money_context
+from etf_trader.orders.store import list_index_orders
+
+D = Decimal
+
+
+@pytest.fixture
+def house(tmp_path: Path, url: str) -> Iterator[House]:
+    """A house on each kind of database, with 20,000 USDT."""
+    market = make_market(
+        {"A": make_ladders(D(100), D("0.01"), D(25), gap=9), "B": make_ladders(D(10), D("0.01"), D(400), gap=2)},
+        rules={"B": {"step": "1", "min_quantity": "1"}},
+    )
+    made = make_house(tmp_path, market, url=url, deposit=D(20_000))
+    yield made
+    made.database.close()
+
+
+def test_migrations_make_the_tables_that_the_code_knows(url: str) -> None:
+    database = Database(url)
+    with database.read() as connection:
+        assert schema.revision(connection) == schema.HEADS["etf"]
+        assert compare_metadata(MigrationContext.configure(connection), metadata) == []
+    database.close()
+
+
+def test_migrations_make_the_exchanges_tables_on_postgresql(make_postgres_url: Callable[[], str]) -> None:
+    database = Database(make_postgres_url())
+    schema.upgrade(database, "exchange")
+    with database.read() as connection:
+        assert schema.revision(connection) == schema.HEADS["exchange"]
+        assert exchange_tables.metadata.tables.keys() <= set(inspect(connection).get_table_names())
+    database.close()
+
+
+async def test_create_buy_sell_and_reconcile_come_to_the_same_numbers(house: House) -> None:
+    await house.create(make_definition())
+    bought = await house.buy("50.12345678", limit_price=D("121"))
+    sold = await house.sell("20.5", max_loss_bps=D(50))
+
+    assert (bought.filled, sold.filled) == (D("50.12345678"), D("20.5"))
+    assert await house.manager.reconcile() == []
+    assert await compare(house.database, house.venue, house.account) == []
+    assert await unbooked(house.database, house.venue, house.account) == []
+    # A 50.18: 25 at 100.01, 25 at 100.10, .18 at 100.19 = 5,020.7842; B 101 at 10.01 = 1,011.01;
+    # the float pays .00636322 x 100 + .65208644 x 10 = 7.1571864.
+    assert house.cash(bought.id) == D("6024.6370136")
+    # A 20.5 at 99.99, B 41 at 9.99: 2,459.385 less 10 bps; the float neither gives nor takes.
+    assert house.cash(sold.id) == D("2456.925615")
+    assert findings(house.database, house.exchange) == []
+
+
+async def test_a_digit_beyond_the_grid_of_floats_survives(house: House) -> None:
+    house.deposit(D("0.00000001"), "dust")
+    house.deposit(D("123456789012.00000001"), "riches")
+    assert house.holdings("treasury:self") == {"USDT": D("123456809012.00000002")}
+
+
+def together(works: list[Callable[[], object]]) -> list[object]:
+    """Run `works` in threads that begin at once; return results and errors."""
+    barrier = threading.Barrier(len(works))
+    results: list[object] = [None] * len(works)
+
+    def run(place: int, work: Callable[[], object]) -> None:
+        with money_context():
+            barrier.wait()
+            try:
+                results[place] = work()
+            except EtfError as error:
+                results[place] = error
+
+    threads = [threading.Thread(target=run, args=(place, work)) for place, work in enumerate(works)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return results
+
+
+@pytest.mark.parametrize("attempt", range(3))
+async def test_cash_is_never_promised_twice(house: House, attempt: int) -> None:
+    await house.create(make_definition())
+    # 19,000 in the treasury; each buy wants to set about 12,300 aside.
+    previews = [await house.desk.preview(make_request(Side.BUY, quantity=D(100))) for _ in range(4)]
+
+    def accept(place: int) -> object:
+        with house.database.write() as connection:
+            return house.desk._write(connection, previews[place])
+
+    results = together([lambda place=place: accept(place) for place in range(4)])  # type: ignore[misc]
+
+    refused = [each for each in results if isinstance(each, UsageError)]
+    assert len(refused) == 3, results
+    assert house.holdings("treasury:self")["USDT"] >= 0
+    assert findings(house.database, house.exchange) == []
+
+
+@pytest.mark.parametrize("attempt", range(3))
+async def test_one_client_key_accepted_at_once_is_one_order(house: House, attempt: int) -> None:
+    await house.create(make_definition())
+    request = make_request(Side.BUY, quantity=D(3), client_key="same")
+
+    results = together([lambda: asyncio.run(house.desk.accept(request)).id] * 4)
+
+    assert results == [1, 1, 1, 1]
+    with house.database.read() as connection:
+        assert len(list_index_orders(connection)) == 1
+    assert findings(house.database, house.exchange) == []
+
+
+def test_only_one_of_many_takes_the_lease(house: House) -> None:
+    taken = together([lambda: Leases(house.database, house.clock).take(1)] * 4)
+    assert [type(each).__name__ for each in taken if each is not None] == ["Lease"], taken
+
+
+def test_transactions_posted_at_once_make_one_chain(house: House) -> None:
+    together([lambda name=name: house.deposit(D(1), name) for name in "abcdef"])  # type: ignore[misc]
+    assert house.holdings("treasury:self") == {"USDT": D(20_006)}
+    assert findings(house.database, house.exchange) == []
