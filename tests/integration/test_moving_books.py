@@ -74,3 +74,26 @@ async def test_held_at_a_good_price_still_completes_within_the_limit(house: Hous
     assert (order.status, order.filled) == (IndexOrderStatus.FILLED, D(10))
     assert house.cash(order.id) == 10 * (D("100.01") + 2 * D("10.04"))
     assert findings(house.database, house.exchange) == []
+
+
+async def test_a_loss_limit_that_moving_books_break_completes_the_baskets_rather_than_trading_them_back(
+    house: House,
+) -> None:
+    # A fills at 100.01, then B's offer goes up from 10.01 to 10.03. To complete loses 20 x 0.03 = 0.60 beside the
+    # 0.10 of A: 5.8 bps of 1,200 where 5 are accepted. Selling the ten A at 99.99 would lose 0.20 for nothing.
+    on_first_order_in(house, "B", ("B", [("9.99", "500")], [("10.03", "500")]))
+    order = await house.buy(10, max_loss_bps=D(5))
+
+    assert order.filled == D(10)
+    assert house.loss(order.id).total == D("0.70")
+    assert findings(house.database, house.exchange) == []
+
+
+async def test_what_would_lose_more_to_complete_than_to_sell_is_traded_back(house: House) -> None:
+    # B runs away to 10.60: completing would lose 20 x 0.60 = 12, selling the ten A loses 10 x 0.02.
+    on_first_order_in(house, "B", ("B", [("10.50", "500")], [("10.60", "500")]))
+    order = await house.buy(10, max_loss_bps=D(20))
+
+    assert (order.status, order.filled) == (IndexOrderStatus.ENDED, D(0))
+    assert house.loss(order.id).total == D("0.20")
+    assert findings(house.database, house.exchange) == []

@@ -8,6 +8,7 @@ import asyncio
 import json
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager, suppress
+from dataclasses import replace
 from decimal import Decimal
 
 from etf_trader.clock import Clock
@@ -17,6 +18,7 @@ from etf_trader.events import BatchPlanned, EventLog
 from etf_trader.execution.lease import HEARTBEAT_SECONDS, Lease, Leases, check
 from etf_trader.execution.planning import (
     MarketView,
+    completion,
     document_for,
     order_problem,
     settlement_bounds,
@@ -58,6 +60,7 @@ MOST_TURNS = 50
 MOST_BARREN = 3
 """An order whose batches executed nothing so often in a row gets nowhere by being sent again."""
 
+COMPLETIONS = 3
 UNWINDS = 3
 FOLLOW_SECONDS = 0.2
 
@@ -162,6 +165,7 @@ class Manager:
         """Take every open order as far as it goes now."""
         rules = await self._venue.rules()
         again = self._open_orders()
+        known = set(again)
         for _ in range(MOST_TURNS):
             left = []
             for order_id in again:
@@ -169,8 +173,8 @@ class Manager:
                     return
                 if await self._turn(order_id, rules, lease):
                     left.append(order_id)
-            known = set(again)
             again = left + [number for number in self._open_orders() if number not in known]
+            known.update(again)
             if not again:
                 return
         for order_id in again:
@@ -361,13 +365,45 @@ class Manager:
     async def _finish(
         self, order: IndexOrder, ending: Ending, rules: Mapping[str, SymbolRule], lease: Lease
     ) -> None:
-        """End an order; what it holds beyond its units is traded back first."""
+        """End an order; what it holds beyond its units is completed where that is cheaper, else traded back."""
+        for _ in range(COMPLETIONS):
+            if not await self._complete(order.id, rules, lease):
+                break
         for _ in range(UNWINDS):
             if not await self._unwind(order.id, rules, lease):
                 break
         prices = self._last_prices(order.id)
         with self._database.write() as connection:
-            end(connection, self._log, order.id, ending, prices, self._clock.now())
+            check(connection, lease)
+            if not index_order(connection, order.id).status.is_final:
+                end(connection, self._log, order.id, ending, prices, self._clock.now())
+
+    async def _complete(self, order_id: int, rules: Mapping[str, SymbolRule], lease: Lease) -> bool:
+        """Buy what is missing beside the legs that filled; return whether anything was sent.
+
+        The order's limit holds, its loss limit does not: trading back would lose more.
+        """
+        with self._database.read() as connection:
+            state = order_state(connection, order_id)
+        if state.order.status.is_final or state.order.side is Side.SELL or not any(state.held.values()):
+            return False
+        try:
+            view = await self._look(state, rules)
+            bounds = settlement_bounds(state.basket, view)
+            units = completion(state.wish(), state.basket, view, bounds)
+            if not units:
+                return False
+            wish = replace(state.wish(), quantity=units, max_loss_bps=None)
+            problem = order_problem(
+                wish, state.basket, view, state.float, state.float_cash, self._settings.slack_ticks
+            )
+        except DataError:
+            return False
+        plan = await self._solve(problem)
+        if not plan.units or not any(leg.quantity for leg in plan.legs):
+            return False
+        await self._trade(state, plan, view, lease, "trade")
+        return True
 
     async def _unwind(self, order_id: int, rules: Mapping[str, SymbolRule], lease: Lease) -> bool:
         """Sell what an order holds beyond what the float may take; return whether anything was sent."""

@@ -9,7 +9,7 @@ from etf_trader.errors import MissingPrice
 from etf_trader.index.store import Basket
 from etf_trader.market.book import OrderBook, hash_of_books
 from etf_trader.market.symbol import Side, SymbolRule
-from etf_trader.money import ZERO, ceil_to, floor_to
+from etf_trader.money import BPS, UNIT_GRID, ZERO, ceil_to, divide_down, floor_to
 from etf_trader.orders.plan import LossParts, Plan, PlannedLeg, plan_document
 from etf_trader.seal import canonical
 from etf_trader.solver.problem import Leg, OrderProblem
@@ -167,6 +167,45 @@ def _leg(wish: Wish, asset: str, per_unit: Decimal, view: MarketView, symbol: st
         held_cost=wish.held_cost.get(asset, ZERO),
         residual=residual,
     )
+
+
+def completion(wish: Wish, basket: Basket, view: MarketView, bounds: Mapping[str, Decimal]) -> Decimal:
+    """Return the units to which a buy that must end completes what it holds; 0 when trading back is better.
+
+    Some legs filled, others did not: each number of units that one of the held
+    assets suffices for is weighed. What is missing costs the ask, what is too
+    much brings the bid, both against arrival and after fees; a unit is worth
+    the loss that the order's own limits accept. Nothing beyond `bounds` is held: 0.
+    """
+    if all(quantity <= bounds[asset] for asset, quantity in wish.held.items()):
+        return ZERO
+    held = {asset: wish.held.get(asset, ZERO) for asset in basket.quantities}
+    reach = {divide_down(held[asset], a, UNIT_GRID) for asset, a in basket.quantities.items()}
+    accepted = _accepted_loss(wish, basket)
+
+    def regret(units: Decimal) -> Decimal:
+        total = -accepted * units
+        for asset, a in basket.quantities.items():
+            symbol = basket.symbols[asset]
+            book, fee = view.books[symbol], view.rules[symbol].taker_fee
+            missing = a * units - held[asset]
+            price = book.asks[0].price if missing > 0 else book.bids[0].price
+            total += missing * (price - wish.arrival[asset]) + abs(missing) * price * fee
+        return total
+
+    candidates = sorted({min(units, wish.quantity) for units in reach} | {ZERO}, reverse=True)
+    return min(candidates, key=regret)
+
+
+def _accepted_loss(wish: Wish, basket: Basket) -> Decimal:
+    """Return the loss against arrival that an order's limits accept for a unit; 0 without limits."""
+    arrival_nav = sum((a * wish.arrival[asset] for asset, a in basket.quantities.items()), basket.cash_per_unit)
+    bounds = []
+    if wish.max_loss_bps is not None:
+        bounds.append(arrival_nav * wish.max_loss_bps / BPS)
+    if wish.limit_price is not None:
+        bounds.append(wish.limit_price - arrival_nav)
+    return max(min(bounds), ZERO) if bounds else ZERO
 
 
 def unwinding(
