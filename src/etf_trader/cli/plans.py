@@ -71,10 +71,11 @@ def draw_plan(page: Page, document: Mapping[str, Any], quote: str, rules: Rules)
 
 def proof(document: Mapping[str, Any]) -> str:
     """Return how near a plan is proved to be to the best possible one."""
-    gap = Decimal(document["gap_bps"])
-    if gap == 0:
-        return "proof: the best possible"
-    return f"proof: within {max(gap, Decimal('0.001')):.3f} bps of the best possible"
+    lots = Decimal(document["rounding_bps"])
+    gap = Decimal(document["gap_bps"]) - lots
+    if gap > 0:
+        return f"proof: within {max(gap, Decimal('0.001')):.3f} bps of the best possible"
+    return "proof: the best possible" + (", whole lots aside" if lots > 0 else "")
 
 
 def effort(document: Mapping[str, Any], rules: Rules, used: int, limit: int, window_seconds: int) -> str:
