@@ -63,12 +63,16 @@ class Ledger:
         self._serialise()
         evidence = transaction.evidence()
         known = self._connection.execute(
-            select(transactions.c.evidence).where(
+            select(transactions.c.id, transactions.c.kind, transactions.c.evidence).where(
                 transactions.c.account_id == self.account_id, transactions.c.key == transaction.key
             )
         ).one_or_none()
         if known is not None:
-            if known.evidence != evidence:
+            if (known.kind, known.evidence, self._lines(known.id)) != (
+                transaction.kind,
+                evidence,
+                transaction.postings,
+            ):
                 raise LedgerError(f"{transaction.key} is in the books with other content", where=transaction.key)
             return False
         sequence, transaction_id = self._append(transaction, evidence)
@@ -117,6 +121,10 @@ class Ledger:
             self._connection.execute(
                 select(accounts.c.id).where(accounts.c.id == self.account_id).with_for_update()
             ).one()
+
+    def _lines(self, transaction_id: int) -> tuple[Posting, ...]:
+        query = select(postings).where(postings.c.transaction_id == transaction_id).order_by(postings.c.line)
+        return tuple(Posting(row.account, row.asset, row.amount) for row in self._connection.execute(query))
 
     def _append(self, transaction: Transaction, evidence: str) -> tuple[int, int]:
         last = self._connection.execute(

@@ -1,0 +1,178 @@
+"""Which lots go first, what they cost, and that quantity and cost are never lost on the way."""
+
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from etf_trader.errors import LedgerError
+from etf_trader.ledger.lots import Disposal, Lot, LotBook
+from etf_trader.ledger.transaction import LotAction, LotMove
+from etf_trader.money import ZERO
+
+D = Decimal
+START = datetime(2026, 1, 1, tzinfo=UTC)
+METHODS = ("fifo", "hifo", "average")
+
+
+def row(*values: int | str) -> tuple[Decimal, ...]:
+    return tuple(D(value) for value in values)
+
+
+def make_book() -> LotBook:
+    """A book that has no lots yet."""
+    return LotBook(lambda account, asset: [])
+
+
+def acquire(book: LotBook, quantity: str, cost: str, day: int = 0, method: str = "fifo") -> None:
+    move = LotMove(LotAction.ACQUIRE, "index:1", "A", D(quantity), D(cost), method=method)
+    book.apply(move, START + timedelta(days=day), day)
+
+
+def dispose(
+    book: LotBook, quantity: str, proceeds: str, method: str, day: int = 10, fee: str = "0"
+) -> list[Disposal]:
+    before = len(book.disposals)
+    move = LotMove(LotAction.DISPOSE, "index:1", "A", D(quantity), D(proceeds), D(fee), method=method)
+    book.apply(move, START + timedelta(days=day), day)
+    return book.disposals[before:]
+
+
+def three_lots(method: str) -> LotBook:
+    """2 for 20 on day 0, 3 for 45 on day 1, 5 for 60 on day 2: 10 for 125; a unit cost 10, 15, 12."""
+    book = make_book()
+    for day, (quantity, cost) in enumerate((("2", "20"), ("3", "45"), ("5", "60"))):
+        acquire(book, quantity, cost, day, method)
+    return book
+
+
+def test_fifo_gives_the_oldest_first() -> None:
+    book = three_lots("fifo")
+    # 4 for 56: all of the first (cost 20), 2 of the second (cost 45 x 2/3 = 30); proceeds 28 and 28.
+    parts = dispose(book, "4", "56", "fifo")
+    assert [(part.quantity, part.cost, part.proceeds, part.gain) for part in parts] == [
+        row(2, 20, 28, 8),
+        row(2, 30, 28, -2),
+    ]
+    assert [part.days_held for part in parts] == [10, 9]
+    assert (book.quantity("index:1", "A"), book.cost("index:1", "A")) == row(6, 75)
+
+
+def test_hifo_gives_the_dearest_first() -> None:
+    book = three_lots("hifo")
+    # 4 for 56: all of the second (cost 45), 1 of the third (cost 12); proceeds 42 and 14.
+    parts = dispose(book, "4", "56", "hifo")
+    assert [(part.quantity, part.cost, part.proceeds, part.gain) for part in parts] == [
+        row(3, 45, 42, -3),
+        row(1, 12, 14, 2),
+    ]
+    assert (book.quantity("index:1", "A"), book.cost("index:1", "A")) == row(6, 68)
+
+
+def test_average_gives_at_the_mean_cost() -> None:
+    book = three_lots("average")
+    # 4 of 10 that cost 125: 50.
+    (part,) = dispose(book, "4", "56", "average")
+    assert (part.quantity, part.cost, part.gain) == row(4, 50, 6)
+    assert (book.quantity("index:1", "A"), book.cost("index:1", "A")) == row(6, 75)
+
+
+def test_average_begins_a_new_lot_once_everything_is_gone() -> None:
+    book = three_lots("average")
+    dispose(book, "10", "130", "average")
+    acquire(book, "1", "20", 11, "average")
+    assert [lot.quantity for lot in book.lots("index:1", "A")] == [10, 1]
+    assert (book.quantity("index:1", "A"), book.cost("index:1", "A")) == row(1, 20)
+
+
+def test_the_fee_is_split_as_the_proceeds_are() -> None:
+    parts = dispose(three_lots("fifo"), "5", "70", "fifo", fee="1")
+    assert [(part.proceeds, part.fee) for part in parts] == [row(28, "0.4"), row(42, "0.6")]
+
+
+def test_what_does_not_divide_stays_in_the_last_part() -> None:
+    book = make_book()
+    acquire(book, "3", "1")
+    first = dispose(book, "1", "1", "fifo")
+    second = dispose(book, "2", "1", "fifo")
+    assert first[0].cost == D("0.333333333333333333")
+    assert second[0].cost == D("0.666666666666666667")
+
+
+def test_a_move_takes_the_cost_along() -> None:
+    book = three_lots("fifo")
+    book.apply(LotMove(LotAction.MOVE, "index:1", "A", D(3), target="order:1"), START, 3)
+    # 2 for 20, and 1 of 3 for 45.
+    assert (book.quantity("order:1", "A"), book.cost("order:1", "A")) == row(3, 35)
+    assert (book.quantity("index:1", "A"), book.cost("index:1", "A")) == row(7, 90)
+
+
+def test_an_adjustment_goes_to_the_newest_open_lot() -> None:
+    book = three_lots("fifo")
+    book.apply(LotMove(LotAction.ADJUST, "index:1", "A", ZERO, D("0.5")), START, 3)
+    assert [lot.open_cost for lot in book.lots("index:1", "A")] == [20, 45, D("60.5")]
+
+
+def test_an_adjustment_of_nothing_open_is_left_out() -> None:
+    book = make_book()
+    book.apply(LotMove(LotAction.ADJUST, "index:1", "A", ZERO, D("0.5")), START, 3)
+    assert book.changed == []
+
+
+def test_proceeds_without_a_quantity_correct_the_newest_lot() -> None:
+    book = three_lots("fifo")
+    (part,) = dispose(book, "0", "-0.25", "fifo")
+    assert (part.quantity, part.cost, part.gain) == row(0, 0, "-0.25")
+    assert book.quantity("index:1", "A") == 10
+
+
+def test_more_than_the_lots_hold_is_refused() -> None:
+    with pytest.raises(LedgerError, match=r"index:1 lacks 0\.5 A"):
+        dispose(three_lots("fifo"), "10.5", "100", "fifo")
+
+
+def test_lots_that_were_written_before_go_on() -> None:
+    lot = Lot(7, 0, "index:1", "A", START, D(4), D(40), D(3), D(30))
+    book = LotBook(lambda account, asset: [lot] if account == "index:1" else [])
+    dispose(book, "1", "11", "fifo")
+    assert (lot.quantity, lot.open_quantity, lot.open_cost) == row(4, 2, 20)
+    assert book.changed == [lot]
+
+
+amounts = st.decimals("0.00000001", "100000", places=8)
+
+
+@given(
+    st.sampled_from(METHODS),
+    st.lists(st.tuples(st.booleans(), amounts, amounts, st.booleans()), max_size=25),
+)
+def test_quantity_and_cost_are_conserved(method: str, steps: list[tuple[bool, Decimal, Decimal, bool]]) -> None:
+    book = make_book()
+    held = paid = proceeds = gains = moved_quantity = ZERO
+    for is_buy, quantity, amount, is_move in steps:
+        before = len(book.disposals)
+        if is_buy:
+            acquire(book, str(quantity), str(amount), method=method)
+            held, paid = held + quantity, paid + amount
+            continue
+        part = min(quantity, held)
+        if part == 0:
+            continue
+        if is_move:
+            book.apply(LotMove(LotAction.MOVE, "index:1", "A", part, target="order:1", method=method), START, 0)
+            moved_quantity += part
+        else:
+            dispose(book, str(part), str(amount), method)
+            proceeds += amount
+            gains += sum((each.gain for each in book.disposals[before:]), ZERO)
+        held -= part
+    left = book.cost("index:1", "A") + book.cost("order:1", "A")
+    assert book.quantity("index:1", "A") == held
+    assert book.quantity("order:1", "A") == moved_quantity
+    assert left + sum((each.cost for each in book.disposals), ZERO) == paid
+    assert sum((each.proceeds for each in book.disposals), ZERO) == proceeds
+    assert gains == proceeds - (paid - left)
+    assert all(lot.open_quantity >= 0 and lot.open_cost >= 0 for lot in book.lots("index:1", "A"))
+    assert all(lot.open_cost == 0 for lot in book.lots("index:1", "A") if lot.open_quantity == 0)
