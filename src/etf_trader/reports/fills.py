@@ -9,7 +9,7 @@ from sqlalchemy import Connection
 
 from etf_trader.execution.loss import NOTHING, fill_loss, total
 from etf_trader.execution.state import cash_of, fills_with_orders, settlements_of
-from etf_trader.index.store import index_by_id, position_by_id
+from etf_trader.index.store import current_basket, index_by_id, position_by_id
 from etf_trader.ledger import accounts
 from etf_trader.ledger.fill import Fill
 from etf_trader.ledger.repository import Ledger, chain_head, holder_name
@@ -53,9 +53,11 @@ class FillLine:
 class ConstituentLine:
     """One constituent over several fills.
 
-    `ordered` and `filled` are gross base quantities sent and executed; `cost`
-    is what was paid, fees in base included (sell: received, fees deducted);
-    `rounding` is the loss on what went to the float.
+    `ordered` and `filled` are gross base quantities sent and executed; `value`
+    is price x quantity of what filled, `arrival_value` the same at arrival;
+    `cost` is what was paid, fees in base included (sell: received, fees
+    deducted; of a position: paid less received); `rounding` is the loss on what
+    went to the float. `loss_bps` is of `arrival_value`.
     """
 
     asset: str
@@ -64,6 +66,8 @@ class ConstituentLine:
     filled: Decimal
     fill_percentage: Decimal
     average_price: Decimal | None
+    value: Decimal
+    arrival_value: Decimal
     cost: Decimal
     fees: Decimal
     loss: Decimal
@@ -79,8 +83,9 @@ class ConstituentLine:
 class OrderLine:
     """One index order: `cash` is paid (sell: received) in all, `arrival_value` what its units were worth.
 
-    For an order that is still open, `held_value` is what it holds beyond its
-    units, at arrival: then loss = cash - arrival_value - held_value (a sell's sign reversed).
+    For an order that is open or stuck, `held_value` is what it holds beyond its
+    units, at arrival. Buy: loss = cash - arrival_value - held_value. Sell: loss =
+    arrival_value - held_value - cash.
     """
 
     order: int
@@ -150,6 +155,7 @@ class _Work:
     """An order with everything a line needs."""
 
     order: IndexOrder
+    symbols: Mapping[str, str]
     cash: Decimal
     held: Mapping[str, Decimal]
     pairs: Sequence[tuple[Fill, AssetOrder]]
@@ -175,7 +181,8 @@ def fills_report(
         for order in list_index_orders(connection, position_id=position_id)
         if order_id is None or order.id == order_id
     ]
-    works = [_work(connection, order, index.quote) for order in orders]
+    symbols = current_basket(connection, index.id).symbols
+    works = [_work(connection, order, symbols, index.quote) for order in orders]
     lines = tuple(_order_line(work, nav_now) for work in works)
     loss = total(_parts(line) for line in lines)
     ordered = sum((line.ordered for line in lines), ZERO)
@@ -211,12 +218,12 @@ def fills_report(
         stopped_by=tuple(dict.fromkeys(stop for line in lines for stop in line.stopped_by)),
         head=chain_head(connection, index.account_id)[1],
         orders=lines,
-        constituents=_merged([line.constituents for line in lines]),
+        constituents=_merged(lines),
         fills=tuple(_fill_line(work.order, fill, sent) for work in works for fill, sent in work.pairs),
     )
 
 
-def _work(connection: Connection, order: IndexOrder, quote: str) -> _Work:
+def _work(connection: Connection, order: IndexOrder, symbols: Mapping[str, str], quote: str) -> _Work:
     sent: dict[str, Decimal] = {}
     for asset_order in asset_orders_of(connection, order.id):
         asset = asset_order.intent.asset
@@ -228,6 +235,7 @@ def _work(connection: Connection, order: IndexOrder, quote: str) -> _Work:
     own = Ledger(connection, order.account_id).holdings(accounts.order(order.id))
     return _Work(
         order=order,
+        symbols=symbols,
         cash=cash_of(connection, order, quote),
         held={asset: own[asset] for asset in order.arrival if asset in own},
         pairs=fills_with_orders(connection, order.id),
@@ -291,11 +299,13 @@ def _constituent(work: _Work, asset: str) -> ConstituentLine:
     ordered = work.sent.get(asset, ZERO)
     return ConstituentLine(
         asset=asset,
-        symbol=pairs[0][0].symbol if pairs else asset,
+        symbol=work.symbols.get(asset, asset),
         ordered=ordered,
         filled=filled,
         fill_percentage=_percentage(filled, ordered),
         average_price=divide(value, filled, PRICE_GRID) if filled else None,
+        value=value,
+        arrival_value=arrival_value,
         cost=cost,
         fees=sum((_fee_value(fill, asset) for fill, _ in pairs), ZERO),
         loss=loss.total + rounding,
@@ -308,32 +318,35 @@ def _constituent(work: _Work, asset: str) -> ConstituentLine:
     )
 
 
-def _merged(orders: Sequence[Sequence[ConstituentLine]]) -> tuple[ConstituentLine, ...]:
-    """Add the constituents of several orders; costs of sells are received and count as negative."""
-    grouped: dict[str, list[ConstituentLine]] = {}
-    for lines in orders:
-        for line in lines:
-            grouped.setdefault(line.asset, []).append(line)
+def _merged(orders: Sequence[OrderLine]) -> tuple[ConstituentLine, ...]:
+    """Add the constituents of several orders."""
+    grouped: dict[str, list[tuple[ConstituentLine, Side]]] = {}
+    for order in orders:
+        for line in order.constituents:
+            grouped.setdefault(line.asset, []).append((line, Side(order.side)))
     return tuple(_sum(lines) for _, lines in sorted(grouped.items()))
 
 
-def _sum(lines: Sequence[ConstituentLine]) -> ConstituentLine:
+def _sum(sided: Sequence[tuple[ConstituentLine, Side]]) -> ConstituentLine:
+    lines = [line for line, _ in sided]
+
     def add(name: str) -> Decimal:
         return sum((getattr(line, name) for line in lines), ZERO)
 
-    traded = sum((line.filled * line.average_price for line in lines if line.average_price is not None), ZERO)
-    symbols = [line.symbol for line in lines if line.filled] or [lines[0].symbol]
+    ordered, filled, value, arrival_value = (add(each) for each in ("ordered", "filled", "value", "arrival_value"))
     return ConstituentLine(
         asset=lines[0].asset,
-        symbol=symbols[0],
-        ordered=add("ordered"),
-        filled=add("filled"),
-        fill_percentage=_percentage(add("filled"), add("ordered")),
-        average_price=divide(traded, add("filled"), PRICE_GRID) if add("filled") else None,
-        cost=add("cost"),
+        symbol=lines[0].symbol,
+        ordered=ordered,
+        filled=filled,
+        fill_percentage=_percentage(filled, ordered),
+        average_price=divide(value, filled, PRICE_GRID) if filled else None,
+        value=value,
+        arrival_value=arrival_value,
+        cost=sum((line.cost * side.sign for line, side in sided), ZERO),
         fees=add("fees"),
         loss=add("loss"),
-        loss_bps=bps(add("loss"), traded),
+        loss_bps=bps(add("loss"), arrival_value),
         delay=add("delay"),
         spread=add("spread"),
         depth=add("depth"),
