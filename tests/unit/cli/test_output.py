@@ -138,7 +138,7 @@ def test_a_terminal_a_pipe_and_no_color_say_the_same() -> None:
         (timedelta(minutes=1), 60.0),
         (Path("/a"), "/a"),
         ({Side.BUY: (1, None)}, {"buy": [1, None]}),
-        (frozenset({"b", "a"}), ["a", "b"]),
+        (frozenset({"a"}), ["a"]),
         (Row(D("0.10")), {"amount": "0.1"}),
         (True, True),
     ],
@@ -146,6 +146,10 @@ def test_a_terminal_a_pipe_and_no_color_say_the_same() -> None:
 )
 def test_values_as_data(value: object, data: object) -> None:
     assert as_data(value) == data
+
+
+def test_a_set_is_sorted() -> None:
+    assert as_data(frozenset({"b", "a"})) == ["a", "b"]
 
 
 def test_what_has_no_form_as_data_is_a_bug() -> None:
