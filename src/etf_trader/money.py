@@ -72,8 +72,9 @@ def _multiple(value: Decimal, step: Decimal, rounding: str) -> Decimal:
     elif rounding == ROUND_CEILING and value > 0:
         whole += 1
     elif rounding == ROUND_HALF_EVEN:
-        twice, away = abs(rest) * 2, 1 if value > 0 else -1
-        if twice > abs(step) or (twice == abs(step) and whole % 2):
+        # The step is halved, not the rest doubled: a rest may have all the digits that there are.
+        half, away = abs(step) / 2, 1 if value > 0 else -1
+        if abs(rest) > half or (abs(rest) == half and whole % 2):
             whole += away
     return whole * step
 

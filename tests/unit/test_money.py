@@ -1,4 +1,5 @@
 from decimal import Decimal, FloatOperation, Inexact
+from fractions import Fraction
 
 import pytest
 from hypothesis import given
@@ -50,6 +51,22 @@ def test_rounding_stays_within_a_step_and_on_the_grid(value: Decimal, step: Deci
     assert abs(nearest - value) * 2 <= step
     assert down % step == 0
     assert up % step == 0
+
+
+@given(amounts, positive, st.sampled_from([D(1), D("0.0001"), D("1e-8"), D("1e-18")]))
+def test_a_quotient_is_rounded_to_the_nearest_step_however_small_it_is(
+    numerator: Decimal, denominator: Decimal, step: Decimal
+) -> None:
+    rounded = Fraction(divide(numerator, denominator, step))
+    assert abs(rounded - Fraction(numerator) / Fraction(denominator)) * 2 <= Fraction(step)
+    assert (rounded / Fraction(step)).denominator == 1
+
+
+def test_a_quotient_below_its_step_with_more_digits_than_fit_is_rounded() -> None:
+    # 1 / 15,000 = .00006666...: two thirds of a step of .0001
+    assert divide(D(1), D(15_000), D("0.0001")) == D("0.0001")
+    assert divide(D(1), D(30_000), D("0.0001")) == D(0)
+    assert bps(D("0.01"), D(1_500_000)) == D("0.0001")
 
 
 @given(positive, positive)
