@@ -1,7 +1,8 @@
 """The paper exchange as a venue: its records in our words, its refusals in our errors."""
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import datetime
 from decimal import Decimal
 
@@ -112,7 +113,8 @@ class PaperVenue:
 
     async def balances(self) -> Mapping[str, VenueBalance]:
         """Return what the account holds of each asset."""
-        views = self._exchange.balances(self._account)
+        with _translated():
+            views = self._exchange.balances(self._account)
         return {asset: VenueBalance(view.free, view.locked) for asset, view in views.items()}
 
     async def place(self, order: LimitOrder) -> VenueOrder:
@@ -143,37 +145,43 @@ class PaperVenue:
 
     async def find(self, symbol: str, client_order_id: str) -> VenueOrder | None:
         """Return the order with our id; None when the exchange knows no such order."""
-        try:
-            return _order(self._exchange.order(self._account, symbol, client_order_id=client_order_id))
-        except ExchangeError as error:
-            if error.code in (_UNKNOWN_ORDER, _NO_SYMBOL):
-                return None
-            raise VenueError(error.message, where=symbol) from error
+        with _translated(symbol):
+            try:
+                return _order(self._exchange.order(self._account, symbol, client_order_id=client_order_id))
+            except ExchangeError as error:
+                if error.code in (_UNKNOWN_ORDER, _NO_SYMBOL):
+                    return None
+                raise
 
     async def cancel(self, symbol: str, client_order_id: str) -> VenueOrder | None:
         """Cancel the order if it is open, and return where it stands."""
-        try:
-            return _order(self._exchange.cancel(self._account, symbol, client_order_id=client_order_id))
-        except ExchangeError as error:
-            if error.code == _UNKNOWN_CANCEL:
-                return await self.find(symbol, client_order_id)
-            raise VenueError(error.message, where=symbol) from error
+        with _translated(symbol):
+            try:
+                return _order(self._exchange.cancel(self._account, symbol, client_order_id=client_order_id))
+            except ExchangeError as error:
+                if error.code in (_UNKNOWN_CANCEL, _NO_SYMBOL):
+                    return await self.find(symbol, client_order_id)
+                raise
 
     async def open_orders(self) -> Sequence[VenueOrder]:
         """Return all open orders of the account."""
-        return [_order(view) for view in self._exchange.open_orders(self._account)]
+        with _translated():
+            return [_order(view) for view in self._exchange.open_orders(self._account)]
 
     async def trades_of(self, symbol: str, order_id: int) -> Sequence[Trade]:
         """Return the executions of one order."""
-        return [_trade(view) for view in self._exchange.trades(self._account, symbol, order_id=order_id)]
+        with _translated(symbol):
+            return [_trade(view) for view in self._exchange.trades(self._account, symbol, order_id=order_id)]
 
     async def trades_after(self, symbol: str, trade_id: int) -> Sequence[Trade]:
         """Return the account's executions in `symbol` with a larger id."""
-        return [_trade(view) for view in self._exchange.trades(self._account, symbol, from_id=trade_id + 1)]
+        with _translated(symbol):
+            return [_trade(view) for view in self._exchange.trades(self._account, symbol, from_id=trade_id + 1)]
 
     async def transfers(self, after: int) -> Sequence[Transfer]:
         """Return deposits and withdrawals with a larger sequence number."""
-        return [transfer_from(view) for view in self._exchange.transfers(self._account, after)]
+        with _translated():
+            return [transfer_from(view) for view in self._exchange.transfers(self._account, after)]
 
     async def batch_done(self) -> None:
         """Move a stepped exchange on by a second."""
@@ -185,6 +193,14 @@ def transfer_from(view: TransferView) -> Transfer:
     """Return a transfer of the exchange's in our words: money that came in is positive."""
     sign = 1 if view.kind == "deposit" else -1
     return Transfer(view.sequence, view.transfer_id, view.asset, sign * view.amount, view.at)
+
+
+@contextmanager
+def _translated(where: str | None = None) -> Iterator[None]:
+    try:
+        yield
+    except ExchangeError as error:
+        raise VenueError(error.message, where=where) from error
 
 
 def _book(view: BookView) -> OrderBook:

@@ -1,0 +1,307 @@
+"""What every venue must do, as one suite: a venue subclasses `VenueContract` and gives it a `stage`.
+
+The stage has two markets, A and B against USDT, an account with 10,000 USDT and 50 A, and hands that do
+what a client of the venue cannot. The books: A bids 5 at 99.90, 10 at 99.80; asks 3 at 100.10, 8 at
+100.20; nothing beyond. B is like A at a tenth of the prices. Fees are 10 bps of what is received.
+"""
+
+from abc import abstractmethod
+from dataclasses import replace
+from datetime import timedelta
+from decimal import Decimal
+from typing import Protocol
+
+import pytest
+
+from etf_trader.errors import DataError, OrderRejected, RateLimited, VenueUnavailable
+from etf_trader.market.book import Level
+from etf_trader.market.symbol import Side
+from etf_trader.venue.interface import LimitOrder, Venue, VenueBalance, VenueIdentity, VenueOrderStatus
+
+D = Decimal
+
+A_BIDS = (("99.90", "5"), ("99.80", "10"))
+A_ASKS = (("100.10", "3"), ("100.20", "8"))
+B_BIDS = (("9.99", "5"), ("9.98", "10"))
+B_ASKS = (("10.01", "3"), ("10.02", "8"))
+CASH, OWNED = D(10_000), D(50)
+
+
+class Stage(Protocol):
+    """A venue on known books, and what a test does behind its back."""
+
+    @property
+    def venue(self) -> Venue:
+        """The venue."""
+        ...
+
+    @property
+    def identity(self) -> VenueIdentity:
+        """Which account of it the stage has."""
+        ...
+
+    async def rest(self, symbol: str, side: Side, quantity: Decimal, price: Decimal, name: str) -> None:
+        """Leave a good-till-cancelled order of the account in the book."""
+        ...
+
+    async def deposit(self, asset: str, amount: Decimal, name: str) -> None:
+        """Pay into the account."""
+        ...
+
+    async def withdraw(self, asset: str, amount: Decimal, name: str) -> None:
+        """Pay out of the account."""
+        ...
+
+    async def use_up_orders(self) -> float:
+        """Send orders that do not fill until a window is full, and return the seconds it has left."""
+        ...
+
+    async def close_market(self, symbol: str) -> None:
+        """Let the venue take no orders in this market."""
+        ...
+
+
+class VenueContract:
+    """The suite; a subclass has a fixture `stage`."""
+
+    @pytest.fixture
+    @abstractmethod
+    def stage(self) -> Stage:
+        """Give a fresh stage."""
+
+    @pytest.fixture
+    def venue(self, stage: Stage) -> Venue:
+        return stage.venue
+
+    @pytest.fixture
+    async def order(self, venue: Venue) -> LimitOrder:
+        """A buy of 2 A that the first level fills."""
+        return LimitOrder(
+            symbol="AUSDT",
+            side=Side.BUY,
+            quantity=D(2),
+            price=D("100.10"),
+            client_order_id="first",
+            granted_at=await venue.server_time(),
+            window_seconds=2,
+        )
+
+    async def test_it_says_which_account_it_is(self, stage: Stage) -> None:
+        assert await stage.venue.identity() == stage.identity
+
+    async def test_its_time_is_aware_and_does_not_run_back(self, venue: Venue) -> None:
+        first = await venue.server_time()
+        assert first.utcoffset() == timedelta(0)
+        assert await venue.server_time() >= first
+
+    async def test_its_rules_carry_our_fees(self, venue: Venue) -> None:
+        rules = await venue.rules()
+        assert set(rules) == {"AUSDT", "BUSDT"}
+        rule = rules["AUSDT"]
+        assert (rule.symbol, rule.base, rule.quote, rule.is_trading) == ("AUSDT", "A", "USDT", True)
+        assert (rule.tick, rule.step, rule.min_notional) == (D("0.01"), D("0.01"), D(5))
+        assert (rule.maker_fee, rule.taker_fee) == (D("0.001"), D("0.001"))
+
+    async def test_its_order_limits_are_windows_of_seconds(self, venue: Venue) -> None:
+        limits = {(each.seconds, each.limit) for each in await venue.order_limits()}
+        assert limits == {(10, 100), (86_400, 200_000)}
+
+    async def test_books_have_the_best_price_first_and_say_whether_they_are_whole(self, venue: Venue) -> None:
+        books = await venue.books(["AUSDT", "BUSDT"], 5)
+        assert list(books) == ["AUSDT", "BUSDT"]
+        book = books["AUSDT"]
+        assert book.bids == tuple(Level(D(price), D(quantity)) for price, quantity in A_BIDS)
+        assert book.asks == tuple(Level(D(price), D(quantity)) for price, quantity in A_ASKS)
+        assert (book.symbol, book.mid, book.complete) == ("AUSDT", D(100), True)
+        assert book.at <= await venue.server_time()
+
+    async def test_a_window_of_a_deeper_book_is_not_whole(self, venue: Venue) -> None:
+        book = (await venue.books(["AUSDT"], 1))["AUSDT"]
+        assert (len(book.bids), len(book.asks), book.complete) == (1, 1, False)
+
+    async def test_an_unknown_symbol_has_no_book(self, venue: Venue) -> None:
+        with pytest.raises(DataError):
+            await venue.books(["NONEUSDT"], 5)
+
+    async def test_balances_leave_out_what_there_is_nothing_of(self, stage: Stage) -> None:
+        assert await stage.venue.balances() == {"USDT": VenueBalance(CASH, D(0)), "A": VenueBalance(OWNED, D(0))}
+
+    async def test_balances_tell_what_open_orders_lock(self, stage: Stage) -> None:
+        await stage.rest("AUSDT", Side.BUY, D(2), D("99"), "low")
+        balance = (await stage.venue.balances())["USDT"]
+        assert balance == VenueBalance(CASH - 198, D(198))
+        assert balance.total == CASH
+
+    async def test_an_order_within_the_book_fills(self, venue: Venue, order: LimitOrder) -> None:
+        done = await venue.place(order)
+        assert (done.symbol, done.client_order_id, done.side) == ("AUSDT", "first", Side.BUY)
+        assert (done.status, done.reason) == (VenueOrderStatus.FILLED, None)
+        assert (done.executed_quantity, done.executed_value) == (D(2), D("200.20"))
+        balances = await venue.balances()
+        assert balances["A"].free == OWNED + D("1.998")  # 10 bps of 2 are the fee
+        assert balances["USDT"].free == CASH - D("200.20")
+
+    async def test_an_order_larger_than_its_levels_expires_with_its_fills_kept(
+        self, venue: Venue, order: LimitOrder
+    ) -> None:
+        done = await venue.place(replace(order, quantity=D(20), price=D("100.10")))
+        assert done.status is VenueOrderStatus.EXPIRED
+        assert done.status.is_final
+        assert (done.executed_quantity, done.executed_value) == (D(3), D("300.30"))
+
+    async def test_an_order_below_the_book_expires_unfilled(self, venue: Venue, order: LimitOrder) -> None:
+        done = await venue.place(replace(order, price=D("99")))
+        assert (done.status, done.executed_quantity) == (VenueOrderStatus.EXPIRED, D(0))
+        assert await venue.trades_of("AUSDT", done.order_id) == []
+
+    async def test_a_sell_pays_its_fee_in_what_it_receives(self, venue: Venue, order: LimitOrder) -> None:
+        done = await venue.place(replace(order, side=Side.SELL, quantity=D(6), price=D("99.80")))
+        first, second = await venue.trades_of("AUSDT", done.order_id)
+        assert (first.price, first.quantity, first.value) == (D("99.90"), D(5), D("499.50"))
+        assert (first.fee, first.fee_asset, first.side) == (D("0.4995"), "USDT", Side.SELL)
+        assert (second.price, second.quantity, second.fee) == (D("99.80"), D(1), D("0.0998"))
+        assert first.trade_id < second.trade_id
+        assert (await venue.balances())["USDT"].free == CASH + D("599.30") - D("0.5993")
+
+    async def test_a_trade_tells_whose_it_is_and_what_it_cost(self, venue: Venue, order: LimitOrder) -> None:
+        done = await venue.place(order)
+        (trade,) = await venue.trades_of("AUSDT", done.order_id)
+        assert (trade.symbol, trade.order_id, trade.side) == ("AUSDT", done.order_id, Side.BUY)
+        assert (trade.price, trade.quantity, trade.value) == (D("100.10"), D(2), D("200.20"))
+        assert (trade.fee, trade.fee_asset, trade.is_maker) == (D("0.002"), "A", False)
+        assert trade.at <= await venue.server_time()
+
+    async def test_trades_after_an_id_are_the_later_ones_of_that_symbol(
+        self, venue: Venue, order: LimitOrder
+    ) -> None:
+        await venue.place(replace(order, quantity=D(1)))
+        await venue.place(replace(order, quantity=D(1), client_order_id="second"))
+        await venue.place(replace(order, symbol="BUSDT", price=D("10.01"), client_order_id="other"))
+        both = await venue.trades_after("AUSDT", -1)
+        assert [trade.quantity for trade in both] == [D(1), D(1)]
+        assert await venue.trades_after("AUSDT", both[0].trade_id) == [both[1]]
+        assert await venue.trades_after("AUSDT", both[1].trade_id) == []
+        assert len(await venue.trades_after("BUSDT", -1)) == 1
+
+    async def test_an_order_is_found_by_our_id(self, venue: Venue, order: LimitOrder) -> None:
+        done = await venue.place(order)
+        assert await venue.find("AUSDT", "first") == done
+
+    async def test_an_order_the_venue_does_not_know_is_none(self, venue: Venue, order: LimitOrder) -> None:
+        await venue.place(order)
+        assert await venue.find("AUSDT", "never-sent") is None
+        assert await venue.find("BUSDT", "first") is None
+        assert await venue.cancel("AUSDT", "never-sent") is None
+        assert await venue.find("NONEUSDT", "first") is None
+        assert await venue.cancel("NONEUSDT", "first") is None
+
+    async def test_an_open_order_can_be_cancelled(self, stage: Stage) -> None:
+        await stage.rest("AUSDT", Side.BUY, D(2), D("99"), "low")
+        (open_order,) = await stage.venue.open_orders()
+        assert (open_order.client_order_id, open_order.status) == ("low", VenueOrderStatus.OPEN)
+        assert not open_order.status.is_final
+        ended = await stage.venue.cancel("AUSDT", "low")
+        assert ended is not None
+        assert ended.status is VenueOrderStatus.CANCELLED
+        assert await stage.venue.open_orders() == []
+        assert (await stage.venue.balances())["USDT"] == VenueBalance(CASH, D(0))
+
+    async def test_cancelling_an_order_that_ended_tells_how_it_ended(
+        self, venue: Venue, order: LimitOrder
+    ) -> None:
+        done = await venue.place(order)
+        assert await venue.cancel("AUSDT", "first") == done
+
+    async def test_a_resting_order_stands_in_the_book(self, stage: Stage) -> None:
+        await stage.rest("AUSDT", Side.SELL, D(1), D("100.05"), "inside")
+        book = (await stage.venue.books(["AUSDT"], 5))["AUSDT"]
+        assert book.asks[0] == Level(D("100.05"), D(1))
+
+    async def test_transfers_are_numbered_and_signed(self, stage: Stage) -> None:
+        seen = max((each.sequence for each in await stage.venue.transfers(0)), default=0)
+        await stage.deposit("USDT", D("12.5"), "more")
+        await stage.withdraw("A", D(3), "less")
+        came, left = await stage.venue.transfers(seen)
+        assert (came.transfer_id, came.asset, came.amount) == ("more", "USDT", D("12.5"))
+        assert (left.transfer_id, left.asset, left.amount) == ("less", "A", D(-3))
+        assert seen < came.sequence < left.sequence
+        assert await stage.venue.transfers(came.sequence) == [left]
+        assert await stage.venue.transfers(left.sequence) == []
+
+    @pytest.mark.parametrize(
+        "changes",
+        [
+            pytest.param({"symbol": "NONEUSDT"}, id="no such symbol"),
+            pytest.param({"quantity": D("0.005")}, id="between lots"),
+            pytest.param({"quantity": D("0.04")}, id="below the least order"),
+            pytest.param({"price": D("100.105")}, id="between ticks"),
+            pytest.param({"price": D("600")}, id="beyond the price band"),
+            pytest.param({"client_order_id": "a b"}, id="a name with a space"),
+            pytest.param({"quantity": D(90), "price": D("150")}, id="more than there is cash"),
+            pytest.param({"side": Side.SELL, "quantity": D(51)}, id="more than there is of the asset"),
+        ],
+    )
+    async def test_a_refused_order_is_final_says_why_and_leaves_nothing(
+        self, venue: Venue, order: LimitOrder, changes: dict[str, object]
+    ) -> None:
+        before = await venue.balances()
+        wrong = replace(order, **changes)  # type: ignore[arg-type]
+        with pytest.raises(OrderRejected) as refused:
+            await venue.place(wrong)
+        assert refused.value.symbol == refused.value.where == wrong.symbol
+        assert refused.value.venue_code < 0
+        assert refused.value.message
+        assert await venue.balances() == before
+        assert await venue.find("AUSDT", "first") is None
+
+    @pytest.mark.parametrize(
+        ("changes", "code"),
+        [
+            pytest.param({"symbol": "NONEUSDT"}, -1121, id="no such symbol"),
+            pytest.param({"price": D("100.105")}, -1013, id="a filter"),
+            pytest.param({"quantity": D(90), "price": D("150")}, -2010, id="no cash"),
+            pytest.param({"client_order_id": "a b"}, -1100, id="a parameter"),
+        ],
+    )
+    async def test_a_refusal_carries_the_venues_code(
+        self, venue: Venue, order: LimitOrder, changes: dict[str, object], code: int
+    ) -> None:
+        with pytest.raises(OrderRejected) as refused:
+            await venue.place(replace(order, **changes))  # type: ignore[arg-type]
+        assert refused.value.venue_code == code
+
+    async def test_a_closed_market_refuses(self, stage: Stage, order: LimitOrder) -> None:
+        await stage.close_market("AUSDT")
+        assert not (await stage.venue.rules())["AUSDT"].is_trading
+        with pytest.raises(OrderRejected) as refused:
+            await stage.venue.place(order)
+        assert (refused.value.venue_code, refused.value.symbol) == (-2010, "AUSDT")
+
+    async def test_too_many_orders_say_when_to_come_back(self, stage: Stage, order: LimitOrder) -> None:
+        left = await stage.use_up_orders()
+        with pytest.raises(RateLimited) as refused:
+            await stage.venue.place(replace(order, granted_at=await stage.venue.server_time()))
+        assert 0 < refused.value.retry_after <= left <= 10
+        assert await stage.venue.find("AUSDT", "first") is None
+
+    @pytest.mark.parametrize("window", [0.5, 2])
+    async def test_an_order_that_arrives_too_late_never_takes_effect(
+        self, venue: Venue, order: LimitOrder, window: float
+    ) -> None:
+        late = timedelta(seconds=window + 5)
+        with pytest.raises(VenueUnavailable) as refused:
+            await venue.place(replace(order, granted_at=order.granted_at - late, window_seconds=window))
+        assert refused.value.where == "AUSDT"
+        assert await venue.find("AUSDT", "first") is None
+
+    async def test_an_order_from_the_future_never_takes_effect(self, venue: Venue, order: LimitOrder) -> None:
+        with pytest.raises(VenueUnavailable):
+            await venue.place(replace(order, granted_at=order.granted_at + timedelta(minutes=1)))
+        assert await venue.find("AUSDT", "first") is None
+
+    async def test_the_end_of_a_batch_loses_nothing(self, venue: Venue, order: LimitOrder) -> None:
+        done = await venue.place(order)
+        before = await venue.server_time()
+        await venue.batch_done()
+        assert await venue.server_time() >= before
+        assert await venue.find("AUSDT", "first") == done
