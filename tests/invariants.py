@@ -16,7 +16,7 @@ from etf_trader.ledger.tables import allocations, balances, fills, lots, posting
 from etf_trader.ledger.transaction import Posting, chain_hash
 from etf_trader.market.symbol import Side
 from etf_trader.money import ZERO
-from etf_trader.orders.status import IndexOrderStatus
+from etf_trader.orders.status import AssetOrderStatus, IndexOrderStatus
 from etf_trader.orders.store import list_asset_orders, list_index_orders, list_plans
 
 QUOTE = "USDT"
@@ -200,6 +200,30 @@ def limit_findings(connection: Connection) -> list[str]:
         rounding = sum((fill.price * Decimal("1e-8") for fill in booked), ZERO)
         if cost > order.limit_price * units + rounding:
             found.append(f"order {order.id}: {cost} for {units} units at a limit of {order.limit_price}")
+    return found
+
+
+def max_loss_findings(connection: Connection) -> list[str]:
+    """Return every order that lost more than its bound, if all that it sent filled wholly.
+
+    A batch may lose more by what its orders' prices allow beyond the plan.
+    """
+    found = []
+    for order in list_index_orders(connection):
+        sent = [each for each in list_asset_orders(connection) if each.index_order_id == order.id]
+        plans = [plan for plan in list_plans(connection) if plan.index_order_id == order.id]
+        is_plain = all(each.status is AssetOrderStatus.FILLED for each in sent) and all(
+            plan.purpose == "trade" for plan in plans
+        )
+        if order.max_loss_bps is None or not is_plain or not order.status.is_final:
+            continue
+        allowed = order.max_loss_bps * order.filled * order.arrival_nav / 10_000
+        for leg in (leg for plan in plans for leg in json.loads(plan.document)["legs"]):
+            at_worst = Decimal(leg["limit_price"]) * Decimal(leg["quantity"])
+            allowed += (at_worst - Decimal(leg["value"])) * order.side.sign
+        loss = order_loss(connection, order).total
+        if loss > allowed:
+            found.append(f"order {order.id} lost {loss}, {allowed} was allowed")
     return found
 
 

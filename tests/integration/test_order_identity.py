@@ -9,7 +9,7 @@ from pathlib import Path
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from tests.factories import House, make_definition, make_house, make_market, make_request
-from tests.invariants import findings, limit_findings, residual_findings, standing_findings
+from tests.invariants import findings, limit_findings, max_loss_findings, residual_findings, standing_findings
 
 from etf_trader.errors import DataError, UsageError
 from etf_trader.market.symbol import Side
@@ -85,6 +85,26 @@ class World:
 
         self.market.set_book(f"{asset}USDT", cut(book.bids, side is Side.SELL), cut(book.asks, side is Side.BUY))
 
+    def shred(self, asset: str, side: Side) -> None:
+        """Put thirty single lots at better prices before what `side` takes; each fill rounds its own fee."""
+        book = self.market.book(f"{asset}USDT", self.market.start)
+        lots, tick = self.rules[asset]["step"], D("0.01")
+        taken, other = (book.asks, book.bids) if side is Side.BUY else (book.bids, book.asks)
+        better = [
+            (str(taken[0].price - side.sign * tick * step), lots)
+            for step in range(30, 0, -1)
+            if taken[0].price - side.sign * tick * step > tick * 40
+        ]
+        kept = [(str(price), str(quantity)) for price, quantity in taken]
+        moved = [
+            (str(price - side.sign * tick * 31), str(quantity))
+            for price, quantity in other
+            if price - side.sign * tick * 31 > 0
+        ]
+        ladders = (moved, better + kept) if side is Side.BUY else (better + kept, moved)
+        if better and moved:
+            self.market.set_book(f"{asset}USDT", *ladders)
+
 
 def nav(world: World) -> Decimal:
     return sum((quantity * world.mids[asset] for asset, quantity in world.basket.items()), D(0))
@@ -96,11 +116,14 @@ async def live(house: House, world: World, unrest: int) -> None:
 
     def disturb(order: LimitOrder) -> None:
         if dice.randrange(100) < unrest:
-            asset = dice.choice(world.assets)
-            if dice.random() < 0.5:
-                world.move(asset)
+            own = order.symbol.removesuffix("USDT")
+            way = dice.randrange(4)
+            if way < 2:
+                world.move(dice.choice(world.assets))
+            elif way == 2:
+                world.thin(own, order.side)
             else:
-                world.thin(order.symbol.removesuffix("USDT"), order.side)
+                world.shred(own, order.side)
 
     house.venue.before_place = disturb
     await house.create(make_definition(basket=world.basket, float_cash=D(dice.choice((0, 100, 1_000)))))
@@ -140,6 +163,7 @@ def test_loss_ties_to_cash_and_books_to_the_venue_whatever_the_books_do(seed: in
         house.database.watch = None
         with house.database.read() as connection:
             broken += limit_findings(connection)
+            broken += max_loss_findings(connection)
             broken += residual_findings(connection)
         assert broken + findings(house.database, house.exchange) == []
         house.database.close()
