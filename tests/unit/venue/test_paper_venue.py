@@ -129,13 +129,6 @@ async def test_sleeping_on_the_stepped_clock_lets_others_run(tmp_path: Path) -> 
     await task
 
 
-async def test_a_window_that_is_over_gives_its_orders_back(tmp_path: Path) -> None:
-    stage = make_stage(tmp_path)
-    left = await stage.use_up_orders()
-    await stage.venue.clock().sleep(left)
-    await stage.rest("BUSDT", Side.BUY, D(1), D("5"), "again")
-
-
 async def test_an_account_the_exchange_does_not_know_is_an_error_of_ours(tmp_path: Path) -> None:
     venue = PaperVenue(make_stage(tmp_path).exchange, "nobody", is_stepped=True)
     questions: Sequence[Callable[[], Awaitable[object]]] = (
