@@ -62,7 +62,7 @@ def test_a_basket_of_quantities_has_the_value_of_its_quantities(made: Shell) -> 
         (("TOP8", "--weight", "BTC=1"), "there is an index TOP8 already"),
         (("bad name", "--weight", "BTC=1"), "cannot be an index symbol"),
         (("X", "--weight", "BTC=1", "--float", "9e9"), "is not a number"),
-        (("X", "--weight", "BTC=1", "--float", "9000000"), "is more than the 999,400 in the treasury of self"),
+        (("X", "--weight", "BTC=1", "--float", "9000000"), "is more than the 999,400.00 in the treasury of self"),
         (("X", "--weight", "BTC=1", "--float", "-1"), "float is -1: it must not be negative"),
         (("X", "--weight", "BTC=1", "--start-value", "0"), "0 is not above zero"),
         (("--file", "nowhere.toml"), "cannot read nowhere.toml"),
@@ -133,7 +133,7 @@ def test_fund_moves_cash_to_the_float_and_back(made: Shell) -> None:
     assert "taken from the float of TOP8: it holds 0.00 now." in made.ok("index", "fund", "1", "-1000")
     answer = made.etf("index", "fund", "1", "-1")
     assert answer.code == 2
-    assert "the float of TOP8 holds 0 USDT: 1 cannot be taken back" in answer.err
+    assert "the float of TOP8 holds 0.00 USDT: 1 cannot be taken back" in answer.err
     assert made.etf("index", "fund", "1", "0").code == 2
     assert "is not a number" in made.etf("index", "fund", "1", "--much").err
 

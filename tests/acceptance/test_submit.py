@@ -17,7 +17,7 @@ def test_a_dry_run_tells_the_whole_plan_and_changes_nothing(made: Shell) -> None
     assert re.match(r"Buy 100 units of TOP8: about 100,1\d\d\.\d\d USDT, 1\d\.\d bps over the price now", said)
     assert re.search(r"^DENT .* bps  thinnest$", said, re.MULTILINE)
     assert re.search(r"^Loss  1\d\d\.\d\d   spread .* fee 100\.\d\d", said, re.MULTILINE)
-    assert "Fills 100% · 8 orders, 8 of 100 slots, under a second · proof: within 0." in said
+    assert "Fills 100% · 8 orders, 8 of 100 slots, under a second · proof: the best possible" in said
     assert said.endswith("Nothing was sent. Without --dry-run this is what happens.\n")
 
 

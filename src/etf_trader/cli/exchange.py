@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from decimal import Decimal
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -13,6 +12,7 @@ from etf_trader.cli.invocation import output, settings
 from etf_trader.cli.numbers import count, local_time, money, units
 from etf_trader.cli.options import AmountArgument, DurationArgument, YesOption
 from etf_trader.cli.output import Page, Table, look, number, text
+from etf_trader.cli.services import in_loop
 
 if TYPE_CHECKING:
     pass
@@ -105,7 +105,7 @@ def deposit(
 
     with services() as opened:
         view = opened.exchange.deposit(UID, asset.upper(), amount, f"in-{secrets.token_hex(8)}")
-        booked = asyncio.run(opened.manager.reconcile())
+        booked = in_loop(opened.manager.reconcile())
 
     def draw(page: Page) -> None:
         page.line(f"{_amount(amount, view.asset)} {view.asset} arrived at the exchange.")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -17,6 +16,7 @@ from etf_trader.cli.numbers import count, local_time, money, price, share, units
 from etf_trader.cli.options import IndexArgument, read_decimal, read_positive
 from etf_trader.cli.orders import few_digits
 from etf_trader.cli.output import Page, Table, dim, look, number, right, text
+from etf_trader.cli.services import in_loop
 from etf_trader.money import ZERO, divide
 
 if TYPE_CHECKING:
@@ -59,9 +59,9 @@ def read_prices(opened: Services, baskets: list[Basket]) -> Prices:
     from etf_trader.errors import DataError
 
     symbols = {asset: symbol for basket in baskets for asset, symbol in basket.symbols.items()}
-    rules = asyncio.run(opened.venue.rules())
+    rules = in_loop(opened.venue.rules())
     known = sorted({symbol for symbol in symbols.values() if symbol in rules})
-    books = asyncio.run(opened.venue.books(known, 1))
+    books = in_loop(opened.venue.books(known, 1))
     mids: dict[str, Decimal | None] = {}
     for asset, symbol in symbols.items():
         try:
@@ -127,7 +127,7 @@ def create(
 
     definition = _definition(symbol, file, weight or [], name, start_value, float_)
     with services() as opened:
-        made = asyncio.run(opened.administration.create_index(definition, settings().solver.depth))
+        made = in_loop(opened.administration.create_index(definition, settings().solver.depth))
         facts = _facts(opened, made)
 
     def draw(page: Page) -> None:

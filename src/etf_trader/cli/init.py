@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 from dataclasses import dataclass
 from decimal import Decimal
@@ -15,6 +14,7 @@ from etf_trader.cli.commands import HOW, WHAT, command, single
 from etf_trader.cli.invocation import invocation, output
 from etf_trader.cli.options import read_decimal
 from etf_trader.cli.output import Page
+from etf_trader.cli.services import in_loop
 
 if TYPE_CHECKING:
     from etf_trader.bootstrap import Services
@@ -249,11 +249,11 @@ def _sample(opened: Services) -> Sample:
         float_cash=opened.settings.index.initial_float,
     )
     try:
-        asyncio.run(opened.administration.markets(definition))
+        in_loop(opened.administration.markets(definition))
     except UsageError as error:
         return Sample(None, False, error.message, _create(opened))
     try:
-        made = asyncio.run(opened.administration.create_index(definition, opened.settings.solver.depth))
+        made = in_loop(opened.administration.create_index(definition, opened.settings.solver.depth))
     except (UsageError, DataError) as error:
         return Sample(None, False, error.message, "etf treasury deposit 1000000, then etf init again")
     return Sample(made, True, "", _first_buy(made))
@@ -317,7 +317,7 @@ def _first_buy(index: Index) -> str:
 
 def _create(opened: Services) -> str:
     """Return a command that creates an index of what this market has."""
-    rules = asyncio.run(opened.venue.rules())
+    rules = in_loop(opened.venue.rules())
     has = sorted({rule.base for rule in rules.values() if rule.quote == "USDT"})
     first = [each for each in (text.partition("=")[0] for text in SAMPLE_WEIGHTS) if each in has]
     assets = list(dict.fromkeys([*first, *has]))[:2]

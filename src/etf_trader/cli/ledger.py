@@ -10,6 +10,7 @@ from etf_trader.cli.commands import WHAT, command, group
 from etf_trader.cli.invocation import output, settings
 from etf_trader.cli.numbers import count
 from etf_trader.cli.output import Page, bad, good
+from etf_trader.cli.services import in_loop
 from etf_trader.errors import LedgerError
 
 if TYPE_CHECKING:
@@ -54,7 +55,6 @@ def audit(head: HeadOption = None) -> None:
 
 def _report(services: Services, head: str | None) -> AuditReport:
     """Audit the books; when they hold in themselves, compare them with the venue as well."""
-    import asyncio
     from dataclasses import replace
 
     from etf_trader.execution.reconcile import compare, unbooked
@@ -72,7 +72,7 @@ def _report(services: Services, head: str | None) -> AuditReport:
 
     with services.database.read() as connection:
         report = audit(connection, services.account, head)
-    return replace(report, findings=(*report.findings, *asyncio.run(beside_the_venue())))
+    return replace(report, findings=(*report.findings, *in_loop(beside_the_venue())))
 
 
 def _draw(page: Page, report: AuditReport) -> None:

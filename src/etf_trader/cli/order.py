@@ -13,6 +13,7 @@ from etf_trader.cli.invocation import output
 from etf_trader.cli.numbers import bps, local_time, money, percent, price, quantity, units
 from etf_trader.cli.options import IndexOption, OrderArgument, PositionOption
 from etf_trader.cli.output import Page, Table, bad, number, right, text
+from etf_trader.cli.services import in_loop
 from etf_trader.money import divide
 
 if TYPE_CHECKING:
@@ -140,8 +141,6 @@ def orders_table(orders: list[OrderFacts]) -> Table:
 @command(app, "show", examples=("etf order show 3", "etf order show 3 --json"), csv="asset_orders")
 def show(order: OrderArgument) -> None:
     """Show an order, its plans and what was sent to the venue for it."""
-    import asyncio
-
     from etf_trader.cli.orders import order_facts
     from etf_trader.cli.services import services
     from etf_trader.ledger import accounts
@@ -154,7 +153,7 @@ def show(order: OrderArgument) -> None:
             plans = plans_of(connection, order)
             sent = asset_orders_of(connection, order)
             held = Ledger(connection, opened.account.id).holdings(accounts.order(order))
-        rules = asyncio.run(opened.venue.rules())
+        rules = in_loop(opened.venue.rules())
         payload = facts.document() | {
             "plans": [_plan_document(plan) for plan in plans],
             "asset_orders": [_asset_order_document(each) for each in sent],

@@ -9,6 +9,7 @@ from etf_trader.cli.invocation import output
 from etf_trader.cli.numbers import local_time, money
 from etf_trader.cli.options import PlanArgument
 from etf_trader.cli.output import Page
+from etf_trader.cli.services import in_loop
 
 app = group()
 
@@ -22,7 +23,6 @@ METHODS = {
 @command(app, "show", examples=("etf plan show 7", "etf plan show 7 --json"))
 def show(plan: PlanArgument) -> None:
     """Show a plan: what it traded where, what it cost, and the proof that it is nearly the best."""
-    import asyncio
     import json
 
     from etf_trader.cli.plans import draw_plan
@@ -35,7 +35,7 @@ def show(plan: PlanArgument) -> None:
             stored = stored_plan(connection, plan)
             order = index_order(connection, stored.index_order_id)
             index = index_by_id(connection, order.index_id)
-        rules = asyncio.run(opened.venue.rules())
+        rules = in_loop(opened.venue.rules())
     document = json.loads(stored.document)
 
     def draw(page: Page) -> None:

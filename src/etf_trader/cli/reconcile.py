@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
-
 from etf_trader.cli.commands import command, single
 from etf_trader.cli.invocation import output
 from etf_trader.cli.options import NoWaitOption
 from etf_trader.cli.output import Page, good
+from etf_trader.cli.services import in_loop
 
 app = single()
 
@@ -18,7 +17,7 @@ def reconcile(no_wait: NoWaitOption = False) -> None:
     from etf_trader.cli.services import services
 
     with services() as opened, output().progress("Comparing the books with the venue"):
-        booked = asyncio.run(opened.manager.reconcile(wait=not no_wait))
+        booked = in_loop(opened.manager.reconcile(wait=not no_wait))
 
     def draw(page: Page) -> None:
         for sentence in booked:

@@ -12,6 +12,7 @@ from etf_trader.cli.invocation import output, settings
 from etf_trader.cli.numbers import bar, bps, count, joined, money, percent, share, units
 from etf_trader.cli.options import IndexOption, OrderOption, PositionOption
 from etf_trader.cli.output import Page, Table, dim, good, number, text
+from etf_trader.cli.services import in_loop
 from etf_trader.errors import DataError, UsageError
 from etf_trader.money import divide, round_to
 
@@ -37,8 +38,6 @@ BARS = 6
 )
 def fills(position: PositionOption = None, order: OrderOption = None) -> None:
     """Report what the orders of a position filled, what it cost, and where the loss came from."""
-    import asyncio
-
     from etf_trader.bootstrap import open_services
     from etf_trader.orders.store import index_order, list_index_orders
     from etf_trader.reports.fills import fills_report
@@ -55,7 +54,7 @@ def fills(position: PositionOption = None, order: OrderOption = None) -> None:
         assert number_of is not None
         # Only what did not fill needs today's price; without it the exchange need not be opened.
         unfilled = any(each.remaining for each in list_index_orders(connection, position_id=number_of))
-        nav = asyncio.run(_nav_of_position(services, number_of)) if unfilled else None
+        nav = in_loop(_nav_of_position(services, number_of)) if unfilled else None
         report = fills_report(connection, number_of, nav, order)
     services.close()
     output().emit("etf.fills/1", _flat(report), lambda page: draw_fills(page, report), columns=_fill_columns())
@@ -64,15 +63,13 @@ def fills(position: PositionOption = None, order: OrderOption = None) -> None:
 @command(app, "holdings", examples=("etf report holdings", "etf report holdings --index 1 --json"), csv="holdings")
 def holdings(index: IndexOption = None) -> None:
     """Report what each index holds, what its units are worth, and what the owner has beside them."""
-    import asyncio
-
     from etf_trader.bootstrap import open_services
     from etf_trader.index.store import find_index, list_indices
 
     services = open_services(settings())
     with services.database.read() as connection:
         chosen = list_indices(connection) if index is None else [find_index(connection, index)]
-    reports = asyncio.run(_holdings(services, chosen))
+    reports = in_loop(_holdings(services, chosen))
     services.close()
     payload = {
         "indices": [_flat(report) for report in reports],

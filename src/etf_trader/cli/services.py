@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Coroutine, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from etf_trader.cli.invocation import settings
 
 if TYPE_CHECKING:
     from etf_trader.bootstrap import Services
+
+Answer = TypeVar("Answer")
+
+
+def in_loop(work: Coroutine[Any, Any, Answer]) -> Answer:
+    """Run `work` in the one event loop that a command opens, at its edge."""
+    import asyncio  # `--help` and reads do without
+
+    return asyncio.run(work)
 
 
 @contextmanager

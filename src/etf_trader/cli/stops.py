@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from etf_trader.cli.numbers import bps, money, units
 from etf_trader.cli.orders import unit_count
+from etf_trader.cli.services import in_loop
 from etf_trader.money import round_to
 
 if TYPE_CHECKING:
@@ -151,7 +152,6 @@ def stopped_preview(opened: Services, preview: Preview) -> Stopped:
 
 
 def _outlook_of(opened: Services, order: IndexOrder) -> Outlook | None:
-    import asyncio
     from dataclasses import replace
 
     from etf_trader.errors import EtfError
@@ -166,7 +166,7 @@ def _outlook_of(opened: Services, order: IndexOrder) -> Outlook | None:
         return None
     chosen = opened.settings
     try:
-        view = asyncio.run(look(opened.venue, state.basket, chosen.solver.depth))
+        view = in_loop(look(opened.venue, state.basket, chosen.solver.depth))
         # An order that has ended gave its cash back: what comes next is asked without.
         wish = replace(state.wish(), cash=None)
         problem = order_problem(wish, state.basket, view, state.float, state.float_cash, chosen.trade.slack_ticks)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import secrets
 from decimal import Decimal
@@ -30,6 +29,7 @@ from etf_trader.cli.options import (
     YesOption,
 )
 from etf_trader.cli.output import Page, dim
+from etf_trader.cli.services import in_loop
 
 if TYPE_CHECKING:
     from etf_trader.bootstrap import Services
@@ -125,7 +125,7 @@ def _submit(
             client_key=client_key or f"k-{secrets.token_hex(6)}",
         )
         if dry_run:
-            _show_preview(opened, asyncio.run(opened.desk.preview(request)))
+            _show_preview(opened, in_loop(opened.desk.preview(request)))
         else:
             _run(opened, request, found.symbol, detach=detach, wait=not no_wait, key_is_new=client_key is None)
 
@@ -185,7 +185,7 @@ def _run(
 
     with opened.database.read() as connection:
         is_known = index_order_by_key(connection, request.client_key) is not None
-    order = asyncio.run(opened.desk.accept(request))
+    order = in_loop(opened.desk.accept(request))
     if is_known:
         output().note(f"{request.client_key} is order {order.id} already: this goes on with it.")
     elif key_is_new:

@@ -11,6 +11,7 @@ from etf_trader.cli.commands import HOW, command, single
 from etf_trader.cli.invocation import output
 from etf_trader.cli.options import NoWaitOption
 from etf_trader.cli.output import Page
+from etf_trader.cli.services import in_loop
 
 if TYPE_CHECKING:
     from etf_trader.bootstrap import Services
@@ -98,9 +99,7 @@ def _forever(opened: Services) -> None:
 
 
 def _round(opened: Services) -> None:
-    import asyncio
-
-    asyncio.run(opened.manager.run([], wait=False))
+    in_loop(opened.manager.run([], wait=False))
 
 
 def _nap(asked: object) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import signal
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -13,6 +12,7 @@ from etf_trader.cli.invocation import output
 from etf_trader.cli.numbers import bps as spoken_bps
 from etf_trader.cli.numbers import count, joined
 from etf_trader.cli.orders import unit_count
+from etf_trader.cli.services import in_loop
 
 if TYPE_CHECKING:
     from etf_trader.bootstrap import Services
@@ -85,7 +85,7 @@ def work(
         opened.manager.stop_when(lambda: asked() or (until is not None and until()))
         if wanted:
             opened.log.subscribe(Watch(opened, wanted[-1], progress))
-        asyncio.run(opened.manager.run(wanted, wait=wait))
+        in_loop(opened.manager.run(wanted, wait=wait))
     return asked
 
 
