@@ -230,6 +230,7 @@ class Desk:
                 problem = replace(problem, cash=reserve)
             plan = plan_order(problem, self._settings.method)
             _require_size(plan, problem, means)
+            _require_proceeds(plan, means)
             document = document_for(
                 plan, means.basket, means.index.symbol, problem.arrival_nav, view, self._settings.depth
             )
@@ -318,3 +319,14 @@ def _require_size(plan: Plan, problem: OrderProblem, means: _Means) -> None:
         where="--qty",
         hint=f"give the index a float once: {fund}",
     )
+
+
+def _require_proceeds(plan: Plan, means: _Means) -> None:
+    """Refuse a sell so small that the lots it makes the float sell cost more than its units bring."""
+    if plan.side is Side.SELL and plan.units and plan.cash < 0:
+        raise UsageError(
+            f"selling {spoken(plan.units)} units of {means.index.symbol} would cost {spoken(-plan.cash)} "
+            f"{means.index.quote} more than it brings: its lots are larger than the units",
+            where="--qty",
+            hint="sell more at once",
+        )
