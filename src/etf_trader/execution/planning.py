@@ -96,6 +96,7 @@ def order_problem(
         units_done=wish.units_done,
         loss_done=wish.loss_done,
         slack_ticks=slack_ticks,
+        least_value=max((leg.rule.min_notional for leg in legs), default=ZERO),
     )
 
 

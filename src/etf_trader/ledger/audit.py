@@ -14,7 +14,7 @@ from sqlalchemy import Connection, Row, select
 from sqlalchemy.exc import NoResultFound
 
 from etf_trader.errors import EtfError, LedgerError
-from etf_trader.index.store import Basket, list_baskets, position_seal
+from etf_trader.index.store import Basket, list_baskets, list_indices, position_seal
 from etf_trader.index.tables import positions
 from etf_trader.ledger.accounts import is_inside, is_unit
 from etf_trader.ledger.lots import Lot, LotBook
@@ -62,7 +62,8 @@ def audit(connection: Connection, account: Account, head: str | None = None) -> 
     """Check the books of one account.
 
     Args:
-        head: A hash that an earlier report printed: it must be in the chain, else its end was cut off.
+        head: A hash that an earlier report printed, or its beginning: it must be in the chain, else
+            the chain's end was cut off.
     """
     replay = _Replay()
     chain = connection.execute(
@@ -70,7 +71,8 @@ def audit(connection: Connection, account: Account, head: str | None = None) -> 
     ).all()
     lines = _postings(connection, account.id)
     try:
-        _check_chain(replay, account.id, chain, lines, list_baskets(connection))
+        quotes = {index.id: index.quote for index in list_indices(connection)}
+        _check_chain(replay, account.id, chain, lines, list_baskets(connection), quotes)
         _check_balances(replay, connection, account.id)
         _check_lots(replay, connection, account.id, {row.sequence: row.id for row in chain})
         _check_positions(replay, connection)
@@ -79,7 +81,7 @@ def audit(connection: Connection, account: Account, head: str | None = None) -> 
         replay.find("database", f"rows do not fit together or cannot be read ({error})")
         fill_count = 0
     hashes = [row.hash for row in chain]
-    if head is not None and head not in (*hashes, GENESIS):
+    if head is not None and not any(known.startswith(head) for known in (*hashes, GENESIS)):
         replay.find("chain", f"the head {head} is not in the chain: its end was cut off or it is another ledger's")
     return AuditReport(
         transactions=len(chain),
@@ -109,6 +111,7 @@ def _check_chain(
     chain: Sequence[Row[tuple[object, ...]]],
     lines: Mapping[int, list[Row[tuple[object, ...]]]],
     baskets: list[Basket],
+    quotes: Mapping[int, str],
 ) -> None:
     previous = GENESIS
     for place, row in enumerate(chain, start=1):
@@ -135,7 +138,7 @@ def _check_chain(
         previous = row.hash
         _check_postings(replay, entry, own)
         _replay_lots(replay, entry, row)
-        _check_units(replay, entry, row.at, own, baskets)
+        _check_units(replay, entry, row.at, own, baskets, quotes)
 
 
 def _check_postings(replay: _Replay, entry: str, own: list[Row[tuple[object, ...]]]) -> None:
@@ -176,7 +179,12 @@ def _replay_lots(replay: _Replay, entry: str, row: Row[tuple[object, ...]]) -> N
 
 
 def _check_units(
-    replay: _Replay, entry: str, at: datetime, own: list[Row[tuple[object, ...]]], baskets: list[Basket]
+    replay: _Replay,
+    entry: str,
+    at: datetime,
+    own: list[Row[tuple[object, ...]]],
+    baskets: list[Basket],
+    quotes: Mapping[int, str],
 ) -> None:
     """Check that every index touched holds exactly units outstanding x basket."""
     for line in own:
@@ -190,13 +198,17 @@ def _check_units(
             replay.find(entry, f"index {number} holds assets but has no basket")
             continue
         units = replay.units.get(number, ZERO)
-        for asset, per_unit in basket.quantities.items():
-            held = replay.balances.get((f"index:{number}", asset), ZERO)
-            if held != per_unit * units:
+        held = {
+            asset: amount for (account, asset), amount in replay.balances.items() if account == f"index:{number}"
+        }
+        due = {asset: per_unit * units for asset, per_unit in basket.quantities.items()}
+        due[quotes[number]] = basket.cash_per_unit * units
+        for asset in sorted(held.keys() | due.keys()):
+            if held.get(asset, ZERO) != due.get(asset, ZERO):
                 replay.find(
                     entry,
-                    f"index {number} holds {plain(held)} {asset}, "
-                    f"{plain(units)} units of its basket are {plain(per_unit * units)}",
+                    f"index {number} holds {plain(held.get(asset, ZERO))} {asset}, "
+                    f"{plain(units)} units of its basket are {plain(due.get(asset, ZERO))}",
                 )
 
 

@@ -53,7 +53,10 @@ def plan_order(problem: OrderProblem, method: str = "auto") -> Plan:
             raise ValueError(f"no method {method!r}")
         top = ceiling(model, 0 if model.empty_legs() else most)
         trial = _settled(model, largest(model, top))
-        return _plan(model, trial, stops(model, trial, top), "closed_form" if method == "auto" else method)
+        stopped_by = stops(model, trial, top)
+        if stopped_by != ("filled",) and trial.units * model.nav < problem.least_value:
+            trial = _settled(model, 0)
+        return _plan(model, trial, stopped_by, "closed_form" if method == "auto" else method)
 
 
 def smallest_quantity(problem: OrderProblem) -> Decimal | None:

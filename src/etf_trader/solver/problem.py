@@ -39,7 +39,8 @@ class OrderProblem:
     buy may pay (None: a sell). `limit` is the marginal price of a unit, fees
     included. `max_loss_bps` bounds the loss from arrival, over the units done
     before (`units_done`, at `loss_done`) and those of this plan together.
-    `float_cash` is what the float can pay for surplus.
+    `float_cash` is what the float can pay for surplus. A part of the order that
+    is worth less than `least_value` at mid is not traded: nobody wants dust.
     """
 
     side: Side
@@ -53,6 +54,7 @@ class OrderProblem:
     units_done: Decimal = Decimal(0)
     loss_done: Decimal = Decimal(0)
     slack_ticks: int = 1
+    least_value: Decimal = Decimal(0)
 
     @property
     def arrival_nav(self) -> Decimal:

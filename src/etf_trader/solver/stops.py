@@ -17,8 +17,8 @@ def stops(model: Model, trial: Trial, top: int) -> tuple[str, ...]:
 
     Returns:
         Of "limit", "loss", "cash", "float", "minimum", "depth(ASSET)", "window(SYMBOL)" those that
-        the next larger size breaks. "minimum" says that a least order had a part in it: a larger
-        order, or more float, may do.
+        the next larger size breaks. "minimum" says that a least order had a part in it, and no limit
+        of the order's own: a larger order, or more float, may do.
     """
     if model.wanted == 0 and model.has_leftovers():
         return tuple(model.breaches(model.trial(0))) or ("filled",)
@@ -33,7 +33,7 @@ def stops(model: Model, trial: Trial, top: int) -> tuple[str, ...]:
     if top == 0 and names != {"float"}:
         # no size is within the other limits: what the tiniest order needs of the float says nothing
         names.discard("float")
-    if trial.steps == 0 and names - {"limit"} and any(fill.is_minimal for fill in tests[0].fills):
+    if trial.steps == 0 and not names & {"limit", "loss"} and any(fill.is_minimal for fill in tests[0].fills):
         names.add("minimum")
     return tuple(sorted(names, key=_rank))
 
