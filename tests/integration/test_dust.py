@@ -16,9 +16,9 @@ BOOKS = {
 
 
 async def test_what_the_float_alone_could_cover_within_a_loss_limit_is_not_traded(tmp_path: Path) -> None:
-    house = make_house(tmp_path, make_market(BOOKS))
+    house = make_house(tmp_path, make_market(BOOKS, rules={"B": {"min_notional": "100"}}))
     await house.create(make_definition())
-    # 10.005 units leave half a lot of both assets with the float: a tiny sell would cost nothing at all.
+    # The float may take up to a least order of each asset at mid: 0.05 units, 6 USDT, would cost nothing at all.
     assert (await house.buy("10.005")).filled == D("10.005")
     order = await house.sell("5", max_loss_bps=D(1))
     assert (order.status, order.filled, order.stopped_by) == (IndexOrderStatus.ENDED, D(0), ("loss",))
