@@ -1,0 +1,258 @@
+"""What each movement of the books looks like; every one of them balances."""
+
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from etf_trader.errors import LedgerError
+from etf_trader.ledger.booking import (
+    Parties,
+    baskets,
+    closing,
+    creation,
+    deposit,
+    fill_booking,
+    funding,
+    redemption,
+    redemption_settlement,
+    release,
+    reservation,
+    withdrawal,
+)
+from etf_trader.ledger.fill import Fill
+from etf_trader.ledger.lots import Lot, LotBook
+from etf_trader.ledger.transaction import LotAction, LotMove, Transaction
+from etf_trader.market.symbol import Side
+from etf_trader.money import ZERO
+
+D = Decimal
+AT = datetime(2026, 1, 1, tzinfo=UTC)
+PARTIES = Parties(order_id=3, index_id=1, position_id=2, holder="self", quote="USDT", lot_method="fifo")
+
+
+def make_fill(side: Side = Side.BUY, **changes: Any) -> Fill:
+    values: dict[str, Any] = {
+        "account_id": 1,
+        "era": "e",
+        "symbol": "AUSDT",
+        "venue_order_id": 5,
+        "trade_id": 6,
+        "asset_order_id": 7,
+        "side": side,
+        "price": D(100),
+        "quantity": D(2),
+        "value": D(200),
+        "fee": D("0.002") if side is Side.BUY else D("0.2"),
+        "fee_asset": "A" if side is Side.BUY else "USDT",
+        "is_maker": False,
+        "at": AT,
+    }
+    return Fill(**(values | changes))
+
+
+def book_of(*lots: tuple[str, str, str, str]) -> LotBook:
+    """Lots as (account, asset, quantity, cost)."""
+
+    def load(account: str, asset: str) -> list[Lot]:
+        return [
+            Lot(None, 0, account, asset, AT, D(quantity), D(cost), D(quantity), D(cost))
+            for owner, name, quantity, cost in lots
+            if (owner, name) == (account, asset)
+        ]
+
+    return LotBook(load)
+
+
+def lines(transaction: Transaction) -> dict[tuple[str, str], Decimal]:
+    assert transaction.residual() == {}
+    return {(posting.account, posting.asset): posting.amount for posting in transaction.postings}
+
+
+def test_money_in_and_out_and_beside_the_units() -> None:
+    paid = deposit("self", "USDT", D(5), key="k", at=AT)
+    assert lines(paid) == {("capital:self", "USDT"): -5, ("treasury:self", "USDT"): 5}
+    taken = withdrawal("self", "USDT", D(5), key="k", at=AT)
+    assert lines(taken) == {("treasury:self", "USDT"): -5, ("capital:self", "USDT"): 5}
+    given = funding("self", 1, "USDT", D(-5), key="k", at=AT)
+    assert lines(given) == {("treasury:self", "USDT"): 5, ("float:1", "USDT"): -5}
+
+
+def test_a_buy_reserves_cash_and_a_sell_units() -> None:
+    assert lines(reservation(PARTIES, Side.BUY, D(5), at=AT)) == {
+        ("treasury:self", "USDT"): -5,
+        ("order:3", "USDT"): 5,
+    }
+    assert lines(reservation(PARTIES, Side.SELL, D(5), at=AT)) == {
+        ("position:2", "unit:1"): -5,
+        ("order:3", "unit:1"): 5,
+    }
+
+
+def test_what_is_left_returns_and_nothing_left_is_no_line() -> None:
+    assert lines(release(PARTIES, D(3), ZERO, at=AT)) == {("order:3", "USDT"): -3, ("treasury:self", "USDT"): 3}
+    assert lines(release(PARTIES, ZERO, D(2), at=AT)) == {("order:3", "unit:1"): -2, ("position:2", "unit:1"): 2}
+
+
+def test_a_buy_brings_its_quantity_less_the_fee_at_the_cash_paid() -> None:
+    booked = fill_booking(make_fill(), PARTIES, "A")
+    assert lines(booked) == {
+        ("market", "A"): D(-2),
+        ("order:3", "A"): D("1.998"),
+        ("order:3", "USDT"): D(-200),
+        ("market", "USDT"): D(200),
+        ("venue_fees", "A"): D("0.002"),
+    }
+    assert booked.lot_moves == (LotMove(LotAction.ACQUIRE, "order:3", "A", D("1.998"), D(200)),)
+
+
+def test_a_sell_brings_cash_less_the_fee() -> None:
+    booked = fill_booking(make_fill(Side.SELL), PARTIES, "A")
+    assert lines(booked) == {
+        ("market", "A"): D(2),
+        ("order:3", "A"): D(-2),
+        ("order:3", "USDT"): D("199.8"),
+        ("market", "USDT"): D(-200),
+        ("venue_fees", "USDT"): D("0.2"),
+    }
+    assert booked.lot_moves == (LotMove(LotAction.DISPOSE, "order:3", "A", D(2), D("199.8"), fee=D("0.2")),)
+
+
+def test_a_buy_whose_fee_was_taken_in_quote_costs_it_on_top() -> None:
+    (move,) = fill_booking(make_fill(fee=D("0.2"), fee_asset="USDT"), PARTIES, "A").lot_moves
+    assert (move.quantity, move.amount) == (D(2), D("200.2"))
+
+
+def test_a_fee_in_a_third_asset_is_refused_with_its_remedy() -> None:
+    with pytest.raises(LedgerError, match="the fee of trade 6 was taken in BNB") as refusal:
+        fill_booking(make_fill(fee_asset="BNB"), PARTIES, "A")
+    assert refusal.value.hint is not None and "BNB" in refusal.value.hint
+
+
+def test_creation_moves_whole_baskets_and_settles_the_surplus_at_mid() -> None:
+    # 5 units of 2 A and 1 cash; 10.5 A held for 1,050; the float takes .5 at 101 = 50.5.
+    created = creation(
+        PARTIES,
+        9,
+        baskets(D(5), {"A": D(2)}, D(1)),
+        {"A": D("0.5")},
+        {"A": D(101)},
+        book_of(("order:3", "A", "10.5", "1050")),
+        at=AT,
+    )
+    assert lines(created) == {
+        ("order:3", "A"): D("-10.5"),
+        ("float:1", "A"): D("0.5"),
+        ("float:1", "USDT"): D("-50.5"),
+        ("order:3", "USDT"): D("45.5"),  # 50.5 received, 5 of basket cash given
+        ("index:1", "A"): D(10),
+        ("index:1", "USDT"): D(5),
+        ("issued:1", "unit:1"): D(-5),
+        ("position:2", "unit:1"): D(5),
+    }
+    # 1,050 paid + 5 - 50.5
+    assert created.lot_moves[-1] == LotMove(LotAction.ACQUIRE, "position:2", "unit:1", D(5), D("1004.5"))
+    assert (created.key, created.facts["cash"]) == ("credit:9", D("1004.5"))
+
+
+def test_creation_with_too_little_takes_from_the_float_at_mid() -> None:
+    created = creation(
+        PARTIES,
+        9,
+        baskets(D(5), {"A": D(2)}, ZERO),
+        {"A": D("-0.5")},
+        {"A": D(101)},
+        book_of(("order:3", "A", "9.5", "950"), ("float:1", "A", "1", "90")),
+        at=AT,
+    )
+    assert lines(created)["order:3", "USDT"] == D("-50.5")
+    assert lines(created)["order:3", "A"] == D("-9.5")
+    assert created.facts["cash"] == D("1000.5")
+
+
+def test_a_redemption_lends_and_its_settlement_pays_back() -> None:
+    given = baskets(D(4), {"A": D(2)}, D(1))
+    begun = redemption(PARTIES, 9, given, {"A": D("0.5")}, {"A": D(100)}, ZERO, at=AT)
+    assert lines(begun) == {
+        ("index:1", "A"): D(-8),
+        ("order:3", "A"): D("8.5"),
+        ("float:1", "A"): D("-0.5"),
+        ("index:1", "USDT"): D(-4),
+        ("order:3", "USDT"): D(4),
+        ("order:3", "unit:1"): D(-4),
+        ("redeemed:3", "unit:1"): D(4),
+    }
+    # 6 of 8.5 A were sold for 600: of 2.5 left one basket of 2 returns, .5 goes back to the float.
+    settled = redemption_settlement(
+        PARTIES,
+        9,
+        D(3),
+        baskets(D(1), {"A": D(2)}, D(1)),
+        {"A": D("0.5")},
+        {"A": D("0.5")},
+        {"A": D(100)},
+        D(604),
+        ZERO,
+        at=AT,
+    )
+    assert lines(settled) == {
+        ("order:3", "A"): D("-2.5"),
+        ("index:1", "A"): D(2),
+        ("float:1", "A"): D("0.5"),
+        ("order:3", "USDT"): D(-1),
+        ("index:1", "USDT"): D(1),
+        ("redeemed:3", "unit:1"): D(-4),
+        ("order:3", "unit:1"): D(1),
+        ("issued:1", "unit:1"): D(3),
+    }
+    # 604 less 1 of the basket that returned, nothing between order and float
+    assert settled.lot_moves[-1] == LotMove(LotAction.DISPOSE, "position:2", "unit:1", D(3), D(603))
+
+
+def test_an_end_gives_the_rest_to_the_float_and_corrects_what_the_units_cost() -> None:
+    closed = closing(PARTIES, Side.BUY, {"A": D("0.1")}, {"A": D(100)}, D("0.3"), at=AT)
+    assert lines(closed) == {
+        ("order:3", "A"): D("-0.1"),
+        ("float:1", "A"): D("0.1"),
+        ("float:1", "USDT"): D(-10),
+        ("order:3", "USDT"): D(10),
+    }
+    assert closed.lot_moves[-1] == LotMove(LotAction.ADJUST, "position:2", "unit:1", ZERO, D("0.3"))
+    sold = closing(PARTIES, Side.SELL, {}, {}, D("-0.3"), at=AT)
+    assert (sold.postings, sold.lot_moves[-1].action) == ((), LotAction.DISPOSE)
+
+
+quantity = st.decimals("0.00001", 1000, places=5)
+
+
+@given(
+    st.sampled_from(Side),
+    quantity,
+    st.dictionaries(st.sampled_from("ABC"), quantity, min_size=1),
+    st.dictionaries(st.sampled_from("ABC"), st.decimals(-5, 5, places=5)),
+    st.decimals(0, 100, places=2),
+)
+def test_everything_balances(
+    side: Side, units: Decimal, per_unit: dict[str, Decimal], moved: dict[str, Decimal], cash: Decimal
+) -> None:
+    surplus = {asset: moved.get(asset, ZERO) for asset in per_unit}
+    mids = {asset: D(7) for asset in per_unit}
+    whole = baskets(units, per_unit, cash)
+    needed = [
+        ("order:3", asset, str(whole.quantities[asset] + max(surplus[asset], ZERO)), "10") for asset in per_unit
+    ]
+    lent = [("float:1", asset, "10", "10") for asset in per_unit]
+    lent_out = {asset: max(-amount, ZERO) for asset, amount in surplus.items()}
+    for made in (
+        creation(PARTIES, 1, whole, surplus, mids, book_of(*needed, *lent), at=AT),
+        redemption(PARTIES, 1, whole, lent_out, mids, cash, at=AT),
+        redemption_settlement(PARTIES, 1, units, whole, surplus, lent_out, mids, cash, ZERO, at=AT),
+        closing(PARTIES, side, surplus, mids, cash, at=AT),
+        reservation(PARTIES, side, units, at=AT),
+        release(PARTIES, cash, units, at=AT),
+    ):
+        assert made.residual() == {}
+        assert len({(each.account, each.asset) for each in made.postings}) == len(made.postings)
