@@ -104,11 +104,10 @@ class Administration:
             units = ledger.units_outstanding(accounts.issued(index.id), index.unit_asset)
             open_orders = list_index_orders(connection, index_id=index.id, statuses=[IndexOrderStatus.OPEN])
             if units or open_orders:
-                what = f"{spoken(units)} units" if units else f"{len(open_orders)} open orders"
+                number, noun = (spoken(units), "unit") if units else (str(len(open_orders)), "open order")
+                what = f"{number} {noun}" if number == "1" else f"{number} {noun}s"
                 hint = (
-                    f"etf submit sell --index {index.id} --qty all"
-                    if units
-                    else f"etf cancel --index {index.id} ends them"
+                    f"etf submit sell --index {index.id} --qty all" if units else f"etf cancel --index {index.id}"
                 )
                 raise UsageError(f"{index.symbol} has {what} and cannot be closed", where="index", hint=hint)
             held = ledger.holdings(accounts.index_float(index.id))

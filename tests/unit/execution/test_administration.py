@@ -222,7 +222,7 @@ async def test_an_index_with_an_open_order_cannot_be_closed(house: House) -> Non
     await house.buy(10, limit_price=D(100), time_in_force="gtc")
     with pytest.raises(UsageError, match="TWO has 1 open order and cannot be closed") as refused:
         house.administration.close_index("1")
-    assert refused.value.hint == "etf cancel --index 1 ends them"
+    assert refused.value.hint == "etf cancel --index 1"
 
 
 async def test_an_index_is_closed_once(house: House) -> None:
