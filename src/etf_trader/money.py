@@ -5,7 +5,7 @@ inexact result raises instead of losing a digit. Every rounding is a call to a
 function below, which says in its name which way it goes.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from decimal import (
     ROUND_CEILING,
@@ -94,30 +94,20 @@ def divide_up(numerator: Decimal, denominator: Decimal, step: Decimal) -> Decima
     return ceil_to(numerator, step * denominator) / denominator
 
 
+def share_down(total: Decimal, part: Decimal, whole: Decimal, step: Decimal) -> Decimal:
+    """Return the largest multiple of `step` not above total x part / whole (whole > 0).
+
+    Cost, quantity and part may have so many digits that the product of two of
+    them has more than money has: it is formed with twice as many.
+    """
+    with localcontext(_EXACT) as context:
+        context.prec = 2 * _DIGITS
+        return divide_down(total * part, whole, step)
+
+
 def bps(part: Decimal, whole: Decimal) -> Decimal:
     """Return part / whole in basis points, to four decimals; 0 when the whole is 0."""
     return divide(part * BPS, whole, Decimal("0.0001")) if whole else ZERO
-
-
-def split(total: Decimal, shares: Sequence[Decimal], grid: Decimal) -> list[Decimal]:
-    """Split `total` in proportion to `shares`, on `grid`, so that the parts add up exactly.
-
-    Each part is rounded down and the largest remainders take one grid step
-    more; what `total` has beyond the grid goes to the first part with a share.
-    """
-    weight = sum(shares, ZERO)
-    if weight == 0:
-        raise ValueError("cannot split over shares that sum to zero")
-    sign = -1 if total < 0 else 1
-    on_grid = floor_to(abs(total), grid)
-    parts = [divide_down(on_grid * share, weight, grid) for share in shares]
-    left = int((on_grid - sum(parts, ZERO)) / grid)
-    remainders = [on_grid * share - part * weight for share, part in zip(shares, parts, strict=True)]
-    for position in sorted(range(len(parts)), key=lambda i: (-remainders[i], i))[:left]:
-        parts[position] += grid
-    first = next(i for i, share in enumerate(shares) if share)
-    parts[first] += abs(total) - on_grid
-    return [sign * part for part in parts]
 
 
 def plain(value: Decimal) -> str:

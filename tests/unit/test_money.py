@@ -15,7 +15,7 @@ from etf_trader.money import (
     money_context,
     plain,
     round_to,
-    split,
+    share_down,
 )
 
 D = Decimal
@@ -77,34 +77,6 @@ def test_quotients_round_down_and_up_around_the_true_one(numerator: Decimal, den
     assert divide_up(numerator, denominator, step) - divide_down(numerator, denominator, step) in (0, step)
 
 
-@pytest.mark.parametrize(
-    ("total", "shares", "grid", "parts"),
-    [
-        pytest.param(
-            "10", ["1", "1", "1"], "0.01", ["3.34", "3.33", "3.33"], id="the remainder goes to the first"
-        ),
-        pytest.param("10", ["1", "2", "1"], "1", ["3", "5", "2"], id="equal remainders go to the first"),
-        pytest.param("-10", ["1", "3"], "0.1", ["-2.5", "-7.5"], id="negative"),
-        pytest.param("1", ["0", "1"], "0.1", ["0", "1"], id="no share, no part"),
-        pytest.param("0.123", ["1", "1"], "0.1", ["0.123", "0"], id="what is beyond the grid goes to the first"),
-    ],
-)
-def test_a_split_is_worked_out_by_hand(total: str, shares: list[str], grid: str, parts: list[str]) -> None:
-    assert split(D(total), [D(share) for share in shares], D(grid)) == [D(part) for part in parts]
-
-
-@given(amounts, st.lists(st.decimals(min_value=0, max_value=10**6, places=4), min_size=1, max_size=9))
-def test_a_split_adds_up_exactly(total: Decimal, shares: list[Decimal]) -> None:
-    if sum(shares) == 0:
-        with pytest.raises(ValueError, match="sum to zero"):
-            split(total, shares, D("0.01"))
-        return
-    parts = split(total, shares, D("0.01"))
-    assert sum(parts) == total
-    assert all(part * total >= 0 for part in parts)
-    assert all(part == 0 for part, share in zip(parts, shares, strict=True) if share == 0)
-
-
 def test_basis_points_of_nothing_are_zero() -> None:
     assert bps(D("1.21"), D("1000")) == D("12.1")
     assert bps(D("5"), D(0)) == 0
@@ -134,3 +106,17 @@ def test_money_never_loses_a_digit_silently() -> None:
         with pytest.raises(FloatOperation):
             D(1) * D(0.1)
         assert D("12345678901234567890123456.12345678") * D("1e-12") == D("12345678901234.56789012345612345678")
+
+
+@given(
+    st.decimals(min_value=D("1e-30"), max_value=10**12, places=30),
+    st.decimals(min_value=D("1e-20"), max_value=10**13, places=20),
+    st.decimals(min_value=D("1e-20"), max_value=10**13, places=20),
+)
+def test_a_share_of_long_numbers_is_the_largest_step_below_it(
+    total: Decimal, part: Decimal, whole: Decimal
+) -> None:
+    part = min(part, whole)
+    share = share_down(total, part, whole, D("1e-18"))
+    exact = Fraction(total) * Fraction(part) / Fraction(whole)
+    assert 0 <= exact - Fraction(share) < Fraction(1, 10**18)

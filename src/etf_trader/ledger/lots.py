@@ -7,7 +7,7 @@ from decimal import Decimal
 
 from etf_trader.errors import LedgerError
 from etf_trader.ledger.transaction import LotAction, LotMove
-from etf_trader.money import ZERO, divide, divide_down
+from etf_trader.money import ZERO, divide, share_down
 
 COST_GRID = Decimal("1e-18")
 """Cost is split over parts of a lot in steps of this size, in quote."""
@@ -134,8 +134,8 @@ class LotBook:
             if place == len(taken) - 1:
                 proceeds, fee = proceeds_left, fee_left
             else:
-                proceeds = divide_down(move.amount * quantity, move.quantity, COST_GRID)
-                fee = divide_down(move.fee * quantity, move.quantity, COST_GRID)
+                proceeds = share_down(move.amount, quantity, move.quantity, COST_GRID)
+                fee = share_down(move.fee, quantity, move.quantity, COST_GRID)
             proceeds_left -= proceeds
             fee_left -= fee
             self.disposals.append(Disposal(lot, sequence, lot.acquired_at, at, quantity, proceeds, cost, fee))
@@ -151,7 +151,7 @@ class LotBook:
                 break
             part = min(left, lot.open_quantity)
             whole = part == lot.open_quantity
-            cost = lot.open_cost if whole else divide_down(lot.open_cost * part, lot.open_quantity, COST_GRID)
+            cost = lot.open_cost if whole else share_down(lot.open_cost, part, lot.open_quantity, COST_GRID)
             lot.open_quantity -= part
             lot.open_cost -= cost
             self._touch(lot)
