@@ -52,6 +52,7 @@ def _short(name: str, limit: Decimal | None, max_loss_bps: Decimal | None) -> st
         "window": f"levels read of {of}",
         "price": "no price",
         "moved": "moving books",
+        "rejected": f"{of} refused by the venue",
     }
     return words.get(kind, kind)
 
@@ -86,6 +87,10 @@ def _sentence(name: str, stopped: Stopped) -> str:
         ),
         "price": "Stopped by a missing price: a constituent's book is one-sided or empty. Try again later.",
         "moved": "Stopped by books that moved on before the orders arrived. The same order again may do more.",
+        "rejected": (
+            f"Stopped by the venue: it refused the orders for {of}. etf order show says why; once that is "
+            "mended the same order again may do more."
+        ),
         "time": "Its time is over. A longer one: --tif 6h, or --tif gtc.",
         "cancelled": "It was cancelled.",
     }
