@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
 from pathlib import Path
 
@@ -29,10 +29,11 @@ from etf_trader.errors import (
 )
 from etf_trader.execution.lease import Leases
 from etf_trader.execution.manager import MOST_BARREN
+from etf_trader.ledger.tables import accounts
 from etf_trader.market.symbol import Side
 from etf_trader.orders.status import AssetOrderStatus, IndexOrderStatus
 from etf_trader.orders.store import asset_orders_of, plans_of
-from etf_trader.venue.interface import LimitOrder, Trade, VenueOrder
+from etf_trader.venue.interface import LimitOrder, Trade, VenueBalance, VenueOrder
 
 D = Decimal
 
@@ -44,6 +45,7 @@ class FaultyVenue(HookedVenue):
         super().__init__(*args, **options)  # type: ignore[arg-type]
         self.faults: dict[str, list[Exception | str]] = defaultdict(list)
         self.refused: set[str] = set()
+        self.before_balances: Callable[[], object] | None = None
         self.calls: Counter[str] = Counter()
 
     def _next(self, method: str) -> Exception | str | None:
@@ -66,6 +68,12 @@ class FaultyVenue(HookedVenue):
         if isinstance(fault, Exception):
             raise fault
         return None if fault == "not found" else await super().find(symbol, client_order_id)
+
+    async def balances(self) -> Mapping[str, VenueBalance]:
+        if self.before_balances is not None:
+            before, self.before_balances = self.before_balances, None
+            before()
+        return await super().balances()
 
     async def trades_of(self, symbol: str, order_id: int) -> Sequence[Trade]:
         fault = self._next("trades_of")
@@ -249,3 +257,22 @@ async def test_settling_a_plan_twice_credits_its_units_once(tmp_path: Path) -> N
     house.manager._settle(1, lease)
     assert (house.holdings("float:1"), house.holdings("index:1"), house.order(order.id)) == before
     assert findings(house.database, house.exchange) == []
+
+
+async def test_a_deposit_between_two_questions_of_the_reconciliation_is_no_difference(tmp_path: Path) -> None:
+    house, venue = await make_faulty_house(tmp_path)
+    venue.before_balances = lambda: house.exchange.deposit("paper", "USDT", D(7), "meanwhile")
+
+    assert await house.manager.reconcile() == ["deposit of 7 USDT booked for self"]
+    assert findings(house.database, house.exchange) == []
+
+
+async def test_money_that_nothing_explains_stops_the_leader_before_it_sends(tmp_path: Path) -> None:
+    house, venue = await make_faulty_house(tmp_path)
+    with house.database.write() as connection:
+        connection.execute(accounts.update().values(transfers_seen=99))  # what came in will not be looked for
+    house.exchange.deposit("paper", "USDT", D(7), "unseen")
+
+    with pytest.raises(ReconciliationMismatch, match="USDT: the venue holds 1000007, the books 1000000"):
+        await house.buy(1)
+    assert venue.calls["place"] == 0

@@ -1,4 +1,7 @@
-"""A submit that is killed with SIGKILL anywhere, once or twice, then completed: nothing lost, nothing doubled."""
+"""A submit that is killed with SIGKILL anywhere, once or twice, then completed: nothing lost, nothing doubled.
+
+ETF_TEST_KILL_POINTS and ETF_TEST_KILL_SEED make it try more lines, or others.
+"""
 
 import json
 import os

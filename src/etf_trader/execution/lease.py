@@ -1,4 +1,11 @@
-"""One leader an account: a lease row with owner, epoch and heartbeat."""
+"""One leader an account: a lease row with owner, epoch and heartbeat.
+
+On the owner's host the lease is free the moment its process is dead. A process
+that is only stopped (SIGSTOP, a suspended job) keeps it there: it may go on at
+any moment, and whoever sits at that host can continue or kill it. Other hosts
+take over after three missed heartbeats; what was stopped then finds another
+epoch in every transaction, and its orders are too old for the venue.
+"""
 
 import os
 import socket

@@ -1,5 +1,6 @@
 """Compares the books with the venue: books what explains a difference, names what nothing explains."""
 
+import asyncio
 from collections.abc import Mapping
 from decimal import Decimal
 
@@ -14,6 +15,9 @@ from etf_trader.ledger.tables import accounts, fills
 from etf_trader.money import ZERO, plain
 from etf_trader.orders.tables import asset_orders
 from etf_trader.venue.interface import Transfer, Venue, VenueBalance
+
+LOOKS = 3
+LOOK_AGAIN_SECONDS = 0.1
 
 OWNER = "self"
 """Whose treasury takes money that came into the venue account with nobody named."""
@@ -34,15 +38,20 @@ async def reconcile(database: Database, venue: Venue, account: Account) -> list[
         ReconciliationMismatch: a difference that nothing explains; nothing is invented.
     """
     await require_identity(venue, account)
-    found = await book_transfers(database, venue, account)
-    differences = await compare(database, venue, account)
-    if differences:
-        raise ReconciliationMismatch(
-            "the books and the venue differ: " + "; ".join(differences),
-            where=f"{account.environment}:{account.uid}",
-            hint="find out what moved this money; nothing is traded until the two agree",
-        )
-    return found
+    found: list[str] = []
+    differences: list[str] = []
+    for look in range(LOOKS):
+        if look:
+            await asyncio.sleep(LOOK_AGAIN_SECONDS)  # money may have moved between two of our questions
+        found += await book_transfers(database, venue, account)
+        differences = await compare(database, venue, account)
+        if not differences:
+            return found
+    raise ReconciliationMismatch(
+        "the books and the venue differ: " + "; ".join(differences),
+        where=f"{account.environment}:{account.uid}",
+        hint="find out what moved this money; nothing is traded until the two agree",
+    )
 
 
 async def require_identity(venue: Venue, account: Account) -> None:
