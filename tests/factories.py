@@ -1,5 +1,6 @@
 """Makers of what tests need: a paper exchange on given books, and everything of ours on top of it."""
 
+import atexit
 import random
 import shutil
 import tempfile
@@ -249,7 +250,9 @@ def open_house(
 @cache
 def _template(section: str) -> Path:
     """Return an empty database of this section, migrated once a process."""
-    path = Path(tempfile.mkdtemp(prefix="etf-template-")) / f"{section}.db"
+    folder = tempfile.mkdtemp(prefix="etf-template-")
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    path = Path(folder) / f"{section}.db"
     database = Database(f"sqlite:///{path}")
     schema.upgrade(database, section)
     database.close()
