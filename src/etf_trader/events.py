@@ -99,4 +99,14 @@ class EventLog:
             {"at": at, "kind": type(event).__name__, "document": json.dumps(document, sort_keys=True)},
         )
         for subscriber in self._subscribers:
-            after_commit(connection, partial(subscriber, event))
+            after_commit(connection, partial(_tell, subscriber, event))
+
+
+def _tell(subscriber: Subscriber, event: Event) -> None:
+    """Tell one subscriber; what it makes of it must not come between an order and its books."""
+    try:
+        subscriber(event)
+    except Exception:
+        import logging
+
+        logging.getLogger(__name__).exception("a subscriber failed on %s", type(event).__name__)

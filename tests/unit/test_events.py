@@ -115,3 +115,20 @@ def test_a_subscriber_may_write_for_itself(database: Database) -> None:
 def _note(database: Database, event: Event) -> None:
     with database.write() as connection:
         EventLog().record(connection, OrderEnded(event.order, "noted", "", D(0)), NOON)
+
+
+def test_a_subscriber_that_fails_does_not_come_between_an_order_and_its_books(
+    database: Database, caplog: pytest.LogCaptureFixture
+) -> None:
+    heard: list[Event] = []
+
+    def fails(event: Event) -> None:
+        raise RuntimeError("no terminal")
+
+    log = EventLog()
+    log.subscribe(fails)
+    log.subscribe(heard.append)
+    with database.write() as connection:
+        log.record(connection, ENDED, NOON)
+    assert heard == [ENDED]
+    assert "a subscriber failed on OrderEnded" in caplog.text

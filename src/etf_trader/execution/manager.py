@@ -60,6 +60,9 @@ MOST_TURNS = 50
 MOST_BARREN = 3
 """An order whose batches executed nothing so often in a row gets nowhere by being sent again."""
 
+MOST_PIECES = 200
+"""A leg is sent in at most so many orders at once, however small the venue's largest order is."""
+
 COMPLETIONS = 3
 UNWINDS = 3
 FOLLOW_SECONDS = 0.2
@@ -433,10 +436,13 @@ def _stops(document: str) -> tuple[str, ...]:
 
 
 def _pieces(leg: PlannedLeg, rule: SymbolRule) -> list[Decimal]:
-    """Split a leg's quantity into orders that the venue's largest order allows."""
+    """Split a leg's quantity into orders that the venue's largest order allows.
+
+    Beyond `MOST_PIECES` the rest waits for the next batch.
+    """
     most = rule.most_quantity(leg.limit_price) if rule.max_quantity else leg.quantity
     pieces, left = [], leg.quantity
-    while left > 0:
+    while left > 0 and len(pieces) < MOST_PIECES:
         piece = min(left, most)
         if ZERO < left - piece < rule.least_quantity(leg.limit_price):
             piece = left - rule.least_quantity(leg.limit_price)
