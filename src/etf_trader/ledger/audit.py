@@ -65,12 +65,14 @@ def audit(connection: Connection, account: Account, head: str | None = None) -> 
         head: A hash that an earlier report printed, or its beginning: it must be in the chain, else
             the chain's end was cut off.
     """
-    replay = _Replay()
-    chain = connection.execute(
-        select(transactions).where(transactions.c.account_id == account.id).order_by(transactions.c.sequence)
-    ).all()
-    lines = _postings(connection, account.id)
+    replay, fill_count = _Replay(), 0
+    chain: Sequence[Row[tuple[object, ...]]] = ()
+    lines: dict[int, list[Row[tuple[object, ...]]]] = {}
     try:
+        chain = connection.execute(
+            select(transactions).where(transactions.c.account_id == account.id).order_by(transactions.c.sequence)
+        ).all()
+        lines = _postings(connection, account.id)
         quotes = {index.id: index.quote for index in list_indices(connection)}
         _check_chain(replay, account.id, chain, lines, list_baskets(connection), quotes)
         _check_balances(replay, connection, account.id)
@@ -79,7 +81,6 @@ def audit(connection: Connection, account: Account, head: str | None = None) -> 
         fill_count = audit_rows(connection, account, chain, lines, replay.find)
     except (InvalidOperation, ValueError, KeyError, TypeError, NoResultFound, EtfError) as error:
         replay.find("database", f"rows do not fit together or cannot be read ({error})")
-        fill_count = 0
     hashes = [row.hash for row in chain]
     if head is not None and not any(known.startswith(head) for known in (*hashes, GENESIS)):
         replay.find("chain", f"the head {head} is not in the chain: its end was cut off or it is another ledger's")
