@@ -440,8 +440,9 @@ def _pieces(leg: PlannedLeg, rule: SymbolRule) -> list[Decimal]:
 
     Beyond `MOST_PIECES` the rest waits for the next batch.
     """
-    most = rule.most_quantity(leg.limit_price) if rule.max_quantity else leg.quantity
-    pieces, left = [], leg.quantity
+    most = rule.most_quantity(leg.limit_price) or leg.quantity
+    pieces: list[Decimal] = []
+    left = leg.quantity
     while left > 0 and len(pieces) < MOST_PIECES:
         piece = min(left, most)
         if ZERO < left - piece < rule.least_quantity(leg.limit_price):

@@ -72,11 +72,11 @@ class SymbolRule:
         return ceil_to(least, self.step)
 
     def most_quantity(self, price: Decimal) -> Decimal:
-        """Return the largest quantity that one limit order at `price` may have; larger ones are split."""
-        most = self.max_quantity
+        """Return the largest quantity that one limit order at `price` may have; larger ones are split. 0: any."""
+        bounds = [self.max_quantity] if self.max_quantity else []
         if self.max_notional and price > 0:
-            most = min(most, _down(self.max_notional, price, self.step))
-        return floor_to(most, self.step)
+            bounds.append(_down(self.max_notional, price, self.step))
+        return floor_to(min(bounds), self.step) if bounds else ZERO
 
     def price_bounds(self, side: Side, reference: Decimal) -> tuple[Decimal, Decimal]:
         """Return the lowest and highest price of an order on `side` when the reference price is `reference`."""
