@@ -172,6 +172,8 @@ def test_the_least_quantity_is_worth_the_least_order_in_whole_lots(
         pytest.param("50", "1000", "33", "30.30", id="1,000 at 33 are 30.303..., whole lots"),
         pytest.param("50", "0", "33", "50", id="no largest notional"),
         pytest.param("50", "1000", "0", "50", id="no price: the notional says nothing"),
+        pytest.param("0", "1000", "100", "10", id="no largest quantity"),
+        pytest.param("0", "0", "100", "0", id="no bound at all"),
     ],
 )
 def test_the_most_quantity_keeps_the_largest_quantity_and_notional(
