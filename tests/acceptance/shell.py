@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import pty
 import signal
 import sqlite3
 import subprocess
@@ -14,6 +15,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+from etf_trader.cli.output import unmarked
 from etf_trader.money import floor_to
 
 SECONDS = 60
@@ -53,6 +55,25 @@ class Shell:
         )
         assert "Traceback" not in done.stderr, done.stderr
         return Answer(done.returncode, done.stdout, done.stderr)
+
+    def on_terminal(self, columns: int, *words: str) -> list[str]:
+        """Run a command on a terminal of this width, and return its lines without their colours."""
+        leader, follower = pty.openpty()
+        process = subprocess.Popen(
+            [sys.executable, "-m", "etf_trader", *words],
+            cwd=self.folder,
+            env=self._environment() | {"COLUMNS": str(columns), "TERM": "xterm"},
+            stdin=subprocess.DEVNULL,
+            stdout=follower,
+            stderr=follower,
+        )
+        os.close(follower)
+        shown = b""
+        while chunk := _read(leader):
+            shown += chunk
+        os.close(leader)
+        process.wait(SECONDS)
+        return unmarked(shown.decode()).replace("\r", "").splitlines()
 
     def ok(self, *words: str) -> str:
         """Run a command that must succeed, and return what it printed."""
@@ -106,6 +127,14 @@ class Shell:
     def _environment(self) -> dict[str, str]:
         kept = {name: value for name, value in os.environ.items() if not name.startswith(("ETF_", "XDG_"))}
         return kept | {"HOME": str(self.folder / "home"), "COLUMNS": "100", "TZ": "UTC"}
+
+
+def _read(terminal: int) -> bytes:
+    """Return what was printed since; nothing once the other side is closed."""
+    try:
+        return os.read(terminal, 65536)
+    except OSError:
+        return b""
 
 
 def above_nav(shell: Shell, factor: Decimal) -> str:

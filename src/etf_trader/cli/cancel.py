@@ -80,7 +80,7 @@ def _targets(
         UsageError: the one order that was named has ended.
         NotFound: what was named does not exist.
     """
-    from etf_trader.cli.orders import few_digits
+    from etf_trader.cli.numbers import few_digits
     from etf_trader.errors import UsageError
     from etf_trader.index.store import find_index, position_by_id
     from etf_trader.orders.status import IndexOrderStatus
@@ -108,8 +108,7 @@ def _targets(
 
 
 def _sentence(facts: OrderFacts) -> str:
-    from etf_trader.cli.numbers import money
-    from etf_trader.cli.orders import few_digits, unit_count
+    from etf_trader.cli.numbers import few_digits, money, unit_count
     from etf_trader.cli.output import bad, good, look
 
     order = facts.order

@@ -58,7 +58,11 @@ def status() -> None:
     def draw(page: Page) -> None:
         marks = {UP_TO_DATE: good, MISSING: look, EMPTY: look}
         table = Table(
-            text("database"), text("where", shrink=True), text("version"), text("journal"), text("state")
+            text("database"),
+            text("where", shrink=True),
+            text("version", optional=1),
+            text("journal", optional=2),
+            text("state"),
         )
         for each in states:
             version = f"{each.revision or '-'} of {each.needed}"

@@ -95,7 +95,7 @@ def doctor() -> None:
         else:
             page.line("Everything is in order.")
         page.line()
-        table = Table(text("check"), text("state"), text("found"))
+        table = Table(text("check"), text("state"), text("found", wrap=True))
         for each in findings:
             table.row(each.check, MARKS[each.state](each.state), each.found)
             if each.advice:

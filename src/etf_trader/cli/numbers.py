@@ -4,11 +4,12 @@ from collections.abc import Iterable
 from datetime import datetime, timedelta
 from decimal import Decimal
 
-from etf_trader.money import plain, round_to
+from etf_trader.money import floor_to, plain, round_to
 
 CENT = Decimal("0.01")
 TENTH = Decimal("0.1")
 HUNDRED = Decimal(100)
+EIGHT_PLACES = Decimal("1e-8")
 
 _EIGHTHS = ("", "▏", "▎", "▍", "▌", "▋", "▊", "▉")
 
@@ -31,6 +32,25 @@ def quantity(value: Decimal, step: Decimal) -> str:
 def units(value: Decimal) -> str:
     """Return index units with the digits they have: `3,058.2`."""
     return _thousands(plain(value))
+
+
+def short(value: Decimal) -> str:
+    """Return an amount of an asset, or a price, with at most eight decimals."""
+    return units(round_to(value, EIGHT_PLACES))
+
+
+def few_digits(value: Decimal) -> str:
+    """Return units with no more digits than matter; what is cut is cut, never rounded up."""
+    size = abs(value)
+    grid = Decimal("0.01") if size >= 100 else Decimal("0.0001") if size >= 1 else None
+    if grid is None or value == floor_to(value, grid):
+        return units(value)
+    return f"{floor_to(value, grid):,}"
+
+
+def unit_count(value: Decimal) -> str:
+    """Return a number of units with their noun."""
+    return f"{few_digits(value)} {'unit' if value == 1 else 'units'}"
 
 
 def bps(value: Decimal, *, signed: bool = False) -> str:

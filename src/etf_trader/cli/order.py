@@ -10,7 +10,7 @@ import typer
 
 from etf_trader.cli.commands import WHAT, command, group
 from etf_trader.cli.invocation import output
-from etf_trader.cli.numbers import bps, local_time, money, percent, price, quantity, units
+from etf_trader.cli.numbers import bps, few_digits, local_time, money, percent, price, quantity, unit_count, units
 from etf_trader.cli.options import IndexOption, OrderArgument, PositionOption
 from etf_trader.cli.output import Page, Table, bad, number, right, text
 from etf_trader.cli.services import in_loop
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from etf_trader.cli.orders import OrderFacts
     from etf_trader.market.symbol import SymbolRule
     from etf_trader.orders.asset_order import AssetOrder
+    from etf_trader.orders.index_order import IndexOrder
     from etf_trader.orders.store import StoredPlan
 
 app = group()
@@ -103,21 +104,23 @@ def _status(typed: str) -> Any:
 
 def orders_table(orders: list[OrderFacts]) -> Table:
     """Return orders as a table, one a line."""
-    from etf_trader.cli.orders import few_digits, status_words, stops_of
+    from etf_trader.cli.orders import status_words, stops_of
     from etf_trader.cli.stops import in_short
 
+    has_end = any(_open_until(facts.order) for facts in orders)
     table = Table(
         right("order"),
-        text("accepted", optional=True),
+        text("accepted", optional=7),
         text("side"),
-        text("index"),
+        text("index", optional=2),
         text("units filled"),
-        number("%"),
-        number("average"),
-        number("loss"),
-        number("bps", optional=True),
+        number("%", optional=4),
+        number("average", optional=1),
+        number("loss", optional=3),
+        number("bps", optional=5),
         text("state"),
-        text("stopped by", shrink=True),
+        *([text("open until", optional=6)] if has_end else []),
+        text("stopped by", wrap=True),
     )
     for facts in orders:
         order = facts.order
@@ -133,9 +136,16 @@ def orders_table(orders: list[OrderFacts]) -> Table:
             money(facts.loss.total) if has_filled else "-",
             bps(facts.loss_bps) if has_filled else "-",
             status_words(order),
+            *([_open_until(order)] if has_end else []),
             in_short(stops_of(order), order.limit_price, order.max_loss_bps),
         )
     return table
+
+
+def _open_until(order: IndexOrder) -> str:
+    if order.status != "open" or order.expires_at is None:
+        return ""
+    return local_time(order.expires_at, seconds=False)
 
 
 @command(app, "show", examples=("etf order show 3", "etf order show 3 --json"), csv="asset_orders")
@@ -174,7 +184,7 @@ def show(order: OrderArgument) -> None:
 
 
 def _draw_head(page: Page, opened: Services, facts: OrderFacts) -> None:
-    from etf_trader.cli.orders import few_digits, loss_sentence, result, status_words, unit_count
+    from etf_trader.cli.orders import loss_sentence, result, status_words
     from etf_trader.cli.stops import sentences, stopped_order
 
     order = facts.order
@@ -192,10 +202,11 @@ def _draw_head(page: Page, opened: Services, facts: OrderFacts) -> None:
         f"limit {money(order.limit_price)}" if order.limit_price is not None else "",
         f"loss at most {bps(order.max_loss_bps)} bps" if order.max_loss_bps is not None else "",
     ]
+    until = _open_until(order)
     ended = f", ended {local_time(order.ended_at)}" if order.ended_at is not None else ""
     page.fields(
         [
-            ("state", status_words(order)),
+            ("state", f"{status_words(order)} until {until}" if until else status_words(order)),
             (
                 "filled",
                 f"{few_digits(order.filled)} of {few_digits(order.quantity)} ({percent(facts.fill_percentage)})",
@@ -213,10 +224,14 @@ def _draw_head(page: Page, opened: Services, facts: OrderFacts) -> None:
 
 
 def _plans_table(plans: list[StoredPlan]) -> Table:
-    from etf_trader.cli.orders import few_digits
 
     table = Table(
-        right("plan"), text("made"), text("what for"), number("units"), number("cost"), number("gap bps")
+        right("plan"),
+        text("made", optional=2),
+        text("what for"),
+        number("units"),
+        number("cost"),
+        number("gap bps", optional=1),
     )
     for plan in plans:
         table.row(
@@ -235,13 +250,13 @@ def _sent_table(sent: list[AssetOrder], rules: Mapping[str, SymbolRule]) -> Tabl
 
     table = Table(
         text("asset"),
-        text("side"),
+        text("side", optional=3),
         number("quantity"),
-        number("filled"),
-        number("price"),
-        number("average"),
+        number("filled", optional=1),
+        number("price", optional=4),
+        number("average", optional=2),
         text("state"),
-        text("why", shrink=True),
+        text("why", wrap=True),
     )
     for each in sent:
         intent, rule = each.intent, rules.get(each.intent.symbol)

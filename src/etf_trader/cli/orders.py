@@ -7,9 +7,8 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
-from etf_trader.cli.numbers import bps, joined, local_time, money, units
+from etf_trader.cli.numbers import bps, few_digits, joined, money, unit_count
 from etf_trader.cli.output import bad, good, look
-from etf_trader.money import floor_to
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
@@ -115,20 +114,6 @@ def order_facts(connection: Connection, order: IndexOrder) -> OrderFacts:
     return OrderFacts(order, index, cash_of(connection, order, index.quote), order_loss(connection, order))
 
 
-def few_digits(value: Decimal) -> str:
-    """Return units with no more digits than matter; what is cut is cut, never rounded up."""
-    size = abs(value)
-    grid = Decimal("0.01") if size >= 100 else Decimal("0.0001") if size >= 1 else None
-    if grid is None or value == floor_to(value, grid):
-        return units(value)
-    return f"{floor_to(value, grid):,}"
-
-
-def unit_count(value: Decimal) -> str:
-    """Return a number of units with their noun."""
-    return f"{few_digits(value)} {'unit' if value == 1 else 'units'}"
-
-
 def loss_line(parts: Mapping[str, Decimal]) -> str:
     """Return the parts of a loss: `spread 8.10 · depth 12.55 · fee 100.11`; those that are nothing stay out."""
     shown = [f"{part} {money(parts[part])}" for part in PARTS if money(abs(parts[part])) != "0.00"]
@@ -163,12 +148,8 @@ def stops_of(order: IndexOrder) -> list[str]:
 
 def status_words(order: IndexOrder) -> str:
     """Return where an order stands, in words."""
-    if order.status == "open":
-        if order.cancel_requested_at is not None:
-            return look("being cancelled")
-        if order.expires_at is not None:
-            return f"open until {local_time(order.expires_at, seconds=False)}"
-        return "open"
+    if order.status == "open" and order.cancel_requested_at is not None:
+        return look("being cancelled")
     word = STATES[str(order.status)]
     return bad(word) if order.status == "stuck" else word
 

@@ -34,6 +34,9 @@ if TYPE_CHECKING:
 _ANSI = re.compile(r"\x1b\[[0-9;]*m")
 _NUMBER = re.compile(r"[+-]?[\d,]+")
 
+LEAST_ROOM = 12
+"""Nothing is wrapped narrower than this."""
+
 
 def good(text: str) -> str:
     """Mark what was gained or done."""
@@ -67,25 +70,30 @@ def width(text: str) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """A column of a table: how its cells line up, and what it gives up on a narrow terminal."""
+    """A column of a table: how its cells line up, and what it gives up on a narrow terminal.
+
+    `optional` is 0 for a column that stays. Of the others the highest go first,
+    all of one number together.
+    """
 
     title: str
     align: str
     shrink: bool = False
-    optional: bool = False
+    optional: int = 0
+    wrap: bool = False
 
 
-def text(title: str, *, shrink: bool = False, optional: bool = False) -> Column:
-    """Return a column of words; with `shrink` long ones are cut on a narrow terminal."""
-    return Column(title, "left", shrink, optional)
+def text(title: str, *, shrink: bool = False, optional: int = 0, wrap: bool = False) -> Column:
+    """Return a column of words; when nothing else can go, long ones are cut or, in a last column, go on below."""
+    return Column(title, "left", shrink, optional, wrap)
 
 
-def number(title: str, *, optional: bool = False) -> Column:
+def number(title: str, *, optional: int = 0) -> Column:
     """Return a column of numbers that line up on the decimal point."""
     return Column(title, "point", optional=optional)
 
 
-def right(title: str, *, optional: bool = False) -> Column:
+def right(title: str, *, optional: int = 0) -> Column:
     """Return a column that lines up on the right."""
     return Column(title, "right", optional=optional)
 
@@ -112,10 +120,15 @@ class Table:
         kept = [_aligned(column, [row[i] for row in self.rows]) for i, column in enumerate(self.columns)]
         columns = list(self.columns)
         if room is not None:
-            _shrink(columns, kept, room)
-            for i in reversed(range(len(columns))):
-                if _total(kept) > room and columns[i].optional:
-                    del columns[i], kept[i]
+            for rank in sorted({column.optional for column in columns} - {0}, reverse=True):
+                if _total(kept) > room:
+                    stay = [i for i, column in enumerate(columns) if column.optional != rank]
+                    columns, kept = [columns[i] for i in stay], [kept[i] for i in stay]
+            if columns[-1].wrap:
+                *lead, last = kept
+                heads = ["  ".join(cells) for cells in zip(*lead, strict=True)]
+                rows = zip(heads, last, strict=True)
+                return [line for head, cell in rows for line in _hanging(head, cell.rstrip(), room)]
             _shrink(columns, kept, room)
         return ["  ".join(cells).rstrip() for cells in zip(*kept, strict=True)]
 
@@ -179,7 +192,10 @@ class Page:
         self._lines: list[str] = []
 
     def line(self, text: str = "") -> None:
-        """Add a sentence, wrapped on a terminal; without a text, an empty line."""
+        """Add a sentence, wrapped on a terminal; without a text, an empty line.
+
+        What stands between two " · " stays on one line.
+        """
         self._lines.extend(_wrapped(text, self.room))
 
     def table(self, table: Table) -> None:
@@ -187,13 +203,22 @@ class Page:
         self._lines.extend(table.lines(self.room))
 
     def fields(self, rows: Sequence[tuple[str, str]]) -> None:
-        """Add names with their values, one a line."""
+        """Add names with their values, one a line; a long value goes on below itself."""
         wide = max((width(name) for name, _ in rows), default=0)
-        self._lines.extend(f"{dim(_left(name, wide))}  {value}".rstrip() for name, value in rows)
+        for name, value in rows:
+            self._lines.extend(_hanging(dim(_left(name, wide)), value, self.room))
 
     def text(self) -> str:
         """Return the page."""
         return "".join(f"{line}\n" for line in self._lines)
+
+
+def _hanging(head: str, sentence: str, room: int | None) -> list[str]:
+    """Return a sentence beside its head; what has no room there goes on below itself."""
+    beside = None if room is None else max(room - width(head) - 2, LEAST_ROOM)
+    lines = _wrapped(sentence, beside)
+    heads = [head, *(" " * width(head) for _ in lines[1:])]
+    return [f"{each}  {line}".rstrip() for each, line in zip(heads, lines, strict=True)]
 
 
 def _wrapped(sentence: str, room: int | None) -> list[str]:
@@ -203,7 +228,7 @@ def _wrapped(sentence: str, room: int | None) -> list[str]:
     for paragraph in sentence.split("\n"):
         indent = paragraph[: len(paragraph) - len(paragraph.lstrip(" "))]
         line = ""
-        for word in paragraph.split():
+        for word in _pieces(paragraph, room - len(indent)):
             longer = f"{line} {word}" if line else indent + word
             if line and width(longer) > room:
                 lines.append(line)
@@ -212,6 +237,15 @@ def _wrapped(sentence: str, room: int | None) -> list[str]:
                 line = longer
         lines.append(line)
     return lines
+
+
+def _pieces(paragraph: str, room: int) -> list[str]:
+    """Return what may not be broken: words; in a line of parts, parts as far as they fit."""
+    *parts, last = paragraph.strip().split(" · ")
+    if not parts:
+        return paragraph.split()
+    whole = [*(f"{part} ·" for part in parts), last]
+    return [piece for part in whole for piece in ([part] if width(part) <= room else part.split())]
 
 
 class Output:

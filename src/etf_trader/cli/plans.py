@@ -6,8 +6,19 @@ from collections.abc import Mapping
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
-from etf_trader.cli.numbers import bps, count, joined, money, percent, price, quantity, units
-from etf_trader.cli.orders import PARTS, few_digits, loss_line, unit_count
+from etf_trader.cli.numbers import (
+    bps,
+    count,
+    few_digits,
+    joined,
+    money,
+    percent,
+    price,
+    quantity,
+    unit_count,
+    units,
+)
+from etf_trader.cli.orders import PARTS, loss_line
 from etf_trader.cli.output import Page, Table, look, number, text
 from etf_trader.money import BPS, ZERO, ceil_to, divide
 
@@ -39,7 +50,13 @@ def legs_table(document: Mapping[str, Any], rules: Rules) -> Table:
     thinnest = max(over, key=lambda asset: over[asset], default=None)
     way = "over mid" if document["side"] == "buy" else "under mid"
     table = Table(
-        text(""), number("quantity"), number("value"), number("share"), number("last price"), number(way), text("")
+        text(""),
+        number("quantity"),
+        number("value"),
+        number("share", optional=3),
+        number("last price", optional=2),
+        number(way),
+        text("", optional=1),
     )
     total = sum((Decimal(leg["value"]) for leg in legs), ZERO)
     for leg in legs:

@@ -9,11 +9,23 @@ from typing import TYPE_CHECKING, Any
 
 from etf_trader.cli.commands import command, group
 from etf_trader.cli.invocation import output, settings
-from etf_trader.cli.numbers import bar, bps, count, joined, money, percent, share, units
+from etf_trader.cli.numbers import (
+    bar,
+    bps,
+    count,
+    few_digits,
+    joined,
+    money,
+    percent,
+    share,
+    short,
+    unit_count,
+    units,
+)
 from etf_trader.cli.options import IndexOption, OrderOption, PositionOption
 from etf_trader.cli.output import Page, Table, dim, good, number, text
 from etf_trader.cli.services import in_loop
-from etf_trader.errors import DataError, UsageError
+from etf_trader.errors import ConfigError, DataError, UsageError
 from etf_trader.money import divide, round_to
 
 if TYPE_CHECKING:
@@ -54,7 +66,7 @@ def fills(position: PositionOption = None, order: OrderOption = None) -> None:
         assert number_of is not None
         # Only what did not fill needs today's price; without it the exchange need not be opened.
         unfilled = any(each.remaining for each in list_index_orders(connection, position_id=number_of))
-        nav = in_loop(_nav_of_position(services, number_of)) if unfilled else None
+        nav = _nav_now(services, number_of) if unfilled else None
         report = fills_report(connection, number_of, nav, order)
     services.close()
     output().emit("etf.fills/1", _flat(report), lambda page: draw_fills(page, report), columns=_fill_columns())
@@ -69,7 +81,14 @@ def holdings(index: IndexOption = None) -> None:
     services = open_services(settings())
     with services.database.read() as connection:
         chosen = list_indices(connection) if index is None else [find_index(connection, index)]
-    reports = in_loop(_holdings(services, chosen))
+    try:
+        reports = in_loop(_holdings(services, chosen))
+    except ConfigError as error:
+        raise ConfigError(
+            f"holdings are valued at the prices of now, and there is no exchange that has them: {error.message}",
+            where=error.where,
+            hint="etf db restore BACKUP puts its database back; etf report fills does without it",
+        ) from error
     services.close()
     payload = {
         "indices": [_flat(report) for report in reports],
@@ -89,7 +108,7 @@ def holdings(index: IndexOption = None) -> None:
 
 def draw_fills(page: Page, report: FillsReport) -> None:
     """Draw the report of a position."""
-    head = [f"Position {report.position}", report.index, f"{units(report.units)} units"]
+    head = [f"Position {report.position}", report.index, unit_count(report.units)]
     if report.paid:
         head.append(f"paid {money(report.paid)} {report.quote}")
     if report.received:
@@ -105,15 +124,14 @@ def draw_fills(page: Page, report: FillsReport) -> None:
         page.line("Nothing has filled.")
         return
     page.line()
-    page.line("loss by part    " + joined(f"{part} {money(getattr(report, part))}" for part in PARTS))
-    page.line("loss by asset   " + _by_asset(report))
-    aside = []
-    if report.missed:
-        aside.append(f"missed on what did not fill {money(report.missed)}")
-    if report.loss_vs_index_price is not None:
-        aside.append(f"against the limit price {money(report.loss_vs_index_price)}")
-    if aside:
-        page.line("beside it       " + joined(aside))
+    aside = _aside(report)
+    page.fields(
+        [
+            ("loss by part", joined(f"{part} {money(getattr(report, part))}" for part in PARTS)),
+            ("loss by asset", _by_asset(report)),
+            *([("beside it", aside)] if aside else []),
+        ]
+    )
     page.line()
     page.table(_constituents_table(report))
     page.line()
@@ -125,6 +143,20 @@ def draw_fills(page: Page, report: FillsReport) -> None:
 
 
 PARTS = ("delay", "spread", "depth", "fee", "rounding")
+RARE_PARTS = ("delay", "rounding")
+"""Nothing, mostly: the first columns to go."""
+
+
+def _aside(report: FillsReport) -> str:
+    """Return what is no loss: what was missed, of one side only, and the way to the limits of what filled."""
+    aside = []
+    if report.missed and len({line.side for line in report.orders}) == 1:
+        aside.append(f"missed on what did not fill {money(report.missed)}")
+    if report.loss_vs_index_price is not None and any(
+        line.filled for line in report.orders if line.limit_price is not None
+    ):
+        aside.append(f"against the limit price {money(report.loss_vs_index_price)}")
+    return joined(aside)
 
 
 def draw_holdings(page: Page, report: HoldingsReport) -> None:
@@ -132,7 +164,7 @@ def draw_holdings(page: Page, report: HoldingsReport) -> None:
     name = "" if report.name == report.symbol else f" ({report.name})"
     state = "" if report.status == "open" else f" · {report.status}"
     page.line(
-        f"{report.symbol}{name} · {units(report.units)} units at {money(report.nav)} {report.quote} "
+        f"{report.symbol}{name} · {unit_count(report.units)} at {money(report.nav)} {report.quote} "
         f"= {money(report.value)} {report.quote}{state}"
     )
     page.line()
@@ -141,17 +173,17 @@ def draw_holdings(page: Page, report: HoldingsReport) -> None:
         number("quantity"),
         number("price"),
         number("value"),
-        number("weight"),
-        number("in the float"),
+        number("weight", optional=1),
+        number("in the float", optional=2),
     )
     for line in report.holdings:
         table.row(
             line.asset,
-            _short(line.quantity),
-            _short(line.price),
+            short(line.quantity),
+            short(line.price),
             money(line.value),
             share(line.weight),
-            _short(line.residual),
+            short(line.residual),
         )
     if report.cash:
         table.row(report.quote, money(report.cash), "1", money(report.cash), "", money(report.float_cash))
@@ -161,11 +193,21 @@ def draw_holdings(page: Page, report: HoldingsReport) -> None:
     for position in report.positions:
         sign = good if position.gain >= 0 else str
         page.line(
-            f"position {position.position} of {position.holder}: {units(position.units)} units, cost "
+            f"position {position.position} of {position.holder}: {unit_count(position.units)}, cost "
             f"{money(position.cost)}, worth {money(position.value)}, "
             + sign(f"gain {money(position.gain, signed=True)}")
         )
     page.line(f"ledger {report.head[:16]}")
+
+
+def _nav_now(services: Services, position_id: int) -> Decimal | None:
+    """Return NAV per unit now; None when there is no exchange, which the rest of the report does not need."""
+    try:
+        return in_loop(_nav_of_position(services, position_id))
+    except ConfigError as error:
+        where = f" ({error.where})" if error.where else ""
+        output().note(f"What was missed is left out, it needs the prices of now: {error.message}{where}.")
+        return None
 
 
 async def _nav_of_position(services: Services, position_id: int) -> Decimal | None:
@@ -211,25 +253,28 @@ def _only_position(connection: Any) -> int:
 def _orders_table(report: FillsReport) -> Table:
     from etf_trader.cli.stops import in_short
 
+    has_missed = any(line.missed for line in report.orders)
     table = Table(
         number("order"),
         text("side"),
         text("units filled"),
-        number("%"),
-        number("average"),
+        number("%", optional=3),
+        number("average", optional=1),
         number("loss"),
-        number("bps"),
-        text("stopped by", shrink=True),
+        number("bps", optional=2),
+        *([number("missed", optional=4)] if has_missed else []),
+        text("stopped by", wrap=True),
     )
     for line in report.orders:
         table.row(
             str(line.order),
             line.side,
-            f"{units(line.filled)} of {units(line.ordered)}",
+            f"{few_digits(line.filled)} of {few_digits(line.ordered)}",
             percent(line.fill_percentage).rstrip("%"),
             "-" if line.average_price is None else money(line.average_price),
             money(line.loss),
             bps(line.loss_bps),
+            *([money(line.missed) if line.missed else "-"] if has_missed else []),
             in_short(line.stopped_by, line.limit_price, line.max_loss_bps)
             if line.status != "open"
             else "still open",
@@ -241,16 +286,16 @@ def _constituents_table(report: FillsReport) -> Table:
     table = Table(
         text("asset"),
         number("filled"),
-        number("%"),
-        number("average"),
+        number("%", optional=1),
+        number("average", optional=2),
         number("loss"),
         number("bps"),
-        *(number(part, optional=True) for part in PARTS),
+        *(number(part, optional=4 if part in RARE_PARTS else 3) for part in PARTS),
     )
     for line in report.constituents:
         table.row(
             line.asset,
-            _short(line.filled),
+            short(line.filled),
             percent(line.fill_percentage).rstrip("%"),
             "-" if line.average_price is None else _price(line.average_price),
             money(line.loss),
@@ -265,13 +310,13 @@ def _fills_table(report: FillsReport, *, each: bool) -> Table:
     table = Table(
         number("order"),
         text("symbol"),
-        text("side"),
-        number("fills"),
+        text("side", optional=2),
+        number("fills", optional=3),
         number("quantity"),
-        number("average"),
-        number("last"),
+        number("average", optional=1),
+        number("last", optional=4),
         number("value"),
-        number("fee", optional=True),
+        number("fee", optional=5),
         number("loss"),
     )
     for lines in _groups(report, each=each):
@@ -284,7 +329,7 @@ def _fills_table(report: FillsReport, *, each: bool) -> Table:
             first.symbol,
             side,
             str(len(lines)),
-            _short(quantity),
+            short(quantity),
             _price(divide(value, quantity)),
             _price(max(prices) if side == "buy" else min(prices)),
             money(value),
@@ -306,11 +351,6 @@ def _by_asset(report: FillsReport) -> str:
     largest = max((line.loss for line in dearest), default=Decimal(0))
     shown = [f"{line.asset} {money(line.loss)} {bar(line.loss, largest)}".rstrip() for line in dearest[:BARS]]
     return joined([*shown, "…"] if len(dearest) > BARS else shown)
-
-
-def _short(value: Decimal) -> str:
-    """Return a quantity or price with at most eight decimals."""
-    return units(round_to(value, Decimal("1e-8")))
 
 
 def _price(value: Decimal) -> str:

@@ -7,8 +7,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
-from etf_trader.cli.numbers import bps, money, units
-from etf_trader.cli.orders import unit_count
+from etf_trader.cli.numbers import bps, money, unit_count, units
 from etf_trader.cli.services import in_loop
 from etf_trader.money import round_to
 
@@ -35,6 +34,7 @@ class Stopped:
     max_loss_bps: Decimal | None
     outlook: Outlook | None
     has_begun: bool = False
+    order: int | None = None
 
 
 def in_short(stopped_by: Sequence[str], limit: Decimal | None, max_loss_bps: Decimal | None) -> str:
@@ -65,6 +65,7 @@ def sentences(stopped: Stopped) -> list[str]:
 def _sentence(name: str, stopped: Stopped) -> str:
     kind, _, of = name.rstrip(")").partition("(")
     is_buy = stopped.side.sign > 0
+    number = "" if stopped.order is None else f"{stopped.order} "
     if kind in LIMITS:
         return f"Stopped by the {'limit' if kind == 'limit' else 'loss limit'}: " + _limit(kind, stopped)
     words = {
@@ -88,7 +89,7 @@ def _sentence(name: str, stopped: Stopped) -> str:
         "price": "Stopped by a missing price: a constituent's book is one-sided or empty. Try again later.",
         "moved": "Stopped by books that moved on before the orders arrived. The same order again may do more.",
         "rejected": (
-            f"Stopped by the venue: it refused the orders for {of}. etf order show says why; once that is "
+            f"Stopped by the venue: it refused the orders for {of}. etf order show {number}says why; once that is "
             "mended the same order again may do more."
         ),
         "time": "Its time is over. A longer one: --tif 6h, or --tif gtc.",
@@ -140,6 +141,7 @@ def stopped_order(opened: Services, order: IndexOrder, symbol: str) -> Stopped:
         max_loss_bps=order.max_loss_bps,
         outlook=_outlook_of(opened, order) if set(LIMITS) & set(order.stopped_by) else None,
         has_begun=order.filled > 0,
+        order=order.id,
     )
 
 

@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from etf_trader.cli.invocation import output
 from etf_trader.cli.numbers import bps as spoken_bps
-from etf_trader.cli.numbers import count, joined
-from etf_trader.cli.orders import unit_count
+from etf_trader.cli.numbers import count, joined, unit_count
 from etf_trader.cli.services import in_loop
 
 if TYPE_CHECKING:

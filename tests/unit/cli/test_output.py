@@ -201,10 +201,27 @@ def test_a_table_fits_the_terminal_and_keeps_its_numbers(room: int) -> None:
     assert all(part in shown[2] for part in ("DENT", "4,120,033", "2.5%", "100 of 100"))
 
 
-def test_a_table_gives_up_words_then_columns_never_numbers() -> None:
+def test_a_table_gives_up_columns_then_words_never_numbers() -> None:
+    assert "note" not in lines(book(), 78)[0]
+    assert "…" not in "".join(lines(book(), 78))
     assert "…" in lines(book(), 70)[1]
-    assert "note" not in lines(book(), 52)[0]
     assert "4,120,033" in lines(book(), 20)[2]
+
+
+def test_columns_go_in_the_order_of_their_rank_those_of_one_rank_together() -> None:
+    table = Table(text("aaaa"), text("bbbb", optional=1), text("cccc", optional=2), text("dddd", optional=1))
+    titles = {room: lines(table, room)[0].split() for room in (22, 21, 15, 3)}
+    assert titles[22] == ["aaaa", "bbbb", "cccc", "dddd"]
+    assert titles[21] == ["aaaa", "bbbb", "dddd"]
+    assert titles[15] == titles[3] == ["aaaa"]
+
+
+def test_the_words_of_a_last_column_go_on_below() -> None:
+    table = Table(right("order"), text("stopped by", wrap=True))
+    table.row("1", look("loss limit 25.0 bps"))
+    table.row("2", "")
+    assert lines(table, 21) == ["order  stopped by", "    1  loss limit", "       25.0 bps", "    2"]
+    assert lines(table)[1] == "    1  loss limit 25.0 bps"
 
 
 def test_a_cut_keeps_its_colour() -> None:
@@ -231,6 +248,21 @@ def test_sentences_wrap_on_a_terminal_only() -> None:
         each.line("two\nlines")
     assert page.text() == f"  one two three four\n  five six\n\n{'a' * 30}\ntwo\nlines\n"
     assert pipe.text() == f"  one two three four five six\n\n{'a' * 30}\ntwo\nlines\n"
+
+
+def test_parts_of_a_line_are_not_broken_unless_they_must() -> None:
+    page = Page(room=24)
+    page.line("delay 0.00 · spread 408.32 · rounding 0.00")
+    page.line("short · a part that is longer than the room there is")
+    assert page.text() == (
+        "delay 0.00 ·\nspread 408.32 ·\nrounding 0.00\nshort · a part that is\nlonger than the room\nthere is\n"
+    )
+
+
+def test_a_long_field_goes_on_below_itself() -> None:
+    page = Page(room=30)
+    page.fields([("file", "one two three four five six"), ("b", "x")])
+    assert unmarked(page.text()) == "file  one two three four five\n      six\nb     x\n"
 
 
 def test_fields_line_up() -> None:

@@ -55,16 +55,16 @@ async def traded(house: House) -> None:
 
 
 FILLS = """\
-Position 1 · TWO · 16.99798 units · paid 2,645.22 USDT · received 598.90 USDT · loss 7.57 USDT (23.4 bps)
+Position 1 · TWO · 16.9979 units · paid 2,645.22 USDT · received 598.90 USDT · loss 7.57 USDT (23.4 bps)
 
-order  side  units filled         %  average  loss   bps  stopped by
-    1  buy   10 of 10         100.0   120.28  3.83  31.9  filled
-    2  buy   11.99798 of 100   12.0   120.22  2.64  18.3  limit 120.50
-    3  sell  5 of 5           100.0   119.78  1.10  18.3  filled
+order  side  units filled        %  average  loss   bps  missed  stopped by
+    1  buy   10 of 10        100.0   120.28  3.83  31.9       -  filled
+    2  buy   11.9979 of 100   12.0   120.22  2.64  18.3   88.00  limit 120.50
+    3  sell  5 of 5          100.0   119.78  1.10  18.3       -  filled
 
-loss by part    delay 1.00 · spread 2.91 · depth 0.40 · fee 3.25 · rounding 0.00
-loss by asset   A 6.47 ████████ · B 1.10 █▎
-beside it       missed on what did not fill 88.00 · against the limit price -7.26
+loss by part   delay 1.00 · spread 2.91 · depth 0.40 · fee 3.25 · rounding 0.00
+loss by asset  A 6.47 ████████ · B 1.10 █▎
+beside it      against the limit price -7.26
 
 asset  filled      %     average  loss   bps  delay  spread  depth   fee  rounding
 A       27.02  100.0  100.07269   6.47  23.9   1.00    2.36   0.40  2.70      0.00
@@ -96,14 +96,14 @@ ledger 0123456789abcdef · loss is against the mids at arrival; positive is a co
 """
 
 HOLDINGS = """\
-TWO (Two) · 16.99798 units at 139.00 USDT = 2,362.72 USDT
+TWO (Two) · 16.9979 units at 139.00 USDT = 2,362.72 USDT
 
 asset  quantity  price     value  weight  in the float
 A      16.99798  120    2,039.76   86.3%       0
 B      33.99596    9.5    322.96   13.7%       0.95904
 
 float 999.52 USDT, of which 990.41 in cash
-position 1 of self: 16.99798 units, cost 2,043.81, worth 2,362.72, gain +318.91
+position 1 of self: 16.9979 units, cost 2,043.81, worth 2,362.72, gain +318.91
 ledger 0123456789abcdef
 """
 
@@ -132,7 +132,7 @@ async def test_a_narrow_terminal_loses_columns_and_no_digits(house: House) -> No
     report = fills(house)
     narrow = text(lambda page: draw_fills(page, report), room=80)
     assert max(map(len, narrow.splitlines())) <= 80
-    for number in ("11.99798 of 100", "100.14012", "1,003.40", "55", "23.4 bps"):
+    for number in ("11.9979 of 100", "100.14012", "1,003.40", "55", "23.4 bps"):
         assert number in narrow
     assert "rounding" not in narrow.split("asset  filled")[1].splitlines()[0]
     assert "rounding" in FILLS.split("asset  filled")[1].splitlines()[0]
@@ -145,6 +145,37 @@ async def test_an_order_of_which_nothing_filled_says_so(house: House) -> None:
     assert shown.endswith("Nothing has filled.\n")
     assert "0 of 10" in shown
     assert "limit 100.00" in shown
+    assert "against the limit price" not in shown
+
+
+async def test_what_was_missed_is_summed_over_one_side_only(house: House) -> None:
+    await buy_of_ten(house)
+    await buy_with_a_limit(house)
+    report = fills(house)
+    one_side = text(lambda page: draw_fills(page, report))
+    assert "missed on what did not fill 88.00 · against the limit price -3.36" in one_side
+    await sell_of_five(house)
+    both = fills(house)
+    assert "missed on what" not in text(lambda page: draw_fills(page, both))
+    assert both.missed is not None
+    assert both.missed == report.missed
+
+
+async def test_a_limit_of_an_order_that_filled_nothing_is_no_comparison(house: House) -> None:
+    await buy_of_ten(house)
+    await house.buy(10, limit_price=D(100))
+    report = fills(house)
+    assert "against the limit price" not in text(lambda page: draw_fills(page, report))
+
+
+@pytest.mark.parametrize("room", [80, 60])
+async def test_a_number_stays_with_its_name(house: House, room: int) -> None:
+    await traded(house)
+    report = fills(house)
+    narrow = text(lambda page: draw_fills(page, report), room=room)
+    assert max(map(len, narrow.splitlines())) <= room
+    for part in ("delay 1.00", "depth 0.40", "rounding 0.00", "A 6.47 ████████", "loss 7.57 USDT (23.4 bps)"):
+        assert part in narrow
 
 
 async def test_an_open_order_is_still_open_in_the_table(house: House) -> None:
