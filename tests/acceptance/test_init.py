@@ -34,6 +34,19 @@ def test_init_twice_changes_nothing_and_says_so(made: Shell) -> None:
     assert made.fingerprint() == before
 
 
+def test_init_below_a_project_is_refused_unless_it_is_meant(made: Shell) -> None:
+    folder = made.folder / "below"
+    folder.mkdir()
+    below = Shell(folder)
+    answer = below.etf("init")
+    assert answer.code == 2
+    assert f"this folder belongs to the project of {made.folder / 'etf.toml'}; nothing was made" in answer.err
+    assert "etf init --here" in answer.err
+    assert [path.name for path in folder.iterdir()] == []
+    assert "Made etf.toml" in below.ok("init", "--here")
+    assert "etf.toml is there already" in below.ok("init")
+
+
 def test_init_with_another_choice_is_refused_and_changes_nothing(made: Shell) -> None:
     before = made.fingerprint()
     answer = made.etf("init", "--seed", "7")

@@ -51,7 +51,7 @@ def test_cancel_leaves_other_open_orders_alone(made: Shell) -> None:
         (("--order", "9"), 3, "there is no order 9"),
         (("--position", "9"), 3, "there is no position 9"),
         (("--index", "9"), 3, "there is no index '9'"),
-        (("--order", "one"), 2, "--order"),
+        (("--order", "one"), 2, "--order: 'one' is not a number; etf order list shows them"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, tuple) else "",
 )
@@ -104,9 +104,45 @@ def test_plan_show_tells_the_certificate(held: Shell) -> None:
     assert re.search(r"^books +SHA-256 [0-9a-f]{64}$", said, re.MULTILINE)
 
 
-@pytest.mark.parametrize("words", [("order", "show"), ("position", "show"), ("plan", "show")])
-def test_what_is_not_there_is_exit_3(made: Shell, words: tuple[str, str]) -> None:
+@pytest.mark.parametrize(
+    ("words", "where"),
+    [
+        (("order", "show"), "etf order list shows them"),
+        (("position", "show"), "etf position list --all shows them"),
+        (("plan", "show"), "etf order show ORDER shows those of an order"),
+        (("report", "fills", "--position"), "etf position list --all shows them"),
+        (("report", "fills", "--order"), "etf order list shows them"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, tuple) else "",
+)
+def test_what_is_not_there_is_exit_3_and_what_is_no_number_exit_2(
+    made: Shell, words: tuple[str, ...], where: str
+) -> None:
     assert made.etf(*words, "9").code == 3
+    answer = made.etf(*words, "1.5")
+    assert answer.code == 2
+    assert f"'1.5' is not a number; {where}" in answer.err
+
+
+def test_position_list_names_the_index_that_was_asked_for(held: Shell) -> None:
+    held.ok("index", "create", "BIG2", "--weight", "BTC=0.5", "--weight", "ETH=0.5")
+    assert held.ok("position", "list", "--index", "BIG2") == (
+        "There is no position in BIG2 yet. etf submit buy --index 2 --qty 100 opens one. "
+        "Other indices have some: etf position list.\n"
+    )
+
+
+def test_position_list_leaves_closed_ones_out_unless_all_are_asked_for(held: Shell) -> None:
+    assert "state" not in held.ok("position", "list")
+    held.ok("submit", "sell", "--index", "1", "--qty", "all")
+    said = "No position is open: etf position list --all shows the 1 closed one.\n"
+    assert held.ok("position", "list") == said
+    assert held.json("position", "list")["positions"] == []
+    assert held.ok("position", "list", "--format", "csv").count("\n") == 1
+    assert [row["status"] for row in held.json("position", "list", "--all")["positions"]] == ["closed"]
+    assert held.ok("position", "list", "--all").splitlines()[1].split()[:4] == ["1", "TOP8", "self", "closed"]
+    held.ok(*LOW, "--position", "1")
+    assert [row["status"] for row in held.json("position", "list")["positions"]] == ["open"]
 
 
 @pytest.mark.parametrize(
@@ -127,7 +163,7 @@ def test_money_comes_and_goes(made: Shell) -> None:
     ]
     answer = made.etf("treasury", "withdraw", "6000", "--holder", "alice")
     assert answer.code == 2
-    assert "the treasury of alice holds 5,000 USDT: 6,000 cannot be withdrawn" in answer.err
+    assert "the treasury of alice holds 5,000.00 USDT: 6,000 cannot be withdrawn" in answer.err
     made.ok("treasury", "withdraw", "5000", "--holder", "alice")
     assert "The treasury of alice is empty" in made.ok("treasury", "show", "--holder", "alice")
     made.ok("reconcile")
@@ -137,7 +173,7 @@ def test_money_comes_and_goes(made: Shell) -> None:
     ("words", "sentence"),
     [
         (("0",), "0 is not above zero"),
-        (("-5",), "has no option -5"),
+        (("-5",), "-5 is not above zero"),
         (("5", "--asset", "GOLD"), "GOLD"),
         (("5", "--holder", "a b"), "'a b' cannot be a holder"),
     ],

@@ -140,7 +140,7 @@ def test_a_bad_buy_gets_a_sentence_and_changes_nothing(
 def test_an_unknown_index_is_exit_3_and_names_those_there_are(made: Shell) -> None:
     answer = made.etf("submit", "buy", "--index", "TOP9", "--qty", "1")
     assert answer.code == 3
-    assert "there is 1 TOP8" in answer.err
+    assert "known: 1 (TOP8)" in answer.err
 
 
 def test_a_sell_of_all_empties_the_position(held: Shell) -> None:

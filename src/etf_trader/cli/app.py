@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import gc
 import os
+import re
 import signal
 import sys
 from collections.abc import Sequence
@@ -245,13 +246,15 @@ def _usage(error: ClickException) -> UsageError:
     path = context.command_path if context is not None else "etf"
     hint = f"{path} --help"
     if isinstance(error, NoSuchOption):
-        known = [name for param in context.command.get_params(context) for name in param.opts] if context else []
+        params = context.command.get_params(context) if context else []
+        known = [name for param in params for name in param.opts if len(name) > 2]
         near = get_close_matches(error.option_name, known, n=1, cutoff=0.5)
         meant = f"; did you mean {near[0]}?" if near else ""
         return UsageError(f"{path} has no option {error.option_name}{meant}", hint=hint)
     if isinstance(error, MissingParameter) and error.param is not None:
         return UsageError(f"{path} needs {_parameter(error.param)}", hint=hint)
     if isinstance(error, BadParameter):
+        error.message = re.sub(r"is not a valid (int|integer)\b", "is not a whole number", error.message)
         name = f"{_parameter(error.param)}: " if error.param is not None else ""
         return UsageError(name + _lower(error.message), hint=hint)
     if isinstance(error, BadOptionUsage) and "requires" in error.message:

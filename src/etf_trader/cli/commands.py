@@ -11,6 +11,7 @@ Every command gets `--json`, `--format`, `--config`, `-q` and `-v` by itself.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from difflib import get_close_matches
 from pathlib import Path
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
     from typer._click import Context, HelpFormatter, Parameter
 
 Function = TypeVar("Function", bound=Callable[..., None])
+
+_NEGATIVE = re.compile(r"-[.\d]")
 
 HELP_OPTIONS = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 
@@ -74,6 +77,13 @@ class Command(TyperCommand):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.params = [*self.params, *shared_options(csv=self.csv is not None)]
+
+    def parse_args(self, ctx: Context, args: list[str]) -> list[str]:
+        # A number below zero is a value: its check answers, not the search for an option of that name.
+        own = {name for param in self.get_params(ctx) for name in param.opts}
+        if any(_NEGATIVE.match(each) and each not in own for each in args):
+            ctx.ignore_unknown_options = True
+        return super().parse_args(ctx, args)
 
     def invoke(self, ctx: Context) -> Any:
         invocation().csv = self.csv

@@ -1,8 +1,10 @@
 """`etf config`: what is set, where it came from, and changing it."""
 
+from __future__ import annotations
+
 import os
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -12,7 +14,17 @@ from etf_trader.cli.output import Page, Table, dim, text
 from etf_trader.errors import ConfigError
 from etf_trader.money import plain
 
+if TYPE_CHECKING:
+    from etf_trader.config import Settings
+
 app = group()
+
+OF_THE_EXCHANGE = tuple(
+    f"exchange.{name}" for name in ("market", "seed", "recordings", "exchange_info", "clock", "deposit")
+)
+"""What an exchange is made with, and keeps."""
+
+RESET = "etf exchange reset"
 
 KeyArgument = Annotated[str, typer.Argument(help="The setting, as etf config show names it.", metavar="KEY")]
 
@@ -38,16 +50,24 @@ def show() -> None:
         page.line(f"Configuration: {where}")
         page.line()
         table = Table(
-            text("setting"), text("value", shrink=True), text("from", shrink=True), text("meaning", optional=True)
+            text("setting"), text("value", shrink=True), text("from", optional=1), text("meaning", optional=2)
         )
         for row in rows:
-            source = row["source"]
-            table.row(
-                row["key"], readable(row["value"]), dim(source) if source == "default" else source, row["meaning"]
-            )
+            source = _in_short(row["source"], current)
+            value = readable(row["value"]).removeprefix("sqlite:///")
+            table.row(row["key"], value, dim(source) if source == "default" else source, row["meaning"])
         page.table(table)
 
     output().emit("etf.config/1", {"project_file": current.project_file, "settings": rows}, draw)
+
+
+def _in_short(source: str, current: Settings) -> str:
+    """Return where a value came from without what is said elsewhere: the path of the file, the key's variable."""
+    for name, path in (("etf.toml", current.project_file), ("user file", current.user_file)):
+        if path is not None and source.startswith(str(path)):
+            name = path.name if path == current.project_file else name
+            return name + source.removeprefix(str(path))
+    return source.partition(", ETF_")[0]
 
 
 @command(app, "get", examples=("etf config get exchange.market", "etf config get database"))
@@ -81,8 +101,22 @@ def set_(key: KeyArgument, value: Annotated[str, typer.Argument(help="The new va
             raise ConfigError(f"{error.message}; nothing was written", where=where, hint=error.hint) from error
 
     edit(path, {key: value}, check)
-    payload = {"key": key, "value": value, "file": path}
-    output().emit("etf.setting/1", payload, lambda page: page.line(f"{key} is now {value} ({path})."))
+    is_kept = key in OF_THE_EXCHANGE and _has_exchange(this.settings())
+    payload = {"key": key, "value": value, "file": path, "next": RESET if is_kept else None}
+
+    def draw(page: Page) -> None:
+        page.line(f"{key} is now {value} ({path}).")
+        if is_kept:
+            page.line(f"The exchange keeps what it was made with: {RESET} makes a new one.")
+
+    output().emit("etf.setting/1", payload, draw)
+
+
+def _has_exchange(current: Settings) -> bool:
+    from etf_trader.database import Database
+
+    path = Database(current.exchange.database).path
+    return path is None or path.is_file()
 
 
 @command(app, "path", examples=("etf config path", "etf config path --json"))

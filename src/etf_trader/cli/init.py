@@ -103,13 +103,17 @@ def init(
             rich_help_panel=HOW,
         ),
     ] = None,
+    here: Annotated[
+        bool,
+        typer.Option("--here", help="In this folder, though a folder above has an etf.toml.", rich_help_panel=HOW),
+    ] = False,
 ) -> None:
     """Make the configuration, the databases and a sample index; safe to repeat."""
     from etf_trader import bootstrap
     from etf_trader.database import Database
 
     asked = _asked(market, recordings, exchange_info, clock, seed, deposit)
-    target = _target()
+    target = _target(here=here)
     is_new = not target.is_file()
     settings = _write(target, asked) if is_new else _existing(target, asked)
     paths = [Database(url).path for url in (settings.database, settings.exchange.database)]
@@ -164,12 +168,26 @@ def _absolute(path: Path) -> Path:
     return (Path.cwd() / path.expanduser()).resolve()
 
 
-def _target() -> Path:
-    """Return the configuration file to make or to leave: the one named, else etf.toml in this folder."""
-    from etf_trader.config import PROJECT_FILE
+def _target(*, here: bool) -> Path:
+    """Return the configuration file to make or to leave: the one named, else etf.toml in this folder.
+
+    Raises:
+        UsageError: a folder above has one, which is in force here, and `here` was not said.
+    """
+    from etf_trader.config import PROJECT_FILE, find_project_file
+    from etf_trader.errors import UsageError
 
     named = invocation().config or (Path(os.environ["ETF_CONFIG"]) if os.environ.get("ETF_CONFIG") else None)
-    return _absolute(named if named is not None else Path(PROJECT_FILE))
+    target = _absolute(named if named is not None else Path(PROJECT_FILE))
+    if named is None and not here:
+        above = find_project_file(Path.cwd(), None, os.environ)
+        if above is not None and above.resolve() != target:
+            raise UsageError(
+                f"this folder belongs to the project of {above}; nothing was made",
+                where="etf.toml",
+                hint="every etf command works with that project here; a second one of its own: etf init --here",
+            )
+    return target
 
 
 def _write(target: Path, asked: dict[str, str]) -> Settings:

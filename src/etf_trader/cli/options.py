@@ -1,5 +1,7 @@
 """The options that several commands take, each declared once, and how their values are read."""
 
+import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
 from decimal import Decimal
@@ -37,6 +39,22 @@ def read_duration(text: str) -> timedelta:
     if unit not in _SECONDS or not is_whole or int(number) == 0:
         raise typer.BadParameter(f"{text!r} is not a duration; write it as 90s, 30m, 1h or 2d")
     return timedelta(seconds=int(number) * _SECONDS[unit])
+
+
+def _numbered(where: str) -> Callable[[str], int]:
+    """Return what reads the number of something; `where` says where the numbers are shown."""
+
+    def read(text: str) -> int:
+        if not re.fullmatch(r"[+-]?[0-9]{1,18}", text, re.ASCII):
+            raise typer.BadParameter(f"{text!r} is not a number; {where}")
+        return int(text)
+
+    return read
+
+
+read_order_number = _numbered("etf order list shows them")
+read_position_number = _numbered("etf position list --all shows them")
+read_plan_number = _numbered("etf order show ORDER shows those of an order")
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,9 +97,13 @@ RequiredIndexOption = Annotated[
     str, typer.Option("--index", help="The index, by number or symbol.", metavar="INDEX", rich_help_panel=WHAT)
 ]
 IndexArgument = Annotated[str, typer.Argument(help="The index, by number or symbol.", metavar="INDEX")]
-OrderArgument = Annotated[int, typer.Argument(help="The order's number.", metavar="ORDER")]
-PositionArgument = Annotated[int, typer.Argument(help="The position's number.", metavar="POSITION")]
-PlanArgument = Annotated[int, typer.Argument(help="The plan's number.", metavar="PLAN")]
+OrderArgument = Annotated[
+    int, typer.Argument(help="The order's number.", metavar="ORDER", parser=read_order_number)
+]
+PositionArgument = Annotated[
+    int, typer.Argument(help="The position's number.", metavar="POSITION", parser=read_position_number)
+]
+PlanArgument = Annotated[int, typer.Argument(help="The plan's number.", metavar="PLAN", parser=read_plan_number)]
 AmountArgument = Annotated[
     Decimal, typer.Argument(help="How much, in the asset.", metavar="AMOUNT", parser=read_positive)
 ]
@@ -104,25 +126,34 @@ QuantityOrAllOption = Annotated[
 ]
 PositionOption = Annotated[
     int | None,
-    typer.Option("--position", help="The position, by number.", metavar="POSITION", rich_help_panel=WHAT),
+    typer.Option(
+        "--position",
+        help="The position, by number.",
+        metavar="POSITION",
+        parser=read_position_number,
+        rich_help_panel=WHAT,
+    ),
 ]
 PositionOrNewOption = Annotated[
     str | None,
     typer.Option(
         "--position",
-        help="The position, by number, or new; by default your only open one.",
+        help="The position, by number, or new.  [default: your only open one]",
         metavar="POSITION|new",
         rich_help_panel=WHAT,
     ),
 ]
 OrderOption = Annotated[
-    int | None, typer.Option("--order", help="The order, by number.", metavar="ORDER", rich_help_panel=WHAT)
+    int | None,
+    typer.Option(
+        "--order", help="The order, by number.", metavar="ORDER", parser=read_order_number, rich_help_panel=WHAT
+    ),
 ]
 LimitOption = Annotated[
     Decimal | None,
     typer.Option(
         "--limit",
-        help="The worst price of one unit, fees included.",
+        help="The worst price of one unit, fees included.  [default: none]",
         metavar="PRICE",
         parser=read_positive,
         rich_help_panel=LIMITS,
@@ -132,7 +163,7 @@ MaxLossOption = Annotated[
     Decimal | None,
     typer.Option(
         "--max-loss",
-        help="The most that may be lost against arrival, in bps.",
+        help="The most that may be lost against arrival, in bps.  [default: none]",
         metavar="BPS",
         parser=read_positive,
         rich_help_panel=LIMITS,
@@ -155,13 +186,17 @@ ClientKeyOption = Annotated[
     str | None,
     typer.Option(
         "--client-key",
-        help="Your name for the order: typed again, it continues that order.",
+        help="Your name for the order: typed again, it continues that order.  [default: a new one]",
         metavar="KEY",
         rich_help_panel=HOW,
     ),
 ]
 DryRunOption = Annotated[bool, typer.Option("--dry-run", help="Only show what would happen.", rich_help_panel=HOW)]
 YesOption = Annotated[bool, typer.Option("--yes", help="Do not ask.", rich_help_panel=HOW)]
+LiveYesOption = Annotated[
+    bool,
+    typer.Option("--yes", help="Do not ask for confirmation (live trading only).", rich_help_panel=HOW),
+]
 DetachOption = Annotated[
     bool, typer.Option("--detach", help="Accept the order and leave it to a worker.", rich_help_panel=HOW)
 ]

@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
-from etf_trader.cli.commands import command, group
+import typer
+
+from etf_trader.cli.commands import WHAT, command, group
 from etf_trader.cli.invocation import output
-from etf_trader.cli.numbers import local_time, money, percent
+from etf_trader.cli.numbers import few_digits, local_time, money, percent, unit_count
 from etf_trader.cli.options import IndexOption, PositionArgument
-from etf_trader.cli.orders import few_digits, unit_count
-from etf_trader.cli.output import Page, Table, bad, good, number, right, text
+from etf_trader.cli.output import Page, Table, bad, dim, good, number, right, text
 from etf_trader.money import divide
 
 if TYPE_CHECKING:
@@ -25,6 +26,7 @@ COLUMNS = (
     "id",
     "index",
     "holder",
+    "status",
     "units",
     "average_cost",
     "cost",
@@ -45,6 +47,12 @@ class Stake:
     holder: str
     offered: Decimal
     nav: Decimal | None
+    is_busy: bool
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it has units, or an order that may still bring some."""
+        return bool(self.position.units) or self.is_busy
 
     @property
     def value(self) -> Decimal | None:
@@ -71,6 +79,7 @@ class Stake:
             "index": self.index.symbol,
             "index_id": self.index.id,
             "holder": self.holder,
+            "status": "open" if self.is_open else "closed",
             "units": held.units,
             "offered": self.offered,
             "average_cost": divide(held.cost, held.units, Decimal("1e-8")) if held.units else None,
@@ -88,10 +97,16 @@ def _stakes(opened: Services, keep: Callable[[Position], bool]) -> list[Stake]:
     from etf_trader.index.store import current_basket, index_by_id, list_positions
     from etf_trader.ledger import accounts
     from etf_trader.ledger.repository import Ledger, holder_name
+    from etf_trader.orders.status import IndexOrderStatus
+    from etf_trader.orders.store import list_index_orders
 
     with opened.database.read() as connection:
         ledger = Ledger(connection, opened.account.id)
         found = [each for each in list_positions(connection) if keep(each)]
+        busy = {
+            order.position_id
+            for order in list_index_orders(connection, statuses=[IndexOrderStatus.OPEN, IndexOrderStatus.STUCK])
+        }
         indices = {each.index_id: index_by_id(connection, each.index_id) for each in found}
         baskets = {number: current_basket(connection, number) for number in indices}
         holders = {each.id: holder_name(connection, each.holder_id) for each in found}
@@ -107,52 +122,82 @@ def _stakes(opened: Services, keep: Callable[[Position], bool]) -> list[Stake]:
             holders[each.id],
             each.units - free[each.id],
             prices.nav(baskets[each.index_id]),
+            each.id in busy,
         )
         for each in found
     ]
 
 
 @command(app, "list", examples=("etf position list", "etf position list --index 1 --json"), csv="positions")
-def list_(index: IndexOption = None) -> None:
-    """List positions: units, what they cost, what they are worth now."""
+def list_(
+    index: IndexOption = None,
+    all_: Annotated[bool, typer.Option("--all", help="The closed ones as well.", rich_help_panel=WHAT)] = False,
+) -> None:
+    """List open positions: units, what they cost, what they are worth now."""
     from etf_trader.cli.services import services
-    from etf_trader.index.store import find_index
+    from etf_trader.index.store import find_index, list_indices
 
     with services() as opened:
-        wanted = None
-        if index is not None:
-            with opened.database.read() as connection:
-                wanted = find_index(connection, index).id
-        stakes = _stakes(opened, lambda each: wanted is None or each.index_id == wanted)
+        with opened.database.read() as connection:
+            indices = list_indices(connection)
+            wanted = None if index is None else find_index(connection, index)
+        known = _stakes(opened, lambda each: wanted is None or each.index_id == wanted.id)
+        others = wanted is not None and not known and bool(_stakes(opened, lambda _: True))
+    stakes = [each for each in known if all_ or each.is_open]
 
     def draw(page: Page) -> None:
-        if not stakes:
-            page.line("There is no position yet: etf submit buy --index 1 --qty 100 opens one.")
-            return
-        table = Table(
-            right("position"),
-            text("index"),
-            text("holder", optional=True),
-            number("units"),
-            number("cost"),
-            number("value now"),
-            number("gain"),
-            number("%"),
-        )
-        for each in stakes:
-            table.row(
-                str(each.position.id),
-                each.index.symbol,
-                each.holder,
-                few_digits(each.position.units),
-                money(each.position.cost),
-                "-" if each.value is None else money(each.value),
-                _gain(each.gain),
-                "-" if each.gain_percentage is None else percent(each.gain_percentage).rstrip("%"),
-            )
-        page.table(table)
+        if stakes:
+            page.table(_table(stakes, with_state=all_))
+        elif known:
+            place = "" if wanted is None else f" in {wanted.symbol}"
+            closed = f"{len(known)} closed one{'' if len(known) == 1 else 's'}"
+            scope = "" if wanted is None else f" --index {wanted.id}"
+            page.line(f"No position is open{place}: etf position list{scope} --all shows the {closed}.")
+        else:
+            page.line(_nothing(wanted, indices, others=others))
 
     output().emit("etf.positions/1", {"positions": [each.document() for each in stakes]}, draw, columns=COLUMNS)
+
+
+def _table(stakes: list[Stake], *, with_state: bool) -> Table:
+    table = Table(
+        right("position"),
+        text("index"),
+        text("holder", optional=3),
+        *([text("state")] if with_state else []),
+        number("units"),
+        number("cost", optional=1),
+        number("value now"),
+        number("gain"),
+        number("%", optional=2),
+    )
+    for each in stakes:
+        table.row(
+            str(each.position.id),
+            each.index.symbol,
+            each.holder,
+            *(["open" if each.is_open else dim("closed")] if with_state else []),
+            few_digits(each.position.units),
+            money(each.position.cost),
+            "-" if each.value is None else money(each.value),
+            _gain(each.gain),
+            "-" if each.gain_percentage is None else percent(each.gain_percentage).rstrip("%"),
+        )
+    return table
+
+
+def _nothing(wanted: Index | None, indices: list[Index], *, others: bool) -> str:
+    """Return that there is no position, and how to open one in an index that is open."""
+    first = wanted or next((each for each in indices if each.is_open), None)
+    buy = ""
+    if first is None:
+        buy = " etf index create makes an index to buy."
+    elif first.is_open:
+        buy = f" etf submit buy --index {first.id} --qty 100 opens one."
+    if wanted is None:
+        return f"There is no position yet.{buy}"
+    elsewhere = " Other indices have some: etf position list." if others else ""
+    return f"There is no position in {wanted.symbol} yet.{buy}{elsewhere}"
 
 
 @command(app, "show", examples=("etf position show 1", "etf position show 1 --json"), csv="orders")

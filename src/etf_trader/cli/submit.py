@@ -11,12 +11,13 @@ import typer
 
 from etf_trader.cli.commands import command, group
 from etf_trader.cli.invocation import output
-from etf_trader.cli.numbers import local_time
+from etf_trader.cli.numbers import local_time, unit_count
 from etf_trader.cli.options import (
     ClientKeyOption,
     DetachOption,
     DryRunOption,
     LimitOption,
+    LiveYesOption,
     MaxLossOption,
     NoWaitOption,
     PositionOrNewOption,
@@ -26,7 +27,6 @@ from etf_trader.cli.options import (
     RequiredIndexOption,
     TimeInForce,
     TimeInForceOption,
-    YesOption,
 )
 from etf_trader.cli.output import Page, dim
 from etf_trader.cli.services import in_loop
@@ -62,7 +62,7 @@ def buy(
     dry_run: DryRunOption = False,
     detach: DetachOption = False,
     no_wait: NoWaitOption = False,
-    yes: YesOption = False,
+    yes: LiveYesOption = False,
 ) -> None:
     """Buy units of an index at the least cost that the order books allow."""
     _submit("buy", index, Quantity(qty), position, limit, max_loss, tif, client_key, dry_run, detach, no_wait)
@@ -87,7 +87,7 @@ def sell(
     dry_run: DryRunOption = False,
     detach: DetachOption = False,
     no_wait: NoWaitOption = False,
-    yes: YesOption = False,
+    yes: LiveYesOption = False,
 ) -> None:
     """Sell units of an index for the most that the order books pay."""
     _submit("sell", index, qty, position, limit, max_loss, tif, client_key, dry_run, detach, no_wait)
@@ -179,7 +179,7 @@ def _dry_run_end(document: dict[str, Any], time_in_force: str) -> str:
 def _run(
     opened: Services, request: OrderRequest, symbol: str, *, detach: bool, wait: bool, key_is_new: bool
 ) -> None:
-    from etf_trader.cli.orders import exit_code_of, order_facts, unit_count
+    from etf_trader.cli.orders import exit_code_of, order_facts
     from etf_trader.cli.working import work
     from etf_trader.orders.store import index_order, index_order_by_key
 
@@ -208,7 +208,7 @@ def _run(
 
 
 def _show_detached(opened: Services, order: IndexOrder, symbol: str) -> None:
-    from etf_trader.cli.orders import order_facts, unit_count
+    from etf_trader.cli.orders import order_facts
     from etf_trader.clock import SystemClock
     from etf_trader.execution.lease import leader
 

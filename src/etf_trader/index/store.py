@@ -159,8 +159,8 @@ def find_index(connection: Connection, reference: str) -> Index:
     if row is not None:
         return _index(row)
     known = connection.execute(select(indices.c.id, indices.c.symbol).order_by(indices.c.id)).all()
-    listing = ", ".join(f"{number} {symbol}" for number, symbol in known[:10])
-    hint = f"there is {listing}" if known else "make one: etf init, or etf index create --file index.toml"
+    listing = ", ".join([*(f"{number} ({symbol})" for number, symbol in known[:10]), *["…"][: len(known) > 10]])
+    hint = f"known: {listing}" if known else "make one: etf init, or etf index create --file index.toml"
     raise NotFound(f"there is no index {text!r}", where="--index", hint=hint)
 
 
@@ -221,7 +221,7 @@ def position_by_id(connection: Connection, position_id: int) -> Position:
     row = connection.execute(select(positions).where(positions.c.id == position_id)).one_or_none()
     if row is None:
         raise NotFound(
-            f"there is no position {position_id}", where="--position", hint="etf position list shows all"
+            f"there is no position {position_id}", where="--position", hint="etf position list --all shows them"
         )
     return _position(row)
 

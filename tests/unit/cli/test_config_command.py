@@ -61,6 +61,10 @@ def test_set_changes_the_file_and_says_so(run: Run, tmp_path: Path) -> None:
     ("typed", "code", "told"),
     [
         (["exchange.seed", "x"], 2, "exchange.seed must be a whole number"),
+        (["exchange.seed", "-1"], 2, 'exchange.seed must be a whole number, 0 or more, not "-1"'),
+        (["exchange.deposit", "-.5"], 2, 'exchange.deposit must be a number, 0 or more, not "-.5"'),
+        (["exchange.deposit", "--", "-5"], 2, 'exchange.deposit must be a number, 0 or more, not "-5"'),
+        (["exchange.seed", "9", "--jsn"], 2, "did you mean --json?"),
         (["exchange.sed", "1"], 3, "did you mean 'exchange.seed'"),
         (["exchange.market", "recording"], 4, "exchange.recordings is not set; nothing was written"),
         (["database", "exchange.db"], 4, "are the same; nothing was written"),
@@ -73,6 +77,38 @@ def test_set_refuses_what_would_not_load(run: Run, tmp_path: Path, typed: list[s
     assert ended == code
     assert told in err
     assert path.read_text() == "# mine\n"
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "is_kept"),
+    [
+        ("exchange.seed", "9", True),
+        ("exchange.clock", "stepped", True),
+        ("exchange.deposit", "5", True),
+        ("solver.depth", "500", False),
+    ],
+)
+def test_set_says_that_an_exchange_keeps_what_it_was_made_with(
+    run: Run, tmp_path: Path, key: str, value: str, is_kept: bool
+) -> None:
+    (tmp_path / "etf.toml").write_text("")
+    assert "etf exchange reset" not in run("config", "set", key, value)[1]
+    (tmp_path / "exchange.db").write_bytes(b"there")
+    assert ("etf exchange reset makes a new one" in run("config", "set", key, value)[1]) is is_kept
+    document = json.loads(run("config", "set", key, value, "--json")[1])
+    assert document["next"] == ("etf exchange reset" if is_kept else None)
+
+
+def test_show_keeps_values_whole_and_names_their_source_in_short(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "etf.toml").write_text("holder = 'desk'\n")
+    monkeypatch.setenv("ETF_SOLVER_DEPTH", "50")
+    rows = {line.split()[0]: line for line in run("config", "show")[1].splitlines()[2:]}
+    assert rows["database"].split()[1:3] == [str(tmp_path / "etf.db"), "default"]
+    assert "desk" in rows["holder"]
+    assert "  etf.toml, line 1  " in rows["holder"]
+    assert "  environment  " in rows["solver.depth"]
 
 
 def test_set_without_a_file_points_to_init(run: Run) -> None:
