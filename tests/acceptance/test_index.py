@@ -1,5 +1,6 @@
 """`etf index`: made from files and from weights, shown, valued, funded, closed; bad ones refused."""
 
+import re
 from decimal import Decimal
 from pathlib import Path
 
@@ -52,7 +53,10 @@ def test_a_basket_of_quantities_has_the_value_of_its_quantities(made: Shell) -> 
         (("X", "--weight", "BTC=0.5", "--weight", "btc=0.5"), "BTC is named twice"),
         (("X", "--weight", "BTC=0", "--weight", "ETH=1"), "the weight of BTC is 0: it must be above 0"),
         (("X", "--weight", "BTC=-1", "--weight", "ETH=2"), "the weight of BTC is -1: it must be above 0"),
-        (("X", "--weight", "BTC=NaN", "--weight", "ETH=1"), "the weight of BTC is NaN: it must be a finite"),
+        (
+            ("X", "--weight", "BTC=NaN", "--weight", "ETH=1"),
+            "the weight of BTC is NaN: it must be a finite number (--weight)",
+        ),
         (("X", "--weight", "BTC=half"), "the weight of BTC is 'half', not a number"),
         (("X", "--weight", "BTC"), "--weight 'BTC' is not of the form ASSET=WEIGHT"),
         (("X", "--weight", "BTC=0.5", "--weight", "NOPE=0.5"), "NOPE has no market in USDT"),
@@ -63,7 +67,12 @@ def test_a_basket_of_quantities_has_the_value_of_its_quantities(made: Shell) -> 
         (("bad name", "--weight", "BTC=1"), "cannot be an index symbol"),
         (("X", "--weight", "BTC=1", "--float", "9e9"), "is not a number"),
         (("X", "--weight", "BTC=1", "--float", "9000000"), "is more than the 999,400.00 in the treasury of self"),
-        (("X", "--weight", "BTC=1", "--float", "-1"), "float is -1: it must not be negative"),
+        (("X", "--weight", "BTC=1", "--float", "-1"), "float is -1: it must not be negative (--float)"),
+        (
+            ("X", "--weight", "BTC=1", "--start-value", "0.001"),
+            "start_value is 0.001: a unit must be worth 0.01 to",
+        ),
+        (("x y", "--weight", "BTC=1", "--name", "a"), "'x y' cannot be an index symbol (SYMBOL)"),
         (("X", "--weight", "BTC=1", "--start-value", "0"), "0 is not above zero"),
         (("--file", "nowhere.toml"), "cannot read nowhere.toml"),
         (("X", "--file", "nowhere.toml"), "--file says everything: SYMBOL cannot stand beside it"),
@@ -85,7 +94,10 @@ def test_a_bad_index_gets_a_sentence_and_changes_nothing(
     [
         (("SOL = 0.2", "SOL = 0.3"), "the weights sum to 1.1, not to 1"),
         (("SOL = 0.2", "BTC = 0.2"), "a key may stand only once"),
-        (("SOL = 0.2", "SOL = nan"), "the weight of SOL is NaN"),
+        (("SOL = 0.2", "SOL = nan"), "the weight of SOL is nan: it must be a finite number (bad.toml)"),
+        (("float = 600", "float = 'abc'"), "float is 'abc', not a number (bad.toml)"),
+        (("start_value = 500", "start_value = inf"), "start_value is inf: it must be a finite number (bad.toml)"),
+        (("start_value = 500", "start_value = 1e13"), "a unit must be worth 0.01 to 1,000,000,000,000 USDT"),
         (("start_value = 500", "start_value = 0"), "start_value is 0"),
         (("start_value", "startvalue"), "did you mean start_value?"),
         (('symbol = "TOP3"', ""), "the index file has no symbol"),
@@ -115,6 +127,8 @@ def test_list_show_and_nav_tell_what_a_unit_is_worth(held: Shell) -> None:
     shown = held.ok("index", "show", "1")
     assert "100 outstanding" in shown
     assert "and left over:" in shown
+    assert max(len(number) for number in re.findall(r"\.(\d+)", shown.partition("left over:")[2])) <= 8
+    assert re.search(r"^A float that suffices for any order: about \d\d USDT\.$", shown, re.MULTILINE)
     said = held.ok("index", "nav", "TOP8")
     assert said.startswith(("One unit of TOP8 is 1,0", "One unit of TOP8 is 99"))
     nav = held.json("index", "nav", "1")
@@ -135,7 +149,37 @@ def test_fund_moves_cash_to_the_float_and_back(made: Shell) -> None:
     assert answer.code == 2
     assert "the float of TOP8 holds 0.00 USDT: 1 cannot be taken back" in answer.err
     assert made.etf("index", "fund", "1", "0").code == 2
-    assert "is not a number" in made.etf("index", "fund", "1", "--much").err
+    assert "has no option --much" in made.etf("index", "fund", "1", "--much").err
+
+
+def test_an_index_without_a_float_says_how_much_is_enough(made: Shell) -> None:
+    created = made.ok("index", "create", "BARE", "--weight", "BTC=0.5", "--weight", "DENT=0.5")
+    shown = made.ok("index", "show", "BARE")
+    for said in (created, shown):
+        assert "Small orders may be refused: a float that suffices for any order is about 11 USDT." in said
+        assert "To give it that: etf index fund 2 20" in said
+    enough = Decimal(made.json("index", "show", "BARE")["sufficient_float"])
+    assert 10 < enough <= 11
+    assert made.etf("submit", "buy", "--index", "BARE", "--qty", "0.001").code == 2
+    made.ok("index", "fund", "2", "20")
+    assert "A float that suffices for any order: about 11 USDT." in made.ok("index", "show", "BARE")
+    made.ok("submit", "buy", "--index", "BARE", "--qty", "0.001")
+
+
+def test_an_index_that_cannot_be_closed_names_its_positions(held: Shell) -> None:
+    assert "etf submit sell --index 1 --qty all " in held.etf("index", "close", "1").err
+    held.ok("treasury", "deposit", "50000", "--holder", "alice")
+    bought = held.etf("submit", "buy", "--index", "1", "--qty", "10", ETF_HOLDER="alice")
+    assert bought.code == 0
+    lines = held.etf("index", "close", "1").err.splitlines()
+    sells = [line.partition("  [")[0].strip() for line in lines[1:]]
+    assert sells == [
+        "etf submit sell --index 1 --position 1 --qty all",
+        "ETF_HOLDER=alice etf submit sell --index 1 --position 2 --qty all",
+    ]
+    assert held.etf(*sells[0].split()[1:]).code == 0
+    assert held.etf(*sells[1].split()[2:], ETF_HOLDER="alice").code == 0
+    held.ok("index", "close", "1")
 
 
 def test_only_an_index_without_units_can_be_closed(held: Shell) -> None:
@@ -156,7 +200,7 @@ def test_only_an_index_without_units_can_be_closed(held: Shell) -> None:
 def test_an_index_that_is_not_there_is_exit_3(made: Shell, words: tuple[str, ...]) -> None:
     answer = made.etf("index", *words)
     assert answer.code == 3
-    assert "there is 1 TOP8" in answer.err
+    assert "known: 1 (TOP8)" in answer.err
 
 
 def test_a_hundred_kilobytes_are_no_index(made: Shell) -> None:

@@ -12,12 +12,11 @@ import typer
 
 from etf_trader.cli.commands import WHAT, command, group
 from etf_trader.cli.invocation import output, settings
-from etf_trader.cli.numbers import count, local_time, money, price, share, units
+from etf_trader.cli.numbers import count, few_digits, local_time, money, price, share, short, units
 from etf_trader.cli.options import IndexArgument, read_decimal, read_positive
-from etf_trader.cli.orders import few_digits
 from etf_trader.cli.output import Page, Table, dim, look, number, right, text
 from etf_trader.cli.services import in_loop
-from etf_trader.money import ZERO, divide
+from etf_trader.money import ONE, ZERO, ceil_to, divide
 
 if TYPE_CHECKING:
     from etf_trader.bootstrap import Services
@@ -29,6 +28,9 @@ app = group()
 
 RATIO = Decimal("1e-8")
 CENT = Decimal("0.01")
+TEN = Decimal(10)
+SPARE = Decimal("1.2")
+"""Prices move: what is advised today should do tomorrow."""
 COLUMNS = ("id", "symbol", "name", "quote", "status", "nav", "units", "value", "float", "constituents")
 
 
@@ -136,8 +138,8 @@ def create(
             f"{money(facts.nav or made.start_value)} {made.quote}, float {money(definition.float_cash)}."
         )
         _draw_basket(page, facts)
-        if not definition.float_cash:
-            page.line(f"Without a float small orders may be refused: etf index fund {made.id} 600")
+        for sentence in _float_advice(facts):
+            page.line(sentence)
         page.line(f"Next: etf submit buy --index {made.id} --qty 100 --dry-run")
 
     output().emit("etf.index/1", facts.document(), draw)
@@ -199,6 +201,24 @@ class IndexFacts:
         nav, mid = self.nav, self.prices.mids[asset]
         return None if not nav or mid is None else divide(self.basket.quantities[asset] * mid, nav, RATIO)
 
+    @property
+    def sufficient_float(self) -> Decimal | None:
+        """A float with which no order is too small: of each constituent one lot, or one least order."""
+        total = ZERO
+        for asset in self.basket.quantities:
+            mid, rule = self.prices.mids[asset], self.prices.rules.get(asset)
+            if mid is None or rule is None:
+                return None
+            total += max(rule.step, rule.least_quantity(mid)) * mid
+        return total
+
+    @property
+    def float_value(self) -> Decimal | None:
+        """What the float is worth: its cash, and what lots left over; None without all prices."""
+        values = [_times(quantity, self.prices.mids.get(asset)) for asset, quantity in self.residual.items()]
+        known = [value for value in values if value is not None]
+        return sum(known, self.float_cash) if len(known) == len(values) else None
+
     def summary(self) -> dict[str, Any]:
         """Return the figures of one line."""
         nav = self.nav
@@ -225,6 +245,7 @@ class IndexFacts:
             "basket_version": self.basket.version,
             "cash_per_unit": self.basket.cash_per_unit,
             "at": self.prices.now,
+            "sufficient_float": self.sufficient_float,
             "constituents": [
                 {
                     "asset": asset,
@@ -279,12 +300,12 @@ def list_() -> None:
         table = Table(
             right("index"),
             text("symbol"),
-            text("name", shrink=True, optional=True),
-            right("coins", optional=True),
+            text("name", shrink=True),
+            right("coins", optional=3),
             number("unit now"),
             number("units"),
-            number("value"),
-            number("float"),
+            number("value", optional=2),
+            number("float", optional=1),
             text("state"),
         )
         for each in rows:
@@ -331,7 +352,7 @@ def show(index: IndexArgument) -> None:
 
 
 def _draw_basket(page: Page, facts: IndexFacts) -> None:
-    table = Table(text(""), number("per unit"), number("price"), number("value"), number("weight"))
+    table = Table(text(""), number("per unit"), number("price"), number("value", optional=1), number("weight"))
     order = sorted(facts.basket.quantities, key=lambda asset: -(facts.weight(asset) or ZERO))
     for asset in order:
         mid, weight = facts.prices.mids[asset], facts.weight(asset)
@@ -354,8 +375,31 @@ def _draw_float(page: Page, facts: IndexFacts) -> None:
     if facts.residual:
         table = Table(text(""), number("quantity"), number("value"))
         for asset, quantity in facts.residual.items():
-            table.row(asset, units(quantity), _money(_times(quantity, facts.prices.mids.get(asset))))
+            table.row(asset, short(quantity), _money(_times(quantity, facts.prices.mids.get(asset))))
         page.table(table)
+    enough = facts.sufficient_float
+    if enough is None or not facts.index.is_open:
+        return
+    advice = _float_advice(facts)
+    for sentence in advice or [f"A float that suffices for any order: about {_whole(enough)} {quote}."]:
+        page.line(sentence)
+
+
+def _float_advice(facts: IndexFacts) -> list[str]:
+    """Return that the float is too little for small orders, and how much is enough; nothing when it is enough."""
+    enough, has = facts.sufficient_float, facts.float_value
+    if enough is None or has is None or has >= enough:
+        return []
+    missing = ceil_to((enough - has) * SPARE, TEN)
+    return [
+        f"{look('Small orders may be refused')}: a float that suffices for any order is about {_whole(enough)} "
+        f"{facts.index.quote}.",
+        f"To give it that: etf index fund {facts.index.id} {missing:f}",
+    ]
+
+
+def _whole(value: Decimal) -> str:
+    return f"{ceil_to(value, ONE):,}"
 
 
 @command(app, "nav", examples=("etf index nav 1", "etf index nav TOP8 --json"), csv="prices")
@@ -437,13 +481,6 @@ def fund(
     output().emit("etf.funding/1", payload, draw)
 
 
-# A number below zero is no option: what looks like one is left to be read as the amount.
-app.registered_commands[-1].context_settings = {
-    **(app.registered_commands[-1].context_settings or {}),
-    "ignore_unknown_options": True,
-}
-
-
 @command(app, "close", examples=("etf index close 1", "etf index close BIG3"))
 def close(index: IndexArgument) -> None:
     """Close an index that has no units left; its float goes back to your treasury."""
@@ -458,7 +495,7 @@ def close(index: IndexArgument) -> None:
             f"{settings().holder}."
         )
         if dust:
-            held = ", ".join(f"{units(quantity)} {asset}" for asset, quantity in dust.items())
+            held = ", ".join(f"{short(quantity)} {asset}" for asset, quantity in dust.items())
             page.line(f"Too small to trade, it keeps: {held}.")
 
     payload = {"id": closed.id, "symbol": closed.symbol, "status": "closed", "returned": cash, "dust": dust}

@@ -9,14 +9,17 @@ from etf_trader.clock import Clock
 from etf_trader.database import Database
 from etf_trader.errors import MissingPrice, UsageError
 from etf_trader.index.definition import BasketQuantities, IndexDefinition, basket_of
-from etf_trader.index.store import Index, add_index, find_index, list_indices, set_status
+from etf_trader.index.store import Index, add_index, find_index, list_indices, list_positions, set_status
 from etf_trader.ledger import accounts
 from etf_trader.ledger.booking import funding
-from etf_trader.ledger.repository import Account, Ledger, chain_head
+from etf_trader.ledger.repository import Account, Ledger, chain_head, holder_name
 from etf_trader.money import ZERO, spoken, spoken_cash
 from etf_trader.orders.status import IndexOrderStatus
 from etf_trader.orders.store import list_index_orders
 from etf_trader.venue.interface import Venue
+
+MOST_NAMED = 8
+"""A hint has so many lines, not one for each of a hundred positions."""
 
 
 class Administration:
@@ -106,9 +109,7 @@ class Administration:
             if units or open_orders:
                 number, noun = (spoken(units), "unit") if units else (str(len(open_orders)), "open order")
                 what = f"{number} {noun}" if number == "1" else f"{number} {noun}s"
-                hint = (
-                    f"etf submit sell --index {index.id} --qty all" if units else f"etf cancel --index {index.id}"
-                )
+                hint = self._ways_to_sell(connection, index) if units else f"etf cancel --index {index.id}"
                 raise UsageError(f"{index.symbol} has {what} and cannot be closed", where="index", hint=hint)
             held = ledger.holdings(accounts.index_float(index.id))
             cash = held.pop(index.quote, ZERO)
@@ -116,6 +117,21 @@ class Administration:
                 self._fund(connection, index, -cash)
             set_status(connection, index.id, "closed")
             return index, cash, held
+
+    def _ways_to_sell(self, connection: Connection, index: Index) -> str:
+        """Return what to type, a line for each position, so that an index has no units left."""
+        sell = f"etf submit sell --index {index.id}"
+        held = [position for position in list_positions(connection, index_id=index.id) if position.units]
+        holders = {position.id: holder_name(connection, position.holder_id) for position in held}
+        if set(holders.values()) == {self._holder} and len(held) == 1:
+            return f"{sell} --qty all"
+        lines = [
+            ("" if holder == self._holder else f"ETF_HOLDER={holder} ") + f"{sell} --position {number} --qty all"
+            for number, holder in holders.items()
+        ]
+        more = len(lines) - MOST_NAMED
+        also = [f"and {more} more: etf position list --index {index.id}"] if more > 0 else []
+        return "\n".join([*lines[:MOST_NAMED], *also])
 
     def _fund(self, connection: Connection, index: Index, amount: Decimal) -> None:
         if amount:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from etf_trader.errors import UsageError
-from etf_trader.money import BASKET_GRID, ONE, ZERO, divide_down, floor_to, plain
+from etf_trader.money import BASKET_GRID, ONE, ZERO, divide_down, floor_to, plain, round_to, spoken
 
 MOST_CONSTITUENTS = 100
 LOT_METHODS = ("fifo", "hifo", "average")
@@ -19,6 +19,10 @@ _SYMBOL = re.compile(r"[A-Z][A-Z0-9]{0,15}")
 _ASSET = re.compile(r"[A-Z0-9]{1,20}")
 _KEYS = ("symbol", "name", "quote", "start_value", "float", "lot_method", "weights", "basket")
 _MOST = Decimal("1e15")
+_LEAST_WORTH = Decimal("0.01")
+_MOST_WORTH = Decimal("1e12")
+_LEAST_SHOWN = Decimal("1e-8")
+_OPTIONS = {"symbol": "SYMBOL", "name": "--name", "start_value": "--start-value", "float": "--float"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,26 +90,33 @@ def read_definition(path: Path) -> IndexDefinition:
     return definition_from(document, where=str(path))
 
 
-def definition_from(document: Mapping[str, Any], *, where: str) -> IndexDefinition:
+def definition_from(
+    document: Mapping[str, Any], *, where: str, options: Mapping[str, str] | None = None
+) -> IndexDefinition:
     """Check the values of an index file.
+
+    Args:
+        where: What errors name: the file.
+        options: What they name instead, by key: the option that the value came from.
 
     Raises:
         UsageError: with what is wrong, where, and what to write instead.
     """
+    at = dict.fromkeys(_KEYS, where) | dict(options or {})
     for key in document:
         if key not in _KEYS:
             near = difflib.get_close_matches(key, _KEYS, n=1)
             raise UsageError(f"unknown key {key!r} in the index file", where=where, hint=_meant(near))
-    symbol = _text(document, "symbol", where)
+    symbol = _text(document, "symbol", at["symbol"])
     if not _SYMBOL.fullmatch(symbol):
         raise UsageError(
             f"{symbol!r} cannot be an index symbol",
-            where=where,
+            where=at["symbol"],
             hint="1 to 16 capital letters and digits, a letter first, for example TOP8",
         )
     method = document.get("lot_method", "fifo")
     if method not in LOT_METHODS:
-        raise UsageError(f"lot_method is {method!r}", where=where, hint=f"one of {', '.join(LOT_METHODS)}")
+        raise UsageError(f"lot_method is {_shown(method)}", where=where, hint=f"one of {', '.join(LOT_METHODS)}")
     quote = _text(document, "quote", where, default="USDT")
     weights, basket = document.get("weights", {}), document.get("basket", {})
     for name, table in (("weights", weights), ("basket", basket)):
@@ -121,12 +132,17 @@ def definition_from(document: Mapping[str, Any], *, where: str) -> IndexDefiniti
         )
     if basket:
         _check_grid(constituents, where)
+    start_value = _amount(
+        document.get("start_value", Decimal(1000)), "start_value", at["start_value"], least_above=ZERO
+    )
+    if weights:
+        _check_worth(start_value, f"start_value is {plain(start_value)}", quote, at["start_value"])
     return IndexDefinition(
         symbol=symbol,
-        name=_text(document, "name", where, default=symbol),
+        name=_text(document, "name", at["name"], default=symbol),
         quote=quote,
-        start_value=_amount(document.get("start_value", Decimal(1000)), "start_value", where, least_above=ZERO),
-        float_cash=_amount(document.get("float", ZERO), "float", where),
+        start_value=start_value,
+        float_cash=_amount(document.get("float", ZERO), "float", at["float"]),
         lot_method=method,
         weights=constituents if weights else {},
         basket=constituents if basket else {},
@@ -151,29 +167,29 @@ def definition_from_options(
             )
         if asset in table:
             raise UsageError(f"{asset} is named twice", where="--weight", hint="add its weights and name it once")
-        table[asset] = number_from(number, f"the weight of {asset}")
+        table[asset] = number_from(number, f"the weight of {asset}", "--weight")
     if not table:
         raise UsageError(
             "the index has no constituents", hint="--weight BTC=0.5 --weight ETH=0.5, or --file index.toml"
         )
     document = {"symbol": symbol, "start_value": start_value, "float": float_cash, "weights": table}
-    return definition_from(document | ({"name": name} if name else {}), where="--weight")
+    return definition_from(document | ({"name": name} if name else {}), where="--weight", options=_OPTIONS)
 
 
-def number_from(text: str, what: str) -> Decimal:
+def number_from(text: str, what: str, where: str | None = None) -> Decimal:
     """Read an exact, finite number.
 
     Raises:
-        UsageError: it is none; names `what`.
+        UsageError: it is none; names `what` and `where`.
     """
     try:
         value = Decimal(text.strip().replace("_", ""))
     except InvalidOperation as error:
-        raise UsageError(f"{what} is {text!r}, not a number", hint="write it like 12.5") from error
+        raise UsageError(f"{what} is {text!r}, not a number", where=where, hint="write it like 12.5") from error
     if not value.is_finite():
-        raise UsageError(f"{what} is {text.strip()}: it must be a finite number")
+        raise UsageError(f"{what} is {text.strip()}: it must be a finite number", where=where)
     if abs(value) >= _MOST or (value and value.adjusted() < -18) or -value.as_tuple().exponent > 30:  # type: ignore[operator]
-        raise UsageError(f"{what} is {text.strip()}: no amount of money is so large or so fine")
+        raise UsageError(f"{what} is {text.strip()}: no amount of money is so large or so fine", where=where)
     return value
 
 
@@ -181,10 +197,14 @@ def basket_of(definition: IndexDefinition, mids: Mapping[str, Decimal]) -> Baske
     """Turn weights into quantities at `mids`, rounded down at 12 decimals; the remainder is basket cash.
 
     Raises:
-        UsageError: a weight is so small that nothing of its asset is left.
+        UsageError: a weight is so small that nothing of its asset is left, or a unit is worth next to nothing.
     """
     if definition.basket:
-        return BasketQuantities(dict(definition.basket), ZERO)
+        basket = BasketQuantities(dict(definition.basket), ZERO)
+        worth = basket.value(mids)
+        shown = spoken(round_to(worth, _LEAST_SHOWN)) if worth >= _LEAST_SHOWN else plain(worth)
+        _check_worth(worth, f"a unit of this basket is worth {shown}", definition.quote, "[basket]")
+        return basket
     quantities = {
         asset: divide_down(weight * definition.start_value, mids[asset], BASKET_GRID)
         for asset, weight in definition.weights.items()
@@ -221,8 +241,8 @@ def _check_grid(constituents: Mapping[str, Decimal], where: str) -> None:
 
 def _amount(value: Any, what: str, where: str, least_above: Decimal | None = None) -> Decimal:
     if isinstance(value, bool) or not isinstance(value, int | Decimal | str):
-        raise UsageError(f"{what} is {value!r}, not a number", where=where)
-    number = number_from(str(value), what)
+        raise UsageError(f"{what} is {_shown(value)}, not a number", where=where)
+    number = number_from(value if isinstance(value, str) else _shown(value), what, where)
     if least_above is not None and number <= least_above:
         raise UsageError(f"{what} is {plain(number)}: it must be above {plain(least_above)}", where=where)
     if number < 0:
@@ -235,8 +255,29 @@ def _text(document: Mapping[str, Any], key: str, where: str, default: str | None
     if value is None:
         raise UsageError(f"the index file has no {key}", where=where, hint=f'add {key} = "..."')
     if not isinstance(value, str) or not value.strip() or len(value) > 200 or not value.isprintable():
-        raise UsageError(f"{key} is {value!r}: it must be a short text", where=where)
+        raise UsageError(f"{key} is {_shown(value)}: it must be a short text", where=where)
     return value.strip()
+
+
+def _shown(value: Any) -> str:
+    """Return a value of an index file as it is typed there."""
+    if isinstance(value, str):
+        return repr(value)
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, Decimal) and not value.is_finite():
+        return str(value).lower().replace("infinity", "inf")
+    if isinstance(value, dict | list):
+        return "a table" if isinstance(value, dict) else "a list"
+    return str(value)
+
+
+def _check_worth(worth: Decimal, told: str, quote: str, where: str) -> None:
+    """Refuse units so cheap that cents do not tell them apart, or so dear that sums lose their meaning."""
+    if not _LEAST_WORTH <= worth <= _MOST_WORTH:
+        raise UsageError(
+            f"{told}: a unit must be worth {plain(_LEAST_WORTH)} to {spoken(_MOST_WORTH)} {quote}", where=where
+        )
 
 
 def _meant(near: list[str]) -> str:

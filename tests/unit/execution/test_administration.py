@@ -183,7 +183,7 @@ async def test_an_unknown_index_is_not_found_and_those_there_are_are_named(house
     await house.create(make_definition())
     with pytest.raises(NotFound, match="there is no index 'NINE'") as refused:
         house.administration.close_index("NINE")
-    assert refused.value.hint == "there is 1 TWO"
+    assert refused.value.hint == "known: 1 (TWO)"
 
 
 # Close
