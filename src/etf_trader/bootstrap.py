@@ -18,7 +18,7 @@ from etf_trader.errors import ConfigError, UsageError
 from etf_trader.events import EventLog
 from etf_trader.ledger import accounts
 from etf_trader.ledger.repository import Account, Ledger, account_of, add_account, begin_incarnation
-from etf_trader.money import floor_to, spoken
+from etf_trader.money import floor_to, spoken, spoken_cash
 from etf_trader.venue import PAPER
 
 if TYPE_CHECKING:
@@ -215,9 +215,9 @@ def withdraw_cash(services: Services, asset: str, amount: Decimal, *, holder: st
         ledger = Ledger(connection, services.account.id)
         held = ledger.balance(accounts.treasury(holder), asset)
         if amount > held:
+            has = spoken_cash(held) if asset == "USDT" else spoken(floor_to(held, EIGHT_PLACES))
             raise UsageError(
-                f"the treasury of {holder} holds {spoken(floor_to(held, EIGHT_PLACES))} {asset}: "
-                f"{spoken(amount)} cannot be withdrawn",
+                f"the treasury of {holder} holds {has} {asset}: {spoken(amount)} cannot be withdrawn",
                 where="amount",
                 hint="etf treasury show tells what is there",
             )

@@ -165,11 +165,11 @@ def test_deposits_and_withdrawals_move_the_exchange_and_the_books_together(setti
     [
         (
             lambda services: withdraw_cash(services, "USDT", D("0.01"), holder="ann"),
-            "the treasury of ann holds 0 USDT: 0.01 cannot be withdrawn",
+            "the treasury of ann holds 0.00 USDT: 0.01 cannot be withdrawn",
         ),
         (
             lambda services: withdraw_cash(services, "USDT", D("1000000.5"), holder="self"),
-            "the treasury of self holds 1,000,000 USDT: 1,000,000.50 cannot be withdrawn",
+            "the treasury of self holds 1,000,000.00 USDT: 1,000,000.50 cannot be withdrawn",
         ),
         (lambda services: deposit_cash(services, "NONE", D(1), holder="self"), "NONE"),
         (lambda services: deposit_cash(services, "USDT", D(-1), holder="self"), "-1"),

@@ -23,7 +23,9 @@ def market_from(kind: str, parameters: Mapping[str, Any]) -> Market:
 
         seed = parameters.get("seed", 1)
         if isinstance(seed, bool) or not isinstance(seed, int):
-            raise ConfigError(f"the seed of the model market is a whole number, not {seed!r}", where="market.seed")
+            raise ConfigError(
+                f"the seed of the model market is a whole number, not {seed!r}", where="exchange.seed"
+            )
         return ModelMarket(seed)
     if kind == "recording":
         from etf_trader.exchange.recording import RecordingMarket
@@ -31,7 +33,7 @@ def market_from(kind: str, parameters: Mapping[str, Any]) -> Market:
         folder = parameters.get("recordings")
         if not folder:
             raise ConfigError(
-                "a recording market needs the folder or the file of its recordings", where="market.recordings"
+                "a recording market needs the folder or the file of its recordings", where="exchange.recordings"
             )
         info = parameters.get("exchange_info")
         return RecordingMarket(Path(str(folder)), Path(str(info)) if info else None)

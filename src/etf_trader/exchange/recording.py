@@ -193,7 +193,7 @@ class RecordingMarket:
         if not self._recorded:
             raise ConfigError(
                 f"there is no depth snapshot in {_shown(recordings)}; a recording needs one for each symbol",
-                where="market.recordings",
+                where="exchange.recordings",
             )
         self.start = (_EPOCH + min(first_times) * _MICROSECOND).replace(microsecond=0)
 
@@ -259,7 +259,7 @@ class RecordingMarket:
             if symbol in self._recorded:
                 raise ConfigError(
                     f"{symbol} is recorded in both {self._recorded[symbol].source} and {source}; keep one of them",
-                    where="market.recordings",
+                    where="exchange.recordings",
                 )
             self._recorded[symbol] = _Recorded(symbol, source, _steps(own, source, first_time))
 
@@ -301,7 +301,7 @@ def _steps(messages: list[_Message], source: str, first_time: int) -> list[_Step
     raise ConfigError(
         f"{source}: updates of {messages[0].symbol} are missing between {book_id} and {updates[position].first}, "
         "and no later snapshot follows",
-        where="market.recordings",
+        where="exchange.recordings",
         hint="record again, or cut the file before the gap",
     )
 
@@ -325,10 +325,10 @@ def _files(recordings: Path | Sequence[Path]) -> list[Path]:
         elif path.exists():
             files.append(path)
         else:
-            raise ConfigError(f"there is no recording at {path}", where="market.recordings")
+            raise ConfigError(f"there is no recording at {path}", where="exchange.recordings")
     if not files:
         raise ConfigError(
-            f"there is no recording (*.gz or *.jsonl) in {_shown(recordings)}", where="market.recordings"
+            f"there is no recording (*.gz or *.jsonl) in {_shown(recordings)}", where="exchange.recordings"
         )
     return sorted(files, key=lambda file: file.name)
 
@@ -360,7 +360,7 @@ def _messages(path: Path) -> list[_Message]:
             if not line.strip():
                 continue
             raise ConfigError(
-                f"line {number} of {path} is not a recorded Binance message", where="market.recordings"
+                f"line {number} of {path} is not a recorded Binance message", where="exchange.recordings"
             )
         time = int(found["t"]) // 1000 if stamped else round(float(found["t"]) * 1e6)
         text = line.partition(b" ")[2] if stamped else line
@@ -380,7 +380,7 @@ def _messages(path: Path) -> list[_Message]:
         if len(symbols) != 1:
             raise ConfigError(
                 f"{path} has a snapshot and depth streams of {len(symbols)} symbols; it needs exactly one",
-                where="market.recordings",
+                where="exchange.recordings",
             )
         symbol = symbols.pop()
         for position, time, text in reversed(lone_snapshots):
@@ -434,7 +434,7 @@ def _exchange_info_rows(path: Path) -> dict[str, dict[str, Any]]:
     except (ValueError, KeyError, TypeError) as error:
         raise ConfigError(
             f"{path} is not a saved response of exchangeInfo: it has no list of symbols with filters",
-            where="market.exchange_info",
+            where="exchange.exchange_info",
         ) from error
 
 
@@ -445,7 +445,7 @@ def _inferred_row(recorded: _Recorded) -> dict[str, Any]:
     if pair is None:
         raise ConfigError(
             f"the quote asset of {symbol} is not known",
-            where="market.exchange_info",
+            where="exchange.exchange_info",
             hint="give an exchange info file",
         )
     prices, quantities = set(), set()
@@ -516,4 +516,6 @@ def _broken(path: Path, error: Exception) -> ConfigError:
 
 
 def _unreadable(source: str, symbol: str) -> ConfigError:
-    return ConfigError(f"{source} has a depth message of {symbol} that cannot be read", where="market.recordings")
+    return ConfigError(
+        f"{source} has a depth message of {symbol} that cannot be read", where="exchange.recordings"
+    )
