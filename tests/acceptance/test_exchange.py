@@ -92,6 +92,7 @@ def test_reset_is_refused_while_somebody_trades(made: Shell) -> None:
 
 def test_reconcile_refuses_what_nothing_explains(made: Shell) -> None:
     import sqlite3
+import time
 
     connection = sqlite3.connect(made.folder / "exchange.db")
     with connection:
@@ -120,12 +121,14 @@ def test_no_wait_gives_up_when_another_process_leads(made: Shell) -> None:
 
 @pytest.mark.parametrize(("number", "code"), [(INTERRUPT, 130), (TERMINATE, 143)], ids=["Ctrl-C", "SIGTERM"])
 def test_an_interrupted_submit_says_where_the_order_stands(made: Shell, number: int, code: int) -> None:
-    def is_accepted() -> bool:
-        return bool(made.rows("SELECT id FROM index_order"))
+    def is_waiting() -> bool:
+        is_accepted = bool(made.rows("SELECT id FROM index_order"))
+        time.sleep(0.5 if is_accepted else 0)  # from the row to the wait for the other leader
+        return is_accepted
 
     with another_leads(made):
         words = ("submit", "buy", "--index", "1", "--qty", "10", "--client-key", "k")
-        answer = made.interrupted(*words, number=number, when=is_accepted)
+        answer = made.interrupted(*words, number=number, when=is_waiting)
     assert answer.code == code, answer
     assert "Nothing bought of 10 units of TOP8 (order 1, position 1)." in answer.out
     assert "Interrupted: what was sent is settled, and the order stays open." in answer.out

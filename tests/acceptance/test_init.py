@@ -60,7 +60,7 @@ def test_init_with_another_choice_is_refused_and_changes_nothing(made: Shell) ->
     ("words", "code", "sentence"),
     [
         (("--market", "recording"), 2, "a recording market needs its recordings"),
-        (("--market", "recording", "--recordings", "nowhere"), 4, "there is no recording at"),
+        (("--market", "recording", "--recordings", "nowhere"), 4, "nowhere (exchange.recordings)"),
         (("--market", "model", "--recordings", "x"), 2, "--recordings belongs to --market recording"),
         (("--market", "mars"), 2, 'exchange.market must be "model" or "recording"'),
         (("--clock", "fast"), 2, 'exchange.clock must be "wall" or "stepped"'),

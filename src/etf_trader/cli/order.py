@@ -10,7 +10,18 @@ import typer
 
 from etf_trader.cli.commands import WHAT, command, group
 from etf_trader.cli.invocation import output
-from etf_trader.cli.numbers import bps, few_digits, local_time, money, percent, price, quantity, unit_count, units
+from etf_trader.cli.numbers import (
+    bps,
+    few_digits,
+    local_time,
+    money,
+    percent,
+    price,
+    quantity,
+    short,
+    unit_count,
+    units,
+)
 from etf_trader.cli.options import IndexOption, OrderArgument, PositionOption
 from etf_trader.cli.output import Page, Table, bad, number, right, text
 from etf_trader.cli.services import in_loop
@@ -282,7 +293,7 @@ def _draw_held(page: Page, facts: OrderFacts, held: dict[str, Decimal]) -> None:
         return
     named = {facts.index.quote: facts.index.quote, facts.index.unit_asset: f"units of {facts.index.symbol}"}
     listing = ", ".join(
-        f"{money(amount) if asset == facts.index.quote else units(amount)} {named.get(asset, asset)}"
+        f"{money(amount) if asset == facts.index.quote else short(amount)} {named.get(asset, asset)}"
         for asset, amount in held.items()
     )
     page.line()

@@ -54,6 +54,11 @@ def test_every_name_of_a_stop_in_the_source_has_words() -> None:
     assert _named_in_the_source() <= known
 
 
+def test_a_refusal_names_the_order_that_tells_why() -> None:
+    (told,) = sentences(replace(STOPPED, stopped_by=("rejected(DENT)",), order=7))
+    assert "etf order show 7 says why" in told
+
+
 def test_a_filled_order_was_stopped_by_nothing() -> None:
     assert sentences(replace(STOPPED, stopped_by=("filled",))) == []
 
