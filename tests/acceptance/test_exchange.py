@@ -3,6 +3,7 @@
 import re
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from decimal import Decimal
@@ -92,7 +93,6 @@ def test_reset_is_refused_while_somebody_trades(made: Shell) -> None:
 
 def test_reconcile_refuses_what_nothing_explains(made: Shell) -> None:
     import sqlite3
-import time
 
     connection = sqlite3.connect(made.folder / "exchange.db")
     with connection:
