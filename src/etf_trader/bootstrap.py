@@ -15,13 +15,13 @@ from etf_trader.clock import Clock, SystemClock
 from etf_trader.config import Settings
 from etf_trader.database import Database
 from etf_trader.errors import ConfigError, UsageError
-from etf_trader.events import EventLog
 from etf_trader.ledger import accounts
 from etf_trader.ledger.repository import Account, Ledger, account_of, add_account, begin_incarnation
 from etf_trader.money import floor_to, spoken, spoken_cash
 from etf_trader.venue import PAPER
 
 if TYPE_CHECKING:
+    from etf_trader.events import EventLog
     from etf_trader.exchange.paper import PaperExchange
     from etf_trader.execution.administration import Administration
     from etf_trader.execution.desk import Desk
@@ -46,7 +46,13 @@ class Services:
         self.settings = settings
         self.database = database
         self.account = account
-        self.log = EventLog()
+
+    @cached_property
+    def log(self) -> EventLog:
+        """What happens, told to whoever subscribes."""
+        from etf_trader.events import EventLog
+
+        return EventLog()
 
     @cached_property
     def exchange(self) -> PaperExchange:

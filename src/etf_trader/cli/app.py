@@ -12,6 +12,7 @@ import re
 import signal
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from difflib import get_close_matches
 from importlib import import_module
 from types import FrameType
@@ -164,7 +165,8 @@ def main() -> NoReturn:
             stream.reconfigure(errors="replace")
     code = run(sys.argv[1:])
     _flush()
-    sys.exit(code)
+    # Everything is committed and printed: taking hundreds of modules apart would only take time.
+    os._exit(code)
 
 
 def run(arguments: Sequence[str]) -> int:
@@ -207,6 +209,8 @@ def _flush() -> None:
         sys.stdout.flush()
     except OSError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    with suppress(OSError):
+        sys.stderr.flush()
 
 
 def _fail(error: Exception, arguments: Sequence[str], this: Invocation) -> int:
