@@ -6,6 +6,11 @@ from decimal import Decimal
 import pytest
 from tests.acceptance.shell import Shell, above_nav
 
+from etf_trader.bootstrap import open_services
+from etf_trader.config import Settings
+from etf_trader.exchange.paper import OrderRequest
+from etf_trader.money import money_context
+
 BUY = ("submit", "buy", "--index", "1")
 SELL = ("submit", "sell", "--index", "1")
 
@@ -235,3 +240,21 @@ def test_an_error_in_json_carries_its_code_and_hint(made: Shell) -> None:
     assert answer.out == ""
     error = json.loads(answer.err)
     assert (error["schema"], error["code"], error["exit"]) == ("etf.error/1", "not_found", 3)
+
+
+def test_nothing_is_accepted_while_the_books_and_the_venue_differ(held: Shell) -> None:
+    with money_context():
+        opened = open_services(Settings.load(cwd=held.folder, environ={}))
+        foreign = OrderRequest(
+            "BTCUSDT", "BUY", "LIMIT", "IOC", Decimal("0.01"), Decimal(120_000), "foreign", opened.clock.now()
+        )
+        opened.exchange.place("paper", foreign)
+        opened.close()
+    audited = held.etf("ledger", "audit")
+    assert audited.code == 9
+    assert "is not in the books; etf reconcile" in audited.out
+    before = held.fingerprint()
+    refused = held.etf("submit", "buy", "--index", "1", "--qty", "1")
+    assert refused.code == 9
+    assert "the books and the venue differ: BTC" in refused.err
+    assert held.fingerprint() == before

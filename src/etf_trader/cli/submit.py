@@ -176,6 +176,37 @@ def _dry_run_end(document: dict[str, Any], time_in_force: str) -> str:
     return dim(f"Nothing was sent. Without --dry-run this is what happens, and {rest}.")
 
 
+def _require_agreement(opened: Services) -> None:
+    """Compare the books with the venue before anything is accepted, unless a leader is at work and does so.
+
+    Raises:
+        ReconciliationMismatch: they differ; no order is written.
+    """
+    from etf_trader.errors import ReconciliationMismatch
+    from etf_trader.execution.reconcile import require_agreement
+
+    before = _leadership(opened)
+    if before is None:
+        return
+    try:
+        in_loop(require_agreement(opened.database, opened.venue, opened.account))
+    except ReconciliationMismatch:
+        if _leadership(opened) == before:  # otherwise somebody traded while we looked
+            raise
+
+
+def _leadership(opened: Services) -> int | None:
+    """Return the epoch of a free lease with nothing left to settle; None while somebody is at work."""
+    from etf_trader.clock import SystemClock
+    from etf_trader.execution.lease import epoch, leader
+    from etf_trader.orders.store import unsettled_plans
+
+    with opened.database.read() as connection:
+        if leader(connection, opened.account.id, SystemClock().now()) is not None:
+            return None
+        return None if unsettled_plans(connection, opened.account.id) else epoch(connection, opened.account.id)
+
+
 def _run(
     opened: Services, request: OrderRequest, symbol: str, *, detach: bool, wait: bool, key_is_new: bool
 ) -> None:
@@ -185,6 +216,7 @@ def _run(
 
     with opened.database.read() as connection:
         is_known = index_order_by_key(connection, request.client_key) is not None
+    _require_agreement(opened)
     order = in_loop(opened.desk.accept(request))
     if is_known:
         output().note(f"{request.client_key} is order {order.id} already: this goes on with it.")

@@ -54,6 +54,11 @@ def leader(connection: Connection, account_id: int, now: datetime) -> Owner | No
     return None if row is None or _is_free(row, now) else Owner(row.host, row.process, row.process_start)
 
 
+def epoch(connection: Connection, account_id: int) -> int:
+    """Return how often the account's lease was taken; 0 before the first time."""
+    return connection.scalar(select(leases.c.epoch).where(leases.c.account_id == account_id)) or 0
+
+
 def leads_any(connection: Connection, now: datetime) -> Owner | None:
     """Return a living leader of any account of this database."""
     for row in connection.execute(select(leases)):

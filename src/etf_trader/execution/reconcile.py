@@ -47,7 +47,25 @@ async def reconcile(database: Database, venue: Venue, account: Account) -> list[
         differences = await compare(database, venue, account)
         if not differences:
             return found
-    raise ReconciliationMismatch(
+    raise _mismatch(account, differences)
+
+
+async def require_agreement(database: Database, venue: Venue, account: Account) -> None:
+    """Check, without writing, that nothing but transfers not booked yet lies between the books and the venue.
+
+    Raises:
+        ReconciliationMismatch: a difference that nothing explains.
+    """
+    with database.read() as connection:
+        seen = _transfers_seen(connection, account.id)
+    if await venue.transfers(seen):
+        return  # who leads next books them, and compares
+    if differences := await compare(database, venue, account):
+        raise _mismatch(account, differences)
+
+
+def _mismatch(account: Account, differences: list[str]) -> ReconciliationMismatch:
+    return ReconciliationMismatch(
         "the books and the venue differ: " + "; ".join(differences),
         where=f"{account.environment}:{account.uid}",
         hint="find out what moved this money; nothing is traded until the two agree",
