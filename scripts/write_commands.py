@@ -17,7 +17,6 @@ from typer._click import Command
 from etf_trader.cli.app import COMMANDS, Root, root
 from etf_trader.cli.commands import Group
 from etf_trader.cli.invocation import Invocation, invoked
-from etf_trader.errors import UsageError
 
 TARGET = Path(__file__).resolve().parent.parent / "docs" / "commands.md"
 
@@ -48,10 +47,7 @@ def tree(command: Command, context: typer.Context) -> Iterator[tuple[str, Comman
     """Yield every command that can be typed, with its path."""
     if isinstance(command, Group):
         for name in command.list_commands(context):
-            try:
-                child = command.get_command(context, name)
-            except UsageError:  # its module is still to come
-                continue
+            child = command.get_command(context, name)
             assert child is not None
             yield from tree(child, typer.Context(child, parent=context, info_name=name, **child.context_settings))
     else:

@@ -80,14 +80,7 @@ class Root(Group):
         entry = COMMANDS.get(cmd_name)
         if entry is None:
             return None
-        name = f"etf_trader.cli.{entry.module}"
-        try:
-            module = import_module(name)
-        except ModuleNotFoundError as error:
-            if error.name != name:
-                raise
-            raise UsageError(f"etf {cmd_name} is not there yet", hint="etf --help") from error
-        made = typer.main.get_command(module.app)
+        made = typer.main.get_command(import_module(f"etf_trader.cli.{entry.module}").app)
         if isinstance(made, Group):
             made.help = entry.text
         return made
