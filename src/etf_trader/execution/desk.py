@@ -15,7 +15,6 @@ from etf_trader.events import EventLog, OrderAccepted
 from etf_trader.execution.look import look
 from etf_trader.execution.planning import MarketView, Wish, cash_to_reserve, document_for, order_problem
 from etf_trader.execution.settings import ExecutionSettings
-from etf_trader.execution.state import parties_of
 from etf_trader.index.store import (
     Basket,
     Index,
@@ -28,6 +27,7 @@ from etf_trader.index.store import (
 )
 from etf_trader.ledger import accounts
 from etf_trader.ledger.booking import reservation
+from etf_trader.ledger.parties import parties_of
 from etf_trader.ledger.repository import Account, Ledger, find_holder, holder_id
 from etf_trader.market.symbol import Side
 from etf_trader.money import UNIT_GRID, ZERO, ceil_to, money_context, spoken, spoken_cash
@@ -284,7 +284,7 @@ class Desk:
             arrival_nav=preview.arrival_nav,
             now=now,
         )
-        parties = parties_of(connection, order, means.index, position)
+        parties = parties_of(connection, order)
         amount = preview.reserve if request.side is Side.BUY else means.quantity
         Ledger(connection, self._account.id).post(reservation(parties, request.side, amount, at=now))
         self._log.record(

@@ -21,8 +21,9 @@ from etf_trader.errors import (
 from etf_trader.events import EventLog, FillBooked
 from etf_trader.execution.budget import budget, use
 from etf_trader.execution.lease import Lease, check
-from etf_trader.ledger.booking import Parties, fill_booking
+from etf_trader.ledger.booking import fill_booking
 from etf_trader.ledger.fill import Fill, add_fill
+from etf_trader.ledger.parties import Parties
 from etf_trader.ledger.repository import Account, Ledger
 from etf_trader.money import ZERO
 from etf_trader.orders.asset_order import AssetOrder

@@ -6,16 +6,16 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Connection, select
 
 from etf_trader.execution.loss import NOTHING, fill_loss, rounding_loss, total
 from etf_trader.index.store import Basket, Index, Position, current_basket, index_by_id, position_by_id
 from etf_trader.ledger import accounts
-from etf_trader.ledger.booking import Parties
 from etf_trader.ledger.fill import Fill, fills_of_asset_orders
-from etf_trader.ledger.repository import Ledger, holder_name
+from etf_trader.ledger.parties import Parties, parties_of
+from etf_trader.ledger.repository import Ledger
 from etf_trader.ledger.tables import postings, transactions
 from etf_trader.market.symbol import Side
 from etf_trader.money import ZERO
@@ -30,11 +30,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Settlement:
-    """What went between an order and the float when units were credited: `surplus` to the float, at `mids`."""
+    """What went between an order and the float when units were credited.
 
-    kind: str
-    plan_id: int | None
-    units: Decimal
+    `cash` is what the units of this settlement carry, `surplus` what the float
+    took of each asset (negative: gave), at `mids`, in quote per base.
+    """
+
     cash: Decimal
     surplus: Mapping[str, Decimal]
     mids: Mapping[str, Decimal]
@@ -85,7 +86,7 @@ def order_state(connection: Connection, order_id: int) -> OrderState:
     index = index_by_id(connection, order.index_id)
     basket = current_basket(connection, index.id)
     position = position_by_id(connection, order.position_id)
-    parties = parties_of(connection, order, index, position)
+    parties = parties_of(connection, order)
     ledger = Ledger(connection, order.account_id)
     lots = ledger.lot_book()
     own = ledger.holdings(parties.order)
@@ -107,18 +108,6 @@ def order_state(connection: Connection, order_id: int) -> OrderState:
     )
 
 
-def parties_of(connection: Connection, order: IndexOrder, index: Index, position: Position) -> Parties:
-    """Return whose books an order touches."""
-    return Parties(
-        order_id=order.id,
-        index_id=index.id,
-        position_id=position.id,
-        holder=holder_name(connection, position.holder_id),
-        quote=index.quote,
-        lot_method=index.lot_method,
-    )
-
-
 def fills_with_orders(connection: Connection, order_id: int) -> list[tuple[Fill, AssetOrder]]:
     """Return the fills of an index order with the asset orders they belong to, in order of booking."""
     sent = {order.id: order for order in asset_orders_of(connection, order_id)}
@@ -128,14 +117,14 @@ def fills_with_orders(connection: Connection, order_id: int) -> list[tuple[Fill,
 def settlements_of(connection: Connection, order_id: int) -> list[Settlement]:
     """Return every exchange between an order and the float, in order."""
     query = (
-        select(transactions.c.kind, transactions.c.evidence)
+        select(transactions.c.evidence)
         .where(
             transactions.c.index_order_id == order_id,
             transactions.c.kind.in_(("credit", "settle", "close")),
         )
         .order_by(transactions.c.id)
     )
-    return [_settlement(kind, json.loads(evidence)["facts"]) for kind, evidence in connection.execute(query)]
+    return [_settlement(json.loads(evidence)["facts"]) for evidence in connection.scalars(query)]
 
 
 def order_loss(connection: Connection, order: IndexOrder) -> LossParts:
@@ -162,18 +151,8 @@ def cash_of(connection: Connection, order: IndexOrder, quote: str) -> Decimal:
     return -order.side.sign * sum(connection.scalars(query), ZERO)
 
 
-def _settlement(kind: str, facts: Mapping[str, object]) -> Settlement:
+def _settlement(facts: Mapping[str, Any]) -> Settlement:
     def decimals(name: str) -> dict[str, Decimal]:
-        values = facts[name]
-        assert isinstance(values, dict)
-        return {asset: Decimal(text) for asset, text in values.items()}
+        return {asset: Decimal(text) for asset, text in facts[name].items()}
 
-    plan = facts.get("plan")
-    return Settlement(
-        kind=kind,
-        plan_id=plan if isinstance(plan, int) else None,
-        units=Decimal(str(facts["units"])),
-        cash=Decimal(str(facts["cash"])),
-        surplus=decimals("surplus"),
-        mids=decimals("mids"),
-    )
+    return Settlement(cash=Decimal(facts["cash"]), surplus=decimals("surplus"), mids=decimals("mids"))

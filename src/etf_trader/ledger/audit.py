@@ -46,12 +46,16 @@ class AuditReport:
 
 @dataclass(slots=True)
 class _Replay:
-    """The books as they follow from the chain alone."""
+    """The books as they follow from the chain alone.
+
+    `units` are those outstanding and `assets` those ever held, by index.
+    """
 
     balances: dict[tuple[str, str], Decimal] = field(default_factory=dict)
     lots: LotBook = field(default_factory=lambda: LotBook(lambda account, asset: []))
     lot_order: list[Lot] = field(default_factory=list)
     units: dict[int, Decimal] = field(default_factory=dict)
+    assets: dict[int, set[str]] = field(default_factory=dict)
     findings: list[Finding] = field(default_factory=list)
 
     def find(self, entry: str, message: str) -> None:
@@ -188,28 +192,31 @@ def _check_units(
     quotes: Mapping[int, str],
 ) -> None:
     """Check that every index touched holds exactly units outstanding x basket."""
+    touched = set()
     for line in own:
         if is_unit(line.asset) and line.account.startswith(("issued:", "redeemed:")):
             number = int(line.asset.partition(":")[2])
             replay.units[number] = replay.units.get(number, ZERO) - line.amount
-    touched = {int(line.account.partition(":")[2]) for line in own if line.account.startswith("index:")}
+            touched.add(number)
+        elif line.account.startswith("index:"):
+            number = int(line.account.partition(":")[2])
+            replay.assets.setdefault(number, set()).add(line.asset)
+            touched.add(number)
     for number in sorted(touched):
         basket = _basket_at(baskets, number, at)
         if basket is None:
             replay.find(entry, f"index {number} holds assets but has no basket")
             continue
         units = replay.units.get(number, ZERO)
-        held = {
-            asset: amount for (account, asset), amount in replay.balances.items() if account == f"index:{number}"
-        }
-        due = {asset: per_unit * units for asset, per_unit in basket.quantities.items()}
-        due[quotes[number]] = basket.cash_per_unit * units
-        for asset in sorted(held.keys() | due.keys()):
-            if held.get(asset, ZERO) != due.get(asset, ZERO):
+        per_unit = {**basket.quantities, quotes[number]: basket.cash_per_unit}
+        for asset in sorted(replay.assets.get(number, set()) | per_unit.keys()):
+            held = replay.balances.get((f"index:{number}", asset), ZERO)
+            due = per_unit.get(asset, ZERO) * units
+            if held != due:
                 replay.find(
                     entry,
-                    f"index {number} holds {plain(held.get(asset, ZERO))} {asset}, "
-                    f"{plain(units)} units of its basket are {plain(due.get(asset, ZERO))}",
+                    f"index {number} holds {plain(held)} {asset}, "
+                    f"{plain(units)} units of its basket are {plain(due)}",
                 )
 
 

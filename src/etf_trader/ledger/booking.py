@@ -10,46 +10,10 @@ from etf_trader.errors import LedgerError
 from etf_trader.ledger import accounts
 from etf_trader.ledger.fill import Fill
 from etf_trader.ledger.lots import LotBook
+from etf_trader.ledger.parties import Parties
 from etf_trader.ledger.transaction import LotAction, LotMove, Posting, Transaction, merged, transfer
 from etf_trader.market.symbol import Side
 from etf_trader.money import ZERO, plain
-
-
-@dataclass(frozen=True, slots=True)
-class Parties:
-    """Whose books a movement touches: an order, its index and position, and the index's quote and lot method."""
-
-    order_id: int
-    index_id: int
-    position_id: int
-    holder: str
-    quote: str
-    lot_method: str
-
-    @property
-    def order(self) -> str:
-        """The order's account."""
-        return accounts.order(self.order_id)
-
-    @property
-    def index(self) -> str:
-        """The index's account."""
-        return accounts.index(self.index_id)
-
-    @property
-    def float(self) -> str:
-        """The float's account."""
-        return accounts.index_float(self.index_id)
-
-    @property
-    def unit(self) -> str:
-        """The name of the index's units."""
-        return accounts.unit(self.index_id)
-
-    @property
-    def position(self) -> str:
-        """The position's account."""
-        return accounts.position(self.position_id)
 
 
 @dataclass(frozen=True, slots=True)

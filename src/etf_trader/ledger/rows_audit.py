@@ -6,10 +6,11 @@ from decimal import Decimal
 
 from sqlalchemy import Connection, Row, select
 
-from etf_trader.index.store import index_by_id, list_baskets, position_by_id
-from etf_trader.ledger.booking import Parties, fill_booking
+from etf_trader.index.store import list_baskets
+from etf_trader.ledger.booking import fill_booking
 from etf_trader.ledger.fill import Allocation, Fill, fill_from
-from etf_trader.ledger.repository import Account, holder_name
+from etf_trader.ledger.parties import parties_of
+from etf_trader.ledger.repository import Account
 from etf_trader.ledger.tables import allocations, fills
 from etf_trader.ledger.transaction import Posting
 from etf_trader.money import ZERO, plain
@@ -59,9 +60,6 @@ def _check_orders(
                 entry,
                 f"it is filled by {plain(order.filled)}, the chain has {plain(credited.get(order.id, ZERO))}",
             )
-        for name, stated in _asked(order).items():
-            if stated != _said(order)[name]:
-                find(entry, f"its {name} is {_said(order)[name]}, it asked for {stated}")
     for asset_order in sent.values():
         entry = f"asset order {asset_order.id} ({asset_order.intent.client_order_id})"
         intent = asset_order.intent
@@ -72,27 +70,6 @@ def _check_orders(
         arrival = orders[asset_order.index_order_id].arrival.get(intent.asset)
         if arrival != intent.arrival_mid:
             find(entry, f"its arrival mid is {plain(intent.arrival_mid)}, its order's is another")
-
-
-def _asked(order: IndexOrder) -> dict[str, str]:
-    request = json.loads(order.request)
-    asked = {
-        "side": request["side"],
-        "limit": str(request["limit"]),
-        "largest loss": str(request["max_loss"]),
-        "time in force": request["tif"],
-    }
-    return asked if request["quantity"] == "all" else asked | {"quantity": request["quantity"]}
-
-
-def _said(order: IndexOrder) -> dict[str, str]:
-    return {
-        "side": str(order.side),
-        "quantity": plain(order.quantity),
-        "limit": "None" if order.limit_price is None else plain(order.limit_price),
-        "largest loss": "None" if order.max_loss_bps is None else plain(order.max_loss_bps),
-        "time in force": order.time_in_force,
-    }
 
 
 def _check_fills(
@@ -107,6 +84,7 @@ def _check_fills(
     booked = {row.key: row for row in chain if row.kind == "fill"}
     executed: dict[int, list[Fill]] = {}
     parts = _allocations(connection, find)
+    parties = {order.id: parties_of(connection, order) for order in orders.values()}
     rows = connection.execute(select(fills).where(fills.c.account_id == account.id).order_by(fills.c.id)).all()
     for row in rows:
         fill = fill_from(row)
@@ -120,8 +98,7 @@ def _check_fills(
         if transaction is None or order is None:
             find(entry, "it has no transaction in the chain" if transaction is None else "it has no asset order")
             continue
-        parties = _parties(connection, orders[order.index_order_id])
-        expected = fill_booking(fill, parties, order.intent.asset)
+        expected = fill_booking(fill, parties[order.index_order_id], order.intent.asset)
         made = tuple(Posting(line.account, line.asset, line.amount) for line in lines.get(transaction.id, ()))
         if made != expected.postings or transaction.evidence != expected.evidence():
             find(entry, "its transaction books something else")
@@ -167,16 +144,3 @@ def _allocations(connection: Connection, find: Find) -> dict[int, list[Allocatio
             )
         grouped.setdefault(row.fill_id, []).append(part)
     return grouped
-
-
-def _parties(connection: Connection, order: IndexOrder) -> Parties:
-    index = index_by_id(connection, order.index_id)
-    position = position_by_id(connection, order.position_id)
-    return Parties(
-        order_id=order.id,
-        index_id=index.id,
-        position_id=position.id,
-        holder=holder_name(connection, position.holder_id),
-        quote=index.quote,
-        lot_method=index.lot_method,
-    )

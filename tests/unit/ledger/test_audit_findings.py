@@ -222,11 +222,6 @@ def test_the_first_finding_names_what_was_changed(
             ("fill 2", "its transaction books something else"),
             id="a price: the transaction booked another",
         ),
-        pytest.param(
-            "UPDATE index_order SET limit_price = '1' WHERE id = 1",
-            ("index order 1", "its limit is 1, it asked for None"),
-            id="a limit: the request asked for another",
-        ),
     ],
 )
 def test_a_change_is_seen_from_the_other_side_as_well(

@@ -10,7 +10,6 @@ from hypothesis import strategies as st
 
 from etf_trader.errors import LedgerError
 from etf_trader.ledger.booking import (
-    Parties,
     baskets,
     closing,
     creation,
@@ -25,6 +24,7 @@ from etf_trader.ledger.booking import (
 )
 from etf_trader.ledger.fill import Fill
 from etf_trader.ledger.lots import Lot, LotBook
+from etf_trader.ledger.parties import Parties
 from etf_trader.ledger.transaction import LotAction, LotMove, Transaction
 from etf_trader.market.symbol import Side
 from etf_trader.money import ZERO
