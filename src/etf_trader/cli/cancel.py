@@ -10,6 +10,7 @@ from etf_trader.cli.commands import WHAT, command, single
 from etf_trader.cli.invocation import output
 from etf_trader.cli.options import IndexOption, OrderOption, PositionOption
 from etf_trader.cli.output import Page
+from etf_trader.cli.services import services
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
@@ -32,7 +33,6 @@ def cancel(
 ) -> None:
     """End orders that still work; what they bought or sold stays."""
     from etf_trader.cli.orders import order_facts
-    from etf_trader.cli.services import services
     from etf_trader.cli.working import work
     from etf_trader.errors import UsageError
     from etf_trader.orders.store import index_order, request_cancel

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from decimal import Decimal
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
@@ -12,10 +12,7 @@ from etf_trader.cli.invocation import output, settings
 from etf_trader.cli.numbers import count, local_time, money, units
 from etf_trader.cli.options import AmountArgument, DurationArgument, YesOption
 from etf_trader.cli.output import Page, Table, look, number, text
-from etf_trader.cli.services import in_loop
-
-if TYPE_CHECKING:
-    pass
+from etf_trader.cli.services import in_loop, services
 
 app = group()
 
@@ -101,7 +98,6 @@ def deposit(
     import secrets
 
     from etf_trader.bootstrap import UID
-    from etf_trader.cli.services import services
 
     with services() as opened:
         view = opened.exchange.deposit(UID, asset.upper(), amount, f"in-{secrets.token_hex(8)}")

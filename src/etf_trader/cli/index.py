@@ -15,7 +15,7 @@ from etf_trader.cli.invocation import output, settings
 from etf_trader.cli.numbers import count, few_digits, local_time, money, price, share, short, units
 from etf_trader.cli.options import IndexArgument, read_decimal, read_positive
 from etf_trader.cli.output import Page, Table, dim, look, number, right, text
-from etf_trader.cli.services import in_loop
+from etf_trader.cli.services import in_loop, services
 from etf_trader.money import ONE, ZERO, ceil_to, divide
 
 if TYPE_CHECKING:
@@ -125,7 +125,6 @@ def create(
     ] = None,
 ) -> None:
     """Create an index from weights or from a file; its basket is made at the prices of now."""
-    from etf_trader.cli.services import services
 
     definition = _definition(symbol, file, weight or [], name, start_value, float_)
     with services() as opened:
@@ -283,7 +282,6 @@ def _facts(opened: Services, index: Index, prices: Prices | None = None) -> Inde
 @command(app, "list", examples=("etf index list", "etf index list --json"), csv="indices")
 def list_() -> None:
     """List all indices with what a unit is worth now."""
-    from etf_trader.cli.services import services
     from etf_trader.index.store import current_basket, list_indices
 
     with services() as opened:
@@ -329,7 +327,6 @@ def list_() -> None:
 @command(app, "show", examples=("etf index show 1", "etf index show TOP8 --json"), csv="constituents")
 def show(index: IndexArgument) -> None:
     """Show an index: its basket, what a unit is worth now, its units and its float."""
-    from etf_trader.cli.services import services
     from etf_trader.index.store import find_index
 
     with services() as opened:
@@ -405,7 +402,6 @@ def _whole(value: Decimal) -> str:
 @command(app, "nav", examples=("etf index nav 1", "etf index nav TOP8 --json"), csv="prices")
 def nav(index: IndexArgument) -> None:
     """Show what one unit of an index is worth now, with every price and its age."""
-    from etf_trader.cli.services import services
     from etf_trader.errors import MissingPrice
     from etf_trader.index.store import find_index
 
@@ -460,7 +456,6 @@ def fund(
     ],
 ) -> None:
     """Move cash from your treasury to the float of an index, or back."""
-    from etf_trader.cli.services import services
     from etf_trader.errors import UsageError
     from etf_trader.index.store import find_index
 
@@ -484,7 +479,6 @@ def fund(
 @command(app, "close", examples=("etf index close 1", "etf index close BIG3"))
 def close(index: IndexArgument) -> None:
     """Close an index that has no units left; its float goes back to your treasury."""
-    from etf_trader.cli.services import services
 
     with services() as opened:
         closed, cash, dust = opened.administration.close_index(index)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import closing
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
@@ -124,11 +125,8 @@ def init(
         if is_new:
             target.unlink(missing_ok=True)
         raise
-    opened = bootstrap.open_services(settings)
-    try:
+    with closing(bootstrap.open_services(settings)) as opened:
         _show(opened, target, is_new, missing, made.deposit, _sample(opened))
-    finally:
-        opened.close()
 
 
 def _asked(

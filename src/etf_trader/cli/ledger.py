@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from etf_trader.cli.commands import WHAT, command, group
-from etf_trader.cli.invocation import output, settings
+from etf_trader.cli.invocation import output
 from etf_trader.cli.numbers import count
 from etf_trader.cli.output import Page, bad, good
-from etf_trader.cli.services import in_loop
+from etf_trader.cli.services import in_loop, services
 from etf_trader.errors import LedgerError
 
 if TYPE_CHECKING:
@@ -35,11 +35,9 @@ HeadOption = Annotated[
 @command(app, "audit", examples=("etf ledger audit", "etf ledger audit --json"), csv="findings")
 def audit(head: HeadOption = None) -> None:
     """Prove the books against their chain and against the venue; change nothing."""
-    from etf_trader.bootstrap import open_services
 
-    services = open_services(settings())
-    report = _report(services, head)
-    services.close()
+    with services() as opened:
+        report = _report(opened, head)
     payload = {
         "clean": not report.findings,
         "transactions": report.transactions,
@@ -53,7 +51,7 @@ def audit(head: HeadOption = None) -> None:
         raise typer.Exit(LedgerError.exit_code)
 
 
-def _report(services: Services, head: str | None) -> AuditReport:
+def _report(opened: Services, head: str | None) -> AuditReport:
     """Audit the books; when they hold in themselves, compare them with the venue as well."""
     from dataclasses import replace
 
@@ -61,17 +59,17 @@ def _report(services: Services, head: str | None) -> AuditReport:
     from etf_trader.ledger.audit import Finding, audit
 
     async def beside_the_venue() -> list[Finding]:
-        missing = await unbooked(services.database, services.venue, services.account)
+        missing = await unbooked(opened.database, opened.venue, opened.account)
         found = [Finding("venue", f"{sentence}; etf reconcile books it") for sentence in missing]
         if not found:
-            differences = await compare(services.database, services.venue, services.account)
+            differences = await compare(opened.database, opened.venue, opened.account)
             found = [
                 Finding("venue", f"{sentence}; etf reconcile looks for the cause") for sentence in differences
             ]
         return found
 
-    with services.database.read() as connection:
-        report = audit(connection, services.account, head)
+    with opened.database.read() as connection:
+        report = audit(connection, opened.account, head)
     return replace(report, findings=(*report.findings, *in_loop(beside_the_venue())))
 
 

@@ -24,7 +24,7 @@ from etf_trader.cli.numbers import (
 )
 from etf_trader.cli.options import IndexOption, OrderArgument, PositionOption
 from etf_trader.cli.output import Page, Table, bad, number, right, text
-from etf_trader.cli.services import in_loop
+from etf_trader.cli.services import in_loop, services
 from etf_trader.money import divide
 
 if TYPE_CHECKING:
@@ -72,7 +72,6 @@ def list_(
 ) -> None:
     """List orders, the newest first."""
     from etf_trader.cli.orders import order_facts
-    from etf_trader.cli.services import services
     from etf_trader.index.store import find_index, position_by_id
     from etf_trader.orders.store import list_index_orders
 
@@ -163,7 +162,6 @@ def _open_until(order: IndexOrder) -> str:
 def show(order: OrderArgument) -> None:
     """Show an order, its plans and what was sent to the venue for it."""
     from etf_trader.cli.orders import order_facts
-    from etf_trader.cli.services import services
     from etf_trader.ledger import accounts
     from etf_trader.ledger.repository import Ledger
     from etf_trader.orders.store import asset_orders_of, index_order, plans_of

@@ -9,7 +9,7 @@ from etf_trader.cli.invocation import output
 from etf_trader.cli.numbers import local_time, money
 from etf_trader.cli.options import PlanArgument
 from etf_trader.cli.output import Page
-from etf_trader.cli.services import in_loop
+from etf_trader.cli.services import in_loop, services
 
 app = group()
 
@@ -26,7 +26,6 @@ def show(plan: PlanArgument) -> None:
     import json
 
     from etf_trader.cli.plans import draw_plan
-    from etf_trader.cli.services import services
     from etf_trader.index.store import index_by_id
     from etf_trader.orders.store import index_order, stored_plan
 

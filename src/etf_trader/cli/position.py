@@ -14,6 +14,7 @@ from etf_trader.cli.invocation import output
 from etf_trader.cli.numbers import few_digits, local_time, money, percent, unit_count
 from etf_trader.cli.options import IndexOption, PositionArgument
 from etf_trader.cli.output import Page, Table, bad, dim, good, number, right, text
+from etf_trader.cli.services import services
 from etf_trader.money import divide
 
 if TYPE_CHECKING:
@@ -134,7 +135,6 @@ def list_(
     all_: Annotated[bool, typer.Option("--all", help="The closed ones as well.", rich_help_panel=WHAT)] = False,
 ) -> None:
     """List open positions: units, what they cost, what they are worth now."""
-    from etf_trader.cli.services import services
     from etf_trader.index.store import find_index, list_indices
 
     with services() as opened:
@@ -205,7 +205,6 @@ def show(position: PositionArgument) -> None:
     """Show a position with its orders."""
     from etf_trader.cli.order import orders_table
     from etf_trader.cli.orders import order_facts
-    from etf_trader.cli.services import services
     from etf_trader.index.store import position_by_id
     from etf_trader.orders.store import list_index_orders
 

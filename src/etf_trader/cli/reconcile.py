@@ -6,7 +6,7 @@ from etf_trader.cli.commands import command, single
 from etf_trader.cli.invocation import output
 from etf_trader.cli.options import NoWaitOption
 from etf_trader.cli.output import Page, good
-from etf_trader.cli.services import in_loop
+from etf_trader.cli.services import in_loop, services
 
 app = single()
 
@@ -14,7 +14,6 @@ app = single()
 @command(app, examples=("etf reconcile", "etf reconcile --json"))
 def reconcile(no_wait: NoWaitOption = False) -> None:
     """Book what the venue did and the books do not know yet, and compare the two."""
-    from etf_trader.cli.services import services
 
     with services() as opened, output().progress("Comparing the books with the venue"):
         booked = in_loop(opened.manager.reconcile(wait=not no_wait))

@@ -8,7 +8,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from etf_trader.cli.commands import command, group
-from etf_trader.cli.invocation import output, settings
+from etf_trader.cli.invocation import output
 from etf_trader.cli.numbers import (
     bar,
     bps,
@@ -24,7 +24,7 @@ from etf_trader.cli.numbers import (
 )
 from etf_trader.cli.options import IndexOption, OrderOption, PositionOption
 from etf_trader.cli.output import Page, Table, dim, good, number, text
-from etf_trader.cli.services import in_loop
+from etf_trader.cli.services import in_loop, services
 from etf_trader.errors import ConfigError, DataError, UsageError
 from etf_trader.money import divide, round_to
 
@@ -50,12 +50,10 @@ BARS = 6
 )
 def fills(position: PositionOption = None, order: OrderOption = None) -> None:
     """Report what the orders of a position filled, what it cost, and where the loss came from."""
-    from etf_trader.bootstrap import open_services
     from etf_trader.orders.store import index_order, list_index_orders
     from etf_trader.reports.fills import fills_report
 
-    services = open_services(settings())
-    with services.database.read() as connection:
+    with services() as opened, opened.database.read() as connection:
         number_of = position
         if order is not None:
             number_of = index_order(connection, order).position_id
@@ -66,30 +64,28 @@ def fills(position: PositionOption = None, order: OrderOption = None) -> None:
         assert number_of is not None
         # Only what did not fill needs today's price; without it the exchange need not be opened.
         unfilled = any(each.remaining for each in list_index_orders(connection, position_id=number_of))
-        nav = _nav_now(services, number_of) if unfilled else None
+        nav = _nav_now(opened, number_of) if unfilled else None
         report = fills_report(connection, number_of, nav, order)
-    services.close()
     output().emit("etf.fills/1", _flat(report), lambda page: draw_fills(page, report), columns=_fill_columns())
 
 
 @command(app, "holdings", examples=("etf report holdings", "etf report holdings --index 1 --json"), csv="holdings")
 def holdings(index: IndexOption = None) -> None:
     """Report what each index holds, what its units are worth, and what the owner has beside them."""
-    from etf_trader.bootstrap import open_services
     from etf_trader.index.store import find_index, list_indices
 
-    services = open_services(settings())
-    with services.database.read() as connection:
-        chosen = list_indices(connection) if index is None else [find_index(connection, index)]
-    try:
-        reports = in_loop(_holdings(services, chosen))
-    except ConfigError as error:
-        raise ConfigError(
-            f"holdings are valued at the prices of now, and there is no exchange that has them: {error.message}",
-            where=error.where,
-            hint="etf db restore BACKUP puts its database back; etf report fills does without it",
-        ) from error
-    services.close()
+    with services() as opened:
+        with opened.database.read() as connection:
+            chosen = list_indices(connection) if index is None else [find_index(connection, index)]
+        try:
+            reports = in_loop(_holdings(opened, chosen))
+        except ConfigError as error:
+            raise ConfigError(
+                "holdings are valued at the prices of now, and there is no exchange that has them: "
+                + error.message,
+                where=error.where,
+                hint="etf db restore BACKUP puts its database back; etf report fills does without it",
+            ) from error
     payload = {
         "indices": [_flat(report) for report in reports],
         "holdings": [{"index": report.symbol, **_flat(line)} for report in reports for line in report.holdings],
@@ -200,39 +196,39 @@ def draw_holdings(page: Page, report: HoldingsReport) -> None:
     page.line(f"ledger {report.head[:16]}")
 
 
-def _nav_now(services: Services, position_id: int) -> Decimal | None:
+def _nav_now(opened: Services, position_id: int) -> Decimal | None:
     """Return NAV per unit now; None when there is no exchange, which the rest of the report does not need."""
     try:
-        return in_loop(_nav_of_position(services, position_id))
+        return in_loop(_nav_of_position(opened, position_id))
     except ConfigError as error:
         where = f" ({error.where})" if error.where else ""
         output().note(f"What was missed is left out, it needs the prices of now: {error.message}{where}.")
         return None
 
 
-async def _nav_of_position(services: Services, position_id: int) -> Decimal | None:
+async def _nav_of_position(opened: Services, position_id: int) -> Decimal | None:
     """Return NAV per unit now; None when a constituent has no price."""
     from etf_trader.execution.look import look
     from etf_trader.index.store import current_basket, position_by_id
     from etf_trader.reports.holdings import nav_per_unit
 
-    with services.database.read() as connection:
+    with opened.database.read() as connection:
         basket = current_basket(connection, position_by_id(connection, position_id).index_id)
     with suppress(DataError):
-        return nav_per_unit(basket, (await look(services.venue, basket, 5)).mids(basket.symbols))
+        return nav_per_unit(basket, (await look(opened.venue, basket, 5)).mids(basket.symbols))
     return None
 
 
-async def _holdings(services: Services, chosen: list[Index]) -> list[HoldingsReport]:
+async def _holdings(opened: Services, chosen: list[Index]) -> list[HoldingsReport]:
     from etf_trader.execution.look import look
     from etf_trader.index.store import current_basket
     from etf_trader.reports.holdings import holdings_report
 
     reports = []
     for index in chosen:
-        with services.database.read() as connection:
+        with opened.database.read() as connection:
             basket = current_basket(connection, index.id)
-            view = await look(services.venue, basket, 5)
+            view = await look(opened.venue, basket, 5)
             priced_at = min(book.at for book in view.books.values())
             reports.append(holdings_report(connection, index, view.mids(basket.symbols), priced_at))
     return reports

@@ -29,7 +29,7 @@ from etf_trader.cli.options import (
     TimeInForceOption,
 )
 from etf_trader.cli.output import Page, dim
-from etf_trader.cli.services import in_loop
+from etf_trader.cli.services import in_loop, services
 
 if TYPE_CHECKING:
     from etf_trader.bootstrap import Services
@@ -106,7 +106,6 @@ def _submit(
     detach: bool,
     no_wait: bool,
 ) -> None:
-    from etf_trader.cli.services import services
     from etf_trader.index.store import find_index
     from etf_trader.market.symbol import Side
     from etf_trader.orders.index_order import OrderRequest

@@ -12,6 +12,7 @@ from etf_trader.cli.invocation import output, settings
 from etf_trader.cli.numbers import money, units
 from etf_trader.cli.options import AmountArgument
 from etf_trader.cli.output import Page, Table, number, text
+from etf_trader.cli.services import services
 from etf_trader.money import ZERO
 
 if TYPE_CHECKING:
@@ -35,7 +36,6 @@ AssetOption = Annotated[
 @command(app, "show", examples=("etf treasury show", "etf treasury show --holder alice"), csv="balances")
 def show(holder: HolderOption = None) -> None:
     """Show a holder's free cash, and what open orders have set aside."""
-    from etf_trader.cli.services import services
 
     name = _holder(holder)
     with services() as opened:
@@ -69,7 +69,6 @@ def withdraw(amount: AmountArgument, asset: AssetOption = USDT, holder: HolderOp
 
 def _move(amount: Decimal, asset: str, holder: str | None, *, is_deposit: bool) -> None:
     from etf_trader.bootstrap import deposit_cash, withdraw_cash
-    from etf_trader.cli.services import services
 
     name, what = _holder(holder), asset.upper()
     with services() as opened:

@@ -11,7 +11,7 @@ from etf_trader.cli.commands import HOW, command, single
 from etf_trader.cli.invocation import output
 from etf_trader.cli.options import NoWaitOption
 from etf_trader.cli.output import Page
-from etf_trader.cli.services import in_loop
+from etf_trader.cli.services import in_loop, services
 
 if TYPE_CHECKING:
     from etf_trader.bootstrap import Services
@@ -32,7 +32,6 @@ def worker(
     no_wait: NoWaitOption = False,
 ) -> None:
     """Work the open orders at their limits, until Ctrl-C; with --once, one round."""
-    from etf_trader.cli.services import services
 
     with services() as opened:
         if once:
