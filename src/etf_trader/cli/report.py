@@ -27,6 +27,7 @@ from etf_trader.cli.output import Page, Table, dim, good, number, text
 from etf_trader.cli.services import in_loop, services
 from etf_trader.errors import ConfigError, DataError, UsageError
 from etf_trader.money import divide, round_to
+from etf_trader.orders.plan import LOSS_PARTS
 
 if TYPE_CHECKING:
     from etf_trader.bootstrap import Services
@@ -37,6 +38,9 @@ if TYPE_CHECKING:
 app = group()
 
 BARS = 6
+
+RARE_PARTS = ("delay", "rounding")
+"""Nothing, mostly: the first columns to go."""
 
 
 @command(
@@ -123,7 +127,7 @@ def draw_fills(page: Page, report: FillsReport) -> None:
     aside = _aside(report)
     page.fields(
         [
-            ("loss by part", joined(f"{part} {money(getattr(report, part))}" for part in PARTS)),
+            ("loss by part", joined(f"{part} {money(getattr(report, part))}" for part in LOSS_PARTS)),
             ("loss by asset", _by_asset(report)),
             *([("beside it", aside)] if aside else []),
         ]
@@ -136,11 +140,6 @@ def draw_fills(page: Page, report: FillsReport) -> None:
         page.line(dim(f"{count(len(report.fills), 'fill')}; -v shows each, --format csv writes them to a file"))
     page.line()
     page.line(f"ledger {report.head[:16]} · loss is against the mids at arrival; positive is a cost")
-
-
-PARTS = ("delay", "spread", "depth", "fee", "rounding")
-RARE_PARTS = ("delay", "rounding")
-"""Nothing, mostly: the first columns to go."""
 
 
 def _aside(report: FillsReport) -> str:
@@ -210,12 +209,11 @@ async def _nav_of_position(opened: Services, position_id: int) -> Decimal | None
     """Return NAV per unit now; None when a constituent has no price."""
     from etf_trader.execution.look import look
     from etf_trader.index.store import current_basket, position_by_id
-    from etf_trader.reports.holdings import nav_per_unit
 
     with opened.database.read() as connection:
         basket = current_basket(connection, position_by_id(connection, position_id).index_id)
     with suppress(DataError):
-        return nav_per_unit(basket, (await look(opened.venue, basket, 5)).mids(basket.symbols))
+        return basket.nav((await look(opened.venue, basket, 5)).mids(basket.symbols))
     return None
 
 
@@ -286,7 +284,7 @@ def _constituents_table(report: FillsReport) -> Table:
         number("average", optional=2),
         number("loss"),
         number("bps"),
-        *(number(part, optional=4 if part in RARE_PARTS else 3) for part in PARTS),
+        *(number(part, optional=4 if part in RARE_PARTS else 3) for part in LOSS_PARTS),
     )
     for line in report.constituents:
         table.row(
@@ -296,7 +294,7 @@ def _constituents_table(report: FillsReport) -> Table:
             "-" if line.average_price is None else _price(line.average_price),
             money(line.loss),
             bps(line.loss_bps),
-            *(money(getattr(line, part)) for part in PARTS),
+            *(money(getattr(line, part)) for part in LOSS_PARTS),
         )
     return table
 

@@ -135,12 +135,11 @@ def document_for(
 ) -> dict[str, Any]:
     """Return the plan object of a plan made on these books."""
     mids = view.mids(basket.symbols)
-    nav = sum((quantity * mids[asset] for asset, quantity in basket.quantities.items()), basket.cash_per_unit)
     return plan_document(
         plan,
         index=index,
         basket_version=basket.version,
-        nav=nav,
+        nav=basket.nav(mids),
         arrival_nav=arrival_nav,
         book_hash=view.hash(depth),
         mids=mids,
@@ -200,7 +199,7 @@ def completion(wish: Wish, basket: Basket, view: MarketView, bounds: Mapping[str
 
 def _accepted_loss(wish: Wish, basket: Basket) -> Decimal:
     """Return the loss against arrival that an order's limits accept for a unit; 0 without limits."""
-    arrival_nav = sum((a * wish.arrival[asset] for asset, a in basket.quantities.items()), basket.cash_per_unit)
+    arrival_nav = basket.nav(wish.arrival)
     bounds = []
     if wish.max_loss_bps is not None:
         bounds.append(arrival_nav * wish.max_loss_bps / BPS)

@@ -9,7 +9,6 @@ from sqlalchemy import Connection, select
 from etf_trader.database import Database
 from etf_trader.errors import ConfigError, ReconciliationMismatch
 from etf_trader.ledger.booking import deposit, withdrawal
-from etf_trader.ledger.fill import last_trade_ids
 from etf_trader.ledger.repository import Account, Ledger, inside_balances, set_transfers_seen
 from etf_trader.ledger.tables import accounts, fills
 from etf_trader.money import ZERO, plain
@@ -139,8 +138,7 @@ async def compare(database: Database, venue: Venue, account: Account) -> list[st
 async def unbooked(database: Database, venue: Venue, account: Account) -> list[str]:
     """Return, in sentences, trades and transfers of the venue's record that the books lack; changes nothing."""
     with database.read() as connection:
-        latest = last_trade_ids(connection, account.id, account.era)
-        symbols = set(connection.scalars(select(asset_orders.c.symbol).distinct())) | set(latest)
+        symbols = set(connection.scalars(select(asset_orders.c.symbol).distinct()))
         query = select(fills.c.symbol, fills.c.trade_id, fills.c.venue_order_id).where(
             fills.c.account_id == account.id, fills.c.era == account.era
         )

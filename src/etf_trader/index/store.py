@@ -58,6 +58,10 @@ class Basket:
     symbols: Mapping[str, str]
     seal: str
 
+    def nav(self, prices: Mapping[str, Decimal]) -> Decimal:
+        """Return NAV per unit at `prices` (quote per base, by asset): defined at zero units too."""
+        return sum((quantity * prices[asset] for asset, quantity in self.quantities.items()), self.cash_per_unit)
+
     def facts_seal(self) -> str:
         """Return the seal that its values should have."""
         return basket_seal(self.index_id, self.version, self.cash_per_unit, self.quantities, self.symbols)
@@ -186,11 +190,6 @@ def current_basket(connection: Connection, index_id: int) -> Basket:
         select(baskets).where(baskets.c.index_id == index_id, baskets.c.version == version)
     ).one()
     return _basket(connection, row)
-
-
-def basket_by_id(connection: Connection, basket_id: int) -> Basket:
-    """Return one basket version."""
-    return _basket(connection, connection.execute(select(baskets).where(baskets.c.id == basket_id)).one())
 
 
 def list_baskets(connection: Connection) -> list[Basket]:

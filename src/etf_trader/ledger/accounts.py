@@ -64,10 +64,3 @@ def is_inside(account: str) -> bool:
 def is_unit(asset: str) -> bool:
     """Whether the asset is the units of an index."""
     return asset.startswith("unit:")
-
-
-def keeps_lots(account: str, asset: str, quote: str) -> bool:
-    """Whether lots are kept of what the account holds: constituents inside, units at a position."""
-    if is_unit(asset):
-        return account.startswith("position:")
-    return asset != quote and account.startswith(("order:", "index:", "float:"))

@@ -96,15 +96,6 @@ def fills_of_asset_orders(connection: Connection, asset_order_ids: Sequence[int]
     return [fill_from(row) for row in connection.execute(query)]
 
 
-def last_trade_ids(connection: Connection, account_id: int, era: str) -> dict[str, int]:
-    """Return the largest booked trade id of each symbol."""
-    latest: dict[str, int] = {}
-    query = select(fills.c.symbol, fills.c.trade_id).where(fills.c.account_id == account_id, fills.c.era == era)
-    for symbol, trade_id in connection.execute(query):
-        latest[symbol] = max(trade_id, latest.get(symbol, -1))
-    return latest
-
-
 def fill_from(row: Row[tuple[object, ...]]) -> Fill:
     """Read a fill from its row."""
     values = {name: getattr(row, name) for name in Fill.__slots__}

@@ -1,13 +1,12 @@
 """The ledger as rows: transactions are written once, in a chain, with running balances and lots."""
 
-import json
 import secrets
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 
-from sqlalchemy import Connection, Row, insert, select, update
+from sqlalchemy import Connection, Row, bindparam, insert, select, update
 
 from etf_trader.database import Database, insert_row
 from etf_trader.errors import LedgerError, UnbalancedTransaction
@@ -160,23 +159,13 @@ class Ledger:
         return sequence, insert_row(self._connection, transactions, row)
 
     def _post_balances(self, transaction_id: int, lines: Iterable[Posting]) -> None:
-        running: dict[tuple[str, str], Decimal] = {}
-        known: set[tuple[str, str]] = set()
+        lines = list(lines)
+        known = self._balances_of(lines)
+        running = dict(known)
         rows = []
         for line, posting in enumerate(lines, start=1):
             at = (posting.account, posting.asset)
-            if at not in running:
-                row = self._connection.execute(
-                    select(balances.c.amount).where(
-                        balances.c.account_id == self.account_id,
-                        balances.c.account == posting.account,
-                        balances.c.asset == posting.asset,
-                    )
-                ).one_or_none()
-                if row is not None:
-                    known.add(at)
-                running[at] = ZERO if row is None else row.amount
-            running[at] += posting.amount
+            running[at] = running.get(at, ZERO) + posting.amount
             rows.append(
                 {
                     "transaction_id": transaction_id,
@@ -189,22 +178,39 @@ class Ledger:
             )
         if rows:
             self._connection.execute(insert(postings), rows)
-        for (account, asset), amount in running.items():
-            if (account, asset) in known:
-                self._connection.execute(
-                    update(balances)
-                    .where(
-                        balances.c.account_id == self.account_id,
-                        balances.c.account == account,
-                        balances.c.asset == asset,
-                    )
-                    .values(amount=amount)
-                )
-            else:
-                self._connection.execute(
-                    insert(balances),
-                    {"account_id": self.account_id, "account": account, "asset": asset, "amount": amount},
-                )
+        mine = {"account_id": self.account_id}
+        new = [
+            {**mine, "account": account, "asset": asset, "amount": amount}
+            for (account, asset), amount in running.items()
+            if (account, asset) not in known
+        ]
+        if new:
+            self._connection.execute(insert(balances), new)
+        changed = [
+            {"of_account": account, "of_asset": asset, "amount": running[account, asset]}
+            for account, asset in known
+        ]
+        if changed:
+            self._connection.execute(
+                update(balances).where(
+                    balances.c.account_id == self.account_id,
+                    balances.c.account == bindparam("of_account"),
+                    balances.c.asset == bindparam("of_asset"),
+                ),
+                changed,
+            )
+
+    def _balances_of(self, lines: list[Posting]) -> dict[tuple[str, str], Decimal]:
+        """Return the balances that exist of the accounts and assets in `lines`."""
+        rows = self._connection.execute(
+            select(balances.c.account, balances.c.asset, balances.c.amount).where(
+                balances.c.account_id == self.account_id,
+                balances.c.account.in_({line.account for line in lines}),
+                balances.c.asset.in_({line.asset for line in lines}),
+            )
+        )
+        wanted = {(line.account, line.asset) for line in lines}
+        return {(row.account, row.asset): row.amount for row in rows if (row.account, row.asset) in wanted}
 
     def _post_lots(self, transaction_id: int, sequence: int, transaction: Transaction) -> None:
         book = self.lot_book()
@@ -305,11 +311,6 @@ def incarnation(connection: Connection) -> str:
     return token
 
 
-def incarnation_tokens(connection: Connection) -> set[str]:
-    """Return the tokens of all lives of the database."""
-    return set(connection.scalars(select(incarnations.c.token)))
-
-
 def begin_incarnation(connection: Connection, reason: str, now: datetime) -> str:
     """Start a new life of the database, after `init` or a restore, so that no client order id repeats."""
     token = secrets.token_hex(4)
@@ -332,12 +333,6 @@ def chain_head(connection: Connection, account_id: int) -> tuple[int, str]:
         .limit(1)
     ).one_or_none()
     return (0, GENESIS) if row is None else (row.sequence, row.hash)
-
-
-def facts_of(row: Row[tuple[object, ...]]) -> dict[str, object]:
-    """Return the facts in a transaction row's evidence."""
-    facts: dict[str, object] = json.loads(row.evidence)["facts"]
-    return facts
 
 
 def inside_balances(connection: Connection, account_id: int) -> dict[str, Decimal]:

@@ -17,7 +17,7 @@ from etf_trader.market.symbol import Side
 from etf_trader.money import ZERO, bps, divide
 from etf_trader.orders.asset_order import AssetOrder
 from etf_trader.orders.index_order import IndexOrder
-from etf_trader.orders.plan import LossParts
+from etf_trader.orders.plan import LOSS_PARTS, LossParts
 from etf_trader.orders.store import asset_orders_of, list_index_orders
 
 PRICE_GRID = Decimal("1e-8")
@@ -391,7 +391,7 @@ def _fee_value(fill: Fill, asset: str) -> Decimal:
 
 
 def _parts(line: OrderLine | ConstituentLine) -> LossParts:
-    return LossParts(line.delay, line.spread, line.depth, line.fee, line.rounding)
+    return LossParts(*(getattr(line, part) for part in LOSS_PARTS))
 
 
 def _percentage(part: Decimal, whole: Decimal) -> Decimal:

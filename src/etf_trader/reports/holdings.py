@@ -7,7 +7,7 @@ from decimal import Decimal
 
 from sqlalchemy import Connection
 
-from etf_trader.index.store import Basket, Index, current_basket, list_positions
+from etf_trader.index.store import Index, current_basket, list_positions
 from etf_trader.ledger import accounts
 from etf_trader.ledger.repository import Ledger, chain_head, holder_name
 from etf_trader.money import ZERO, divide
@@ -64,11 +64,6 @@ class HoldingsReport:
     positions: tuple[PositionLine, ...]
 
 
-def nav_per_unit(basket: Basket, mids: Mapping[str, Decimal]) -> Decimal:
-    """Return sum(a_i p_i) + cash: defined at zero units too."""
-    return sum((quantity * mids[asset] for asset, quantity in basket.quantities.items()), basket.cash_per_unit)
-
-
 def holdings_report(
     connection: Connection, index: Index, mids: Mapping[str, Decimal], priced_at: datetime
 ) -> HoldingsReport:
@@ -77,7 +72,7 @@ def holdings_report(
     ledger = Ledger(connection, index.account_id)
     held = ledger.holdings(accounts.index(index.id))
     in_float = ledger.holdings(accounts.index_float(index.id))
-    nav = nav_per_unit(basket, mids)
+    nav = basket.nav(mids)
     units = ledger.units_outstanding(accounts.issued(index.id), index.unit_asset)
     lines = tuple(
         HoldingLine(

@@ -23,7 +23,6 @@ from etf_trader.ledger.repository import (
     find_holder,
     holder_id,
     incarnation,
-    incarnation_tokens,
     inside_balances,
 )
 from etf_trader.ledger.tables import lots, postings, transactions
@@ -187,7 +186,6 @@ def test_every_life_of_a_database_has_a_token_of_its_own(connection: Connection)
     before = incarnation(connection)
     after = begin_incarnation(connection, "restored", AT)
     assert incarnation(connection) == after != before
-    assert incarnation_tokens(connection) == {before, after}
 
 
 def test_an_empty_ledger_has_no_findings(house: House) -> None:

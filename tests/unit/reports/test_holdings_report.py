@@ -12,7 +12,7 @@ from tests.factories import House, make_definition, make_house, make_ladders, ma
 from etf_trader.clock import SimulatedClock
 from etf_trader.exchange.static import EPOCH
 from etf_trader.index.store import Basket, list_indices, set_status
-from etf_trader.reports.holdings import HoldingsReport, holdings_report, nav_per_unit
+from etf_trader.reports.holdings import HoldingsReport, holdings_report
 
 D = Decimal
 
@@ -83,7 +83,7 @@ async def test_basket_cash_counts_in_nav_and_in_value(house: House) -> None:
 
 def test_nav_is_the_basket_at_the_prices_and_its_cash() -> None:
     basket = Basket(1, 1, 1, EPOCH, D("2.5"), {"A": D("0.5")}, {"A": "AUSDT"}, "")
-    assert nav_per_unit(basket, {"A": D(7)}) == D(6)  # .5 x 7 + 2.5
+    assert basket.nav({"A": D(7)}) == D(6)  # .5 x 7 + 2.5
 
 
 async def test_each_position_is_a_line_and_an_empty_one_is_left_out(house: House) -> None:

@@ -20,7 +20,7 @@ from etf_trader.market.symbol import Side
 from etf_trader.money import BASKET_GRID, divide_down, round_to
 from etf_trader.orders.plan import LOSS_PARTS
 from etf_trader.reports.fills import ConstituentLine, FillLine, FillsReport, OrderLine, fills_report
-from etf_trader.reports.holdings import HoldingsReport, holdings_report, nav_per_unit
+from etf_trader.reports.holdings import HoldingsReport, holdings_report
 from etf_trader.venue.interface import LimitOrder
 
 D = Decimal
@@ -103,7 +103,7 @@ def _weights(dice: random.Random, count: int) -> list[str]:
 async def nav_now(house: House) -> Decimal:
     with house.database.read() as connection:
         basket = current_basket(connection, 1)
-    return nav_per_unit(basket, (await look(house.venue, basket, 5)).mids(basket.symbols))
+    return basket.nav((await look(house.venue, basket, 5)).mids(basket.symbols))
 
 
 def added(lines: Iterable[object], name: str) -> Decimal:
@@ -183,7 +183,7 @@ async def play(dice: random.Random, folder: Path) -> None:
         (index,) = list_indices(connection)
         mids = {asset: D(dice.randint(1, 10**7)) / 1000 for asset in basket}
         if list_positions(connection):
-            check_report(fills_report(connection, 1, nav_per_unit(current_basket(connection, index.id), mids)))
+            check_report(fills_report(connection, 1, current_basket(connection, index.id).nav(mids)))
         check_holdings(holdings_report(connection, index, mids, house.clock.now()))
     house.database.close()
 
