@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from etf_trader.cli.numbers import bps, few_digits, joined, money, unit_count
 from etf_trader.cli.output import bad, good, look
+from etf_trader.orders.plan import LOSS_PARTS
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
@@ -17,7 +18,6 @@ if TYPE_CHECKING:
     from etf_trader.orders.index_order import IndexOrder
     from etf_trader.orders.plan import LossParts
 
-PARTS = ("delay", "spread", "depth", "fee", "rounding")
 UNIT_PRICE = Decimal("1e-8")
 HUNDRED = Decimal(100)
 
@@ -91,7 +91,7 @@ class OrderFacts:
             "cash": self.cash,
             "loss": self.loss.total,
             "loss_bps": self.loss_bps,
-            **{part: getattr(self.loss, part) for part in PARTS},
+            **{part: getattr(self.loss, part) for part in LOSS_PARTS},
             "limit": order.limit_price,
             "max_loss_bps": order.max_loss_bps,
             "tif": order.time_in_force,
@@ -116,7 +116,7 @@ def order_facts(connection: Connection, order: IndexOrder) -> OrderFacts:
 
 def loss_line(parts: Mapping[str, Decimal]) -> str:
     """Return the parts of a loss: `spread 8.10 · depth 12.55 · fee 100.11`; those that are nothing stay out."""
-    shown = [f"{part} {money(parts[part])}" for part in PARTS if money(abs(parts[part])) != "0.00"]
+    shown = [f"{part} {money(parts[part])}" for part in LOSS_PARTS if money(abs(parts[part])) != "0.00"]
     return joined(shown)
 
 
@@ -137,7 +137,7 @@ def result(facts: OrderFacts) -> str:
 def loss_sentence(facts: OrderFacts) -> str:
     """Return the loss of an order and its parts, in one line."""
     total = money(facts.loss.total)
-    parts = loss_line({part: getattr(facts.loss, part) for part in PARTS})
+    parts = loss_line({part: getattr(facts.loss, part) for part in LOSS_PARTS})
     return f"Loss {total} {facts.index.quote} ({bps(facts.loss_bps)} bps)   {parts}".rstrip()
 
 

@@ -18,9 +18,10 @@ from etf_trader.cli.numbers import (
     unit_count,
     units,
 )
-from etf_trader.cli.orders import PARTS, loss_line
+from etf_trader.cli.orders import loss_line
 from etf_trader.cli.output import Page, Table, look, number, text
 from etf_trader.money import BPS, ZERO, ceil_to, divide
+from etf_trader.orders.plan import LOSS_PARTS
 
 if TYPE_CHECKING:
     from etf_trader.market.symbol import SymbolRule
@@ -82,7 +83,7 @@ def draw_plan(page: Page, document: Mapping[str, Any], quote: str, rules: Rules)
         page.line()
         page.table(legs_table(document, rules))
         page.line()
-        parts = {part: Decimal(document[part]) for part in PARTS}
+        parts = {part: Decimal(document[part]) for part in LOSS_PARTS}
         page.line(f"Loss  {money(Decimal(document['loss']))}   {loss_line(parts)}")
 
 
