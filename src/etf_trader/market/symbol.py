@@ -6,7 +6,7 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import Any
 
-from etf_trader.money import ZERO, ceil_to, floor_to
+from etf_trader.money import ZERO, ceil_to, divide_down, divide_up, floor_to
 
 
 class Side(StrEnum):
@@ -65,17 +65,17 @@ class SymbolRule:
         return self.base_quantum if side is Side.BUY else self.quote_quantum
 
     def least_quantity(self, price: Decimal) -> Decimal:
-        """Return the smallest quantity that a limit order at `price` may have."""
+        """Return the smallest quantity that a limit order at `price` may have: at least one step."""
         least = max(self.min_quantity, self.step)
         if self.min_notional and price > 0:
-            least = max(least, _up(self.min_notional, price, self.step))
+            least = max(least, divide_up(self.min_notional, price, self.step))
         return ceil_to(least, self.step)
 
     def most_quantity(self, price: Decimal) -> Decimal:
         """Return the largest quantity that one limit order at `price` may have; larger ones are split. 0: any."""
         bounds = [self.max_quantity] if self.max_quantity else []
         if self.max_notional and price > 0:
-            bounds.append(_down(self.max_notional, price, self.step))
+            bounds.append(divide_down(self.max_notional, price, self.step))
         return floor_to(min(bounds), self.step) if bounds else ZERO
 
     def price_bounds(self, side: Side, reference: Decimal) -> tuple[Decimal, Decimal]:
@@ -136,12 +136,3 @@ def _bands(
 
 def _decimal(entry: Mapping[str, Any], key: str) -> Decimal:
     return Decimal(str(entry[key])) if key in entry else ZERO
-
-
-def _up(amount: Decimal, price: Decimal, step: Decimal) -> Decimal:
-    lots, rest = divmod(amount, price * step)
-    return (lots + (1 if rest else 0)) * step
-
-
-def _down(amount: Decimal, price: Decimal, step: Decimal) -> Decimal:
-    return amount // (price * step) * step

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from decimal import Decimal
 
 from etf_trader.market.symbol import Side
-from etf_trader.money import ceil_to, floor_to
+from etf_trader.money import ceil_to, divide_up, floor_to
 from etf_trader.solver.lots import LegFill, LegRule
 from etf_trader.solver.trial import Model, Trial
 
@@ -55,10 +55,5 @@ def _ticks_allowed(rule: LegRule, fill: LegFill, side: Side) -> int:
         return int((floor_to(high, venue.tick) - fill.last) // venue.tick) if high else 1_000_000
     low = max(low, venue.tick)
     if venue.min_notional:
-        low = max(low, _least_price(venue.min_notional, fill.quantity, venue.tick))
+        low = max(low, divide_up(venue.min_notional, fill.quantity, venue.tick))
     return int((fill.last - ceil_to(low, venue.tick)) // venue.tick)
-
-
-def _least_price(notional: Decimal, quantity: Decimal, tick: Decimal) -> Decimal:
-    """Return the lowest price on the tick at which `quantity` is worth `notional`."""
-    return ceil_to(notional, quantity * tick) / quantity
