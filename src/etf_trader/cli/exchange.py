@@ -9,7 +9,7 @@ import typer
 
 from etf_trader.cli.commands import command, group
 from etf_trader.cli.invocation import output, settings
-from etf_trader.cli.numbers import count, local_time, money, units
+from etf_trader.cli.numbers import amount_of, count, local_time, money
 from etf_trader.cli.options import AmountArgument, DurationArgument, YesOption
 from etf_trader.cli.output import Page, Table, look, number, text
 from etf_trader.cli.services import in_loop, services
@@ -80,7 +80,7 @@ def _draw(page: Page, facts: dict[str, Any]) -> None:
         return
     table = Table(text("balance"), number("free"), number("locked"))
     for row in facts["balances"]:
-        table.row(row["asset"], _amount(row["free"], row["asset"]), _amount(row["locked"], row["asset"]))
+        table.row(row["asset"], amount_of(row["free"], row["asset"]), amount_of(row["locked"], row["asset"]))
     page.table(table)
 
 
@@ -104,7 +104,7 @@ def deposit(
         booked = in_loop(opened.manager.reconcile())
 
     def draw(page: Page) -> None:
-        page.line(f"{_amount(amount, view.asset)} {view.asset} arrived at the exchange.")
+        page.line(f"{amount_of(amount, view.asset)} {view.asset} arrived at the exchange.")
         for sentence in booked:
             page.line(f"Reconciled: {sentence}.")
 
@@ -166,7 +166,3 @@ def reset(yes: YesOption = False) -> None:
 
     kept = [{"from": old, "to": new} for old, new in moved]
     output().emit("etf.exchange_reset/1", {"kept": kept, "deposit": made.deposit}, draw)
-
-
-def _amount(value: Decimal, asset: str) -> str:
-    return money(value) if asset == "USDT" else units(value)

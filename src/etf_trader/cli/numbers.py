@@ -19,6 +19,11 @@ def money(value: Decimal, *, signed: bool = False) -> str:
     return _at(value, CENT, signed=signed)
 
 
+def amount_of(value: Decimal, asset: str) -> str:
+    """Return what there is of an asset: dollars in cents, of anything else all digits."""
+    return money(value) if asset == "USDT" else units(value)
+
+
 def price(value: Decimal, tick: Decimal) -> str:
     """Return a price at the symbol's tick."""
     return _at(value, tick)

@@ -9,7 +9,7 @@ import typer
 
 from etf_trader.cli.commands import WHAT, command, group
 from etf_trader.cli.invocation import output, settings
-from etf_trader.cli.numbers import money, units
+from etf_trader.cli.numbers import amount_of
 from etf_trader.cli.options import AmountArgument
 from etf_trader.cli.output import Page, Table, number, text
 from etf_trader.cli.services import services
@@ -48,7 +48,7 @@ def show(holder: HolderOption = None) -> None:
         page.line(f"Treasury of {name}:")
         table = Table(text(""), number("free"), number("set aside by open orders"))
         for row in balances:
-            table.row(row["asset"], _amount(row["free"], row["asset"]), _amount(row["reserved"], row["asset"]))
+            table.row(row["asset"], amount_of(row["free"], row["asset"]), amount_of(row["reserved"], row["asset"]))
         page.table(table)
 
     payload = {"holder": name, "balances": balances}
@@ -79,7 +79,7 @@ def _move(amount: Decimal, asset: str, holder: str | None, *, is_deposit: bool) 
     def draw(page: Page) -> None:
         done = "Deposited" if is_deposit else "Withdrew"
         page.line(
-            f"{done} {_amount(amount, what)} {what}; the treasury of {name} holds {_amount(free, what)} now."
+            f"{done} {amount_of(amount, what)} {what}; the treasury of {name} holds {amount_of(free, what)} now."
         )
 
     payload = {"holder": name, "asset": what, "amount": amount if is_deposit else -amount, "free": free}
@@ -126,7 +126,3 @@ def _balances(opened: Services, holder: str) -> list[dict[str, Any]]:
         {"asset": asset, "free": free.get(asset, ZERO), "reserved": reserved.get(asset, ZERO)}
         for asset in sorted(free.keys() | {asset for asset, amount in reserved.items() if amount})
     ]
-
-
-def _amount(value: Decimal, asset: str) -> str:
-    return money(value) if asset == USDT else units(value)
