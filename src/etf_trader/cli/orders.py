@@ -21,13 +21,6 @@ if TYPE_CHECKING:
 UNIT_PRICE = Decimal("1e-8")
 HUNDRED = Decimal(100)
 
-STATES = {
-    "open": "open",
-    "filled": "filled",
-    "ended": "ended",
-    "cancelled": "cancelled",
-    "stuck": "stuck",
-}
 ASSET_ORDER_STATES = {
     "written": "not sent yet",
     "sent": "sent",
@@ -150,8 +143,7 @@ def status_words(order: IndexOrder) -> str:
     """Return where an order stands, in words."""
     if order.status == "open" and order.cancel_requested_at is not None:
         return look("being cancelled")
-    word = STATES[str(order.status)]
-    return bad(word) if order.status == "stuck" else word
+    return bad("stuck") if order.status == "stuck" else str(order.status)
 
 
 def exit_code_of(order: IndexOrder) -> int:

@@ -16,12 +16,15 @@ from etf_trader.cli.services import in_loop, services
 if TYPE_CHECKING:
     from etf_trader.bootstrap import Services
     from etf_trader.cli.orders import OrderFacts
+    from etf_trader.cli.working import Interruption
     from etf_trader.orders.index_order import IndexOrder
 
 app = single()
 
 EVERY_SECONDS = 1.0
 NAP_SECONDS = 0.1
+WAITING = -1
+"""The place, beside the numbers of orders, of what is said when nothing can be worked."""
 
 
 @command(app, examples=("etf worker", "etf worker --once    one round, for cron"))
@@ -66,8 +69,7 @@ def _forever(opened: Services) -> None:
     """Look every second for open orders and work them, telling what changed."""
     from etf_trader.cli.orders import order_facts
     from etf_trader.cli.working import interruptible
-    from etf_trader.errors import AccountLed, VenueError
-    from etf_trader.errors import DataError as NoPrice
+    from etf_trader.errors import AccountLed, DataError, VenueError
     from etf_trader.orders.store import index_order
 
     output().note("Working the open orders, once a second. Ctrl-C ends it.")
@@ -79,17 +81,18 @@ def _forever(opened: Services) -> None:
             numbers = [order.id for order in _open_orders(opened)]
             try:
                 if numbers or is_first:
-                    _round(opened)
+                    in_loop(opened.manager.run([], wait=False))
                 is_first = False
-            except AccountLed as error:
-                _tell_once(told, -1, f"Waiting: {error.message}.")
-            except (NoPrice, VenueError) as error:
-                _tell_once(told, -1, f"Waiting: {error.message}.")
+            except (AccountLed, DataError, VenueError) as error:
+                waiting = f"Waiting: {error.message}."
+                if _is_news(told, WAITING, waiting):
+                    output().note(waiting)
             else:
-                told.pop(-1, None)
+                told.pop(WAITING, None)
             with opened.database.read() as connection:
                 for facts in [order_facts(connection, index_order(connection, each)) for each in numbers]:
-                    _say_once(told, facts)
+                    if _is_news(told, facts.order.id, said := sentence(facts)):
+                        output().say(said)
             _nap(asked)
         code = asked.exit_code
     left = len(_open_orders(opened))
@@ -97,28 +100,18 @@ def _forever(opened: Services) -> None:
     raise typer.Exit(code or 0)
 
 
-def _round(opened: Services) -> None:
-    in_loop(opened.manager.run([], wait=False))
-
-
-def _nap(asked: object) -> None:
+def _nap(asked: Interruption) -> None:
     """Wait for the next round, but not past a signal."""
     until = time.monotonic() + EVERY_SECONDS
-    while callable(asked) and not asked() and time.monotonic() < until:
+    while not asked() and time.monotonic() < until:
         time.sleep(NAP_SECONDS)
 
 
-def _say_once(told: dict[int, str], facts: OrderFacts) -> None:
-    said = sentence(facts)
-    if told.get(facts.order.id) != said:
-        told[facts.order.id] = said
-        output().say(said)
-
-
-def _tell_once(told: dict[int, str], key: int, said: str) -> None:
-    if told.get(key) != said:
-        told[key] = said
-        output().note(said)
+def _is_news(told: dict[int, str], key: int, said: str) -> bool:
+    """Take note of what is said about something, and return whether it differs from what was said last."""
+    is_news = told.get(key) != said
+    told[key] = said
+    return is_news
 
 
 def sentence(facts: OrderFacts) -> str:
