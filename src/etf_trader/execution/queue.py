@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Any, TypeVar
@@ -29,7 +29,7 @@ from etf_trader.money import ZERO
 from etf_trader.orders.asset_order import AssetOrder
 from etf_trader.orders.status import AssetOrderStatus
 from etf_trader.orders.store import asset_order, asset_orders_of_plan, move_asset_order
-from etf_trader.venue.interface import LimitOrder, OrderLimit, Trade, Venue, VenueOrder, VenueOrderStatus
+from etf_trader.venue.interface import LimitOrder, Trade, Venue, VenueOrder, VenueOrderStatus
 
 WINDOW_SECONDS = 2.0
 """How long after its grant an order may still reach the venue (recvWindow)."""
@@ -57,13 +57,9 @@ class Queue:
 
     async def run(self, plan_id: int, parties: Parties, lease: Lease) -> None:
         """Send what is written of a plan, as the slots allow, and book it until every order is final."""
-        limits = await self._ask(self.venue.order_limits)
         await _all(self._follow(order, parties) for order in self._orders(plan_id, sent=True))
-        while self._orders(plan_id, sent=False):
-            granted = self._grant(plan_id, lease, limits, await self._ask(self.venue.server_time))
-            if isinstance(granted, datetime):
-                await self._wait_until(granted)
-                continue
+        while waiting := self._orders(plan_id, sent=False):
+            granted = await self._grant([order.id for order in waiting], lease)
             await _all(self._send(order, parties, lease) for order in granted)
 
     async def recover(self, plan_id: int, parties: Parties, lease: Lease) -> None:
@@ -83,26 +79,26 @@ class Queue:
         with self.database.read() as connection:
             return [order for order in asset_orders_of_plan(connection, plan_id) if order.status is wanted]
 
-    def _grant(
-        self, plan_id: int, lease: Lease, limits: Sequence[OrderLimit], now: datetime
-    ) -> list[AssetOrder] | datetime:
-        """Take slots for as many written orders as are free, in one transaction; else say when to ask again."""
-        with self.database.write() as connection:
-            check(connection, lease)
-            waiting = [
-                o for o in asset_orders_of_plan(connection, plan_id) if o.status is AssetOrderStatus.WRITTEN
-            ]
-            slots = budget(connection, self.account.id, limits, now)
-            chosen = waiting[: slots.free]
-            if not chosen:
-                return slots.next_window
-            use(connection, self.account.id, limits, now, len(chosen))
-            for order in chosen:
-                move_asset_order(
-                    connection, order, AssetOrderStatus.SENT, now, granted_at=now, attempts=order.attempts + 1
-                )
-            ids = {order.id for order in chosen}
-            return [order for order in asset_orders_of_plan(connection, plan_id) if order.id in ids]
+    async def _grant(self, waiting: Sequence[int], lease: Lease) -> list[AssetOrder]:
+        """Take slots for as many of these orders as are free, waiting for a window that has some; return them."""
+        limits = await self._ask(self.venue.order_limits)
+        while True:
+            now = await self._ask(self.venue.server_time)
+            with self.database.write() as connection:
+                check(connection, lease)
+                slots = budget(connection, self.account.id, limits, now)
+                chosen = waiting[: slots.free]
+                if chosen:
+                    use(connection, self.account.id, limits, now, len(chosen))
+                    return [self._granted(connection, number, now) for number in chosen]
+            left = slots.next_window - await self._ask(self.venue.server_time)
+            await self.clock.sleep(max(left.total_seconds(), 0.001))
+
+    def _granted(self, connection: Connection, order_id: int, now: datetime) -> AssetOrder:
+        order = asset_order(connection, order_id)
+        attempts = order.attempts + 1
+        move_asset_order(connection, order, AssetOrderStatus.SENT, now, granted_at=now, attempts=attempts)
+        return replace(order, status=AssetOrderStatus.SENT, granted_at=now, attempts=attempts)
 
     async def _send(self, order: AssetOrder, parties: Parties, lease: Lease) -> None:
         assert order.granted_at is not None
@@ -137,20 +133,7 @@ class Queue:
                 self._end(connection, order, AssetOrderStatus.WITHDRAWN, "the venue did not take it")
             return
         await self.clock.sleep(seconds)
-        limits = await self._ask(self.venue.order_limits)
-        while True:
-            now = await self._ask(self.venue.server_time)
-            with self.database.write() as connection:
-                check(connection, lease)
-                slots = budget(connection, self.account.id, limits, now)
-                if slots.free:
-                    use(connection, self.account.id, limits, now, 1)
-                    move_asset_order(
-                        connection, order, AssetOrderStatus.SENT, now, granted_at=now, attempts=order.attempts + 1
-                    )
-                    break
-            await self._wait_until(slots.next_window)
-        (renewed,) = [o for o in self._orders(order.plan_id, sent=True) if o.id == order.id]
+        (renewed,) = await self._grant([order.id], lease)
         await self._send(renewed, parties, lease)
 
     async def _follow(self, order: AssetOrder, parties: Parties) -> None:
@@ -243,10 +226,6 @@ class Queue:
             except (VenueUnavailable, OutcomeUnknown):
                 await self.clock.sleep(LOOK_AGAIN_SECONDS)
         return await question()
-
-    async def _wait_until(self, moment: datetime) -> None:
-        left = (moment - await self._ask(self.venue.server_time)).total_seconds()
-        await self.clock.sleep(max(left, 0.001))
 
 
 async def _all(ways: Iterable[Coroutine[Any, Any, None]]) -> None:

@@ -94,13 +94,13 @@ def settle(
     prices: BatchPrices,
     stopped_by: tuple[str, ...],
     now: datetime,
-) -> bool:
-    """Credit (sell: redeem) the units of a batch whose orders are all final; return whether the order ended."""
-    state = order_state(connection, plan.index_order_id)
-    ledger = Ledger(connection, state.order.account_id)
+) -> None:
+    """Credit (sell: redeem) the units of a batch whose orders are all final, and end the order if it is done."""
     if plan.purpose == "unwind":
         settle_plan(connection, plan.id, now)
-        return False
+        return
+    state = order_state(connection, plan.index_order_id)
+    ledger = Ledger(connection, state.order.account_id)
     orders = asset_orders_of_plan(connection, plan.id)
     is_complete = all(order.status is AssetOrderStatus.FILLED for order in orders)
     batch = batch_state(state, plan.units, prices, is_complete=is_complete)
@@ -119,10 +119,8 @@ def settle(
         now,
     )
     has_excess = any(quantity > 0 for quantity in outcome.excess.values())
-    if ending is None or has_excess:
-        return False
-    end(connection, log, state.order.id, ending, prices, now)
-    return True
+    if ending is not None and not has_excess:
+        end(connection, log, state.order.id, ending, prices, now)
 
 
 def batch_state(state: OrderState, planned: Decimal, prices: BatchPrices, *, is_complete: bool) -> BatchState:
