@@ -16,6 +16,7 @@ from etf_trader.database import Database
 from etf_trader.errors import AccountLed, DataError, EtfError
 from etf_trader.events import BatchPlanned, EventLog
 from etf_trader.execution.lease import HEARTBEAT_SECONDS, Lease, Leases, check
+from etf_trader.execution.look import look
 from etf_trader.execution.planning import (
     MarketView,
     completion,
@@ -212,7 +213,7 @@ class Manager:
             await self._finish(order, Ending(IndexOrderStatus.FILLED, ("filled",)), rules, lease)
             return False
         try:
-            view = await self._look(state, rules)
+            view = await look(self._venue, state.basket, self._settings.depth, rules)
             problem = order_problem(
                 state.wish(), state.basket, view, state.float, state.float_cash, self._settings.slack_ticks
             )
@@ -269,10 +270,6 @@ class Manager:
         if order.expires_at is not None and order.expires_at <= self._clock.now():
             return Ending(IndexOrderStatus.ENDED, (*order.stopped_by, "time"))
         return None
-
-    async def _look(self, state: OrderState, rules: Mapping[str, SymbolRule]) -> MarketView:
-        symbols = sorted(state.basket.symbols.values())
-        return MarketView(await self._venue.books(symbols, self._settings.depth), {s: rules[s] for s in symbols})
 
     async def _solve(self, problem: OrderProblem) -> Plan:
         def solve() -> Plan:
@@ -391,7 +388,7 @@ class Manager:
         if state.order.status.is_final or state.order.side is Side.SELL or not any(state.held.values()):
             return False
         try:
-            view = await self._look(state, rules)
+            view = await look(self._venue, state.basket, self._settings.depth, rules)
             bounds = settlement_bounds(state.basket, view)
             units = completion(state.wish(), state.basket, view, bounds)
             if not units:
@@ -415,7 +412,7 @@ class Manager:
         if not any(state.held.values()):
             return False
         try:
-            view = await self._look(state, rules)
+            view = await look(self._venue, state.basket, self._settings.depth, rules)
             bounds = settlement_bounds(state.basket, view)
             plan = unwinding(state.wish(), state.basket, view, state.held, bounds)
         except EtfError:
