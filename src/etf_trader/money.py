@@ -110,6 +110,16 @@ def bps(part: Decimal, whole: Decimal) -> Decimal:
     return divide(part * BPS, whole, Decimal("0.0001")) if whole else ZERO
 
 
+def percentage(part: Decimal, whole: Decimal) -> Decimal:
+    """Return part / whole in percent, to four decimals; 0 when the whole is 0."""
+    return divide(part * 100, whole, Decimal("0.0001")) if whole else ZERO
+
+
+def average_price(value: Decimal, quantity: Decimal) -> Decimal | None:
+    """Return what one of `quantity` was worth, to eight decimals; None when there is nothing."""
+    return divide(value, quantity, Decimal("1e-8")) if quantity else None
+
+
 def plain(value: Decimal) -> str:
     """Return the canonical text of a decimal: no exponent, no trailing zeros, no minus zero."""
     if value == 0:

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from etf_trader.cli.numbers import bps, few_digits, joined, money, unit_count
 from etf_trader.cli.output import bad, good, look
+from etf_trader.money import average_price, percentage
+from etf_trader.money import bps as ratio_bps
 from etf_trader.orders.plan import LOSS_PARTS
 
 if TYPE_CHECKING:
@@ -17,9 +19,6 @@ if TYPE_CHECKING:
     from etf_trader.index.store import Index
     from etf_trader.orders.index_order import IndexOrder
     from etf_trader.orders.plan import LossParts
-
-UNIT_PRICE = Decimal("1e-8")
-HUNDRED = Decimal(100)
 
 ASSET_ORDER_STATES = {
     "written": "not sent yet",
@@ -49,23 +48,17 @@ class OrderFacts:
     @property
     def average_price(self) -> Decimal | None:
         """Cash per unit credited; None before the first."""
-        from etf_trader.money import divide
-
-        return divide(self.cash, self.order.filled, UNIT_PRICE) if self.order.filled else None
+        return average_price(self.cash, self.order.filled)
 
     @property
     def loss_bps(self) -> Decimal:
-        """The loss over what the units were worth at arrival."""
-        from etf_trader.money import bps as ratio
-
-        return ratio(self.loss.total, self.order.filled * self.order.arrival_nav)
+        """The loss over what the units were worth at arrival; positive is a cost."""
+        return ratio_bps(self.loss.total, self.order.filled * self.order.arrival_nav)
 
     @property
     def fill_percentage(self) -> Decimal:
         """Units credited of those wanted, from 0 to 100."""
-        from etf_trader.money import divide
-
-        return divide(self.order.filled * HUNDRED, self.order.quantity, Decimal("0.0001"))
+        return percentage(self.order.filled, self.order.quantity)
 
     def document(self) -> dict[str, Any]:
         """Return the order as other programs read it."""

@@ -15,7 +15,7 @@ from etf_trader.cli.numbers import few_digits, local_time, money, percent, unit_
 from etf_trader.cli.options import IndexOption, PositionArgument
 from etf_trader.cli.output import Page, Table, bad, dim, good, number, right, text
 from etf_trader.cli.services import services
-from etf_trader.money import divide
+from etf_trader.money import average_price, percentage
 
 if TYPE_CHECKING:
     from etf_trader.bootstrap import Services
@@ -70,7 +70,7 @@ class Stake:
         """The gain over the cost, in percent."""
         if self.gain is None or not self.position.cost:
             return None
-        return divide(self.gain * 100, self.position.cost, Decimal("0.0001"))
+        return percentage(self.gain, self.position.cost)
 
     def document(self) -> dict[str, Any]:
         """Return the position as other programs read it."""
@@ -83,7 +83,7 @@ class Stake:
             "status": "open" if self.is_open else "closed",
             "units": held.units,
             "offered": self.offered,
-            "average_cost": divide(held.cost, held.units, Decimal("1e-8")) if held.units else None,
+            "average_cost": average_price(held.cost, held.units),
             "cost": held.cost,
             "price": self.nav,
             "value": self.value,
@@ -108,7 +108,7 @@ def _stakes(opened: Services, keep: Callable[[Position], bool]) -> list[Stake]:
             order.position_id
             for order in list_index_orders(connection, statuses=[IndexOrderStatus.OPEN, IndexOrderStatus.STUCK])
         }
-        indices = {each.index_id: index_by_id(connection, each.index_id) for each in found}
+        indices = {number: index_by_id(connection, number) for number in {each.index_id for each in found}}
         baskets = {number: current_basket(connection, number) for number in indices}
         holders = {each.id: holder_name(connection, each.holder_id) for each in found}
         free = {
@@ -135,14 +135,14 @@ def list_(
     all_: Annotated[bool, typer.Option("--all", help="The closed ones as well.", rich_help_panel=WHAT)] = False,
 ) -> None:
     """List open positions: units, what they cost, what they are worth now."""
-    from etf_trader.index.store import find_index, list_indices
+    from etf_trader.index.store import find_index, list_indices, list_positions
 
     with services() as opened:
         with opened.database.read() as connection:
             indices = list_indices(connection)
             wanted = None if index is None else find_index(connection, index)
+            others = wanted is not None and bool(list_positions(connection))
         known = _stakes(opened, lambda each: wanted is None or each.index_id == wanted.id)
-        others = wanted is not None and not known and bool(_stakes(opened, lambda _: True))
     stakes = [each for each in known if all_ or each.is_open]
 
     def draw(page: Page) -> None:

@@ -14,14 +14,11 @@ from etf_trader.ledger import accounts
 from etf_trader.ledger.fill import Fill
 from etf_trader.ledger.repository import Ledger, chain_head, holder_name
 from etf_trader.market.symbol import Side
-from etf_trader.money import ZERO, bps, divide
+from etf_trader.money import ZERO, average_price, bps, percentage
 from etf_trader.orders.asset_order import AssetOrder
 from etf_trader.orders.index_order import IndexOrder
 from etf_trader.orders.plan import LOSS_PARTS, LossParts
 from etf_trader.orders.store import asset_orders_of, list_index_orders
-
-PRICE_GRID = Decimal("1e-8")
-PERCENT_GRID = Decimal("0.0001")
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,8 +198,8 @@ def fills_report(
         cost=position.cost,
         ordered=ordered,
         filled=filled,
-        fill_percentage=_percentage(filled, ordered),
-        average_price=divide(paid, bought_units, PRICE_GRID) if bought_units else None,
+        fill_percentage=percentage(filled, ordered),
+        average_price=average_price(paid, bought_units),
         paid=paid,
         received=sum((line.cash for line in lines if line.side == Side.SELL), ZERO),
         fees=sum((line.fees for line in lines), ZERO),
@@ -259,11 +256,11 @@ def _order_line(work: _Work, nav_now: Decimal | None) -> OrderLine:
         ended_at=order.ended_at,
         ordered=order.quantity,
         filled=order.filled,
-        fill_percentage=_percentage(order.filled, order.quantity),
+        fill_percentage=percentage(order.filled, order.quantity),
         limit_price=limit,
         max_loss_bps=order.max_loss_bps,
         arrival_nav=order.arrival_nav,
-        average_price=divide(work.cash, order.filled, PRICE_GRID) if order.filled else None,
+        average_price=average_price(work.cash, order.filled),
         cash=work.cash,
         arrival_value=arrival_value,
         held_value=sum((quantity * order.arrival[asset] for asset, quantity in work.held.items()), ZERO),
@@ -302,8 +299,8 @@ def _constituent(work: _Work, asset: str) -> ConstituentLine:
         symbol=work.symbols.get(asset, asset),
         ordered=ordered,
         filled=filled,
-        fill_percentage=_percentage(filled, ordered),
-        average_price=divide(value, filled, PRICE_GRID) if filled else None,
+        fill_percentage=percentage(filled, ordered),
+        average_price=average_price(value, filled),
         value=value,
         arrival_value=arrival_value,
         cost=cost,
@@ -339,8 +336,8 @@ def _sum(sided: Sequence[tuple[ConstituentLine, Side]]) -> ConstituentLine:
         symbol=lines[0].symbol,
         ordered=ordered,
         filled=filled,
-        fill_percentage=_percentage(filled, ordered),
-        average_price=divide(value, filled, PRICE_GRID) if filled else None,
+        fill_percentage=percentage(filled, ordered),
+        average_price=average_price(value, filled),
         value=value,
         arrival_value=arrival_value,
         cost=sum((line.cost * side.sign for line, side in sided), ZERO),
@@ -392,7 +389,3 @@ def _fee_value(fill: Fill, asset: str) -> Decimal:
 
 def _parts(line: OrderLine | ConstituentLine) -> LossParts:
     return LossParts(*(getattr(line, part) for part in LOSS_PARTS))
-
-
-def _percentage(part: Decimal, whole: Decimal) -> Decimal:
-    return divide(part * 100, whole, PERCENT_GRID) if whole else ZERO
