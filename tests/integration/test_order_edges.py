@@ -1,17 +1,14 @@
-"""What the desk refuses, in which words, and that a refusal leaves everything as it was."""
+"""Orders at their edges: waiting without a price, outliving their time, smaller than a lot, over the same cash."""
 
-import hashlib
 import re
-from collections.abc import Iterator
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
 
 import pytest
 from tests.factories import House, make_definition, make_house, make_ladders, make_market, make_request
 from tests.invariants import findings
 
-from etf_trader.errors import CrossedBook, EtfError, MissingPrice, NotFound, UsageError
+from etf_trader.errors import UsageError
 from etf_trader.exchange.static import StaticMarket
 from etf_trader.market.symbol import Side
 from etf_trader.orders.status import IndexOrderStatus
@@ -33,52 +30,6 @@ async def house(tmp_path: Path) -> House:
     return made
 
 
-@pytest.fixture
-def unchanged(house: House) -> Iterator[None]:
-    """Both databases are byte for byte what they were."""
-    assert house.database.path is not None
-    files = [house.database.path, house.database.path.with_name("exchange.db")]
-    before = [hashlib.sha256(file.read_bytes()).hexdigest() for file in files]
-    yield
-    assert [hashlib.sha256(file.read_bytes()).hexdigest() for file in files] == before
-
-
-REFUSED: dict[str, tuple[dict[str, Any], type[EtfError], str]] = {
-    "more than is held": (
-        {"side": Side.SELL, "quantity": D("5.1")},
-        UsageError,
-        r"position 1 holds 5 units of TWO: 5\.10 cannot be sold",
-    ),
-    "new position to sell": (
-        {"side": Side.SELL, "position": "new"},
-        UsageError,
-        "a new position has nothing to sell",
-    ),
-    "no such position": ({"position": "7"}, NotFound, "there is no position 7"),
-}
-
-
-@pytest.mark.usefixtures("unchanged")
-@pytest.mark.parametrize(("changes", "error", "sentence"), REFUSED.values(), ids=REFUSED)
-async def test_an_order_that_cannot_be_is_refused_and_changes_nothing(
-    house: House, changes: dict[str, Any], error: type[EtfError], sentence: str
-) -> None:
-    with pytest.raises(error, match=sentence):
-        await house.desk.accept(make_request(**changes))
-
-
-@pytest.mark.usefixtures("unchanged")
-async def test_a_preview_changes_nothing(house: House) -> None:
-    preview = await house.desk.preview(make_request(Side.BUY, quantity=D(3)))
-    assert preview.plan.units == 3
-
-
-async def test_two_sells_over_one_position_are_not_both_accepted(house: House) -> None:
-    await house.desk.accept(make_request(Side.SELL, quantity=D(4)))
-    with pytest.raises(UsageError, match="4 of them offered by open orders"):
-        await house.desk.accept(make_request(Side.SELL, quantity=D(2)))
-
-
 async def test_two_buys_do_not_reserve_the_same_cash(house: House) -> None:
     await house.desk.accept(make_request(Side.BUY, quantity=D(40)))
     order = await house.desk.accept(make_request(Side.BUY, quantity=D(80)))
@@ -87,24 +38,6 @@ async def test_two_buys_do_not_reserve_the_same_cash(house: House) -> None:
     await house.manager.run([order.id])
     assert house.order(order.id).stopped_by == ("cash",)
     assert findings(house.database, house.exchange) == []
-
-
-@pytest.mark.parametrize(
-    ("ladders", "error", "sentence"),
-    [
-        (([], [("100", "1")]), MissingPrice, "has no bids"),
-        (([("100", "1")], []), MissingPrice, "has no asks"),
-        (([("100", "1")], [("100", "1")]), CrossedBook, "is crossed"),
-    ],
-    ids=["no bids", "no asks", "crossed"],
-)
-async def test_a_book_without_a_price_is_not_traded_on(
-    house: House, ladders: Any, error: type[EtfError], sentence: str
-) -> None:
-    assert isinstance(house.market, StaticMarket)
-    house.market.set_book("AUSDT", *ladders)
-    with pytest.raises(error, match=sentence):
-        await house.desk.accept(make_request(Side.BUY))
 
 
 async def test_a_waiting_order_survives_a_book_without_a_price_and_is_cancelled(house: House) -> None:
