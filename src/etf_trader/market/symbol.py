@@ -20,11 +20,6 @@ class Side(StrEnum):
         """+1 for a buy, -1 for a sell."""
         return 1 if self is Side.BUY else -1
 
-    @property
-    def opposite(self) -> "Side":
-        """The other side."""
-        return Side.SELL if self is Side.BUY else Side.BUY
-
 
 @dataclass(frozen=True, slots=True)
 class SymbolRule:
@@ -52,8 +47,6 @@ class SymbolRule:
     quote_quantum: Decimal
     maker_fee: Decimal
     taker_fee: Decimal
-    max_open_orders: int = 200
-    inferred: bool = False
 
     @property
     def is_trading(self) -> bool:
@@ -91,7 +84,7 @@ class SymbolRule:
 
         Source:
             Binance Spot API, filters: PRICE_FILTER, LOT_SIZE, NOTIONAL or MIN_NOTIONAL,
-            PERCENT_PRICE_BY_SIDE or PERCENT_PRICE, MAX_NUM_ORDERS.
+            PERCENT_PRICE_BY_SIDE or PERCENT_PRICE.
         """
         filters = {entry["filterType"]: entry for entry in row["filters"]}
         price, lot = filters.get("PRICE_FILTER", {}), filters["LOT_SIZE"]
@@ -116,8 +109,6 @@ class SymbolRule:
             quote_quantum=Decimal(1).scaleb(-int(row.get("quoteCommissionPrecision", 8))),
             maker_fee=maker_fee,
             taker_fee=taker_fee,
-            max_open_orders=int(filters.get("MAX_NUM_ORDERS", {}).get("maxNumOrders", 200)),
-            inferred=bool(row.get("inferred", False)),
         )
 
 

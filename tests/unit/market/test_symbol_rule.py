@@ -57,8 +57,6 @@ def test_a_row_of_todays_shape_is_read_whole() -> None:
         quote_quantum=D("1e-8"),
         maker_fee=D("0.0002"),
         taker_fee=D("0.001"),
-        max_open_orders=200,
-        inferred=False,
     )
 
 
@@ -125,18 +123,16 @@ def test_numbers_that_are_not_text_are_read_as_they_are_written() -> None:
 def test_what_a_row_leaves_out_has_the_venues_defaults() -> None:
     rule = read(make_row())
     assert (rule.base_quantum, rule.quote_quantum) == (D("1e-8"), D("1e-8"))
-    assert (rule.max_open_orders, rule.inferred, rule.is_trading) == (200, False, True)
+    assert rule.is_trading
     counted = read(
         make_row(
-            {"filterType": "MAX_NUM_ORDERS", "maxNumOrders": 25},
             baseCommissionPrecision=2,
             quoteCommissionPrecision=4,
             status="BREAK",
-            inferred=True,
         )
     )
     assert (counted.base_quantum, counted.quote_quantum) == (D("0.01"), D("0.0001"))
-    assert (counted.max_open_orders, counted.inferred, counted.is_trading) == (25, True, False)
+    assert not counted.is_trading
     # The fee is counted in what is received: base for a buy, quote for a sell.
     assert (counted.fee_quantum(Side.BUY), counted.fee_quantum(Side.SELL)) == (D("0.01"), D("0.0001"))
 
@@ -295,6 +291,5 @@ def test_the_exchange_accepts_exactly_the_prices_within_the_bounds(
             assert low <= price <= high
 
 
-@pytest.mark.parametrize(("side", "sign", "other"), [(Side.BUY, 1, Side.SELL), (Side.SELL, -1, Side.BUY)])
-def test_a_side_has_a_sign_and_an_opposite(side: Side, sign: int, other: Side) -> None:
-    assert (side.sign, side.opposite) == (sign, other)
+def test_a_side_has_a_sign() -> None:
+    assert (Side.BUY.sign, Side.SELL.sign) == (1, -1)
