@@ -29,9 +29,9 @@ def plan_order(problem: OrderProblem, method: str = "auto") -> Plan:
     """Return the plan that trades as many units as the limits leave, at the least cost.
 
     A buy's `cash` bound covers the worst that its orders may pay while they are
-    in flight: every leg at its order's price, the basket's cash, and nothing
-    yet from the float (`worst_cash`). A plan of 0 units with legs is a sell
-    that only trades what was redeemed before.
+    in flight: every leg at its order's price, the basket's cash, what the order
+    owes the float, and nothing yet from the float. A plan of 0 units with legs
+    is a sell that only trades what was redeemed before.
 
     Args:
         problem: The order, its books and its limits.
@@ -75,18 +75,6 @@ def float_needed(problem: OrderProblem) -> Decimal:
     with _exact(problem):
         model = Model(problem)
         return max(model.trial(model.wanted).float_pays, ZERO)
-
-
-def worst_cash(problem: OrderProblem, plan: Plan) -> Decimal:
-    """Return the most that a planned buy may have to pay, in quote: each order at its own price.
-
-    Beside the basket's cash it holds what the order then owes the float, if
-    the float gives more than it takes.
-    """
-    with _exact(problem):
-        surplus = sum((leg.surplus * leg.mid for leg in plan.legs), ZERO)
-        orders = sum((leg.quantity * leg.limit_price for leg in plan.legs), ZERO)
-        return orders + problem.cash_per_unit * plan.units + max(-surplus, ZERO)
 
 
 @contextmanager

@@ -15,7 +15,7 @@ from etf_trader.market.symbol import Side
 from etf_trader.money import divide, round_to
 from etf_trader.orders.plan import Plan, PlannedLeg
 from etf_trader.solver.lots import LegRule
-from etf_trader.solver.order import plan_order, smallest_quantity, worst_cash
+from etf_trader.solver.order import plan_order, smallest_quantity
 from etf_trader.solver.problem import Leg, OrderProblem
 
 many = settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -38,6 +38,13 @@ def marginal(problem: OrderProblem, plan: Plan, *, at_order_price: bool) -> F:
     return total
 
 
+def worst_cash(problem: OrderProblem, plan: Plan) -> F:
+    """The most that a buy may pay: each order at its own price, the basket's cash, its debt to the float."""
+    orders = sum((F(leg.quantity) * F(leg.limit_price) for leg in plan.legs), F(0))
+    surplus = sum((F(leg.surplus) * F(leg.mid) for leg in plan.legs), F(0))
+    return orders + F(problem.cash_per_unit) * F(plan.units) + max(-surplus, F(0))
+
+
 def check(problem: OrderProblem, plan: Plan) -> None:
     """Every promise of a plan, tested without the solver's own sums."""
     sign = problem.side.sign
@@ -47,7 +54,7 @@ def check(problem: OrderProblem, plan: Plan) -> None:
         for at_order_price in (False, True):
             assert sign * (marginal(problem, plan, at_order_price=at_order_price) - F(problem.limit)) <= 0
     if problem.cash is not None:
-        assert worst_cash(problem, plan) <= problem.cash or plan.units == 0
+        assert worst_cash(problem, plan) <= F(problem.cash) or plan.units == 0
     assert sum(leg.surplus * leg.mid for leg in plan.legs) <= problem.float_cash
     if problem.max_loss_bps is not None and plan.units:
         units = problem.units_done + plan.units
