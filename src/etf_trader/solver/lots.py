@@ -131,8 +131,8 @@ class LegRule:
         return LegFill(quantity, *take, surplus, not self.ladder.holds(quantity))
 
     def _room(self, least: Decimal) -> Decimal:
-        """Return what the float may take more of this asset: up to one lot, or one least order."""
-        return max(max(self.leg.rule.step, least) - self.leg.residual, ZERO)
+        """Return what the float may take more of this asset: up to one least order, which is a lot or more."""
+        return max(least - self.leg.residual, ZERO)
 
     def _units(self, quantity: Decimal) -> Decimal:
         return divide_down(quantity, self.leg.per_unit, UNIT_GRID)

@@ -39,12 +39,8 @@ def stops(model: Model, trial: Trial, top: int) -> tuple[str, ...]:
 
 
 def _one_lot(model: Model) -> int:
-    """Return the steps of the unit grid that one lot, or least order, makes at most."""
-    return max(
-        int(max(rule.leg.rule.step, rule.least) // (rule.leg.per_unit * UNIT_GRID)) + 1
-        for rule in model.legs
-        if rule.leg.per_unit
-    )
+    """Return the steps of the unit grid that one least order, which is a lot or more, makes at most."""
+    return max(int(rule.least // (rule.leg.per_unit * UNIT_GRID)) + 1 for rule in model.legs if rule.leg.per_unit)
 
 
 def _rank(name: str) -> tuple[int, str]:
