@@ -106,13 +106,9 @@ class Group(TyperGroup):
     def list_commands(self, ctx: Context) -> list[str]:
         return list(self.commands)
 
-    def known_names(self, ctx: Context) -> list[str]:
-        """Return the names that may be typed."""
-        return self.list_commands(ctx)
-
     def parse_args(self, ctx: Context, args: list[str]) -> list[str]:
         if not args and not ctx.resilient_parsing:
-            names = ", ".join(self.known_names(ctx))
+            names = ", ".join(self.list_commands(ctx))
             raise UsageError(f"{ctx.command_path} needs a command: {names}", hint=f"{ctx.command_path} --help")
         return super().parse_args(ctx, args)
 
@@ -124,7 +120,7 @@ class Group(TyperGroup):
         later = LATER.get(typed.partition(" ")[2])
         if later is not None:
             raise UsageError(f"{typed} comes with a later version", hint=later)
-        near = get_close_matches(name, self.known_names(ctx), n=1, cutoff=0.5)
+        near = get_close_matches(name, self.list_commands(ctx), n=1, cutoff=0.5)
         meant = f"; did you mean {near[0]}?" if near else ""
         raise UsageError(f"there is no command {typed}{meant}", hint=f"{ctx.command_path} --help lists them")
 
@@ -157,7 +153,7 @@ def write_options(params: Sequence[Parameter], ctx: Context, formatter: HelpForm
                 formatter.write_dl(sections[name])
 
 
-def shared_options(*, csv: bool, hidden: bool = False) -> list[TyperOption]:
+def shared_options(*, csv: bool) -> list[TyperOption]:
     """Return the options that every command takes; what they say goes to the `Invocation`."""
     formats = "table|json|csv" if csv else "table|json"
 
@@ -170,13 +166,11 @@ def shared_options(*, csv: bool, hidden: bool = False) -> list[TyperOption]:
         invocation().format = value
 
     return [
-        _shared(["--json"], _set("format", "json"), "The same as --format json.", is_flag=True, hidden=hidden),
-        _shared(
-            ["--format"], choose, "How to print the result.  [default: table]", metavar=formats, hidden=hidden
-        ),
-        _shared(["-q", "--quiet"], _set("quiet", True), "No notes and no progress.", is_flag=True, hidden=hidden),
-        _shared(["-v", "--verbose"], _set("verbose", True), "Say more.", is_flag=True, hidden=hidden),
-        _shared(["--config"], _config, "Use this configuration file.", metavar="FILE", hidden=hidden),
+        _shared(["--json"], _set("format", "json"), "The same as --format json.", is_flag=True),
+        _shared(["--format"], choose, "How to print the result.  [default: table]", metavar=formats),
+        _shared(["-q", "--quiet"], _set("quiet", True), "No notes and no progress.", is_flag=True),
+        _shared(["-v", "--verbose"], _set("verbose", True), "Say more.", is_flag=True),
+        _shared(["--config"], _config, "Use this configuration file.", metavar="FILE"),
     ]
 
 

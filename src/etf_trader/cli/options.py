@@ -57,24 +57,14 @@ read_position_number = _numbered("etf position list --all shows them")
 read_plan_number = _numbered("etf order show ORDER shows those of an order")
 
 
-@dataclass(frozen=True, slots=True)
-class TimeInForce:
-    """How long an order may work: `lasts` is zero for now and None until it is cancelled."""
-
-    text: str
-    lasts: timedelta | None
-
-
-def read_time_in_force(text: str) -> TimeInForce:
-    """Return `now`, `gtc` or a duration."""
-    if text == "now":
-        return TimeInForce(text, timedelta(0))
-    if text == "gtc":
-        return TimeInForce(text, None)
-    try:
-        return TimeInForce(text, read_duration(text))
-    except typer.BadParameter as error:
-        raise typer.BadParameter(f"{text!r} is neither now nor gtc nor a duration such as 30m") from error
+def read_time_in_force(text: str) -> str:
+    """Return `now`, `gtc` or a duration, as it was typed."""
+    if text not in ("now", "gtc"):
+        try:
+            read_duration(text)
+        except typer.BadParameter as error:
+            raise typer.BadParameter(f"{text!r} is neither now nor gtc nor a duration such as 30m") from error
+    return text
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,7 +160,7 @@ MaxLossOption = Annotated[
     ),
 ]
 TimeInForceOption = Annotated[
-    TimeInForce,
+    str,
     typer.Option(
         "--tif",
         help="How long the order works: now, gtc (until cancelled), or 30m.",
@@ -180,8 +170,6 @@ TimeInForceOption = Annotated[
         rich_help_panel=LIMITS,
     ),
 ]
-"""Give it the default "now": the text is parsed like one that was typed."""
-
 ClientKeyOption = Annotated[
     str | None,
     typer.Option(

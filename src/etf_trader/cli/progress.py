@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
 from decimal import Decimal
 from types import TracebackType
 from typing import TYPE_CHECKING, TextIO
@@ -43,7 +42,7 @@ class Progress:
 
     def __enter__(self) -> Progress:
         if self._stream is not None:
-            self._timer = threading.Timer(SHOWN_AFTER_SECONDS, self._show, (time.monotonic(),))
+            self._timer = threading.Timer(SHOWN_AFTER_SECONDS, self._show)
             self._timer.daemon = True
             self._timer.start()
         return self
@@ -58,7 +57,7 @@ class Progress:
             if self._bar is not None:
                 self._bar.stop()
 
-    def _show(self, _started: float) -> None:
+    def _show(self) -> None:
         from rich.console import Console
         from rich.progress import BarColumn, TaskProgressColumn, TextColumn, TimeRemainingColumn
         from rich.progress import Progress as RichProgress

@@ -25,7 +25,6 @@ from etf_trader.cli.options import (
     QuantityOption,
     QuantityOrAllOption,
     RequiredIndexOption,
-    TimeInForce,
     TimeInForceOption,
 )
 from etf_trader.cli.output import Page, dim
@@ -39,8 +38,6 @@ if TYPE_CHECKING:
     from etf_trader.orders.index_order import IndexOrder, OrderRequest
 
 app = group()
-
-NOW: Any = "now"
 
 
 @command(
@@ -57,7 +54,7 @@ def buy(
     position: PositionOrNewOption = None,
     limit: LimitOption = None,
     max_loss: MaxLossOption = None,
-    tif: TimeInForceOption = NOW,
+    tif: TimeInForceOption = "now",
     client_key: ClientKeyOption = None,
     dry_run: DryRunOption = False,
     detach: DetachOption = False,
@@ -82,7 +79,7 @@ def sell(
     position: PositionOrNewOption = None,
     limit: LimitOption = None,
     max_loss: MaxLossOption = None,
-    tif: TimeInForceOption = NOW,
+    tif: TimeInForceOption = "now",
     client_key: ClientKeyOption = None,
     dry_run: DryRunOption = False,
     detach: DetachOption = False,
@@ -100,7 +97,7 @@ def _submit(
     position: str | None,
     limit: Decimal | None,
     max_loss: Decimal | None,
-    tif: TimeInForce,
+    tif: str,
     client_key: str | None,
     dry_run: bool,
     detach: bool,
@@ -108,8 +105,9 @@ def _submit(
 ) -> None:
     from etf_trader.index.store import find_index
     from etf_trader.market.symbol import Side
-    from etf_trader.orders.index_order import OrderRequest
+    from etf_trader.orders.index_order import OrderRequest, lifetime
 
+    lifetime(tif)
     with services() as opened:
         with opened.database.read() as connection:
             found = find_index(connection, index)
@@ -120,7 +118,7 @@ def _submit(
             position=_position(position),
             limit_price=limit,
             max_loss_bps=max_loss,
-            time_in_force=tif.text,
+            time_in_force=tif,
             client_key=client_key or f"k-{secrets.token_hex(6)}",
         )
         if dry_run:
@@ -146,7 +144,6 @@ def _show_preview(opened: Services, preview: Preview) -> None:
     from etf_trader.bootstrap import UID
     from etf_trader.cli.plans import draw_plan, effort
     from etf_trader.cli.stops import sentences, stopped_preview
-    from etf_trader.orders.index_order import lifetime
     from etf_trader.seal import canonical
 
     document = json.loads(canonical(preview.document))
@@ -162,7 +159,6 @@ def _show_preview(opened: Services, preview: Preview) -> None:
             page.line(sentence)
         page.line(_dry_run_end(document, preview.request.time_in_force))
 
-    lifetime(preview.request.time_in_force)
     output().emit("etf.plan/1", {"dry_run": True, "plan": document, "order": None}, draw)
     if not preview.plan.units and preview.request.time_in_force == "now":
         raise typer.Exit(7)

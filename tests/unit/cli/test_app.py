@@ -77,12 +77,12 @@ def tried(monkeypatch: pytest.MonkeyPatch) -> Iterator[ModuleType]:
         index: RequiredIndexOption,
         qty: QuantityOption,
         limit: LimitOption = None,
-        tif: TimeInForceOption = "now",  # type: ignore[assignment]
+        tif: TimeInForceOption = "now",
         dry_run: DryRunOption = False,
     ) -> None:
         """Buy units."""
-        row = {"index": index, "qty": qty, "limit": limit, "tif": tif.text, "dry_run": dry_run}
-        output().emit("etf.try/1", {"rows": [row]}, lambda page: page.line(f"{index} {qty} {limit} {tif.text}"))
+        row = {"index": index, "qty": qty, "limit": limit, "tif": tif, "dry_run": dry_run}
+        output().emit("etf.try/1", {"rows": [row]}, lambda page: page.line(f"{index} {qty} {limit} {tif}"))
 
     @command(here, "sell", examples=("etf order sell --qty all",))
     def sell(qty: QuantityOrAllOption) -> None:
