@@ -663,9 +663,8 @@ def test_there_is_nothing_to_open(tmp_path: Path, market: StaticMarket) -> None:
 def test_settings_that_cannot_be(database: Database, market: StaticMarket) -> None:
     with pytest.raises(UsageError, match="no such clock"):
         PaperExchange.create(database, replace(SETTINGS, clock="sun"), market)
-    market.kind = "recording"
     with pytest.raises(UsageError, match="stepped clock only"):
-        PaperExchange.create(database, replace(SETTINGS, clock="wall"), market)
+        PaperExchange.create(database, replace(SETTINGS, clock="wall", market="recording"), market)
     path = database.path
     assert path is not None
     assert not path.exists()

@@ -50,10 +50,8 @@ class Prices:
 
     def nav(self, basket: Basket) -> Decimal | None:
         """Return what a unit is worth; None without all prices."""
-        values = [(quantity, self.mids[asset]) for asset, quantity in basket.quantities.items()]
-        if any(mid is None for _, mid in values):
-            return None
-        return sum((quantity * mid for quantity, mid in values if mid is not None), basket.cash_per_unit)
+        known = {asset: mid for asset in basket.quantities if (mid := self.mids[asset]) is not None}
+        return basket.nav(known) if len(known) == len(basket.quantities) else None
 
 
 def read_prices(opened: Services, baskets: list[Basket]) -> Prices:
@@ -129,7 +127,7 @@ def create(
     definition = _definition(symbol, file, weight or [], name, start_value, float_)
     with services() as opened:
         made = in_loop(opened.administration.create_index(definition, settings().solver.depth))
-        facts = _facts(opened, made)
+        (facts,) = _facts(opened, [made])
 
     def draw(page: Page) -> None:
         page.line(
@@ -265,31 +263,33 @@ def _times(quantity: Decimal, mid: Decimal | None) -> Decimal | None:
     return None if mid is None else quantity * mid
 
 
-def _facts(opened: Services, index: Index, prices: Prices | None = None) -> IndexFacts:
+def _facts(opened: Services, chosen: list[Index]) -> list[IndexFacts]:
+    """Read how indices stand: their books in one look, their constituents' prices in another."""
     from etf_trader.index.store import current_basket
     from etf_trader.ledger import accounts
     from etf_trader.ledger.repository import Ledger
 
     with opened.database.read() as connection:
-        basket = current_basket(connection, index.id)
         ledger = Ledger(connection, opened.account.id)
-        held = ledger.holdings(accounts.index_float(index.id))
-        outstanding = ledger.units_outstanding(accounts.issued(index.id), index.unit_asset)
-    cash = held.pop(index.quote, ZERO)
-    return IndexFacts(index, basket, prices or read_prices(opened, [basket]), outstanding, cash, held)
+        baskets = [current_basket(connection, index.id) for index in chosen]
+        floats = [ledger.holdings(accounts.index_float(index.id)) for index in chosen]
+        units = [ledger.units_outstanding(accounts.issued(index.id), index.unit_asset) for index in chosen]
+    prices = read_prices(opened, baskets)
+    return [
+        IndexFacts(index, basket, prices, outstanding, held.pop(index.quote, ZERO), held)
+        for index, basket, outstanding, held in zip(chosen, baskets, units, floats, strict=True)
+    ]
 
 
 @command(app, "list", examples=("etf index list", "etf index list --json"), csv="indices")
 def list_() -> None:
     """List all indices with what a unit is worth now."""
-    from etf_trader.index.store import current_basket, list_indices
+    from etf_trader.index.store import list_indices
 
     with services() as opened:
         with opened.database.read() as connection:
             known = list_indices(connection)
-            baskets = [current_basket(connection, index.id) for index in known]
-        prices = read_prices(opened, baskets)
-        rows = [_facts(opened, index, prices) for index in known]
+        rows = _facts(opened, known)
 
     def draw(page: Page) -> None:
         if not rows:
@@ -332,7 +332,7 @@ def show(index: IndexArgument) -> None:
     with services() as opened:
         with opened.database.read() as connection:
             found = find_index(connection, index)
-        facts = _facts(opened, found)
+        (facts,) = _facts(opened, [found])
 
     def draw(page: Page) -> None:
         nav = facts.nav
@@ -408,7 +408,7 @@ def nav(index: IndexArgument) -> None:
     with services() as opened:
         with opened.database.read() as connection:
             found = find_index(connection, index)
-        facts = _facts(opened, found)
+        (facts,) = _facts(opened, [found])
     worth = facts.nav
     if worth is None:
         missing = ", ".join(facts.prices.missing)

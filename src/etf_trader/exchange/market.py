@@ -36,9 +36,6 @@ class MarketBook:
 class Market(Protocol):
     """A source of books: the seeded model or a recording."""
 
-    kind: str
-    """ "model" or "recording"; kept with the exchange, so that the next process makes the same market."""
-
     start: datetime
     """Where a stepped clock begins, aware, UTC."""
 

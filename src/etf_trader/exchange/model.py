@@ -60,11 +60,8 @@ _WEIGHTS = _size_weights()
 class ModelMarket:
     """The market of one seed."""
 
-    kind = "model"
-
     def __init__(self, seed: int = 1, start: datetime = EPOCH) -> None:
         """Make the market of `seed`; `start` is where a stepped clock begins, not before the epoch."""
-        self.seed = seed
         self.start = start
         self._coins = {coin.asset + QUOTE: _CoinMarket(coin, seed) for coin in COINS}
         self._factor = _Path(_key(seed, "market"), MARKET_VOLATILITY)

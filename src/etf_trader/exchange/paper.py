@@ -96,7 +96,7 @@ class PaperExchange:
         """
         if settings.clock not in (WALL, STEPPED):
             raise UsageError(f"no such clock: {settings.clock!r}", hint="wall or stepped")
-        if settings.clock == WALL and market.kind == "recording":
+        if settings.clock == WALL and settings.market == "recording":
             raise UsageError("a recording has its own time: it runs on the stepped clock only")
         if not database.exists():
             schema.upgrade(database, "exchange")
@@ -437,9 +437,9 @@ class PaperExchange:
     def _now(self, connection: Connection, *, lock: bool = False) -> datetime:
         if self._settings.clock == WALL and not lock:
             return self._clock.now()
-        query = select(tables.exchange.c.era, tables.exchange.c.time)
-        row = connection.execute(query.with_for_update() if lock else query).one()
-        return self._clock.now() if row.time is None else row.time
+        query = select(tables.exchange.c.time)
+        time = connection.execute(query.with_for_update() if lock else query).scalar_one()
+        return self._clock.now() if time is None else time
 
     def _rule(self, symbol: str) -> SymbolRules:
         if symbol not in self._symbols:

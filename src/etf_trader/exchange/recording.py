@@ -163,8 +163,6 @@ class _Recorded:
 class RecordingMarket:
     """The market of recorded books; after its end it holds the last of them."""
 
-    kind = "recording"
-
     def __init__(self, recordings: Path | Sequence[Path], exchange_info: Path | None = None) -> None:
         """Read the recordings of a folder, a file or several, and check that no update is missing.
 
@@ -512,7 +510,7 @@ def _shown(recordings: Path | Sequence[Path]) -> str:
 
 
 def _broken(path: Path, error: Exception) -> ConfigError:
-    return ConfigError(f"{path} cannot be read: {error}", where="market", hint="fetch or record the file again")
+    return ConfigError(f"{path} cannot be read: {error}", where="exchange", hint="fetch or record the file again")
 
 
 def _unreadable(source: str, symbol: str) -> ConfigError:

@@ -209,7 +209,7 @@ def check_parameters(request: OrderRequest) -> tuple[Decimal, Decimal]:
     for name, value in unwanted.items():
         if value is not None:
             raise ExchangeError(-1106, f"Parameter '{name}' sent when not required.")
-    if not re.fullmatch(r"[a-zA-Z0-9_-]{1,36}", request.client_order_id):
+    if not re.fullmatch(CLIENT_ORDER_ID, request.client_order_id):
         raise illegal("newClientOrderId", CLIENT_ORDER_ID)
     return _amount("price", request.price), _amount("quantity", request.quantity)
 

@@ -84,8 +84,6 @@ def symbol_row(symbol: str, base: str, quote: str, **changes: str) -> dict[str, 
 class StaticMarket:
     """Given books, for tests and examples; `set_book` is the only thing that moves them."""
 
-    kind = "static"
-
     def __init__(
         self,
         symbols: Iterable[Mapping[str, Any]],

@@ -27,11 +27,13 @@ _UPDATE_ORDER = (
     .where(tables.orders.c.order_id == bindparam("key"))
     .values({name: bindparam(f"new_{name}") for name in _MUTABLE})
 )
+_SAME_LEVEL = [tables.consumption.c[name] == bindparam(f"_{name}") for name in ("symbol", "side", "price")]
 _UPDATE_CONSUMPTION = (
     update(tables.consumption)
-    .where(*(tables.consumption.c[name] == bindparam(f"_{name}") for name in ("symbol", "side", "price")))
+    .where(*_SAME_LEVEL)
     .values({name: bindparam(f"_{name}") for name in ("quantity", "at")})
 )
+_DELETE_CONSUMPTION = delete(tables.consumption).where(*_SAME_LEVEL)
 
 
 @dataclass(slots=True)
@@ -267,10 +269,10 @@ class Turn:
         """Write what was decided."""
         self.settle(self._trading)  # whatever was looked at is written as it was seen
         self.balances.save()
-        for order in self._new:
-            self._changed.pop(order.order_id, None)
-            values = {name: getattr(order, name) for name in _ORDER_COLUMNS}
-            self.connection.execute(insert(tables.orders).values(is_open=order.status in OPEN, **values))
+        if self._new:
+            self.connection.execute(insert(tables.orders), [_order_row(order) for order in self._new])
+            for order in self._new:
+                self._changed.pop(order.order_id, None)
         if self._changed:
             rows = [{"key": order.order_id} | _changes(order) for order in self._changed.values()]
             self.connection.execute(_UPDATE_ORDER, rows)
@@ -315,13 +317,13 @@ class Turn:
             self.connection.execute(insert(state).values(symbol=symbol, **values))
 
     def _forget_restored(self, symbol: str, trading: Trading) -> None:
-        table = tables.consumption
-        for side, price in trading.consumed:
-            if (side, price) not in trading.book.taken and not self._missing(
-                symbol, trading.consumed, side, price
-            ):
-                same = (table.c.symbol == symbol) & (table.c.side == side) & (table.c.price == price)
-                self.connection.execute(delete(table).where(same))
+        restored = [
+            {"_symbol": symbol, "_side": side, "_price": price}
+            for side, price in trading.consumed
+            if (side, price) not in trading.book.taken and not self._missing(symbol, trading.consumed, side, price)
+        ]
+        if restored:
+            self.connection.execute(_DELETE_CONSUMPTION, restored)
 
     # Order counts
 
@@ -451,7 +453,10 @@ def order_view(order: Order, trades: tuple[TradeView, ...]) -> OrderView:
     )
 
 
+def _order_row(order: Order) -> dict[str, Any]:
+    return {name: getattr(order, name) for name in _ORDER_COLUMNS} | {"is_open": order.status in OPEN}
+
+
 def _changes(order: Order) -> dict[str, Any]:
-    values = {name: getattr(order, name) for name in _MUTABLE if name != "is_open"}
-    values["is_open"] = order.status in OPEN
-    return {f"new_{name}": value for name, value in values.items()}
+    row = _order_row(order)
+    return {f"new_{name}": row[name] for name in _MUTABLE}

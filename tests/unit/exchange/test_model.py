@@ -327,7 +327,6 @@ def test_the_docs_show_the_parameters() -> None:
 
 def test_a_model_market_is_made_from_its_parameters() -> None:
     market = market_from("model", {"seed": 7})
-    assert market.kind == "model"
     assert market.book("BTCUSDT", after(60)) == ModelMarket(7).book("BTCUSDT", after(60))
     assert market_from("model", {}).book("BTCUSDT", after(60)) == MARKET.book("BTCUSDT", after(60))
 
