@@ -11,7 +11,7 @@ from etf_trader.orders.plan import LossParts
 NOTHING = LossParts(ZERO, ZERO, ZERO, ZERO, ZERO)
 
 
-def fill_loss(fill: Fill, intent: Intent) -> LossParts:
+def fill_loss(fill: Fill, intent: Intent, arrival_mid: Decimal) -> LossParts:
     """Return the loss of one fill against the arrival mid; positive is a cost.
 
     With q net of a fee taken in base, price p, arrival mid m0, batch mid m1,
@@ -24,7 +24,7 @@ def fill_loss(fill: Fill, intent: Intent) -> LossParts:
     signed = fill.side.sign * (fill.quantity - bought_fee)
     touch = fill.price if fill.is_maker else intent.touch
     return LossParts(
-        delay=signed * (intent.mid - intent.arrival_mid),
+        delay=signed * (intent.mid - arrival_mid),
         spread=signed * (touch - intent.mid),
         depth=signed * (fill.price - touch),
         fee=fill.fee * fill.price if fee_in_base else fill.fee,

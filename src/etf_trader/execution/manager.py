@@ -34,12 +34,12 @@ from etf_trader.ledger.booking import baskets, redemption
 from etf_trader.ledger.repository import Account, Ledger, incarnation
 from etf_trader.market.symbol import Side, SymbolRule
 from etf_trader.money import ZERO, money_context
-from etf_trader.orders.asset_order import Intent, client_order_id
+from etf_trader.orders.asset_order import Intent, Share, Slice, client_order_id
 from etf_trader.orders.index_order import IndexOrder
 from etf_trader.orders.plan import Plan, PlannedLeg
 from etf_trader.orders.status import AssetOrderStatus, IndexOrderStatus
 from etf_trader.orders.store import (
-    add_asset_order,
+    add_asset_orders,
     add_plan,
     asset_orders_of_plan,
     count_asset_orders,
@@ -158,9 +158,7 @@ class Manager:
             pending = unsettled_plans(connection, self._account.id)
         found = []
         for plan in pending:
-            with self._database.read() as connection:
-                state = order_state(connection, plan.index_order_id)
-            await self._queue.recover(plan.id, state.parties, lease)
+            await self._queue.recover(plan.id, lease)
             self._settle(plan.id, lease)
             found.append(f"plan {plan.id} of order {plan.index_order_id} was settled")
         return found + await reconcile(self._database, self._venue, self._account)
@@ -288,7 +286,7 @@ class Manager:
     ) -> None:
         """Write a batch with its intents, send it, and settle what it traded."""
         plan_id = self._write(state, plan, view, lease, purpose)
-        await self._queue.run(plan_id, state.parties, lease)
+        await self._queue.run([plan_id], lease)
         self._settle(plan_id, lease)
         await self._venue.batch_done()
 
@@ -323,7 +321,7 @@ class Manager:
                 now,
             )
             life, sequence = incarnation(connection), count_asset_orders(connection, order.id)
-            side = plan.side
+            side, batch = plan.side, []
             for leg in plan.legs:
                 for quantity in _pieces(leg, view.rules[leg.symbol]):
                     sequence += 1
@@ -338,7 +336,8 @@ class Manager:
                         mid=leg.mid,
                         touch=leg.touch,
                     )
-                    add_asset_order(connection, plan_id, order.id, intent)
+                    batch.append((intent, [Share(plan_id, order.id, (Slice(quantity, leg.limit_price),))]))
+            add_asset_orders(connection, batch)
             if purpose == "trade" and side is Side.SELL:
                 given = baskets(plan.units, basket.quantities, basket.cash_per_unit)
                 lent = {leg.asset: max(-leg.surplus, ZERO) for leg in plan.legs}

@@ -21,14 +21,15 @@ from etf_trader.errors import (
 from etf_trader.events import EventLog, FillBooked
 from etf_trader.execution.budget import budget, use
 from etf_trader.execution.lease import Lease, check
+from etf_trader.execution.sharing import parts_of
 from etf_trader.ledger.booking import fill_booking
 from etf_trader.ledger.fill import Fill, add_fill
-from etf_trader.ledger.parties import Parties
+from etf_trader.ledger.parties import parties_of
 from etf_trader.ledger.repository import Account, Ledger
 from etf_trader.money import ZERO
 from etf_trader.orders.asset_order import AssetOrder
 from etf_trader.orders.status import AssetOrderStatus
-from etf_trader.orders.store import asset_order, asset_orders_of_plan, move_asset_order
+from etf_trader.orders.store import asset_order, asset_orders_of_plan, index_order, move_asset_order
 from etf_trader.venue.interface import LimitOrder, Trade, Venue, VenueOrder, VenueOrderStatus
 
 WINDOW_SECONDS = 2.0
@@ -55,14 +56,14 @@ class Queue:
     account: Account
     log: EventLog
 
-    async def run(self, plan_id: int, parties: Parties, lease: Lease) -> None:
-        """Send what is written of a plan, as the slots allow, and book it until every order is final."""
-        await _all(self._follow(order, parties) for order in self._orders(plan_id, sent=True))
-        while waiting := self._orders(plan_id, sent=False):
+    async def run(self, plan_ids: Sequence[int], lease: Lease) -> None:
+        """Send what is written of a batch, as the slots allow, and book it until every order is final."""
+        await _all(self._follow(order) for order in self._orders(plan_ids, sent=True))
+        while waiting := self._orders(plan_ids, sent=False):
             granted = await self._grant([order.id for order in waiting], lease)
-            await _all(self._send(order, parties, lease) for order in granted)
+            await _all(self._send(order, lease) for order in granted)
 
-    async def recover(self, plan_id: int, parties: Parties, lease: Lease) -> None:
+    async def recover(self, plan_id: int, lease: Lease) -> None:
         """Learn what became of a plan whose leader is gone; what was never sent is withdrawn."""
         with self.database.write() as connection:
             check(connection, lease)
@@ -71,13 +72,14 @@ class Queue:
                     self._end(
                         connection, order, AssetOrderStatus.WITHDRAWN, "its leader stopped before sending it"
                     )
-        for order in self._orders(plan_id, sent=True):
-            await self._follow(order, parties)
+        for order in self._orders([plan_id], sent=True):
+            await self._follow(order)
 
-    def _orders(self, plan_id: int, *, sent: bool) -> list[AssetOrder]:
+    def _orders(self, plan_ids: Sequence[int], *, sent: bool) -> list[AssetOrder]:
         wanted = AssetOrderStatus.SENT if sent else AssetOrderStatus.WRITTEN
         with self.database.read() as connection:
-            return [order for order in asset_orders_of_plan(connection, plan_id) if order.status is wanted]
+            found = {order.id: order for plan in plan_ids for order in asset_orders_of_plan(connection, plan)}
+        return [order for _, order in sorted(found.items()) if order.status is wanted]
 
     async def _grant(self, waiting: Sequence[int], lease: Lease) -> list[AssetOrder]:
         """Take slots for as many of these orders as are free, waiting for a window that has some; return them."""
@@ -100,7 +102,7 @@ class Queue:
         move_asset_order(connection, order, AssetOrderStatus.SENT, now, granted_at=now, attempts=attempts)
         return replace(order, status=AssetOrderStatus.SENT, granted_at=now, attempts=attempts)
 
-    async def _send(self, order: AssetOrder, parties: Parties, lease: Lease) -> None:
+    async def _send(self, order: AssetOrder, lease: Lease) -> None:
         assert order.granted_at is not None
         intent = order.intent
         request = LimitOrder(
@@ -118,15 +120,15 @@ class Queue:
             with self.database.write() as connection:
                 self._end(connection, order, AssetOrderStatus.REJECTED, error.message)
         except RateLimited as error:
-            await self._again(order, parties, lease, error.retry_after)
+            await self._again(order, lease, error.retry_after)
         except VenueUnavailable:
-            await self._again(order, parties, lease, LOOK_AGAIN_SECONDS)
+            await self._again(order, lease, LOOK_AGAIN_SECONDS)
         except OutcomeUnknown:
-            await self._follow(order, parties)
+            await self._follow(order)
         else:
-            await self._learn(order, state, parties)
+            await self._learn(order, state)
 
-    async def _again(self, order: AssetOrder, parties: Parties, lease: Lease, seconds: float) -> None:
+    async def _again(self, order: AssetOrder, lease: Lease, seconds: float) -> None:
         """Send once more, in a new slot, an order that the venue says it never took."""
         if order.attempts >= MOST_ATTEMPTS:
             with self.database.write() as connection:
@@ -134,9 +136,9 @@ class Queue:
             return
         await self.clock.sleep(seconds)
         (renewed,) = await self._grant([order.id], lease)
-        await self._send(renewed, parties, lease)
+        await self._send(renewed, lease)
 
-    async def _follow(self, order: AssetOrder, parties: Parties) -> None:
+    async def _follow(self, order: AssetOrder) -> None:
         """Ask the venue by client order id until it is definite, and book what it says."""
         assert order.granted_at is not None
         intent = order.intent
@@ -144,7 +146,7 @@ class Queue:
             asked_at = await self._ask(self.venue.server_time)
             state = await self._ask(partial(self.venue.find, intent.symbol, intent.client_order_id))
             if state is not None:
-                await self._learn(order, state, parties)
+                await self._learn(order, state)
                 return
             if asked_at > order.granted_at + FINAL_AFTER:
                 with self.database.write() as connection:
@@ -152,7 +154,7 @@ class Queue:
                 return
             await self.clock.sleep(LOOK_AGAIN_SECONDS)
 
-    async def _learn(self, order: AssetOrder, state: VenueOrder, parties: Parties) -> None:
+    async def _learn(self, order: AssetOrder, state: VenueOrder) -> None:
         """Book the trades of an order and take note of its end."""
         intent = order.intent
         while not state.status.is_final:
@@ -162,8 +164,7 @@ class Queue:
                 await self.clock.sleep(LOOK_AGAIN_SECONDS)
         trades = await self._trades(state)
         with self.database.write() as connection:
-            for trade in trades:
-                self._book(connection, order, trade, parties)
+            self._book(connection, order, trades)
             self._end(connection, order, _ended(state), state.reason, state, trades)
 
     async def _trades(self, state: VenueOrder) -> Sequence[Trade]:
@@ -181,14 +182,21 @@ class Queue:
             hint="etf reconcile books them when they appear",
         )
 
-    def _book(self, connection: Connection, order: AssetOrder, trade: Trade, parties: Parties) -> None:
-        fill = fill_from_trade(self.account, order.id, trade)
-        if not add_fill(connection, fill, order.index_order_id):
-            return
-        Ledger(connection, self.account.id).post(fill_booking(fill, parties, order.intent.asset))
-        self.log.record(
-            connection, FillBooked(order.index_order_id, fill.symbol, fill.quantity, fill.price), fill.at
-        )
+    def _book(self, connection: Connection, order: AssetOrder, trades: Sequence[Trade]) -> None:
+        """Book the trades of an order, each to the index orders that it was made for."""
+        made = [fill_from_trade(self.account, order.id, trade) for trade in trades]
+        parties = {
+            share.index_order_id: parties_of(connection, index_order(connection, share.index_order_id))
+            for share in order.shares
+        }
+        for fill, parts in zip(made, parts_of(order, made), strict=True):
+            if not add_fill(connection, fill, parts):
+                continue
+            shares = [(parties[part.index_order_id], part) for part in parts]
+            Ledger(connection, self.account.id).post(fill_booking(fill, shares, order.intent.asset))
+            for part in parts:
+                event = FillBooked(part.index_order_id, fill.symbol, part.quantity, fill.price)
+                self.log.record(connection, event, fill.at)
 
     def _end(
         self,

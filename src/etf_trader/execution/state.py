@@ -13,7 +13,7 @@ from sqlalchemy import Connection, select
 from etf_trader.execution.loss import NOTHING, fill_loss, rounding_loss, total
 from etf_trader.index.store import Basket, Index, Position, current_basket, index_by_id, position_by_id
 from etf_trader.ledger import accounts
-from etf_trader.ledger.fill import Fill, fills_of_asset_orders
+from etf_trader.ledger.fill import Fill, fills_of
 from etf_trader.ledger.parties import Parties, parties_of
 from etf_trader.ledger.repository import Ledger
 from etf_trader.ledger.tables import postings, transactions
@@ -109,9 +109,9 @@ def order_state(connection: Connection, order_id: int) -> OrderState:
 
 
 def fills_with_orders(connection: Connection, order_id: int) -> list[tuple[Fill, AssetOrder]]:
-    """Return the fills of an index order with the asset orders they belong to, in order of booking."""
+    """Return the fills of an index order, as far as they are its own, with the asset orders they belong to."""
     sent = {order.id: order for order in asset_orders_of(connection, order_id)}
-    return [(fill, sent[fill.asset_order_id]) for fill in fills_of_asset_orders(connection, list(sent))]
+    return [(fill, sent[fill.asset_order_id]) for fill in fills_of(connection, order_id)]
 
 
 def settlements_of(connection: Connection, order_id: int) -> list[Settlement]:
@@ -129,7 +129,10 @@ def settlements_of(connection: Connection, order_id: int) -> list[Settlement]:
 
 def order_loss(connection: Connection, order: IndexOrder) -> LossParts:
     """Return the loss of what an order traded so far, by part."""
-    parts = [fill_loss(fill, sent.intent) for fill, sent in fills_with_orders(connection, order.id)]
+    parts = [
+        fill_loss(fill, sent.intent, order.arrival[sent.intent.asset])
+        for fill, sent in fills_with_orders(connection, order.id)
+    ]
     for settlement in settlements_of(connection, order.id):
         rounding = sum(settlement.rounding(order.arrival).values(), ZERO)
         parts.append(LossParts(ZERO, ZERO, ZERO, ZERO, rounding))
@@ -142,7 +145,7 @@ def cash_of(connection: Connection, order: IndexOrder, quote: str) -> Decimal:
         select(postings.c.amount)
         .join(transactions, transactions.c.id == postings.c.transaction_id)
         .where(
-            transactions.c.index_order_id == order.id,
+            transactions.c.account_id == order.account_id,
             transactions.c.kind.not_in(("accept", "release")),
             postings.c.account == accounts.order(order.id),
             postings.c.asset == quote,

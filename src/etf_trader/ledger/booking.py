@@ -1,6 +1,6 @@
 """What each movement of the books looks like, as balanced transactions. Pure: numbers in, transactions out."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -8,7 +8,7 @@ from typing import Any
 
 from etf_trader.errors import LedgerError
 from etf_trader.ledger import accounts
-from etf_trader.ledger.fill import Fill
+from etf_trader.ledger.fill import Fill, Part
 from etf_trader.ledger.lots import LotBook
 from etf_trader.ledger.parties import Parties
 from etf_trader.ledger.transaction import LotAction, LotMove, Posting, Transaction, merged, transfer
@@ -96,41 +96,42 @@ def release(parties: Parties, cash: Decimal, units: Decimal, *, at: datetime) ->
     )
 
 
-def fill_booking(fill: Fill, parties: Parties, asset: str) -> Transaction:
-    """A venue trade: order against market, its fee to the venue.
+def fill_booking(fill: Fill, shares: Sequence[tuple[Parties, Part]], asset: str) -> Transaction:
+    """A trade: the orders it was made for against the market, its fee to the venue.
 
     Raises:
         LedgerError: the fee was taken in an asset that is neither base nor quote of the trade.
     """
-    if fill.fee and fill.fee_asset not in (asset, parties.quote):
-        raise LedgerError(
-            f"the fee of trade {fill.trade_id} was taken in {fill.fee_asset}",
-            where=fill.symbol,
-            hint="switch off paying fees in BNB for this account",
-        )
-    sign = fill.side.sign
-    lines = [
-        *transfer(accounts.MARKET, parties.order, asset, sign * fill.quantity),
-        *transfer(parties.order, accounts.MARKET, parties.quote, sign * fill.value),
-        *transfer(parties.order, accounts.VENUE_FEES, fill.fee_asset, fill.fee),
-    ]
-    if fill.side is Side.BUY:
-        net = fill.quantity - (fill.fee if fill.fee_asset == asset else ZERO)
-        paid = fill.value + (fill.fee if fill.fee_asset == parties.quote else ZERO)
-        move = LotMove(LotAction.ACQUIRE, parties.order, asset, net, paid)
-    else:
-        received = fill.value - (fill.fee if fill.fee_asset == parties.quote else ZERO)
-        sold = fill.quantity + (fill.fee if fill.fee_asset == asset else ZERO)
-        move = LotMove(LotAction.DISPOSE, parties.order, asset, sold, received, fee=fill.value - received)
+    lines: list[Posting] = []
+    moves: list[LotMove] = []
+    for parties, part in shares:
+        if fill.fee and fill.fee_asset not in (asset, parties.quote):
+            raise LedgerError(
+                f"the fee of trade {fill.trade_id} was taken in {fill.fee_asset}",
+                where=fill.symbol,
+                hint="switch off paying fees in BNB for this account",
+            )
+        sign, account = fill.side.sign, parties.order
+        lines += transfer(accounts.MARKET, account, asset, sign * part.quantity)
+        lines += transfer(account, accounts.MARKET, parties.quote, sign * part.value)
+        lines += transfer(account, accounts.VENUE_FEES, fill.fee_asset, part.fee)
+        in_base = part.fee if fill.fee_asset == asset else ZERO
+        in_quote = part.fee if fill.fee_asset == parties.quote else ZERO
+        if fill.side is Side.BUY:
+            net, paid = part.quantity - in_base, part.value + in_quote
+            moves.append(LotMove(LotAction.ACQUIRE, account, asset, net, paid))
+        else:
+            sold, received = part.quantity + in_base, part.value - in_quote
+            moves.append(LotMove(LotAction.DISPOSE, account, asset, sold, received, fee=in_quote))
     return Transaction(
         key=fill.key,
         kind="fill",
         at=fill.at,
         narration=f"{fill.side} {plain(fill.quantity)} {fill.symbol} at {plain(fill.price)}",
         postings=merged(lines),
-        lot_moves=(move,),
+        lot_moves=tuple(moves),
         facts={"seal": fill.seal()},
-        index_order_id=parties.order_id,
+        index_order_id=shares[0][0].order_id if len(shares) == 1 else None,
     )
 
 

@@ -1,9 +1,10 @@
 """A venue trade of ours, and how it was shared out among index orders."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
+from typing import NamedTuple
 
 from sqlalchemy import Connection, Row, insert, select
 
@@ -44,9 +45,22 @@ class Fill:
         return seal("etf.fill/1", facts)
 
 
+class Part(NamedTuple):
+    """What of a fill belongs to one index order: gross base, quote, and fee in its asset."""
+
+    index_order_id: int
+    quantity: Decimal
+    value: Decimal
+    fee: Decimal
+
+    def of(self, fill: Fill) -> Fill:
+        """Return the fill as that index order sees it."""
+        return replace(fill, quantity=self.quantity, value=self.value, fee=self.fee)
+
+
 @dataclass(frozen=True, slots=True)
 class Allocation:
-    """The part of a fill that belongs to one index order."""
+    """The part of a fill that belongs to one index order, as a row."""
 
     fill_id: int
     index_order_id: int
@@ -54,13 +68,18 @@ class Allocation:
     value: Decimal
     fee: Decimal
 
+    @property
+    def part(self) -> Part:
+        """What it says."""
+        return Part(self.index_order_id, self.quantity, self.value, self.fee)
+
     def seal(self) -> str:
         """Return the SHA-256 over everything it says."""
         return seal("etf.allocation/1", {name: getattr(self, name) for name in self.__slots__})
 
 
-def add_fill(connection: Connection, fill: Fill, index_order_id: int) -> bool:
-    """Write a fill and its allocation to one order; False when it is known.
+def add_fill(connection: Connection, fill: Fill, parts: Sequence[Part]) -> bool:
+    """Write a fill and whose parts it is; False when it is known.
 
     Raises:
         LedgerError: it is known with other content.
@@ -83,17 +102,26 @@ def add_fill(connection: Connection, fill: Fill, index_order_id: int) -> bool:
     row = {name: getattr(fill, name) for name in fill.__slots__}
     row |= {"side": str(fill.side), "is_maker": int(fill.is_maker), "seal": fill.seal()}
     fill_id = insert_row(connection, fills, row)
-    part = Allocation(fill_id, index_order_id, fill.quantity, fill.value, fill.fee)
+    rows = [Allocation(fill_id, *part) for part in parts]
     connection.execute(
-        insert(allocations), {name: getattr(part, name) for name in part.__slots__} | {"seal": part.seal()}
+        insert(allocations),
+        [{name: getattr(each, name) for name in each.__slots__} | {"seal": each.seal()} for each in rows],
     )
     return True
 
 
-def fills_of_asset_orders(connection: Connection, asset_order_ids: Sequence[int]) -> list[Fill]:
-    """Return the fills of these asset orders, in order of booking."""
-    query = select(fills).where(fills.c.asset_order_id.in_(asset_order_ids)).order_by(fills.c.id)
-    return [fill_from(row) for row in connection.execute(query)]
+def fills_of(connection: Connection, index_order_id: int) -> list[Fill]:
+    """Return the fills of an index order, each as far as it is its own, in order of booking."""
+    query = (
+        select(fills, *(allocations.c[name].label(f"part_{name}") for name in ("quantity", "value", "fee")))
+        .join(allocations, allocations.c.fill_id == fills.c.id)
+        .where(allocations.c.index_order_id == index_order_id)
+        .order_by(fills.c.id)
+    )
+    return [
+        Part(index_order_id, row.part_quantity, row.part_value, row.part_fee).of(fill_from(row))
+        for row in connection.execute(query)
+    ]
 
 
 def fill_from(row: Row[tuple[object, ...]]) -> Fill:

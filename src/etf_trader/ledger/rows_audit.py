@@ -18,6 +18,7 @@ from etf_trader.orders.asset_order import AssetOrder
 from etf_trader.orders.index_order import IndexOrder
 from etf_trader.orders.status import AssetOrderStatus
 from etf_trader.orders.store import list_asset_orders, list_index_orders, list_plans
+from etf_trader.orders.tables import shares
 
 Find = Callable[[str, str], None]
 Rows = Sequence[Row[tuple[object, ...]]]
@@ -40,6 +41,7 @@ def audit_rows(
         if plan.index_order_id in orders and plan.seal != plan.facts_seal():
             find(f"plan {plan.id}", "its content does not match its seal")
     _check_orders(orders, sent, chain, find)
+    _check_shares(connection, sent, find)
     return _check_fills(connection, account, orders, sent, chain, lines, find)
 
 
@@ -72,6 +74,20 @@ def _check_orders(
             find(entry, f"its arrival mid is {plain(intent.arrival_mid)}, its order's is another")
 
 
+def _check_shares(connection: Connection, sent: Mapping[int, AssetOrder], find: Find) -> None:
+    seals = {
+        (row.asset_order_id, row.index_order_id): row.seal
+        for row in connection.execute(select(shares.c.asset_order_id, shares.c.index_order_id, shares.c.seal))
+    }
+    for order in sent.values():
+        entry = f"asset order {order.id} ({order.intent.client_order_id})"
+        for share in order.shares:
+            if seals[order.id, share.index_order_id] != share.seal(order.intent.client_order_id):
+                find(entry, f"the share of order {share.index_order_id} does not match its seal")
+        if sum((share.quantity for share in order.shares), ZERO) != order.intent.quantity:
+            find(entry, "its shares do not add up to its quantity")
+
+
 def _check_fills(
     connection: Connection,
     account: Account,
@@ -98,7 +114,8 @@ def _check_fills(
         if transaction is None or order is None:
             find(entry, "it has no transaction in the chain" if transaction is None else "it has no asset order")
             continue
-        expected = fill_booking(fill, parties[order.index_order_id], order.intent.asset)
+        own = [(parties[part.index_order_id], part.part) for part in parts.get(row.id, [])]
+        expected = fill_booking(fill, own, order.intent.asset)
         made = tuple(Posting(line.account, line.asset, line.amount) for line in lines.get(transaction.id, ()))
         if made != expected.postings or transaction.evidence != expected.evidence():
             find(entry, "its transaction books something else")

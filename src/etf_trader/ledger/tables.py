@@ -61,6 +61,7 @@ postings = Table(
     Column("asset", String(20), nullable=False),
     Column("amount", ExactDecimal, nullable=False),
     Column("balance", ExactDecimal, nullable=False),  # of (account, asset) after this line
+    Index("posting_of_account", "account"),
 )
 
 balances = Table(

@@ -3,8 +3,10 @@
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
+from typing import NamedTuple
 
 from etf_trader.market.symbol import Side
+from etf_trader.money import ZERO
 from etf_trader.orders.status import AssetOrderStatus
 from etf_trader.seal import seal
 
@@ -43,14 +45,54 @@ class Intent:
         return seal("etf.asset-order/1", facts)
 
 
+class Slice(NamedTuple):
+    """A quantity of an asset order, in base, and the price up to which its owner shares in fills."""
+
+    quantity: Decimal
+    last_price: Decimal
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """The part of an asset order that is traded for one index order, under one plan.
+
+    `slices` are in the order in which they are served: what does not fill comes
+    off the last of them first.
+    """
+
+    plan_id: int
+    index_order_id: int
+    slices: tuple[Slice, ...]
+
+    @property
+    def quantity(self) -> Decimal:
+        """All of it, in base."""
+        return sum((each.quantity for each in self.slices), ZERO)
+
+    def seal(self, client_order_id: str) -> str:
+        """Return the SHA-256 over whose part it is of which asset order."""
+        facts = {
+            "client_order_id": client_order_id,
+            "plan": self.plan_id,
+            "order": self.index_order_id,
+            "slices": [[each.quantity, each.last_price] for each in self.slices],
+        }
+        return seal("etf.share/1", facts)
+
+
 @dataclass(frozen=True, slots=True)
 class AssetOrder:
-    """An intent and what became of it; quantities in base, values in quote."""
+    """An intent and what became of it; quantities in base, values in quote.
+
+    `plan_id` and `index_order_id` say in whose name it is sent: its client order
+    id counts within that index order. `shares` say for whom it is traded.
+    """
 
     id: int
     plan_id: int
     index_order_id: int
     intent: Intent
+    shares: tuple[Share, ...]
     seal: str
     status: AssetOrderStatus
     attempts: int
@@ -61,6 +103,10 @@ class AssetOrder:
     reason: str | None
     ended_at: datetime | None
     end_seal: str | None
+
+    def share_of(self, index_order_id: int) -> Decimal:
+        """Return the quantity that is traded for an index order."""
+        return sum((each.quantity for each in self.shares if each.index_order_id == index_order_id), ZERO)
 
     def facts_end_seal(self) -> str:
         """Return the SHA-256 over what became of the order."""

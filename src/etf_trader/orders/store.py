@@ -7,13 +7,13 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
-from sqlalchemy import Connection, Row, func, select, update
+from sqlalchemy import ColumnElement, Connection, Row, func, insert, select, true, update
 
 from etf_trader.database import insert_row
 from etf_trader.errors import NotFound
 from etf_trader.market.symbol import Side
 from etf_trader.money import ZERO
-from etf_trader.orders.asset_order import AssetOrder, Intent
+from etf_trader.orders.asset_order import AssetOrder, Intent, Share, Slice
 from etf_trader.orders.index_order import IndexOrder, OrderRequest, acceptance_seal
 from etf_trader.orders.status import (
     ASSET_ORDER_TRANSITIONS,
@@ -21,7 +21,7 @@ from etf_trader.orders.status import (
     AssetOrderStatus,
     IndexOrderStatus,
 )
-from etf_trader.orders.tables import asset_orders, index_orders, plans
+from etf_trader.orders.tables import asset_orders, index_orders, plans, shares
 from etf_trader.seal import canonical, seal
 
 
@@ -240,50 +240,39 @@ def count_asset_orders(connection: Connection, order_id: int) -> int:
     return int(connection.execute(query).scalar_one())
 
 
-def add_asset_order(connection: Connection, plan_id: int, order_id: int, intent: Intent) -> int:
-    """Write an intent, before anything is sent."""
-    row = {
-        "plan_id": plan_id,
-        "index_order_id": order_id,
-        "client_order_id": intent.client_order_id,
-        "asset": intent.asset,
-        "symbol": intent.symbol,
-        "side": str(intent.side),
-        "quantity": intent.quantity,
-        "price": intent.price,
-        "arrival_mid": intent.arrival_mid,
-        "mid": intent.mid,
-        "touch": intent.touch,
-        "seal": intent.seal(plan_id, order_id),
-        "status": str(AssetOrderStatus.WRITTEN),
-        "attempts": 0,
-        "executed_quantity": ZERO,
-        "executed_value": ZERO,
-    }
-    return insert_row(connection, asset_orders, row)
+def add_asset_orders(connection: Connection, batch: Sequence[tuple[Intent, Sequence[Share]]]) -> None:
+    """Write the intents of a batch and for whom each is traded, before anything is sent; the first share leads."""
+    if not batch:
+        return
+    connection.execute(insert(asset_orders), [_intent_row(intent, parts[0]) for intent, parts in batch])
+    names = [intent.client_order_id for intent, _ in batch]
+    query = select(asset_orders.c.client_order_id, asset_orders.c.id)
+    numbers = {row.client_order_id: row.id for row in connection.execute(query.where(_in_names(names)))}
+    connection.execute(
+        insert(shares),
+        [_share_row(numbers[intent.client_order_id], intent, part) for intent, parts in batch for part in parts],
+    )
 
 
 def asset_order(connection: Connection, asset_order_id: int) -> AssetOrder:
     """Return one asset order, which must exist."""
-    query = select(asset_orders).where(asset_orders.c.id == asset_order_id)
-    return _asset_order(connection.execute(query).one())
+    (found,) = _asset_orders(connection, asset_orders.c.id == asset_order_id)
+    return found
 
 
 def asset_orders_of_plan(connection: Connection, plan_id: int) -> list[AssetOrder]:
-    """Return the asset orders of a plan, in order of writing."""
-    query = select(asset_orders).where(asset_orders.c.plan_id == plan_id).order_by(asset_orders.c.id)
-    return [_asset_order(row) for row in connection.execute(query)]
+    """Return the asset orders that trade for a plan, in order of writing."""
+    return _asset_orders(connection, _shared(shares.c.plan_id == plan_id))
 
 
 def asset_orders_of(connection: Connection, order_id: int) -> list[AssetOrder]:
-    """Return the asset orders of an index order, in order of writing."""
-    query = select(asset_orders).where(asset_orders.c.index_order_id == order_id).order_by(asset_orders.c.id)
-    return [_asset_order(row) for row in connection.execute(query)]
+    """Return the asset orders that trade for an index order, in order of writing."""
+    return _asset_orders(connection, _shared(shares.c.index_order_id == order_id))
 
 
 def list_asset_orders(connection: Connection) -> list[AssetOrder]:
     """Return every asset order, in order of writing."""
-    return [_asset_order(row) for row in connection.execute(select(asset_orders).order_by(asset_orders.c.id))]
+    return _asset_orders(connection, true())
 
 
 def move_asset_order(
@@ -310,7 +299,66 @@ def _index_order(row: Row[tuple[object, ...]]) -> IndexOrder:
     return IndexOrder(**values)
 
 
-def _asset_order(row: Row[tuple[object, ...]]) -> AssetOrder:
+def _intent_row(intent: Intent, lead: Share) -> dict[str, Any]:
+    return {
+        "plan_id": lead.plan_id,
+        "index_order_id": lead.index_order_id,
+        "client_order_id": intent.client_order_id,
+        "asset": intent.asset,
+        "symbol": intent.symbol,
+        "side": str(intent.side),
+        "quantity": intent.quantity,
+        "price": intent.price,
+        "arrival_mid": intent.arrival_mid,
+        "mid": intent.mid,
+        "touch": intent.touch,
+        "seal": intent.seal(lead.plan_id, lead.index_order_id),
+        "status": str(AssetOrderStatus.WRITTEN),
+        "attempts": 0,
+        "executed_quantity": ZERO,
+        "executed_value": ZERO,
+    }
+
+
+def _share_row(asset_order_id: int, intent: Intent, part: Share) -> dict[str, Any]:
+    return {
+        "asset_order_id": asset_order_id,
+        "index_order_id": part.index_order_id,
+        "plan_id": part.plan_id,
+        "slices": canonical([list(each) for each in part.slices]),
+        "seal": part.seal(intent.client_order_id),
+    }
+
+
+def _shared(condition: ColumnElement[bool]) -> ColumnElement[bool]:
+    """Return the condition that an asset order has a share for which `condition` holds."""
+    return asset_orders.c.id.in_(select(shares.c.asset_order_id).where(condition))
+
+
+def _in_names(names: Sequence[str]) -> ColumnElement[bool]:
+    return asset_orders.c.client_order_id.in_(names)
+
+
+def _asset_orders(connection: Connection, condition: ColumnElement[bool]) -> list[AssetOrder]:
+    query = (
+        select(shares)
+        .join(asset_orders, asset_orders.c.id == shares.c.asset_order_id)
+        .where(condition)
+        .order_by(shares.c.asset_order_id, shares.c.index_order_id)
+    )
+    parts: dict[int, list[Share]] = {}
+    for row in connection.execute(query):
+        parts.setdefault(row.asset_order_id, []).append(_share(row))
+    rows = connection.execute(select(asset_orders).where(condition).order_by(asset_orders.c.id))
+    return [_asset_order(row, tuple(parts.get(row.id, ()))) for row in rows]
+
+
+def _share(row: Row[tuple[object, ...]]) -> Share:
+    slices = tuple(Slice(Decimal(quantity), Decimal(last)) for quantity, last in json.loads(row.slices))
+    return Share(row.plan_id, row.index_order_id, slices)
+
+
+def _asset_order(row: Row[tuple[object, ...]], parts: tuple[Share, ...]) -> AssetOrder:
     intent = Intent(
         client_order_id=row.client_order_id,
         asset=row.asset,
@@ -327,6 +375,7 @@ def _asset_order(row: Row[tuple[object, ...]]) -> AssetOrder:
         plan_id=row.plan_id,
         index_order_id=row.index_order_id,
         intent=intent,
+        shares=parts,
         seal=row.seal,
         status=AssetOrderStatus(row.status),
         attempts=row.attempts,

@@ -81,6 +81,18 @@ asset_orders = Table(
     Index("asset_order_open", "status"),
 )
 
+shares = Table(
+    "share",
+    metadata,
+    Column("asset_order_id", ForeignKey("asset_order.id"), primary_key=True),
+    Column("index_order_id", ForeignKey("index_order.id"), primary_key=True),
+    Column("plan_id", ForeignKey("plan.id"), nullable=False),
+    Column("slices", Text, nullable=False),  # canonical JSON: [[quantity, last price], ...]
+    Column("seal", String(64), nullable=False),  # SHA-256 of everything above
+    Index("share_of_plan", "plan_id"),
+    Index("share_of_order", "index_order_id"),
+)
+
 slot_uses = Table(
     "slot_use",
     metadata,

@@ -224,7 +224,7 @@ def _work(connection: Connection, order: IndexOrder, symbols: Mapping[str, str],
     sent: dict[str, Decimal] = {}
     for asset_order in asset_orders_of(connection, order.id):
         asset = asset_order.intent.asset
-        sent[asset] = sent.get(asset, ZERO) + asset_order.intent.quantity
+        sent[asset] = sent.get(asset, ZERO) + asset_order.share_of(order.id)
     rounding: dict[str, Decimal] = {}
     for settlement in settlements_of(connection, order.id):
         for asset, loss in settlement.rounding(order.arrival).items():
@@ -287,12 +287,13 @@ def _missed(order: IndexOrder, nav_now: Decimal | None) -> Decimal | None:
 
 def _constituent(work: _Work, asset: str) -> ConstituentLine:
     pairs = [(fill, sent) for fill, sent in work.pairs if sent.intent.asset == asset]
-    loss = total(fill_loss(fill, sent.intent) for fill, sent in pairs) if pairs else NOTHING
+    arrival = work.order.arrival[asset]
+    loss = total(fill_loss(fill, sent.intent, arrival) for fill, sent in pairs) if pairs else NOTHING
     rounding = work.rounding.get(asset, ZERO)
     filled = sum((fill.quantity for fill, _ in pairs), ZERO)
     value = sum((fill.value for fill, _ in pairs), ZERO)
     cost = sum((_cash(fill, asset) * work.order.side.sign for fill, _ in pairs), ZERO)
-    arrival_value = filled * work.order.arrival[asset]
+    arrival_value = filled * arrival
     ordered = work.sent.get(asset, ZERO)
     return ConstituentLine(
         asset=asset,
@@ -353,7 +354,7 @@ def _sum(sided: Sequence[tuple[ConstituentLine, Side]]) -> ConstituentLine:
 
 
 def _fill_line(order: IndexOrder, fill: Fill, sent: AssetOrder) -> FillLine:
-    loss = fill_loss(fill, sent.intent)
+    loss = fill_loss(fill, sent.intent, order.arrival[sent.intent.asset])
     return FillLine(
         order=order.id,
         at=fill.at,

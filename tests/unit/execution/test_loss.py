@@ -53,29 +53,32 @@ def make_fill(side: Side, **changes: Any) -> Fill:
 
 def test_a_buy_with_its_fee_in_base_is_measured_on_what_it_got() -> None:
     # 9.99 got: delay x .5, spread x .1, depth x .4; fee .01 x 101
-    assert fill_loss(make_fill(Side.BUY), make_intent(Side.BUY)) == LossParts(
+    assert fill_loss(make_fill(Side.BUY), make_intent(Side.BUY), D(100)) == LossParts(
         D("4.995"), D("0.999"), D("3.996"), D("1.01"), D(0)
     )
 
 
 def test_a_buy_with_its_fee_in_quote_is_measured_on_all_of_it() -> None:
     fill = make_fill(Side.BUY, fee=D("1.01"), fee_asset="USDT")
-    assert fill_loss(fill, make_intent(Side.BUY)) == LossParts(D(5), D(1), D(4), D("1.01"), D(0))
+    assert fill_loss(fill, make_intent(Side.BUY), D(100)) == LossParts(D(5), D(1), D(4), D("1.01"), D(0))
 
 
 def test_a_sell_gains_when_the_market_rose_since_arrival() -> None:
     # 10 sold: delay -10 x .5, spread 10 x .1, depth 10 x .4, fee 1
-    assert fill_loss(make_fill(Side.SELL), make_intent(Side.SELL)) == LossParts(D(-5), D(1), D(4), D(1), D(0))
+    loss = fill_loss(make_fill(Side.SELL), make_intent(Side.SELL), D(100))
+    assert loss == LossParts(D(-5), D(1), D(4), D(1), D(0))
+        D(-5), D(1), D(4), D(1), D(0)
+    )
 
 
 def test_a_level_better_than_the_touch_seen_is_negative_depth() -> None:
     fill = make_fill(Side.BUY, price=D("100.55"), value=D("1005.5"), fee=D(0))
-    assert fill_loss(fill, make_intent(Side.BUY)).depth == D("-0.5")
+    assert fill_loss(fill, make_intent(Side.BUY), D(100)).depth == D("-0.5")
 
 
 def test_a_makers_spread_runs_to_the_price_and_has_no_depth() -> None:
     fill = make_fill(Side.BUY, price=D("100.4"), value=D(1004), fee=D(0), is_maker=True)
-    parts = fill_loss(fill, make_intent(Side.BUY))
+    parts = fill_loss(fill, make_intent(Side.BUY), D(100))
     assert (parts.spread, parts.depth) == (D(-1), D(0))
 
 
@@ -100,7 +103,7 @@ def test_the_parts_of_a_fill_add_up_to_cash_against_arrival(
         fee=fee,
         fee_asset="A" if in_base and side is Side.BUY else "USDT",
     )
-    loss = fill_loss(fill, make_intent(side, mid=mid, touch=touch, arrival_mid=arrival)).total
+    loss = fill_loss(fill, make_intent(side, mid=mid, touch=touch), arrival).total
     got = quantity - fee if fill.fee_asset == "A" else quantity
     cash = fill.value + (side.sign * fee if fill.fee_asset == "USDT" else 0)
     assert loss == side.sign * (cash - got * arrival)

@@ -22,7 +22,7 @@ from etf_trader.ledger.booking import (
     reservation,
     withdrawal,
 )
-from etf_trader.ledger.fill import Fill
+from etf_trader.ledger.fill import Fill, Part
 from etf_trader.ledger.lots import Lot, LotBook
 from etf_trader.ledger.parties import Parties
 from etf_trader.ledger.transaction import LotAction, LotMove, Transaction
@@ -52,6 +52,31 @@ def make_fill(side: Side = Side.BUY, **changes: Any) -> Fill:
         "at": AT,
     }
     return Fill(**(values | changes))
+
+
+def booked_fill(fill: Fill) -> Transaction:
+    """A fill that is all one order's."""
+    return fill_booking(fill, [(PARTIES, Part(3, fill.quantity, fill.value, fill.fee))], "A")
+
+
+def test_a_fill_made_for_two_orders_is_one_transaction_in_parts() -> None:
+    other = Parties(order_id=4, index_id=2, position_id=5, holder="b", quote="USDT", lot_method="fifo")
+    parts = [(PARTIES, Part(3, D("1.5"), D(150), D("0.0015"))), (other, Part(4, D("0.5"), D(50), D("0.0005")))]
+    booked = fill_booking(make_fill(), parts, "A")
+    assert lines(booked) == {
+        ("market", "A"): -2,
+        ("order:3", "A"): D("1.4985"),
+        ("order:3", "USDT"): -150,
+        ("order:4", "A"): D("0.4995"),
+        ("order:4", "USDT"): -50,
+        ("market", "USDT"): 200,
+        ("venue_fees", "A"): D("0.002"),
+    }
+    assert [(move.account, move.quantity, move.amount) for move in booked.lot_moves] == [
+        ("order:3", D("1.4985"), D(150)),
+        ("order:4", D("0.4995"), D(50)),
+    ]
+    assert booked.index_order_id is None
 
 
 def book_of(*lots: tuple[str, str, str, str]) -> LotBook:
@@ -98,7 +123,7 @@ def test_what_is_left_returns_and_nothing_left_is_no_line() -> None:
 
 
 def test_a_buy_brings_its_quantity_less_the_fee_at_the_cash_paid() -> None:
-    booked = fill_booking(make_fill(), PARTIES, "A")
+    booked = booked_fill(make_fill())
     assert lines(booked) == {
         ("market", "A"): D(-2),
         ("order:3", "A"): D("1.998"),
@@ -110,7 +135,7 @@ def test_a_buy_brings_its_quantity_less_the_fee_at_the_cash_paid() -> None:
 
 
 def test_a_sell_brings_cash_less_the_fee() -> None:
-    booked = fill_booking(make_fill(Side.SELL), PARTIES, "A")
+    booked = booked_fill(make_fill(Side.SELL))
     assert lines(booked) == {
         ("market", "A"): D(2),
         ("order:3", "A"): D(-2),
@@ -122,13 +147,13 @@ def test_a_sell_brings_cash_less_the_fee() -> None:
 
 
 def test_a_buy_whose_fee_was_taken_in_quote_costs_it_on_top() -> None:
-    (move,) = fill_booking(make_fill(fee=D("0.2"), fee_asset="USDT"), PARTIES, "A").lot_moves
+    (move,) = booked_fill(make_fill(fee=D("0.2"), fee_asset="USDT")).lot_moves
     assert (move.quantity, move.amount) == (D(2), D("200.2"))
 
 
 def test_a_fee_in_a_third_asset_is_refused_with_its_remedy() -> None:
     with pytest.raises(LedgerError, match="the fee of trade 6 was taken in BNB") as refusal:
-        fill_booking(make_fill(fee_asset="BNB"), PARTIES, "A")
+        booked_fill(make_fill(fee_asset="BNB"))
     assert refusal.value.hint is not None and "BNB" in refusal.value.hint
 
 

@@ -14,7 +14,7 @@ from tests.invariants import findings
 from etf_trader.database import Database
 from etf_trader.errors import LedgerError, UnbalancedTransaction
 from etf_trader.ledger.booking import deposit, withdrawal
-from etf_trader.ledger.fill import Fill, add_fill
+from etf_trader.ledger.fill import Fill, Part, add_fill
 from etf_trader.ledger.repository import (
     GENESIS,
     Ledger,
@@ -169,11 +169,12 @@ async def test_a_fill_is_known_by_its_key_and_halts_when_told_differently(tmp_pa
     await house.buy(1)
     with house.database.write() as connection:
         fill = make_fill(1)
-        assert add_fill(connection, fill, 1)
-        assert not add_fill(connection, make_fill(1, quantity=D("2.000")), 1)
-        assert add_fill(connection, make_fill(1, era="another life of the venue"), 1)
+        whole = [Part(1, fill.quantity, fill.value, fill.fee)]
+        assert add_fill(connection, fill, whole)
+        assert not add_fill(connection, make_fill(1, quantity=D("2.000")), whole)
+        assert add_fill(connection, make_fill(1, era="another life of the venue"), whole)
         with pytest.raises(LedgerError, match="differently now"):
-            add_fill(connection, make_fill(1, price=D("100.01")), 1)
+            add_fill(connection, make_fill(1, price=D("100.01")), whole)
 
 
 def test_a_holder_is_written_down_at_the_first_mention(connection: Connection) -> None:
