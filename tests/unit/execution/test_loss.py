@@ -67,8 +67,6 @@ def test_a_sell_gains_when_the_market_rose_since_arrival() -> None:
     # 10 sold: delay -10 x .5, spread 10 x .1, depth 10 x .4, fee 1
     loss = fill_loss(make_fill(Side.SELL), make_intent(Side.SELL), D(100))
     assert loss == LossParts(D(-5), D(1), D(4), D(1), D(0))
-        D(-5), D(1), D(4), D(1), D(0)
-    )
 
 
 def test_a_level_better_than_the_touch_seen_is_negative_depth() -> None:
