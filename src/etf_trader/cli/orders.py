@@ -28,6 +28,7 @@ ASSET_ORDER_STATES = {
     "unfilled": "not filled",
     "rejected": "refused",
     "withdrawn": "never sent",
+    "crossed": "traded inside",
 }
 REASONS = {
     "UNFILLED_IOC_QUANTITY_EXPIRED": "nothing more at this price",

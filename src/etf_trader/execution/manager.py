@@ -9,18 +9,16 @@ import json
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
-from decimal import Decimal
 
 from etf_trader.clock import Clock
 from etf_trader.database import Database
 from etf_trader.errors import AccountLed, DataError, EtfError
-from etf_trader.events import BatchPlanned, EventLog
+from etf_trader.events import EventLog
+from etf_trader.execution.batch import Batch, batch_of, write_batch
 from etf_trader.execution.lease import HEARTBEAT_SECONDS, Lease, Leases, check
 from etf_trader.execution.look import look
 from etf_trader.execution.planning import (
-    MarketView,
     completion,
-    document_for,
     order_problem,
     settlement_bounds,
     unwinding,
@@ -29,20 +27,15 @@ from etf_trader.execution.queue import Queue
 from etf_trader.execution.reconcile import reconcile
 from etf_trader.execution.settings import ExecutionSettings
 from etf_trader.execution.settlement import BatchPrices, Ending, batch_prices, end, settle
-from etf_trader.execution.state import OrderState, order_state
-from etf_trader.ledger.booking import baskets, redemption
-from etf_trader.ledger.repository import Account, Ledger, incarnation
+from etf_trader.execution.state import order_state
+from etf_trader.ledger.repository import Account
 from etf_trader.market.symbol import Side, SymbolRule
-from etf_trader.money import ZERO, money_context
-from etf_trader.orders.asset_order import Intent, Share, Slice, client_order_id
+from etf_trader.money import money_context
 from etf_trader.orders.index_order import IndexOrder
-from etf_trader.orders.plan import Plan, PlannedLeg
+from etf_trader.orders.plan import Plan
 from etf_trader.orders.status import AssetOrderStatus, IndexOrderStatus
 from etf_trader.orders.store import (
-    add_asset_orders,
-    add_plan,
     asset_orders_of_plan,
-    count_asset_orders,
     index_order,
     list_index_orders,
     plans_of,
@@ -50,7 +43,6 @@ from etf_trader.orders.store import (
     unsettled_plans,
     write_filled,
 )
-from etf_trader.seal import canonical
 from etf_trader.solver.order import plan_order
 from etf_trader.solver.problem import OrderProblem
 from etf_trader.venue.interface import Venue
@@ -60,9 +52,6 @@ MOST_TURNS = 50
 
 MOST_BARREN = 3
 """An order whose batches executed nothing so often in a row gets nowhere by being sent again."""
-
-MOST_PIECES = 200
-"""A leg is sent in at most so many orders at once, however small the venue's largest order is."""
 
 COMPLETIONS = 3
 UNWINDS = 3
@@ -228,7 +217,7 @@ class Manager:
             else:
                 await self._finish(order, Ending(IndexOrderStatus.ENDED, plan.stopped_by), rules, lease)
             return False
-        await self._trade(state, plan, view, lease, "trade")
+        await self._trade(batch_of(state, plan, "trade", view), lease)
         return await self._goes_on(order_id, plan, rules, lease)
 
     async def _goes_on(self, order_id: int, plan: Plan, rules: Mapping[str, SymbolRule], lease: Lease) -> bool:
@@ -276,76 +265,17 @@ class Manager:
 
         return await asyncio.to_thread(solve)
 
-    async def _trade(
-        self,
-        state: OrderState,
-        plan: Plan,
-        view: MarketView,
-        lease: Lease,
-        purpose: str,
-    ) -> None:
+    async def _trade(self, batch: Batch, lease: Lease) -> None:
         """Write a batch with its intents, send it, and settle what it traded."""
-        plan_id = self._write(state, plan, view, lease, purpose)
-        await self._queue.run([plan_id], lease)
-        self._settle(plan_id, lease)
-        await self._venue.batch_done()
-
-    def _write(
-        self,
-        state: OrderState,
-        plan: Plan,
-        view: MarketView,
-        lease: Lease,
-        purpose: str,
-    ) -> int:
-        """Save a plan and its asset orders, before anything is sent; a sell's baskets leave the index with it."""
-        order, basket, now = state.order, state.basket, self._clock.now()
-        mids = view.mids(basket.symbols)
-        document = document_for(plan, basket, state.index.symbol, order.arrival_nav, view, self._settings.depth)
         with self._database.write() as connection:
             check(connection, lease)
-            plan_id = add_plan(
-                connection,
-                {
-                    "index_order_id": order.id,
-                    "basket_id": basket.id,
-                    "purpose": purpose,
-                    "units": plan.units,
-                    "method": plan.method,
-                    "cost": plan.cost,
-                    "bound": plan.bound,
-                    "gap_bps": plan.gap_bps,
-                    "book_hash": document["book_hash"],
-                    "document": canonical(document),
-                },
-                now,
+            plans = write_batch(
+                connection, self._log, self._account, batch, self._settings.depth, self._clock.now()
             )
-            life, sequence = incarnation(connection), count_asset_orders(connection, order.id)
-            side, batch = plan.side, []
-            for leg in plan.legs:
-                for quantity in _pieces(leg, view.rules[leg.symbol]):
-                    sequence += 1
-                    intent = Intent(
-                        client_order_id=client_order_id(life, order.id, sequence),
-                        asset=leg.asset,
-                        symbol=leg.symbol,
-                        side=side,
-                        quantity=quantity,
-                        price=leg.limit_price,
-                        arrival_mid=order.arrival[leg.asset],
-                        mid=leg.mid,
-                        touch=leg.touch,
-                    )
-                    batch.append((intent, [Share(plan_id, order.id, (Slice(quantity, leg.limit_price),))]))
-            add_asset_orders(connection, batch)
-            if purpose == "trade" and side is Side.SELL:
-                given = baskets(plan.units, basket.quantities, basket.cash_per_unit)
-                lent = {leg.asset: max(-leg.surplus, ZERO) for leg in plan.legs}
-                Ledger(connection, self._account.id).post(
-                    redemption(state.parties, plan_id, given, lent, mids, state.cash, at=now)
-                )
-            self._log.record(connection, BatchPlanned(order.id, plan_id, plan.units, len(plan.legs)), now)
-        return plan_id
+        await self._queue.run(plans, lease)
+        for plan_id in plans:
+            self._settle(plan_id, lease)
+        await self._venue.batch_done()
 
     def _settle(self, plan_id: int, lease: Lease) -> None:
         with self._database.write() as connection:
@@ -401,7 +331,7 @@ class Manager:
         plan = await self._solve(problem)
         if not plan.units or not any(leg.quantity for leg in plan.legs):
             return False
-        await self._trade(state, plan, view, lease, "trade")
+        await self._trade(batch_of(state, plan, "trade", view), lease)
         return True
 
     async def _unwind(self, order_id: int, rules: Mapping[str, SymbolRule], lease: Lease) -> bool:
@@ -418,7 +348,7 @@ class Manager:
             return False  # without a price it stays the order's own: the order ends stuck
         if not plan.legs:
             return False
-        await self._trade(state, plan, view, lease, "unwind")
+        await self._trade(batch_of(state, plan, "unwind", view), lease)
         return True
 
     def _last_prices(self, order_id: int) -> BatchPrices | None:
@@ -429,20 +359,3 @@ class Manager:
 
 def _stops(document: str) -> tuple[str, ...]:
     return tuple(json.loads(document)["stopped_by"])
-
-
-def _pieces(leg: PlannedLeg, rule: SymbolRule) -> list[Decimal]:
-    """Split a leg's quantity into orders that the venue's largest order allows.
-
-    Beyond `MOST_PIECES` the rest waits for the next batch.
-    """
-    most = rule.most_quantity(leg.limit_price) or leg.quantity
-    pieces: list[Decimal] = []
-    left = leg.quantity
-    while left > 0 and len(pieces) < MOST_PIECES:
-        piece = min(left, most)
-        if ZERO < left - piece < rule.least_quantity(leg.limit_price):
-            piece = left - rule.least_quantity(leg.limit_price)
-        pieces.append(piece)
-        left -= piece
-    return pieces

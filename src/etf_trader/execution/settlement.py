@@ -17,7 +17,7 @@ from etf_trader.ledger.repository import Ledger
 from etf_trader.ledger.tables import transactions
 from etf_trader.market.symbol import Side
 from etf_trader.money import ZERO
-from etf_trader.orders.status import AssetOrderStatus, IndexOrderStatus
+from etf_trader.orders.status import IndexOrderStatus
 from etf_trader.orders.store import (
     StoredPlan,
     asset_orders_of_plan,
@@ -102,7 +102,7 @@ def settle(
     state = order_state(connection, plan.index_order_id)
     ledger = Ledger(connection, state.order.account_id)
     orders = asset_orders_of_plan(connection, plan.id)
-    is_complete = all(order.status is AssetOrderStatus.FILLED for order in orders)
+    is_complete = all(order.status.is_whole for order in orders)
     batch = batch_state(state, plan.units, prices, is_complete=is_complete)
     filled = state.order.filled + settle_batch(batch, final=False).units
     if not is_complete or (stopped_by == ("filled",) and filled < state.order.quantity):

@@ -6,13 +6,16 @@ from datetime import datetime
 from decimal import Decimal
 from typing import NamedTuple
 
-from sqlalchemy import Connection, Row, insert, select
+from sqlalchemy import Connection, Row, func, insert, select
 
 from etf_trader.database import insert_row
 from etf_trader.errors import LedgerError
 from etf_trader.ledger.tables import allocations, fills
 from etf_trader.market.symbol import Side
 from etf_trader.seal import seal
+
+INTERNAL = "internal"
+"""The venue, and the era, of trades among our own orders; both sides carry one trade id."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +41,11 @@ class Fill:
     def key(self) -> str:
         """Its identity within the account; a venue that starts again is a new era."""
         return f"fill:{self.era}:{self.symbol}:{self.venue_order_id}:{self.trade_id}"
+
+    @property
+    def is_internal(self) -> bool:
+        """Whether it was traded among our own orders, and not at the venue."""
+        return self.era == INTERNAL
 
     def seal(self) -> str:
         """Return the SHA-256 over everything it says."""
@@ -108,6 +116,12 @@ def add_fill(connection: Connection, fill: Fill, parts: Sequence[Part]) -> bool:
         [{name: getattr(each, name) for name in each.__slots__} | {"seal": each.seal()} for each in rows],
     )
     return True
+
+
+def next_cross(connection: Connection, account_id: int) -> int:
+    """Return the trade id of the next trade among our own orders."""
+    query = select(func.max(fills.c.trade_id)).where(fills.c.account_id == account_id, fills.c.era == INTERNAL)
+    return (connection.execute(query).scalar() or 0) + 1
 
 
 def fills_of(connection: Connection, index_order_id: int) -> list[Fill]:

@@ -16,7 +16,6 @@ from etf_trader.ledger.transaction import Posting
 from etf_trader.money import ZERO, plain
 from etf_trader.orders.asset_order import AssetOrder
 from etf_trader.orders.index_order import IndexOrder
-from etf_trader.orders.status import AssetOrderStatus
 from etf_trader.orders.store import list_asset_orders, list_index_orders, list_plans
 from etf_trader.orders.tables import shares
 
@@ -144,7 +143,7 @@ def _check_executed(order: AssetOrder, own: Sequence[Fill], find: Find) -> None:
         if getattr(order, name) != total:
             find(entry, f"its {name} is {plain(getattr(order, name))}, its fills sum to {plain(total)}")
     whole = order.executed_quantity == order.intent.quantity
-    if whole != (order.status is AssetOrderStatus.FILLED):
+    if whole != order.status.is_whole:
         find(entry, f"it is {order.status} with {plain(order.executed_quantity)} executed")
     if any(fill.venue_order_id != order.venue_order_id for fill in own):
         find(entry, "its fills belong to another order at the venue")

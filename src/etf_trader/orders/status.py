@@ -28,6 +28,12 @@ class AssetOrderStatus(StrEnum):
     UNFILLED = "unfilled"  # expired or cancelled without a fill
     REJECTED = "rejected"
     WITHDRAWN = "withdrawn"  # never reached the venue, by proof
+    CROSSED = "crossed"  # filled by another order of ours, never sent
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether all of it was executed."""
+        return self in (AssetOrderStatus.FILLED, AssetOrderStatus.CROSSED)
 
     @property
     def is_final(self) -> bool:
@@ -51,7 +57,9 @@ INDEX_ORDER_TRANSITIONS: dict[IndexOrderStatus, frozenset[IndexOrderStatus]] = {
 }
 
 ASSET_ORDER_TRANSITIONS: dict[AssetOrderStatus, frozenset[AssetOrderStatus]] = {
-    AssetOrderStatus.WRITTEN: frozenset({AssetOrderStatus.SENT, AssetOrderStatus.WITHDRAWN}),
+    AssetOrderStatus.WRITTEN: frozenset(
+        {AssetOrderStatus.SENT, AssetOrderStatus.WITHDRAWN, AssetOrderStatus.CROSSED}
+    ),
     AssetOrderStatus.SENT: frozenset(
         {
             AssetOrderStatus.SENT,  # granted once more after the venue said that it never arrived
@@ -67,4 +75,5 @@ ASSET_ORDER_TRANSITIONS: dict[AssetOrderStatus, frozenset[AssetOrderStatus]] = {
     AssetOrderStatus.UNFILLED: frozenset(),
     AssetOrderStatus.REJECTED: frozenset(),
     AssetOrderStatus.WITHDRAWN: frozenset(),
+    AssetOrderStatus.CROSSED: frozenset(),
 }

@@ -260,6 +260,12 @@ def asset_order(connection: Connection, asset_order_id: int) -> AssetOrder:
     return found
 
 
+def asset_order_by_client_id(connection: Connection, client_order_id: str) -> AssetOrder:
+    """Return the asset order with this client order id, which must exist."""
+    (found,) = _asset_orders(connection, asset_orders.c.client_order_id == client_order_id)
+    return found
+
+
 def asset_orders_of_plan(connection: Connection, plan_id: int) -> list[AssetOrder]:
     """Return the asset orders that trade for a plan, in order of writing."""
     return _asset_orders(connection, _shared(shares.c.plan_id == plan_id))

@@ -1,0 +1,188 @@
+"""A batch: what one solve chose for the open orders of an account, written down whole before anything is sent."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+
+from sqlalchemy import Connection
+
+from etf_trader.events import BatchPlanned, EventLog
+from etf_trader.execution.crossing import Cross, book_crosses
+from etf_trader.execution.planning import MarketView, document_for
+from etf_trader.execution.state import OrderState
+from etf_trader.ledger.booking import baskets, redemption
+from etf_trader.ledger.repository import Account, Ledger, incarnation
+from etf_trader.market.symbol import Side, SymbolRule
+from etf_trader.money import ZERO
+from etf_trader.orders.asset_order import Intent, Share, Slice, client_order_id
+from etf_trader.orders.plan import Plan
+from etf_trader.orders.store import add_asset_orders, add_plan, count_asset_orders
+from etf_trader.seal import canonical
+
+MOST_PIECES = 200
+"""A trade is sent in at most so many orders at once, however small the venue's largest order is."""
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """An index order in a batch, its plan, and what the plan is for: "trade" or "unwind"."""
+
+    state: OrderState
+    plan: Plan
+    purpose: str
+
+    @property
+    def order_id(self) -> int:
+        """The number of the index order."""
+        return self.state.order.id
+
+
+@dataclass(frozen=True, slots=True)
+class Demand:
+    """What a batch sends to the venue in one symbol, for all its members together.
+
+    `slices` says, by index order, which part is whose and up to which price.
+    """
+
+    asset: str
+    symbol: str
+    side: Side
+    quantity: Decimal
+    price: Decimal
+    mid: Decimal
+    touch: Decimal
+    slices: Mapping[int, tuple[Slice, ...]]
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """What is traded together on the books of one look: inside among its members, and at the venue."""
+
+    view: MarketView
+    members: tuple[Member, ...]
+    demands: tuple[Demand, ...]
+    crosses: tuple[Cross, ...] = ()
+
+
+def batch_of(state: OrderState, plan: Plan, purpose: str, view: MarketView) -> Batch:
+    """Return the batch of one order alone."""
+    demands = tuple(
+        Demand(
+            asset=leg.asset,
+            symbol=leg.symbol,
+            side=plan.side,
+            quantity=leg.quantity,
+            price=leg.limit_price,
+            mid=leg.mid,
+            touch=leg.touch,
+            slices={state.order.id: (Slice(leg.quantity, leg.limit_price),)},
+        )
+        for leg in plan.legs
+        if leg.quantity
+    )
+    return Batch(view, (Member(state, plan, purpose),), demands)
+
+
+def write_batch(
+    connection: Connection, log: EventLog, account: Account, batch: Batch, depth: int, now: datetime
+) -> list[int]:
+    """Save plans, asset orders and inside trades, and take a sell's baskets out of its index; return the plans."""
+    numbers = {member.order_id: _add_plan(connection, member, batch.view, depth, now) for member in batch.members}
+    add_asset_orders(connection, _intents(connection, batch, numbers))
+    ledger = Ledger(connection, account.id)
+    for member in batch.members:
+        state, plan, number = member.state, member.plan, numbers[member.order_id]
+        if member.purpose == "trade" and plan.side is Side.SELL:
+            given = baskets(plan.units, state.basket.quantities, state.basket.cash_per_unit)
+            lent = {leg.asset: max(-leg.surplus, ZERO) for leg in plan.legs}
+            mids = batch.view.mids(state.basket.symbols)
+            ledger.post(redemption(state.parties, number, given, lent, mids, state.cash, at=now))
+        log.record(connection, BatchPlanned(member.order_id, number, plan.units, len(plan.legs)), now)
+    book_crosses(connection, log, account, batch.crosses, numbers, now)
+    return list(numbers.values())
+
+
+def pieces(quantity: Decimal, price: Decimal, rule: SymbolRule) -> list[Decimal]:
+    """Split a quantity into orders that the venue's largest order allows.
+
+    Beyond `MOST_PIECES` the rest waits for the next batch.
+    """
+    most, least = rule.most_quantity(price) or quantity, rule.least_quantity(price)
+    parts: list[Decimal] = []
+    left = quantity
+    while left > 0 and len(parts) < MOST_PIECES:
+        part = min(left, most)
+        if ZERO < left - part < least:
+            part = left - least
+        parts.append(part)
+        left -= part
+    return parts
+
+
+def _add_plan(connection: Connection, member: Member, view: MarketView, depth: int, now: datetime) -> int:
+    state, plan = member.state, member.plan
+    document = document_for(plan, state.basket, state.index.symbol, state.order.arrival_nav, view, depth)
+    return add_plan(
+        connection,
+        {
+            "index_order_id": member.order_id,
+            "basket_id": state.basket.id,
+            "purpose": member.purpose,
+            "units": plan.units,
+            "method": plan.method,
+            "cost": plan.cost,
+            "bound": plan.bound,
+            "gap_bps": plan.gap_bps,
+            "book_hash": document["book_hash"],
+            "document": canonical(document),
+        },
+        now,
+    )
+
+
+def _intents(
+    connection: Connection, batch: Batch, numbers: Mapping[int, int]
+) -> list[tuple[Intent, Sequence[Share]]]:
+    """Return what will be sent: each demand in pieces, in the name of the first order it is for."""
+    life = incarnation(connection)
+    arrival = {member.order_id: member.state.order.arrival for member in batch.members}
+    sent = {order_id: count_asset_orders(connection, order_id) for order_id in numbers}
+    made: list[tuple[Intent, Sequence[Share]]] = []
+    for demand in batch.demands:
+        lead = min(demand.slices)
+        left = dict(demand.slices)
+        for quantity in pieces(demand.quantity, demand.price, batch.view.rules[demand.symbol]):
+            sent[lead] += 1
+            cut, left = _cut(left, quantity)
+            intent = Intent(
+                client_order_id=client_order_id(life, lead, sent[lead]),
+                asset=demand.asset,
+                symbol=demand.symbol,
+                side=demand.side,
+                quantity=quantity,
+                price=demand.price,
+                arrival_mid=arrival[lead][demand.asset],
+                mid=demand.mid,
+                touch=demand.touch,
+            )
+            made.append((intent, [Share(numbers[each], each, cut[each]) for each in sorted(cut)]))
+            lead = min(left, default=lead)
+    return made
+
+
+def _cut(
+    slices: Mapping[int, tuple[Slice, ...]], quantity: Decimal
+) -> tuple[dict[int, tuple[Slice, ...]], dict[int, tuple[Slice, ...]]]:
+    """Take `quantity` off the slices, those served first before the others; return (taken, left)."""
+    ranked = sorted((place, order_id, each) for order_id, own in slices.items() for place, each in enumerate(own))
+    taken: dict[int, tuple[Slice, ...]] = {}
+    left: dict[int, tuple[Slice, ...]] = {}
+    for _, order_id, each in ranked:
+        part = min(each.quantity, quantity)
+        quantity -= part
+        if part:
+            taken[order_id] = (*taken.get(order_id, ()), each._replace(quantity=part))
+        if part < each.quantity:
+            left[order_id] = (*left.get(order_id, ()), each._replace(quantity=each.quantity - part))
+    return taken, left
