@@ -15,6 +15,7 @@ from etf_trader.cli.numbers import (
     count,
     few_digits,
     joined,
+    local_time,
     money,
     percent,
     share,
@@ -23,7 +24,7 @@ from etf_trader.cli.numbers import (
     units,
 )
 from etf_trader.cli.options import IndexOption, OrderOption, PositionOption
-from etf_trader.cli.output import Page, Table, dim, good, number, text
+from etf_trader.cli.output import Page, Table, dim, good, number, right, text
 from etf_trader.cli.services import in_loop, services
 from etf_trader.errors import ConfigError, DataError, UsageError
 from etf_trader.money import divide, round_to
@@ -104,6 +105,48 @@ def holdings(index: IndexOption = None) -> None:
             draw_holdings(page, report)
 
     output().emit("etf.holdings/1", payload, draw)
+
+
+@command(app, "crosses", examples=("etf report crosses", "etf report crosses --format csv"), csv="crosses")
+def crosses() -> None:
+    """Report what your own orders traded with each other: at the mid, without a fee, never sent to the venue."""
+    from etf_trader.reports.crosses import crosses_report
+
+    with services() as opened, opened.database.read() as connection:
+        report = crosses_report(connection, opened.account.id)
+
+    def draw(page: Page) -> None:
+        if not report.crosses:
+            page.line("No orders of yours have traded with each other: that takes a buy and a sell at one time.")
+            return
+        table = Table(
+            right("cross"),
+            text("at", optional=2),
+            text("asset"),
+            number("quantity"),
+            number("price"),
+            number("value"),
+            text("from order"),
+            text("to order"),
+        )
+        for line in report.crosses:
+            table.row(
+                str(line.cross),
+                local_time(line.at),
+                line.asset,
+                short(line.quantity),
+                _price(line.price),
+                money(line.value),
+                str(line.seller),
+                str(line.buyer),
+            )
+        page.table(table)
+        page.line()
+        page.line(
+            f"{count(len(report.crosses), 'trade')} worth {money(report.value)}, at the mid and without a fee"
+        )
+
+    output().emit("etf.crosses/1", _flat(report), draw)
 
 
 def draw_fills(page: Page, report: FillsReport) -> None:

@@ -6,7 +6,7 @@ is learnt and booked before anything new is planned.
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 
@@ -16,8 +16,10 @@ from etf_trader.errors import AccountLed, DataError, EtfError
 from etf_trader.events import EventLog
 from etf_trader.execution.batch import Batch, batch_of, write_batch
 from etf_trader.execution.lease import HEARTBEAT_SECONDS, Lease, Leases, check
-from etf_trader.execution.look import look
+from etf_trader.execution.look import look, look_at_all, require_listed
 from etf_trader.execution.planning import (
+    MarketView,
+    Wish,
     completion,
     order_problem,
     settlement_bounds,
@@ -27,7 +29,8 @@ from etf_trader.execution.queue import Queue
 from etf_trader.execution.reconcile import reconcile
 from etf_trader.execution.settings import ExecutionSettings
 from etf_trader.execution.settlement import BatchPrices, Ending, batch_prices, end, settle
-from etf_trader.execution.state import order_state
+from etf_trader.execution.state import OrderState, order_state
+from etf_trader.execution.together import Asked, plan_together
 from etf_trader.ledger.repository import Account
 from etf_trader.market.symbol import Side, SymbolRule
 from etf_trader.money import money_context
@@ -153,26 +156,26 @@ class Manager:
         return found + await reconcile(self._database, self._venue, self._account)
 
     async def _work(self, lease: Lease) -> None:
-        """Take every open order as far as it goes now."""
+        """Take every open order as far as it goes now, all of them together."""
         rules = await self._venue.rules()
-        again = self._open_orders()
-        known = set(again)
+        waiting = self._open_orders()
+        known = set(waiting)
+        failures: list[DataError] = []
         for _ in range(MOST_TURNS):
-            left = []
-            for order_id in again:
-                if self._stop():
-                    return
-                if await self._turn(order_id, rules, lease):
-                    left.append(order_id)
-            again = left + [number for number in self._open_orders() if number not in known]
-            known.update(again)
-            if not again:
+            left = await self._turn(waiting, rules, lease, failures)
+            if self._stop():
                 return
-        for order_id in again:
+            waiting = left + [number for number in self._open_orders() if number not in known]
+            known.update(waiting)
+            if not waiting:
+                break
+        for order_id in waiting:
             with self._database.read() as connection:
                 order = index_order(connection, order_id)
             if not order.stays_open:
                 await self._finish(order, Ending(IndexOrderStatus.ENDED, ("moved",)), rules, lease)
+        if failures:
+            raise failures[0]
 
     def _open_orders(self) -> list[int]:
         with self._database.read() as connection:
@@ -185,40 +188,69 @@ class Manager:
         with self._database.read() as connection:
             return all(index_order(connection, number).status.is_final for number in orders)
 
-    async def _turn(self, order_id: int, rules: Mapping[str, SymbolRule], lease: Lease) -> bool:
-        """Plan, send and settle one batch of an order; return whether another may do more now."""
+    async def _turn(
+        self, waiting: Sequence[int], rules: Mapping[str, SymbolRule], lease: Lease, failures: list[DataError]
+    ) -> list[int]:
+        """Plan, send and settle one batch for all these orders; return those that may do more now.
+
+        An order whose constituent has no price stops alone; its failure is noted.
+        """
+        states = []
+        for order_id in waiting:
+            if self._stop():
+                return []
+            if await self._is_ready(order_id, rules, lease):
+                with self._database.read() as connection:
+                    states.append(order_state(connection, order_id))
+        if not states:
+            return []
+        view = await look_at_all(self._venue, [state.basket for state in states], self._settings.depth, rules)
+        asked: list[Asked] = []
+        resting: list[tuple[IndexOrder, tuple[str, ...]]] = []
+        for state in states:
+            try:
+                require_listed(state.basket, rules)
+                asked.append(Asked(state, self._problem(state, state.wish(), view)))
+            except DataError as error:
+                if not state.order.stays_open:
+                    failures.append(error)
+                resting.append((state.order, ("price",)))
+        together = await asyncio.to_thread(plan_together, asked, view, self._settings.method)
+        batch = together.batch
+        if batch.members:
+            await self._trade(batch, lease)
+        # Whatever ends may trade back what it holds, which moves the books: after the batch.
+        resting += [(state.order, plan.stopped_by) for state, plan in together.idle]
+        for order, stopped_by in resting:
+            await self._rest(order, stopped_by, rules, lease)
+        return [
+            member.order_id
+            for member in batch.members
+            if await self._goes_on(member.order_id, member.plan, rules, lease)
+        ]
+
+    async def _is_ready(self, order_id: int, rules: Mapping[str, SymbolRule], lease: Lease) -> bool:
+        """Return whether there is anything to plan for an order; one whose end is due is ended."""
         with self._database.read() as connection:
-            state = order_state(connection, order_id)
-        order = state.order
+            order = index_order(connection, order_id)
         if order.status.is_final:
             return False
-        if (ending := self._due_ending(order)) is not None:
-            await self._finish(order, ending, rules, lease)
-            return False
-        if order.remaining == 0:
+        ending = self._due_ending(order)
+        if ending is None and order.remaining == 0:
             # An earlier leader stopped between its last batch and the order's end.
-            await self._finish(order, Ending(IndexOrderStatus.FILLED, ("filled",)), rules, lease)
-            return False
-        try:
-            view = await look(self._venue, state.basket, self._settings.depth, rules)
-            problem = order_problem(
-                state.wish(), state.basket, view, state.float, state.float_cash, self._settings.slack_ticks
-            )
-        except DataError as error:
-            if order.stays_open:
-                self._note(order, ("price",), lease)
-                return False
-            await self._finish(order, Ending(IndexOrderStatus.ENDED, ("price",)), rules, lease)
-            raise error
-        plan = await self._solve(problem)
-        if not any(leg.quantity for leg in plan.legs) and plan.units == 0:
-            if order.stays_open:
-                self._note(order, plan.stopped_by, lease)
-            else:
-                await self._finish(order, Ending(IndexOrderStatus.ENDED, plan.stopped_by), rules, lease)
-            return False
-        await self._trade(batch_of(state, plan, "trade", view), lease)
-        return await self._goes_on(order_id, plan, rules, lease)
+            ending = Ending(IndexOrderStatus.FILLED, ("filled",))
+        if ending is not None:
+            await self._finish(order, ending, rules, lease)
+        return ending is None
+
+    async def _rest(
+        self, order: IndexOrder, stopped_by: tuple[str, ...], rules: Mapping[str, SymbolRule], lease: Lease
+    ) -> None:
+        """Leave an order of which nothing can be traded now for later, or end it when it is for now."""
+        if order.stays_open:
+            self._note(order, stopped_by, lease)
+        else:
+            await self._finish(order, Ending(IndexOrderStatus.ENDED, stopped_by), rules, lease)
 
     async def _goes_on(self, order_id: int, plan: Plan, rules: Mapping[str, SymbolRule], lease: Lease) -> bool:
         """Decide, after a batch, whether the order is planned once more in this go."""
@@ -257,6 +289,9 @@ class Manager:
         if order.expires_at is not None and order.expires_at <= self._clock.now():
             return Ending(IndexOrderStatus.ENDED, (*order.stopped_by, "time"))
         return None
+
+    def _problem(self, state: OrderState, wish: Wish, view: MarketView) -> OrderProblem:
+        return order_problem(wish, state.basket, view, state.float, state.float_cash, self._settings.slack_ticks)
 
     async def _solve(self, problem: OrderProblem) -> Plan:
         def solve() -> Plan:
@@ -323,9 +358,7 @@ class Manager:
             if not units:
                 return False
             wish = replace(state.wish(), quantity=units, max_loss_bps=None)
-            problem = order_problem(
-                wish, state.basket, view, state.float, state.float_cash, self._settings.slack_ticks
-            )
+            problem = self._problem(state, wish, view)
         except DataError:
             return False
         plan = await self._solve(problem)

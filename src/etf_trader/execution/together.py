@@ -1,0 +1,47 @@
+"""One solve for all open orders of an account. Pure."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from etf_trader.execution.batch import Batch, batch_of
+from etf_trader.execution.planning import MarketView
+from etf_trader.execution.state import OrderState
+from etf_trader.money import money_context
+from etf_trader.orders.plan import Plan
+from etf_trader.solver.order import plan_order
+from etf_trader.solver.problem import OrderProblem
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """An open order and what the solver is asked for it."""
+
+    state: OrderState
+    problem: OrderProblem
+
+
+@dataclass(frozen=True, slots=True)
+class Together:
+    """What all orders trade in one batch, and the plans of those that trade nothing now."""
+
+    batch: Batch
+    idle: tuple[tuple[OrderState, Plan], ...]
+
+
+def plan_together(asked: Sequence[Asked], view: MarketView, method: str) -> Together:
+    """Plan all orders on the same books."""
+    with money_context():
+        planned = [(each.state, plan_order(each.problem, method)) for each in asked]
+    alone = [batch_of(state, plan, "trade", view) for state, plan in planned if _is_busy(plan)]
+    return Together(
+        Batch(
+            view,
+            tuple(member for batch in alone for member in batch.members),
+            tuple(demand for batch in alone for demand in batch.demands),
+        ),
+        tuple((state, plan) for state, plan in planned if not _is_busy(plan)),
+    )
+
+
+def _is_busy(plan: Plan) -> bool:
+    return bool(plan.units) or any(leg.quantity for leg in plan.legs)
