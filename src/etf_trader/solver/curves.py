@@ -84,6 +84,11 @@ class Curves:
         """Return the price ratio of the last level that `need` uses; of nothing, the touch."""
         return self.prices[self._rows, self._level(need)]
 
+    def level_ends(self, need: Array) -> Array:
+        """Return the depth at which the last level that `need` uses ends."""
+        found: Array = self.ends[self._rows, self._level(need) + 1]
+        return found
+
     def up_to(self, price: Array) -> Array:
         """Return the depth at price ratios no worse than `price`."""
         sign = self.side.sign
