@@ -73,6 +73,7 @@ def make_definition(**changes: object) -> IndexDefinition:
         "symbol": "TWO",
         "name": "Two",
         "quote": "USDT",
+        "routes": (changes.get("quote", "USDT"),),
         "start_value": D(1000),
         "float_cash": D(1000),
         "lot_method": "fifo",

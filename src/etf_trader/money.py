@@ -5,7 +5,8 @@ inexact result raises instead of losing a digit. Every rounding is a call to a
 function below, which says in its name which way it goes.
 """
 
-from collections.abc import Iterator
+import math
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from decimal import (
     ROUND_CEILING,
@@ -103,6 +104,41 @@ def share_down(total: Decimal, part: Decimal, whole: Decimal, step: Decimal) -> 
     with localcontext(_EXACT) as context:
         context.prec = 2 * _DIGITS
         return divide_down(total * part, whole, step)
+
+
+def largest_remainder(total: Decimal, weights: Sequence[Decimal], step: Decimal) -> list[Decimal]:
+    """Split `total` in proportion to `weights` into multiples of `step` that add up to it exactly.
+
+    Every part is its exact share rounded down or up. Those up are the shares
+    that lose most by rounding down; of equal losses, the first. A weight of 0
+    gets 0.
+
+    Args:
+        total: What is split, 0 or more, a multiple of `step`.
+        weights: One for each part, 0 or more, not all 0 unless the total is.
+        step: The grid of the parts, above 0.
+
+    Raises:
+        ValueError: an argument is not as described.
+    """
+    ratios = [weight.as_integer_ratio() for weight in weights]
+    if step <= 0 or total < 0 or total % step or any(numerator < 0 for numerator, _ in ratios):
+        raise ValueError(f"{total} cannot be split by {len(weights)} weights in steps of {step}")
+    unit = math.lcm(*(denominator for _, denominator in ratios))
+    shares = [numerator * (unit // denominator) for numerator, denominator in ratios]
+    whole, steps = sum(shares), int(total / step)
+    if not steps:
+        return [ZERO for _ in weights]
+    if not whole:
+        raise ValueError(f"{total} cannot be split: no weight is above 0")
+    parts, lost = [], []
+    for share in shares:
+        part, rest = divmod(steps * share, whole)  # integers: a product may have more digits than money has
+        parts.append(part)
+        lost.append(rest)
+    for position in sorted(range(len(parts)), key=lambda i: -lost[i])[: steps - sum(parts)]:
+        parts[position] += 1
+    return [part * step for part in parts]
 
 
 def bps(part: Decimal, whole: Decimal) -> Decimal:

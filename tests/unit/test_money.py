@@ -1,5 +1,6 @@
 from decimal import Decimal, FloatOperation, Inexact
 from fractions import Fraction
+from random import Random
 
 import pytest
 from hypothesis import given
@@ -12,6 +13,7 @@ from etf_trader.money import (
     divide_down,
     divide_up,
     floor_to,
+    largest_remainder,
     money_context,
     plain,
     round_to,
@@ -120,3 +122,71 @@ def test_a_share_of_long_numbers_is_the_largest_step_below_it(
     share = share_down(total, part, whole, D("1e-18"))
     exact = Fraction(total) * Fraction(part) / Fraction(whole)
     assert 0 <= exact - Fraction(share) < Fraction(1, 10**18)
+
+
+weights = st.lists(st.decimals(min_value=0, max_value=10**9, places=8), min_size=1, max_size=12)
+
+
+@pytest.mark.parametrize(
+    ("total", "shares", "step", "parts"),
+    [
+        # quotas 3.5, 2.1, 1.4: 3 + 2 + 1 = 6, and the seventh goes to .5
+        pytest.param("7", ["5", "3", "2"], "1", ["4", "2", "1"], id="the largest remainder is rounded up"),
+        # quotas 3 1/3 each: the first of equals
+        pytest.param("0.10", ["1", "1", "1"], "0.01", ["0.04", "0.03", "0.03"], id="a tie goes to the first"),
+        pytest.param(
+            "0.02", ["1", "0", "1", "1"], "0.01", ["0.01", "0", "0.01", "0"], id="fewer steps than parts"
+        ),
+        pytest.param("5", ["0.2"], "0.5", ["5"], id="one part takes all"),
+        pytest.param("0", ["0", "0"], "1", ["0", "0"], id="nothing is split into nothings"),
+        pytest.param("1e12", ["1e-30", "1e30"], "1e-8", ["0", "1e12"], id="a weight that vanishes"),
+    ],
+)
+def test_splits_by_largest_remainder(total: str, shares: list[str], step: str, parts: list[str]) -> None:
+    with money_context():
+        assert largest_remainder(D(total), [D(share) for share in shares], D(step)) == [D(part) for part in parts]
+
+
+@given(st.integers(min_value=0, max_value=10**15), st.sampled_from(["1e-8", "0.01", "5", "1e-18"]), weights)
+def test_parts_add_up_and_stay_within_a_step_of_their_share(steps: int, step: str, shares: list[Decimal]) -> None:
+    with money_context():
+        if not sum(shares):
+            shares = [*shares, D(1)]
+        total = steps * D(step)
+        parts = largest_remainder(total, shares, D(step))
+        assert sum(parts, D(0)) == total
+        whole = sum(Fraction(share) for share in shares)
+        for part, share in zip(parts, shares, strict=True):
+            exact = Fraction(total) * Fraction(share) / whole
+            assert part >= 0
+            assert part % D(step) == 0
+            assert abs(Fraction(part) - exact) < Fraction(step)
+            assert part == 0 or share > 0
+
+
+@given(st.integers(min_value=0, max_value=10**6), weights, st.randoms(use_true_random=False))
+def test_a_larger_weight_never_gets_less_and_order_matters_for_equals_alone(
+    steps: int, shares: list[Decimal], chance: Random
+) -> None:
+    shares = [*shares, D(1)]
+    parts = largest_remainder(D(steps), shares, D(1))
+    pairs = sorted(zip(shares, parts, strict=True))
+    assert [part for _, part in pairs] == sorted(parts)
+    shuffled = chance.sample(shares, len(shares))
+    assert sorted(zip(shuffled, largest_remainder(D(steps), shuffled, D(1)), strict=True)) == pairs
+
+
+@pytest.mark.parametrize(
+    ("total", "shares", "step"),
+    [
+        pytest.param("-1", ["1"], "1", id="a negative total"),
+        pytest.param("1.5", ["1"], "1", id="a total between steps"),
+        pytest.param("1", ["2", "-1"], "1", id="a negative weight"),
+        pytest.param("1", ["0", "0"], "1", id="no weight"),
+        pytest.param("1", [], "1", id="no parts"),
+        pytest.param("1", ["1"], "0", id="no step"),
+    ],
+)
+def test_what_cannot_be_split_is_refused(total: str, shares: list[str], step: str) -> None:
+    with pytest.raises(ValueError, match="cannot be split"):
+        largest_remainder(D(total), [D(share) for share in shares], D(step))

@@ -79,6 +79,7 @@ def read_prices(opened: Services, baskets: list[Basket]) -> Prices:
     examples=(
         "etf index create --file top8.toml",
         "etf index create BIG3 --weight BTC=0.5 --weight ETH=0.3 --weight SOL=0.2 --float 600",
+        "etf index create DUO --weight BTC=0.6 --weight ETH=0.4 --route USDT --route USDC",
     ),
 )
 def create(
@@ -100,6 +101,15 @@ def create(
     ] = None,
     name: Annotated[
         str | None, typer.Option("--name", help="Its full name.", metavar="TEXT", rich_help_panel=WHAT)
+    ] = None,
+    route: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--route",
+            help="A currency whose books orders may use, the quote among them. Repeat it.  [default: USDT]",
+            metavar="CURRENCY",
+            rich_help_panel=WHAT,
+        ),
     ] = None,
     start_value: Annotated[
         Decimal | None,
@@ -124,7 +134,7 @@ def create(
 ) -> None:
     """Create an index from weights or from a file; its basket is made at the prices of now."""
 
-    definition = _definition(symbol, file, weight or [], name, start_value, float_)
+    definition = _definition(symbol, file, weight or [], name, route or [], start_value, float_)
     with services() as opened:
         made = in_loop(opened.administration.create_index(definition, settings().solver.depth))
         (facts,) = _facts(opened, [made])
@@ -147,6 +157,7 @@ def _definition(
     file: Path | None,
     weights: list[str],
     name: str | None,
+    routes: list[str],
     start_value: Decimal | None,
     float_cash: Decimal | None,
 ) -> IndexDefinition:
@@ -155,7 +166,7 @@ def _definition(
 
     if file is not None:
         others: dict[str, object] = {"SYMBOL": symbol, "--weight": weights or None, "--name": name}
-        others |= {"--start-value": start_value, "--float": float_cash}
+        others |= {"--route": routes or None, "--start-value": start_value, "--float": float_cash}
         beside = [option for option, value in others.items() if value is not None]
         if beside:
             raise UsageError(
@@ -172,6 +183,7 @@ def _definition(
         symbol,
         weights,
         name=name,
+        routes=routes,
         start_value=Decimal(1000) if start_value is None else start_value,
         float_cash=ZERO if float_cash is None else float_cash,
     )
@@ -237,6 +249,7 @@ class IndexFacts:
         """Return everything, as other programs read it."""
         held = self.basket.quantities
         return self.summary() | {
+            "routes": list(self.index.routes),
             "start_value": self.index.start_value,
             "lot_method": self.index.lot_method,
             "basket_version": self.basket.version,
@@ -342,6 +355,8 @@ def show(index: IndexArgument) -> None:
             f"Index {found.id}, {found.symbol}{name}{state}: one unit is {_money(nav)} {found.quote} now, "
             f"{few_digits(facts.units)} outstanding."
         )
+        if len(found.routes) > 1:
+            page.line(f"Its orders may trade in {', '.join(found.routes)}.")
         _draw_basket(page, facts)
         _draw_float(page, facts)
 

@@ -1,6 +1,6 @@
 """What the owner does beside trading: creates, funds and closes indices, moves cash in and out."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from decimal import Decimal
 
 from sqlalchemy import Connection
@@ -13,6 +13,8 @@ from etf_trader.index.store import Index, add_index, find_index, list_indices, l
 from etf_trader.ledger import accounts
 from etf_trader.ledger.booking import funding
 from etf_trader.ledger.repository import Account, Ledger, chain_head, holder_name
+from etf_trader.market.currency import CURRENCIES
+from etf_trader.market.symbol import SymbolRule
 from etf_trader.money import ZERO, spoken, spoken_cash
 from etf_trader.orders.status import IndexOrderStatus
 from etf_trader.orders.store import list_index_orders
@@ -56,7 +58,7 @@ class Administration:
         """Return the symbol that each constituent trades as against the quote asset.
 
         Raises:
-            UsageError: the venue has none; names the assets it has.
+            UsageError: the venue has none, or no way into a route's currency; names what it has.
         """
         rules = await self._venue.rules()
         by_asset = {rule.base: rule.symbol for rule in rules.values() if rule.quote == definition.quote}
@@ -68,6 +70,7 @@ class Administration:
                 where="index",
                 hint=f"the venue has {has}",
             )
+        _require_routes(definition, rules.values())
         return {asset: by_asset[asset] for asset in definition.assets}
 
     def fund_index(self, reference: str, amount: Decimal) -> Decimal:
@@ -169,3 +172,22 @@ class Administration:
                 raise MissingPrice(f"{symbol} has no book", where=symbol)
             mids[asset] = books[symbol].mid
         return basket_of(definition, mids)
+
+
+def _require_routes(definition: IndexDefinition, rules: Iterable[SymbolRule]) -> None:
+    """Check that the quote can be exchanged for every route's currency, through other routes if need be."""
+    pairs = {(rule.base, rule.quote) for rule in rules}
+    reached = {definition.quote}
+    for _ in definition.routes:
+        reached |= {
+            route
+            for route in definition.routes
+            if any((route, other) in pairs or (other, route) in pairs for other in reached)
+        }
+    if missing := [route for route in definition.routes if route not in reached]:
+        listed = sorted({quote for _, quote in pairs if quote in CURRENCIES})
+        raise UsageError(
+            f"{missing[0]} cannot be a route: the venue has no market between it and {definition.quote}",
+            where="routes",
+            hint=f"currencies that it quotes prices in: {', '.join(listed)}",
+        )

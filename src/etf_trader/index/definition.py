@@ -3,13 +3,14 @@
 import difflib
 import re
 import tomllib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import Any
 
 from etf_trader.errors import UsageError
+from etf_trader.market.currency import CURRENCIES, meant
 from etf_trader.money import BASKET_GRID, ONE, ZERO, divide_down, floor_to, plain, round_to, spoken
 
 MOST_CONSTITUENTS = 100
@@ -17,21 +18,31 @@ LOT_METHODS = ("fifo", "hifo", "average")
 
 _SYMBOL = re.compile(r"[A-Z][A-Z0-9]{0,15}")
 _ASSET = re.compile(r"[A-Z0-9]{1,20}")
-_KEYS = ("symbol", "name", "quote", "start_value", "float", "lot_method", "weights", "basket")
+_KEYS = ("symbol", "name", "quote", "routes", "start_value", "float", "lot_method", "weights", "basket")
 _MOST = Decimal("1e15")
 _LEAST_WORTH = Decimal("0.01")
 _MOST_WORTH = Decimal("1e12")
 _LEAST_SHOWN = Decimal("1e-8")
-_OPTIONS = {"symbol": "SYMBOL", "name": "--name", "start_value": "--start-value", "float": "--float"}
+_OPTIONS = {
+    "symbol": "SYMBOL",
+    "name": "--name",
+    "routes": "--route",
+    "start_value": "--start-value",
+    "float": "--float",
+}
 
 
 @dataclass(frozen=True, slots=True)
 class IndexDefinition:
-    """A rulebook before it has prices: weights (sum 1), or a basket of quantities per unit; one is empty."""
+    """A rulebook before it has prices: weights (sum 1), or a basket of quantities per unit; one is empty.
+
+    `routes` are the currencies whose books its orders may use; the quote is one of them.
+    """
 
     symbol: str
     name: str
     quote: str
+    routes: tuple[str, ...]
     start_value: Decimal
     float_cash: Decimal
     lot_method: str
@@ -49,6 +60,7 @@ class IndexDefinition:
             "symbol": self.symbol,
             "name": self.name,
             "quote": self.quote,
+            "routes": list(self.routes),
             "start_value": plain(self.start_value),
             "lot_method": self.lot_method,
             "weights": {asset: plain(weight) for asset, weight in self.weights.items()},
@@ -117,7 +129,8 @@ def definition_from(
     method = document.get("lot_method", "fifo")
     if method not in LOT_METHODS:
         raise UsageError(f"lot_method is {_shown(method)}", where=where, hint=f"one of {', '.join(LOT_METHODS)}")
-    quote = _text(document, "quote", where, default="USDT")
+    quote = _currency(_text(document, "quote", where, default="USDT"), "the quote", where)
+    routes = _routes(document.get("routes", [quote]), quote, at["routes"])
     weights, basket = document.get("weights", {}), document.get("basket", {})
     for name, table in (("weights", weights), ("basket", basket)):
         if not isinstance(table, Mapping):
@@ -126,6 +139,8 @@ def definition_from(
         said = "both [weights] and [basket]" if weights else "neither [weights] nor [basket]"
         raise UsageError(f"the index has {said}", where=where, hint="give exactly one of the two")
     constituents = _constituents(weights or basket, "weight" if weights else "quantity", quote, where)
+    if both := [asset for asset in constituents if asset in routes]:
+        raise UsageError(f"{both[0]} is a route and cannot be a constituent", where=where)
     if weights and (total := sum(constituents.values(), ZERO)) != ONE:
         raise UsageError(
             f"the weights sum to {plain(total)}, not to 1", where=where, hint="make them sum to 1 exactly"
@@ -141,6 +156,7 @@ def definition_from(
         symbol=symbol,
         name=_text(document, "name", at["name"], default=symbol),
         quote=quote,
+        routes=routes,
         start_value=start_value,
         float_cash=_amount(document.get("float", ZERO), "float", at["float"]),
         lot_method=method,
@@ -150,12 +166,18 @@ def definition_from(
 
 
 def definition_from_options(
-    symbol: str, weights: Iterable[str], *, name: str | None, start_value: Decimal, float_cash: Decimal
+    symbol: str,
+    weights: Iterable[str],
+    *,
+    name: str | None,
+    routes: Sequence[str] = (),
+    start_value: Decimal,
+    float_cash: Decimal,
 ) -> IndexDefinition:
-    """Build a definition from `--weight BTC=0.5` options.
+    """Build a definition from `--weight BTC=0.5` and `--route USDC` options; without routes, the quote's alone.
 
     Raises:
-        UsageError: a weight cannot be read, or an asset is named twice.
+        UsageError: a weight or a route cannot be, or an asset is named twice.
     """
     table: dict[str, Decimal] = {}
     for text in weights:
@@ -172,8 +194,14 @@ def definition_from_options(
         raise UsageError(
             "the index has no constituents", hint="--weight BTC=0.5 --weight ETH=0.5, or --file index.toml"
         )
-    document = {"symbol": symbol, "start_value": start_value, "float": float_cash, "weights": table}
-    return definition_from(document | ({"name": name} if name else {}), where="--weight", options=_OPTIONS)
+    document: dict[str, Any] = {
+        "symbol": symbol,
+        "start_value": start_value,
+        "float": float_cash,
+        "weights": table,
+    }
+    document |= ({"name": name} if name else {}) | ({"routes": list(routes)} if routes else {})
+    return definition_from(document, where="--weight", options=_OPTIONS)
 
 
 def number_from(text: str, what: str, where: str | None = None) -> Decimal:
@@ -214,6 +242,23 @@ def basket_of(definition: IndexDefinition, mids: Mapping[str, Decimal]) -> Baske
             raise UsageError(f"the weight of {asset} is too small: a unit would hold none of it", where=asset)
     spent = sum((quantity * mids[asset] for asset, quantity in quantities.items()), ZERO)
     return BasketQuantities(quantities, floor_to(definition.start_value - spent, BASKET_GRID))
+
+
+def _currency(name: str, what: str, where: str) -> str:
+    if name.upper() not in CURRENCIES:
+        raise UsageError(f"{what} is {name!r}, not a currency", where=where, hint=meant(name, CURRENCIES))
+    return name.upper()
+
+
+def _routes(value: Any, quote: str, where: str) -> tuple[str, ...]:
+    if not isinstance(value, list) or not all(isinstance(name, str) for name in value):
+        raise UsageError("routes must be a list of currencies", where=where, hint=f'routes = ["{quote}", "USDC"]')
+    routes = tuple(_currency(name.strip(), "a route", where) for name in value)
+    if twice := [name for name in routes if routes.count(name) > 1]:
+        raise UsageError(f"the route {twice[0]} is named twice", where=where, hint="name each once")
+    if quote not in routes:
+        raise UsageError(f"the quote {quote} is not among the routes", where=where, hint=f"name {quote} too")
+    return routes
 
 
 def _constituents(table: Mapping[str, Any], what: str, quote: str, where: str) -> dict[str, Decimal]:

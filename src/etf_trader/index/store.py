@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Connection, Row, func, insert, select, update
+from sqlalchemy import Connection, Row, Select, func, insert, select, update
 
 from etf_trader.database import insert_row
 from etf_trader.errors import NotFound
@@ -22,7 +23,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Index:
-    """A fund's index: its identity, without its basket."""
+    """A fund's index: its identity, without its basket.
+
+    `routes` are the currencies whose books its orders may use, the quote among them.
+    """
 
     id: int
     account_id: int
@@ -33,6 +37,7 @@ class Index:
     lot_method: str
     status: str
     created_at: datetime
+    routes: tuple[str, ...]
 
     @property
     def unit_asset(self) -> str:
@@ -149,6 +154,16 @@ def add_index(
     return index_by_id(connection, index_id)
 
 
+def _indices() -> Select[tuple[Any, ...]]:
+    """Return the query for indices, each with the document of its newest methodology."""
+    version = select(func.max(methodologies.c.version)).where(methodologies.c.index_id == indices.c.id)
+    return (
+        select(indices, methodologies.c.document)
+        .join(methodologies, methodologies.c.index_id == indices.c.id)
+        .where(methodologies.c.version == version.correlate(indices).scalar_subquery())
+    )
+
+
 def find_index(connection: Connection, reference: str) -> Index:
     """Return the index with this number or symbol.
 
@@ -159,7 +174,7 @@ def find_index(connection: Connection, reference: str) -> Index:
     condition = (
         indices.c.id == int(text) if text.isdecimal() and len(text) < 10 else indices.c.symbol == text.upper()
     )
-    row = connection.execute(select(indices).where(condition)).one_or_none()
+    row = connection.execute(_indices().where(condition)).one_or_none()
     if row is not None:
         return _index(row)
     known = connection.execute(select(indices.c.id, indices.c.symbol).order_by(indices.c.id)).all()
@@ -170,12 +185,12 @@ def find_index(connection: Connection, reference: str) -> Index:
 
 def index_by_id(connection: Connection, index_id: int) -> Index:
     """Return the index with this number, which must exist."""
-    return _index(connection.execute(select(indices).where(indices.c.id == index_id)).one())
+    return _index(connection.execute(_indices().where(indices.c.id == index_id)).one())
 
 
 def list_indices(connection: Connection) -> list[Index]:
     """Return all indices, oldest first."""
-    return [_index(row) for row in connection.execute(select(indices).order_by(indices.c.id))]
+    return [_index(row) for row in connection.execute(_indices().order_by(indices.c.id))]
 
 
 def set_status(connection: Connection, index_id: int, status: str) -> None:
@@ -243,7 +258,10 @@ def write_position(connection: Connection, position_id: int, units: Decimal, cos
 
 
 def _index(row: Row[tuple[object, ...]]) -> Index:
-    return Index(**row._mapping)
+    values = dict(row._mapping)
+    # An index made before routes were known trades in its quote alone.
+    routes = json.loads(values.pop("document")).get("routes", [values["quote"]])
+    return Index(routes=tuple(routes), **values)
 
 
 def _position(row: Row[tuple[object, ...]]) -> Position:

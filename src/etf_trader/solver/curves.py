@@ -32,13 +32,15 @@ class Segments(NamedTuple):
 class Curves:
     """Cost curves of n books, one side of each, with prefix sums as far as they were asked for."""
 
-    def __init__(self, ladders: Sequence[Sequence[Any] | Array], mids: Array, value: float, side: Side) -> None:
+    def __init__(
+        self, ladders: Sequence[Sequence[Any] | Array], mids: Array, value: float | Array, side: Side
+    ) -> None:
         """Take one ladder of (price, quantity) pairs a book, best first; nothing is read yet.
 
         Args:
             ladders: Pairs of decimals, or float arrays of shape (levels, 2).
             mids: Reference price of each book, shape (n,), positive.
-            value: V, positive, in the quote asset.
+            value: V, positive, in the quote asset; shape (n,) where books have quotes of their own.
             side: Which way we trade: a buy takes asks, a sell bids.
         """
         self.side = side
@@ -81,6 +83,11 @@ class Curves:
     def last(self, need: Array) -> Array:
         """Return the price ratio of the last level that `need` uses; of nothing, the touch."""
         return self.prices[self._rows, self._level(need)]
+
+    def level_ends(self, need: Array) -> Array:
+        """Return the depth at which the last level that `need` uses ends."""
+        found: Array = self.ends[self._rows, self._level(need) + 1]
+        return found
 
     def up_to(self, price: Array) -> Array:
         """Return the depth at price ratios no worse than `price`."""

@@ -7,13 +7,16 @@ from decimal import Decimal
 from pathlib import Path
 
 import pytest
+from sqlalchemy import update
 from tests.factories import House, make_definition, make_house, make_ladders, make_market
 from tests.invariants import findings
 
 from etf_trader.errors import CrossedBook, DataError, MissingPrice, NotFound, UsageError
-from etf_trader.exchange.static import StaticMarket
+from etf_trader.exchange.static import StaticMarket, symbol_row
 from etf_trader.execution.administration import Administration
-from etf_trader.index.store import Basket, current_basket, list_indices
+from etf_trader.index.store import Basket, current_basket, find_index, list_indices
+from etf_trader.index.tables import methodologies
+from etf_trader.seal import canonical
 
 D = Decimal
 MILLION = D(1_000_000)
@@ -132,6 +135,52 @@ async def test_without_a_price_there_is_no_index(
 
 async def test_the_markets_of_a_definition_are_its_symbols(house: House) -> None:
     assert await house.administration.markets(make_definition()) == {"A": "AUSDT", "B": "BUSDT"}
+
+
+# Routes
+
+
+@pytest.fixture
+def routed(tmp_path: Path) -> House:
+    """A and B against USDT, USDC against USDT, and FDUSD against USDC alone."""
+    ladders = make_ladders(D(1), D("0.01"), D(500))
+    rows = [symbol_row(f"{base}{quote}", base, quote) for base, quote in PAIRS]
+    return make_house(tmp_path, StaticMarket(rows, {base + quote: ladders for base, quote in PAIRS}))
+
+
+PAIRS = (("A", "USDT"), ("B", "USDT"), ("USDC", "USDT"), ("FDUSD", "USDC"))
+
+
+async def test_an_index_keeps_its_routes_in_the_order_written(routed: House) -> None:
+    index = await routed.create(make_definition(routes=("USDC", "USDT")))
+    assert index.routes == ("USDC", "USDT")
+    with routed.database.read() as connection:
+        assert [each.routes for each in list_indices(connection)] == [("USDC", "USDT")]
+        assert find_index(connection, "TWO").routes == ("USDC", "USDT")
+    assert basket_of(routed).symbols == {"A": "AUSDT", "B": "BUSDT"}  # what values it stays in the quote
+
+
+async def test_an_index_made_before_there_were_routes_trades_in_its_quote(routed: House) -> None:
+    await routed.create(make_definition(routes=("USDT", "USDC")))
+    document = make_definition().document()
+    del document["routes"]
+    with routed.database.write() as connection:
+        connection.execute(update(methodologies).values(document=canonical(document)))
+    with routed.database.read() as connection:
+        assert find_index(connection, "1").routes == ("USDT",)
+
+
+async def test_a_route_may_be_reached_through_another(routed: House) -> None:
+    index = await routed.create(make_definition(routes=("USDT", "FDUSD", "USDC")))
+    assert index.routes == ("USDT", "FDUSD", "USDC")
+
+
+async def test_a_route_without_a_way_to_it_is_refused_with_the_currencies_there_are(routed: House) -> None:
+    with pytest.raises(UsageError) as refused:
+        await routed.create(make_definition(routes=("USDT", "FDUSD")))
+    assert refused.value.message == "FDUSD cannot be a route: the venue has no market between it and USDT"
+    assert refused.value.hint == "currencies that it quotes prices in: USDC, USDT"
+    assert count_of_indices(routed) == 0
 
 
 # Fund

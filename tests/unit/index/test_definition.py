@@ -46,6 +46,7 @@ def test_an_index_file_is_read(tmp_path: Path) -> None:
         symbol="TOP2",
         name="Top two",
         quote="USDT",
+        routes=("USDT",),
         start_value=D(500),
         float_cash=D("600.50"),
         lot_method="hifo",
@@ -71,6 +72,23 @@ def test_what_is_left_out_has_a_default(tmp_path: Path) -> None:
         "fifo",
     )
     assert definition.basket == {"BTC": D("0.5")}
+
+
+def test_the_quote_alone_is_the_route_when_none_is_named(tmp_path: Path) -> None:
+    assert read(tmp_path, GOOD).routes == ("USDT",)
+    assert read(tmp_path, 'quote = "usdc"' + GOOD).routes == ("USDC",)
+
+
+def test_routes_are_kept_as_they_are_written(tmp_path: Path) -> None:
+    definition = read(tmp_path, 'routes = ["usdc", "USDT", "FDUSD"]' + GOOD)
+    assert definition.routes == ("USDC", "USDT", "FDUSD")
+    assert definition.document()["routes"] == ["USDC", "USDT", "FDUSD"]
+
+
+def test_the_hint_names_the_nearest_currency(tmp_path: Path) -> None:
+    with pytest.raises(UsageError) as refusal:
+        read(tmp_path, 'routes = ["USDT", "FDUS"]' + GOOD)
+    assert refusal.value.hint == "did you mean FDUSD?"
 
 
 def test_numbers_of_a_file_are_exact(tmp_path: Path) -> None:
@@ -104,6 +122,18 @@ BAD = {
     "twice, in other letters": ('symbol = "X"\n[weights]\nBTC = 0.5\nbtc = 0.5\n', "BTC is named twice"),
     "twice": ('symbol = "X"\n[weights]\nBTC = 0.5\nBTC = 0.5\n', "not valid TOML"),
     "the quote": ('symbol = "X"\n[weights]\nUSDT = 1\n', "USDT is the quote asset"),
+    "a coin as quote": ('symbol = "X"\nquote = "BTC"\n' + WEIGHTS, "the quote is 'BTC', not a currency"),
+    "routes no list": ('symbol = "X"\nroutes = "USDC"\n' + WEIGHTS, "routes must be a list of currencies"),
+    "a number as route": ('symbol = "X"\nroutes = ["USDT", 1]\n' + WEIGHTS, "routes must be a list of currencies"),
+    "an unknown route": ('symbol = "X"\nroutes = ["USDT", "USDD"]\n' + WEIGHTS, "a route is 'USDD', not a curr"),
+    "a coin as route": ('symbol = "X"\nroutes = ["USDT", "ETH"]\n' + WEIGHTS, "a route is 'ETH', not a currency"),
+    "no route": ('symbol = "X"\nroutes = []\n' + WEIGHTS, "the quote USDT is not among the routes"),
+    "without the quote": ('symbol = "X"\nroutes = ["USDC"]\n' + WEIGHTS, "the quote USDT is not among the routes"),
+    "a route twice": ('symbol = "X"\nroutes = ["USDT", "usdt"]\n' + WEIGHTS, "the route USDT is named twice"),
+    "a route held": (
+        'symbol = "X"\nroutes = ["USDT", "USDC"]\n[weights]\nUSDC = 1\n',
+        "USDC is a route and cannot be a constituent",
+    ),
     "not an asset": ('symbol = "X"\n[weights]\n"B-C" = 1\n', "'B-C' is not the symbol of an asset"),
     "start value": ('symbol = "X"\nstart_value = 0\n' + WEIGHTS, "start_value is 0: it must be above 0"),
     "worth next to nothing": ('symbol = "X"\nstart_value = 0.009\n' + WEIGHTS, "must be worth 0.01 to 1,000,000"),
@@ -160,6 +190,7 @@ def test_weights_can_stand_on_the_command_line() -> None:
         ({"name": " "}, "--name"),
         ({"float_cash": D(-5)}, "--float"),
         ({"start_value": D("0.001")}, "--start-value"),
+        ({"routes": ["USDC"]}, "--route"),
         ({"weights": ["BTC=abc"]}, "--weight"),
         ({"weights": ["BTC=0.5"]}, "--weight"),
     ],

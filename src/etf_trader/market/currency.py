@@ -1,0 +1,21 @@
+"""Currencies: what a treasury holds and an index is priced, paid and traded in."""
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+
+CURRENCIES = (
+    *("USDT", "USDC", "FDUSD", "TUSD", "USD1", "USDP", "DAI", "BUSD", "EURI", "AEUR"),
+    *("EUR", "TRY", "BRL", "JPY", "PLN", "RON", "CZK", "MXN", "ARS", "COP", "ZAR", "UAH", "GBP"),
+)
+"""Stable coins and state money that Binance Spot quotes prices in; BTC, ETH and BNB quote too, and swing.
+
+Source:
+    The quote assets of `exchangeInfo` of 2023-08 and 2024-09; USD1 listed since.
+"""
+
+
+def meant(name: str, known: Iterable[str]) -> str:
+    """Return a hint for a name that is none of `known` (not empty): the nearest of them, or all."""
+    names = list(known)
+    near = get_close_matches(name.upper(), names, n=1, cutoff=0.5)
+    return f"did you mean {near[0]}?" if near else f"one of {', '.join(names)}"
