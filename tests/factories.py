@@ -176,7 +176,7 @@ class House:
     def cash(self, order_id: int) -> Decimal:
         """Return what an order paid (sell: received) so far."""
         with self.database.read() as connection:
-            return cash_of(connection, index_order(connection, order_id), "USDT")
+            return cash_of(connection, index_order(connection, order_id))
 
     def holdings(self, account: str) -> dict[str, Decimal]:
         """Return what an account of the ledger holds."""

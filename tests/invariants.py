@@ -146,7 +146,7 @@ def _order_findings(connection: Connection) -> list[str]:
     found: list[str] = []
     sent = list_asset_orders(connection)
     for order in list_index_orders(connection):
-        cash, loss, sign = cash_of(connection, order, QUOTE), order_loss(connection, order), order.side.sign
+        cash, loss, sign = cash_of(connection, order), order_loss(connection, order), order.side.sign
         name = f"order {order.id} ({order.side}, {order.status})"
         if order.status is not IndexOrderStatus.OPEN:
             open_legs = [each.id for each in sent if each.index_order_id == order.id and not each.status.is_final]

@@ -98,7 +98,7 @@ def order_facts(connection: Connection, order: IndexOrder) -> OrderFacts:
     from etf_trader.index.store import index_by_id
 
     index = index_by_id(connection, order.index_id)
-    return OrderFacts(order, index, cash_of(connection, order, index.quote), order_loss(connection, order))
+    return OrderFacts(order, index, cash_of(connection, order), order_loss(connection, order))
 
 
 def loss_line(parts: Mapping[str, Decimal]) -> str:

@@ -285,8 +285,8 @@ class Desk:
             now=now,
         )
         parties = parties_of(connection, order)
-        amount = preview.reserve if request.side is Side.BUY else means.quantity
-        Ledger(connection, self._account.id).post(reservation(parties, request.side, amount, at=now))
+        amounts = {parties.quote: preview.reserve} if request.side is Side.BUY else {parties.unit: means.quantity}
+        Ledger(connection, self._account.id).post(reservation(parties, amounts, at=now))
         self._log.record(
             connection, OrderAccepted(order.id, str(order.side), means.index.symbol, order.quantity), now
         )

@@ -4,30 +4,33 @@ from collections.abc import Iterable, Mapping
 from decimal import Decimal
 
 from etf_trader.ledger.fill import Fill
-from etf_trader.money import ZERO
+from etf_trader.money import ONE, ZERO
 from etf_trader.orders.asset_order import Intent
 from etf_trader.orders.plan import LossParts
 
 NOTHING = LossParts(ZERO, ZERO, ZERO, ZERO, ZERO)
 
 
-def fill_loss(fill: Fill, intent: Intent, arrival_mid: Decimal) -> LossParts:
-    """Return the loss of one fill against the arrival mid; positive is a cost.
+def fill_loss(fill: Fill, intent: Intent, arrival: Mapping[str, Decimal]) -> LossParts:
+    """Return the loss of one fill against the arrival mids of its order; positive is a cost.
 
     With q net of a fee taken in base, price p, arrival mid m0, batch mid m1,
     touch t and side s: delay s q (m1 - m0), spread s q (t - m1), depth
     s q (p - t); a maker's spread runs to p and has no depth. A level better
-    than the touch seen shows as negative depth.
+    than the touch seen shows as negative depth. Prices in another currency than
+    the index's count at what that was worth at arrival; a trade between
+    currencies is a fill like any other.
     """
     fee_in_base = fill.fee_asset == intent.asset
     bought_fee = fill.fee if fee_in_base and fill.side.sign > 0 else ZERO
     signed = fill.side.sign * (fill.quantity - bought_fee)
     touch = fill.price if fill.is_maker else intent.touch
+    rate = arrival.get(intent.quote, ONE)
     return LossParts(
-        delay=signed * (intent.mid - arrival_mid),
-        spread=signed * (touch - intent.mid),
-        depth=signed * (fill.price - touch),
-        fee=fill.fee * fill.price if fee_in_base else fill.fee,
+        delay=signed * (intent.mid * rate - arrival[intent.asset]),
+        spread=signed * (touch - intent.mid) * rate,
+        depth=signed * (fill.price - touch) * rate,
+        fee=(fill.fee * fill.price if fee_in_base else fill.fee) * rate,
         rounding=ZERO,
     )
 

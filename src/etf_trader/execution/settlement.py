@@ -165,8 +165,9 @@ def end(
             status = IndexOrderStatus.STUCK
     _post_closing(connection, ledger, state, leftovers, prices, now)
     state = order_state(connection, order_id)
-    if state.cash or state.units_reserved:
-        ledger.post(release(state.parties, state.cash, state.units_reserved, at=now))
+    left = {state.index.quote: state.cash, state.parties.unit: state.units_reserved, **state.other_cash}
+    if any(left.values()):
+        ledger.post(release(state.parties, left, at=now))
     order = index_order(connection, order_id)
     move_index_order(connection, order, status, stopped_by=ending.stopped_by, now=now)
     update_position(connection, ledger, state)
@@ -227,7 +228,7 @@ def _post_closing(
     mids = {} if prices is None else {asset: prices.mids[asset] for asset in leftovers}
     from_float = sum((quantity * mids[asset] for asset, quantity in leftovers.items()), ZERO)
     carried = sum((settlement.cash for settlement in settlements_of(connection, state.order.id)), ZERO)
-    cash = cash_of(connection, state.order, state.index.quote)
+    cash = cash_of(connection, state.order)
     beyond = cash - state.order.side.sign * from_float - carried
     if leftovers or beyond:
         ledger.post(closing(state.parties, state.order.side, leftovers, mids, beyond, at=now))

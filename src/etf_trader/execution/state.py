@@ -57,6 +57,7 @@ class OrderState:
     held: Mapping[str, Decimal]
     held_cost: Mapping[str, Decimal]
     cash: Decimal
+    other_cash: Mapping[str, Decimal]
     units_reserved: Decimal
     float: Mapping[str, Decimal]
     float_cash: Decimal
@@ -101,6 +102,7 @@ def order_state(connection: Connection, order_id: int) -> OrderState:
         held=held,
         held_cost={asset: lots.cost(parties.order, asset) for asset, quantity in held.items() if quantity},
         cash=own.get(index.quote, ZERO),
+        other_cash={name: own[name] for name in parties.rates if name in own},
         units_reserved=own.get(parties.unit, ZERO),
         float={asset: in_float.get(asset, ZERO) for asset in basket.quantities},
         float_cash=in_float.get(index.quote, ZERO),
@@ -129,29 +131,31 @@ def settlements_of(connection: Connection, order_id: int) -> list[Settlement]:
 
 def order_loss(connection: Connection, order: IndexOrder) -> LossParts:
     """Return the loss of what an order traded so far, by part."""
-    parts = [
-        fill_loss(fill, sent.intent, order.arrival[sent.intent.asset])
-        for fill, sent in fills_with_orders(connection, order.id)
-    ]
+    parts = [fill_loss(fill, sent.intent, order.arrival) for fill, sent in fills_with_orders(connection, order.id)]
     for settlement in settlements_of(connection, order.id):
         rounding = sum(settlement.rounding(order.arrival).values(), ZERO)
         parts.append(LossParts(ZERO, ZERO, ZERO, ZERO, rounding))
     return total(parts)
 
 
-def cash_of(connection: Connection, order: IndexOrder, quote: str) -> Decimal:
-    """Return the cash an order has paid so far (sell: received), float settlement and basket cash included."""
+def cash_of(connection: Connection, order: IndexOrder) -> Decimal:
+    """Return the cash an order has paid so far (sell: received), float settlement and basket cash included.
+
+    In the index's quote; other currencies count at what they were worth at arrival.
+    """
+    parties = parties_of(connection, order)
     query = (
-        select(postings.c.amount)
+        select(postings.c.asset, postings.c.amount)
         .join(transactions, transactions.c.id == postings.c.transaction_id)
         .where(
             transactions.c.account_id == order.account_id,
             transactions.c.kind.not_in(("accept", "release")),
             postings.c.account == accounts.order(order.id),
-            postings.c.asset == quote,
+            postings.c.asset.in_((parties.quote, *parties.rates)),
         )
     )
-    return -order.side.sign * sum(connection.scalars(query), ZERO)
+    moved = sum((amount * parties.rate(asset) for asset, amount in connection.execute(query)), ZERO)
+    return -order.side.sign * moved
 
 
 def _settlement(facts: Mapping[str, Any]) -> Settlement:

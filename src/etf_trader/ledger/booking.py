@@ -14,6 +14,7 @@ from etf_trader.ledger.parties import Parties
 from etf_trader.ledger.transaction import LotAction, LotMove, Posting, Transaction, merged, transfer
 from etf_trader.market.symbol import Side
 from etf_trader.money import ZERO, plain
+from etf_trader.orders.asset_order import quote_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,35 +64,35 @@ def funding(holder: str, index_id: int, quote: str, amount: Decimal, *, key: str
     )
 
 
-def reservation(parties: Parties, side: Side, amount: Decimal, *, at: datetime) -> Transaction:
+def reservation(parties: Parties, amounts: Mapping[str, Decimal], *, at: datetime) -> Transaction:
     """Accepting an order takes a buy's worst-case cash, or a sell's units, out of reach of others."""
-    source, asset = (
-        (accounts.treasury(parties.holder), parties.quote)
-        if side is Side.BUY
-        else (parties.position, parties.unit)
-    )
+    lines: list[Posting] = []
+    for asset, amount in sorted(amounts.items()):
+        source = parties.position if asset == parties.unit else accounts.treasury(parties.holder)
+        lines += transfer(source, parties.order, asset, amount)
     return Transaction(
         key=f"accept:{parties.order_id}",
         kind="accept",
         at=at,
         narration=f"order {parties.order_id} accepted",
-        postings=merged(transfer(source, parties.order, asset, amount)),
-        facts={"reserved": amount},
+        postings=merged(lines),
+        facts={"reserved": amounts},
         index_order_id=parties.order_id,
     )
 
 
-def release(parties: Parties, cash: Decimal, units: Decimal, *, at: datetime) -> Transaction:
-    """What an order has left returns to its holder when it ends."""
+def release(parties: Parties, left: Mapping[str, Decimal], *, at: datetime) -> Transaction:
+    """What an order has left of cash and units returns to its holder when it ends."""
+    lines: list[Posting] = []
+    for asset, amount in sorted(left.items()):
+        target = parties.position if asset == parties.unit else accounts.treasury(parties.holder)
+        lines += transfer(parties.order, target, asset, amount)
     return Transaction(
         key=f"release:{parties.order_id}",
         kind="release",
         at=at,
         narration=f"order {parties.order_id} ended",
-        postings=merged(
-            transfer(parties.order, accounts.treasury(parties.holder), parties.quote, cash)
-            + transfer(parties.order, parties.position, parties.unit, units)
-        ),
+        postings=merged(lines),
         index_order_id=parties.order_id,
     )
 
@@ -99,13 +100,17 @@ def release(parties: Parties, cash: Decimal, units: Decimal, *, at: datetime) ->
 def fill_booking(fill: Fill, shares: Sequence[tuple[Parties, Part]], asset: str) -> Transaction:
     """A trade: the orders it was made for against the market, its fee to the venue.
 
+    What was paid in another currency costs what that was worth at arrival; a
+    trade between currencies is cash for cash and makes no lots.
+
     Raises:
         LedgerError: the fee was taken in an asset that is neither base nor quote of the trade.
     """
     lines: list[Posting] = []
     moves: list[LotMove] = []
+    quote = quote_of(fill.symbol, asset)
     for parties, part in shares:
-        if fill.fee and fill.fee_asset not in (asset, parties.quote):
+        if fill.fee and fill.fee_asset not in (asset, quote):
             raise LedgerError(
                 f"the fee of trade {fill.trade_id} was taken in {fill.fee_asset}",
                 where=fill.symbol,
@@ -113,15 +118,18 @@ def fill_booking(fill: Fill, shares: Sequence[tuple[Parties, Part]], asset: str)
             )
         sign, account = fill.side.sign, parties.order
         lines += transfer(accounts.MARKET, account, asset, sign * part.quantity)
-        lines += transfer(account, accounts.MARKET, parties.quote, sign * part.value)
+        lines += transfer(account, accounts.MARKET, quote, sign * part.value)
         lines += transfer(account, accounts.VENUE_FEES, fill.fee_asset, part.fee)
+        if asset in parties.rates:
+            continue
+        rate = parties.rate(quote)
         in_base = part.fee if fill.fee_asset == asset else ZERO
-        in_quote = part.fee if fill.fee_asset == parties.quote else ZERO
+        in_quote = part.fee * rate if fill.fee_asset == quote else ZERO
         if fill.side is Side.BUY:
-            net, paid = part.quantity - in_base, part.value + in_quote
+            net, paid = part.quantity - in_base, part.value * rate + in_quote
             moves.append(LotMove(LotAction.ACQUIRE, account, asset, net, paid))
         else:
-            sold, received = part.quantity + in_base, part.value - in_quote
+            sold, received = part.quantity + in_base, part.value * rate - in_quote
             moves.append(LotMove(LotAction.DISPOSE, account, asset, sold, received, fee=in_quote))
     return Transaction(
         key=fill.key,

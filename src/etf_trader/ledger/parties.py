@@ -1,18 +1,25 @@
 """Whose books an order touches."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from decimal import Decimal
 
 from sqlalchemy import Connection
 
 from etf_trader.index.store import index_by_id, position_by_id
 from etf_trader.ledger import accounts
 from etf_trader.ledger.repository import holder_name
+from etf_trader.money import ONE
 from etf_trader.orders.index_order import IndexOrder
 
 
 @dataclass(frozen=True, slots=True)
 class Parties:
-    """Whose books a movement touches: an order, its index and position, and the index's quote and lot method."""
+    """Whose books a movement touches: an order, its index and position, and the index's quote and lot method.
+
+    `rates` are what other currencies that the order may pay in were worth at its
+    arrival, in the quote; its cash is counted at these.
+    """
 
     order_id: int
     index_id: int
@@ -20,6 +27,11 @@ class Parties:
     holder: str
     quote: str
     lot_method: str
+    rates: Mapping[str, Decimal] = field(default_factory=dict)
+
+    def rate(self, currency: str) -> Decimal:
+        """Return what a currency of the order is worth in the quote."""
+        return ONE if currency == self.quote else self.rates[currency]
 
     @property
     def order(self) -> str:
@@ -58,4 +70,5 @@ def parties_of(connection: Connection, order: IndexOrder) -> Parties:
         holder=holder_name(connection, position.holder_id),
         quote=index.quote,
         lot_method=index.lot_method,
+        rates={name: order.arrival[name] for name in index.routes if name in order.arrival},
     )

@@ -27,6 +27,11 @@ class Intent:
     mid: Decimal
     touch: Decimal
 
+    @property
+    def quote(self) -> str:
+        """The currency it is priced and paid in."""
+        return quote_of(self.symbol, self.asset)
+
     def seal(self, plan_id: int, index_order_id: int) -> str:
         """Return the SHA-256 over the intent and whose it is."""
         facts = {
@@ -123,6 +128,11 @@ class AssetOrder:
             "ended_at": self.ended_at,
         }
         return seal("etf.asset-order-end/1", facts)
+
+
+def quote_of(symbol: str, asset: str) -> str:
+    """Return the currency of a symbol whose base is `asset`: the venue writes one after the other."""
+    return symbol.removeprefix(asset)
 
 
 def client_order_id(incarnation: str, index_order_id: int, sequence: int) -> str:

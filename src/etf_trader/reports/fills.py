@@ -233,7 +233,7 @@ def _work(connection: Connection, order: IndexOrder, symbols: Mapping[str, str],
     return _Work(
         order=order,
         symbols=symbols,
-        cash=cash_of(connection, order, quote),
+        cash=cash_of(connection, order),
         held={asset: own[asset] for asset in order.arrival if asset in own},
         pairs=fills_with_orders(connection, order.id),
         sent=sent,
@@ -287,13 +287,13 @@ def _missed(order: IndexOrder, nav_now: Decimal | None) -> Decimal | None:
 
 def _constituent(work: _Work, asset: str) -> ConstituentLine:
     pairs = [(fill, sent) for fill, sent in work.pairs if sent.intent.asset == asset]
-    arrival = work.order.arrival[asset]
+    arrival = work.order.arrival
     loss = total(fill_loss(fill, sent.intent, arrival) for fill, sent in pairs) if pairs else NOTHING
     rounding = work.rounding.get(asset, ZERO)
     filled = sum((fill.quantity for fill, _ in pairs), ZERO)
     value = sum((fill.value for fill, _ in pairs), ZERO)
     cost = sum((_cash(fill, asset) * work.order.side.sign for fill, _ in pairs), ZERO)
-    arrival_value = filled * arrival
+    arrival_value = filled * arrival[asset]
     ordered = work.sent.get(asset, ZERO)
     return ConstituentLine(
         asset=asset,
@@ -354,7 +354,7 @@ def _sum(sided: Sequence[tuple[ConstituentLine, Side]]) -> ConstituentLine:
 
 
 def _fill_line(order: IndexOrder, fill: Fill, sent: AssetOrder) -> FillLine:
-    loss = fill_loss(fill, sent.intent, order.arrival[sent.intent.asset])
+    loss = fill_loss(fill, sent.intent, order.arrival)
     return FillLine(
         order=order.id,
         at=fill.at,

@@ -53,30 +53,30 @@ def make_fill(side: Side, **changes: Any) -> Fill:
 
 def test_a_buy_with_its_fee_in_base_is_measured_on_what_it_got() -> None:
     # 9.99 got: delay x .5, spread x .1, depth x .4; fee .01 x 101
-    assert fill_loss(make_fill(Side.BUY), make_intent(Side.BUY), D(100)) == LossParts(
+    assert fill_loss(make_fill(Side.BUY), make_intent(Side.BUY), {"A": D(100)}) == LossParts(
         D("4.995"), D("0.999"), D("3.996"), D("1.01"), D(0)
     )
 
 
 def test_a_buy_with_its_fee_in_quote_is_measured_on_all_of_it() -> None:
     fill = make_fill(Side.BUY, fee=D("1.01"), fee_asset="USDT")
-    assert fill_loss(fill, make_intent(Side.BUY), D(100)) == LossParts(D(5), D(1), D(4), D("1.01"), D(0))
+    assert fill_loss(fill, make_intent(Side.BUY), {"A": D(100)}) == LossParts(D(5), D(1), D(4), D("1.01"), D(0))
 
 
 def test_a_sell_gains_when_the_market_rose_since_arrival() -> None:
     # 10 sold: delay -10 x .5, spread 10 x .1, depth 10 x .4, fee 1
-    loss = fill_loss(make_fill(Side.SELL), make_intent(Side.SELL), D(100))
+    loss = fill_loss(make_fill(Side.SELL), make_intent(Side.SELL), {"A": D(100)})
     assert loss == LossParts(D(-5), D(1), D(4), D(1), D(0))
 
 
 def test_a_level_better_than_the_touch_seen_is_negative_depth() -> None:
     fill = make_fill(Side.BUY, price=D("100.55"), value=D("1005.5"), fee=D(0))
-    assert fill_loss(fill, make_intent(Side.BUY), D(100)).depth == D("-0.5")
+    assert fill_loss(fill, make_intent(Side.BUY), {"A": D(100)}).depth == D("-0.5")
 
 
 def test_a_makers_spread_runs_to_the_price_and_has_no_depth() -> None:
     fill = make_fill(Side.BUY, price=D("100.4"), value=D(1004), fee=D(0), is_maker=True)
-    parts = fill_loss(fill, make_intent(Side.BUY), D(100))
+    parts = fill_loss(fill, make_intent(Side.BUY), {"A": D(100)})
     assert (parts.spread, parts.depth) == (D(-1), D(0))
 
 
@@ -101,7 +101,7 @@ def test_the_parts_of_a_fill_add_up_to_cash_against_arrival(
         fee=fee,
         fee_asset="A" if in_base and side is Side.BUY else "USDT",
     )
-    loss = fill_loss(fill, make_intent(side, mid=mid, touch=touch), arrival).total
+    loss = fill_loss(fill, make_intent(side, mid=mid, touch=touch), {"A": arrival}).total
     got = quantity - fee if fill.fee_asset == "A" else quantity
     cash = fill.value + (side.sign * fee if fill.fee_asset == "USDT" else 0)
     assert loss == side.sign * (cash - got * arrival)
@@ -111,3 +111,20 @@ def test_totals_add_part_by_part() -> None:
     one = LossParts(D(1), D(2), D(3), D(4), D(5))
     assert total([one, one, NOTHING]) == LossParts(D(2), D(4), D(6), D(8), D(10))
     assert total([]).total == 0
+
+
+def test_prices_in_another_currency_count_at_what_that_was_worth_at_arrival() -> None:
+    # 10 A bought at 101 USDC, mid 100.5, touch 100.6, when a USDC was 0.99 and an A 100 at arrival
+    intent = make_intent(Side.BUY, symbol="AUSDC")
+    fill = make_fill(Side.BUY, symbol="AUSDC", fee=D("1.01"), fee_asset="USDC")
+    loss = fill_loss(fill, intent, {"A": D(100), "USDC": D("0.99")})
+    assert loss == LossParts(D("-5.05"), D("0.99"), D("3.96"), D("0.9999"), D(0))
+    assert loss.total == (1010 + D("1.01")) * D("0.99") - 10 * 100
+
+
+def test_a_trade_between_currencies_loses_its_spread_and_fee() -> None:
+    intent = make_intent(Side.BUY, asset="USDC", symbol="USDCUSDT", mid=D("0.99"), touch=D("0.995"))
+    fill = make_fill(Side.BUY, symbol="USDCUSDT", price=D(1), value=D(10), fee=D("0.01"), fee_asset="USDC")
+    loss = fill_loss(fill, intent, {"A": D(100), "USDC": D("0.99")})
+    # 9.99 USDC worth .99 each for 10 USDT
+    assert loss.total == 10 - D("9.99") * D("0.99")

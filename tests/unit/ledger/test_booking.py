@@ -1,5 +1,6 @@
 """What each movement of the books looks like; every one of them balances."""
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
@@ -79,6 +80,32 @@ def test_a_fill_made_for_two_orders_is_one_transaction_in_parts() -> None:
     assert booked.index_order_id is None
 
 
+def test_what_is_paid_in_another_currency_costs_what_that_was_worth_at_arrival() -> None:
+    parties = replace(PARTIES, rates={"USDC": D("0.999")})
+    fill = make_fill(symbol="AUSDC")
+    booked = fill_booking(fill, [(parties, Part(3, fill.quantity, fill.value, fill.fee))], "A")
+    assert lines(booked)["order:3", "USDC"] == -200
+    (move,) = booked.lot_moves
+    assert (move.quantity, move.amount) == (D("1.998"), D("199.8"))
+    sold = make_fill(Side.SELL, symbol="AUSDC", fee_asset="USDC")
+    (move,) = fill_booking(sold, [(parties, Part(3, sold.quantity, sold.value, sold.fee))], "A").lot_moves
+    assert (move.amount, move.fee) == (D("199.8") - D("0.1998"), D("0.1998"))
+
+
+def test_a_trade_between_currencies_is_cash_for_cash() -> None:
+    parties = replace(PARTIES, rates={"USDC": D("0.999")})
+    fill = make_fill(symbol="USDCUSDT", price=D(1), quantity=D(100), value=D(100), fee=D("0.1"), fee_asset="USDC")
+    booked = fill_booking(fill, [(parties, Part(3, D(100), D(100), D("0.1")))], "USDC")
+    assert lines(booked) == {
+        ("market", "USDC"): -100,
+        ("order:3", "USDC"): D("99.9"),
+        ("order:3", "USDT"): -100,
+        ("market", "USDT"): 100,
+        ("venue_fees", "USDC"): D("0.1"),
+    }
+    assert booked.lot_moves == ()
+
+
 def book_of(*lots: tuple[str, str, str, str]) -> LotBook:
     """Lots as (account, asset, quantity, cost)."""
 
@@ -107,19 +134,26 @@ def test_money_in_and_out_and_beside_the_units() -> None:
 
 
 def test_a_buy_reserves_cash_and_a_sell_units() -> None:
-    assert lines(reservation(PARTIES, Side.BUY, D(5), at=AT)) == {
+    assert lines(reservation(PARTIES, {"USDT": D(5)}, at=AT)) == {
         ("treasury:self", "USDT"): -5,
         ("order:3", "USDT"): 5,
     }
-    assert lines(reservation(PARTIES, Side.SELL, D(5), at=AT)) == {
+    assert lines(reservation(PARTIES, {"unit:1": D(5)}, at=AT)) == {
         ("position:2", "unit:1"): -5,
         ("order:3", "unit:1"): 5,
     }
 
 
 def test_what_is_left_returns_and_nothing_left_is_no_line() -> None:
-    assert lines(release(PARTIES, D(3), ZERO, at=AT)) == {("order:3", "USDT"): -3, ("treasury:self", "USDT"): 3}
-    assert lines(release(PARTIES, ZERO, D(2), at=AT)) == {("order:3", "unit:1"): -2, ("position:2", "unit:1"): 2}
+    cash = release(PARTIES, {"USDT": D(3), "USDC": D("0.4"), "unit:1": ZERO}, at=AT)
+    assert lines(cash) == {
+        ("order:3", "USDT"): -3,
+        ("treasury:self", "USDT"): 3,
+        ("order:3", "USDC"): D("-0.4"),
+        ("treasury:self", "USDC"): D("0.4"),
+    }
+    units = release(PARTIES, {"USDT": ZERO, "unit:1": D(2)}, at=AT)
+    assert lines(units) == {("order:3", "unit:1"): -2, ("position:2", "unit:1"): 2}
 
 
 def test_a_buy_brings_its_quantity_less_the_fee_at_the_cash_paid() -> None:
@@ -276,8 +310,8 @@ def test_everything_balances(
         redemption(PARTIES, 1, whole, lent_out, mids, cash, at=AT),
         redemption_settlement(PARTIES, 1, units, whole, surplus, lent_out, mids, cash, ZERO, at=AT),
         closing(PARTIES, side, surplus, mids, cash, at=AT),
-        reservation(PARTIES, side, units, at=AT),
-        release(PARTIES, cash, units, at=AT),
+        reservation(PARTIES, {"unit:1": units}, at=AT),
+        release(PARTIES, {"USDT": cash, "unit:1": units}, at=AT),
     ):
         assert made.residual() == {}
         assert len({(each.account, each.asset) for each in made.postings}) == len(made.postings)
