@@ -24,6 +24,7 @@ from etf_trader.execution.planning import (
     order_problem,
     settlement_bounds,
     unwinding,
+    unwinding_problem,
 )
 from etf_trader.execution.queue import Queue
 from etf_trader.execution.reconcile import reconcile
@@ -40,6 +41,7 @@ from etf_trader.orders.plan import Plan, PlannedLeg
 from etf_trader.orders.status import AssetOrderStatus, IndexOrderStatus
 from etf_trader.orders.store import (
     add_asset_order,
+    add_market,
     add_plan,
     asset_orders_of_plan,
     count_asset_orders,
@@ -230,7 +232,7 @@ class Manager:
             else:
                 await self._finish(order, Ending(IndexOrderStatus.ENDED, plan.stopped_by), rules, lease)
             return False
-        await self._trade(state, plan, view, lease, "trade")
+        await self._trade(state, plan, problem, view, lease, "trade")
         return await self._goes_on(order_id, plan, rules, lease)
 
     async def _goes_on(self, order_id: int, plan: Plan, rules: Mapping[str, SymbolRule], lease: Lease) -> bool:
@@ -282,12 +284,13 @@ class Manager:
         self,
         state: OrderState,
         plan: Plan,
+        problem: OrderProblem,
         view: MarketView,
         lease: Lease,
         purpose: str,
     ) -> None:
         """Write a batch with its intents, send it, and settle what it traded."""
-        plan_id = self._write(state, plan, view, lease, purpose)
+        plan_id = self._write(state, plan, problem, view, lease, purpose)
         await self._queue.run(plan_id, state.parties, lease)
         self._settle(plan_id, lease)
         await self._venue.batch_done()
@@ -296,6 +299,7 @@ class Manager:
         self,
         state: OrderState,
         plan: Plan,
+        problem: OrderProblem,
         view: MarketView,
         lease: Lease,
         purpose: str,
@@ -303,9 +307,11 @@ class Manager:
         """Save a plan and its asset orders, before anything is sent; a sell's baskets leave the index with it."""
         order, basket, now = state.order, state.basket, self._clock.now()
         mids = view.mids(basket.symbols)
-        document = document_for(plan, basket, state.index.symbol, order.arrival_nav, view, self._settings.depth)
+        market = view.document()
+        document = document_for(plan, problem, basket, state.index.symbol, order.arrival_nav, view, market)
         with self._database.write() as connection:
             check(connection, lease)
+            add_market(connection, document["book_hash"], market)
             plan_id = add_plan(
                 connection,
                 {
@@ -402,7 +408,7 @@ class Manager:
         plan = await self._solve(problem)
         if not plan.units or not any(leg.quantity for leg in plan.legs):
             return False
-        await self._trade(state, plan, view, lease, "trade")
+        await self._trade(state, plan, problem, view, lease, "trade")
         return True
 
     async def _unwind(self, order_id: int, rules: Mapping[str, SymbolRule], lease: Lease) -> bool:
@@ -414,12 +420,13 @@ class Manager:
         try:
             view = await look(self._venue, state.basket, self._settings.depth, rules)
             bounds = settlement_bounds(state.basket, view)
+            problem = unwinding_problem(state.wish(), state.basket, view)
             plan = unwinding(state.wish(), state.basket, view, state.held, bounds)
         except EtfError:
             return False  # without a price it stays the order's own: the order ends stuck
         if not plan.legs:
             return False
-        await self._trade(state, plan, view, lease, "unwind")
+        await self._trade(state, plan, problem, view, lease, "unwind")
         return True
 
     def _last_prices(self, order_id: int) -> BatchPrices | None:
