@@ -39,7 +39,7 @@ def another_leads(shell: Shell) -> Iterator[None]:
 
 def test_status_tells_market_clock_and_balances(held: Shell) -> None:
     said = held.ok("exchange", "status")
-    assert re.search(r"^market +model, 20 symbols \(seed 1\)$", said, re.MULTILINE)
+    assert re.search(r"^market +model, 61 symbols \(seed 1\)$", said, re.MULTILINE)
     assert re.search(r"^clock +stepped", said, re.MULTILINE)
     assert re.search(r"^orders +\d+ of 100 in 10 s, \d+ of 200,000 in a day$", said, re.MULTILINE)
     document = held.json("exchange", "status")

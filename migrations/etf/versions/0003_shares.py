@@ -10,7 +10,7 @@ from etf_trader.database import ExactDecimal
 from etf_trader.money import plain
 
 revision = "0003"
-down_revision = "0001"
+down_revision = "0002"
 
 COLUMNS = ("index_order_id", "plan_id")
 

@@ -1,4 +1,4 @@
-"""What the model market knows about each coin; `docs/market-model.md` says where every figure comes from."""
+"""What the model market knows about each coin, currency and pair; `docs/market-model.md` has the sources."""
 
 from typing import NamedTuple
 
@@ -27,6 +27,45 @@ class Coin(NamedTuple):
     """In how many of 256 seconds the spread is two ticks or more; two more draws may widen it further."""
     recovery: float
     """Seconds after which 1/e of what was taken at the touch is still missing."""
+
+
+class Currency(NamedTuple):
+    """The parameters of a stable coin, and of its market against USDT."""
+
+    asset: str
+    middle: float
+    """USDT per coin at the epoch; between two ticks."""
+    swing: float
+    """How far from the middle, as a fraction of USDT, it never goes."""
+    daily_volatility: float
+    """Of the path that leads it between the ends of its swing: the standard deviation of a day, in swings."""
+    depth: int
+    """Mean USDT on one side within 100 bps of mid."""
+    eighths: int
+    """As of a coin."""
+    touch: int
+    """Mean USDT at the best price beyond what the depth curve puts there."""
+    wide: int
+    """As of a coin."""
+    recovery: float
+    """As of a coin."""
+
+
+class Pair(NamedTuple):
+    """The parameters of a coin's market against something else than USDT."""
+
+    base: str
+    quote: str
+    share: float
+    """Its depth as a fraction of the depth of the base against USDT."""
+    spread: int
+    """Ticks between the best prices, at least."""
+    max_market_quantity: str
+    """Coins (MARKET_LOT_SIZE)."""
+    tick: str = ""
+    """Grid of prices, quote; empty: that of the base against USDT."""
+    max_quantity: str = ""
+    """Coins (LOT_SIZE); empty: as against USDT."""
 
 
 class Limits(NamedTuple):
@@ -90,4 +129,64 @@ LIMITS = {
     "ZIL":   Limits("9000000",     "7776599.2"),
     "DENT":  Limits("90000000",    "92141578"),
 }
+# fmt: on
+
+# fmt: off
+CURRENCIES = (
+    Currency("USDC",  0.99985, 0.0006, 0.15, 100_000_000, 4, 15_000_000, 2, 2.0),
+    Currency("FDUSD", 0.99845, 0.0015, 0.15, 30_000_000,  4, 4_000_000,  4, 4.0),
+)
+"""The currencies beside USDT, most liquid first."""
+
+CURRENCY_LIMITS = {
+    "USDC":  Limits("10000000", "42216516.48117154"),
+    "FDUSD": Limits("10000000", "49250632.0251046"),
+}
+
+CURRENCY_TICK, CURRENCY_STEP = "0.0001", "1"
+COIN_BAND, CURRENCY_BAND = ("5", "0.2"), ("1.2", "0.8")
+"""How far above and below the reference a price may be."""
+
+PAIRS = (
+    Pair("BTC",  "USDC",  0.34,  2, "30.94034205"),
+    Pair("ETH",  "USDC",  0.3,   2, "549.56578033"),
+    Pair("SOL",  "USDC",  0.18,  1, "5338.42195815"),
+    Pair("BNB",  "USDC",  0.44,  2, "320.05821757"),
+    Pair("XRP",  "USDC",  0.155, 1, "288030.48117154"),
+    Pair("DOGE", "USDC",  0.22,  1, "837476.35983263"),
+    Pair("TRX",  "USDC",  0.05,  1, "47460.51129707"),
+    Pair("ADA",  "USDC",  0.13,  1, "246358.1627615"),
+    Pair("LINK", "USDC",  0.09,  1, "5810.84359832"),
+    Pair("LTC",  "USDC",  0.05,  2, "827.34648117"),
+    Pair("AVAX", "USDC",  0.1,   1, "3986.06062761"),
+    Pair("UNI",  "USDC",  0.12,  2, "6961.91577405"),
+    Pair("BCH",  "USDC",  0.06,  2, "100.15730543"),
+    Pair("DOT",  "USDC",  0.09,  1, "12179.75962343"),
+    Pair("SHIB", "USDC",  0.11,  1, "5030150011.25"),
+    Pair("ATOM", "USDC",  0.1,   1, "8930.23100418"),
+    Pair("BTC",  "FDUSD", 0.24,  5, "43.78397058"),
+    Pair("ETH",  "FDUSD", 0.18,  5, "949.07071464"),
+    Pair("SOL",  "FDUSD", 0.083, 2, "11822.54962761"),
+    Pair("BNB",  "FDUSD", 0.066, 5, "2158.56102928"),
+    Pair("XRP",  "FDUSD", 0.059, 2, "758264.41422594"),
+    Pair("DOGE", "FDUSD", 0.043, 2, "4359076.55648535"),
+    Pair("ADA",  "FDUSD", 0.11,  1, "219562.70878661"),
+    Pair("LINK", "FDUSD", 0.07,  1, "7104.69874476"),
+    Pair("LTC",  "FDUSD", 0.05,  3, "840.77732635"),
+    Pair("AVAX", "FDUSD", 0.08,  1, "3103.76016736"),
+    Pair("UNI",  "FDUSD", 0.03,  3, "1965.05606694"),
+    Pair("BCH",  "FDUSD", 0.06,  3, "106.14781589"),
+    Pair("DOT",  "FDUSD", 0.04,  2, "5919.45665271"),
+    Pair("SHIB", "FDUSD", 0.07,  1, "3411068365.7"),
+    Pair("ATOM", "FDUSD", 0.05,  2, "4022.85774058"),
+    Pair("ETH",  "BTC",   0.4,   1, "2255.71583723",   "0.00001",    "100000"),
+    Pair("SOL",  "BTC",   0.1,   4, "16055.366682",    "0.0000001",  "90000000"),
+    Pair("BNB",  "BTC",   0.15,  2, "3187.67367782",   "0.000001",   "100000"),
+    Pair("XRP",  "BTC",   0.1,   1, "1615106.22594142", "0.00000001", "90000000"),
+    Pair("ADA",  "BTC",   0.1,   1, "929107.6627615",  "0.00000001", "90000000"),
+    Pair("SOL",  "ETH",   0.05,  2, "8348.88373221",   "0.00001",    "92141578"),
+    Pair("BNB",  "ETH",   0.05,  1, "582.09314225",    "0.0001",     "9000000"),
+    Pair("MANA", "ETH",   0.1,   2, "78542",           "0.0000001",  "90000000"),
+)
+"""By quote, in the order of COINS."""
 # fmt: on

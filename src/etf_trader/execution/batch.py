@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
+from typing import Any
 
 from sqlalchemy import Connection
 
@@ -17,8 +18,9 @@ from etf_trader.market.symbol import Side, SymbolRule
 from etf_trader.money import ZERO
 from etf_trader.orders.asset_order import Intent, Share, Slice, client_order_id
 from etf_trader.orders.plan import Plan
-from etf_trader.orders.store import add_asset_orders, add_plan, count_asset_orders
+from etf_trader.orders.store import add_asset_orders, add_market, add_plan, count_asset_orders
 from etf_trader.seal import canonical
+from etf_trader.solver.problem import OrderProblem
 
 MOST_PIECES = 200
 """A trade is sent in at most so many orders at once, however small the venue's largest order is."""
@@ -26,9 +28,10 @@ MOST_PIECES = 200
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """An index order in a batch, its plan, and what the plan is for: "trade" or "unwind"."""
+    """An index order in a batch, what was asked for it, the plan, and what that is for: "trade" or "unwind"."""
 
     state: OrderState
+    problem: OrderProblem
     plan: Plan
     purpose: str
 
@@ -65,7 +68,7 @@ class Batch:
     crosses: tuple[Cross, ...] = ()
 
 
-def batch_of(state: OrderState, plan: Plan, purpose: str, view: MarketView) -> Batch:
+def batch_of(state: OrderState, problem: OrderProblem, plan: Plan, purpose: str, view: MarketView) -> Batch:
     """Return the batch of one order alone."""
     demands = tuple(
         Demand(
@@ -81,14 +84,13 @@ def batch_of(state: OrderState, plan: Plan, purpose: str, view: MarketView) -> B
         for leg in plan.legs
         if leg.quantity
     )
-    return Batch(view, (Member(state, plan, purpose),), demands)
+    return Batch(view, (Member(state, problem, plan, purpose),), demands)
 
 
-def write_batch(
-    connection: Connection, log: EventLog, account: Account, batch: Batch, depth: int, now: datetime
-) -> list[int]:
+def write_batch(connection: Connection, log: EventLog, account: Account, batch: Batch, now: datetime) -> list[int]:
     """Save plans, asset orders and inside trades, and take a sell's baskets out of its index; return the plans."""
-    numbers = {member.order_id: _add_plan(connection, member, batch.view, depth, now) for member in batch.members}
+    market = batch.view.document()
+    numbers = {member.order_id: _add_plan(connection, member, batch.view, market, now) for member in batch.members}
     add_asset_orders(connection, _intents(connection, batch, numbers))
     ledger = Ledger(connection, account.id)
     for member in batch.members:
@@ -120,9 +122,13 @@ def pieces(quantity: Decimal, price: Decimal, rule: SymbolRule) -> list[Decimal]
     return parts
 
 
-def _add_plan(connection: Connection, member: Member, view: MarketView, depth: int, now: datetime) -> int:
-    state, plan = member.state, member.plan
-    document = document_for(plan, state.basket, state.index.symbol, state.order.arrival_nav, view, depth)
+def _add_plan(
+    connection: Connection, member: Member, view: MarketView, market: Mapping[str, Any], now: datetime
+) -> int:
+    state, plan, problem = member.state, member.plan, member.problem
+    arrival_nav = state.order.arrival_nav
+    document = document_for(plan, problem, state.basket, state.index.symbol, arrival_nav, view, market)
+    add_market(connection, document["book_hash"], market)
     return add_plan(
         connection,
         {

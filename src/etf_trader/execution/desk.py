@@ -48,7 +48,8 @@ class Preview:
     """What an order would do on the books of now; nothing is written.
 
     `position` is None when the order would open one. `reserve` is the cash a buy
-    sets aside; `document` the plan object.
+    sets aside; `document` the plan object, `market` the books and rules it was
+    made on.
     """
 
     request: OrderRequest
@@ -62,6 +63,7 @@ class Preview:
     plan: Plan
     view: MarketView
     document: dict[str, Any]
+    market: dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -231,8 +233,9 @@ class Desk:
             plan = plan_order(problem, self._settings.method)
             _require_size(plan, problem, means)
             _require_proceeds(plan, means)
+            market = view.document()
             document = document_for(
-                plan, means.basket, means.index.symbol, problem.arrival_nav, view, self._settings.depth
+                plan, problem, means.basket, means.index.symbol, problem.arrival_nav, view, market
             )
             return Preview(
                 request=request,
@@ -246,6 +249,7 @@ class Desk:
                 plan=plan,
                 view=view,
                 document=document,
+                market=market,
             )
 
     def _reserve(self, means: _Means, problem: OrderProblem) -> Decimal:

@@ -24,6 +24,7 @@ from etf_trader.execution.planning import (
     order_problem,
     settlement_bounds,
     unwinding,
+    unwinding_problem,
 )
 from etf_trader.execution.queue import Queue
 from etf_trader.execution.reconcile import reconcile
@@ -304,9 +305,7 @@ class Manager:
         """Write a batch with its intents, send it, and settle what it traded."""
         with self._database.write() as connection:
             check(connection, lease)
-            plans = write_batch(
-                connection, self._log, self._account, batch, self._settings.depth, self._clock.now()
-            )
+            plans = write_batch(connection, self._log, self._account, batch, self._clock.now())
         await self._queue.run(plans, lease)
         for plan_id in plans:
             self._settle(plan_id, lease)
@@ -364,7 +363,7 @@ class Manager:
         plan = await self._solve(problem)
         if not plan.units or not any(leg.quantity for leg in plan.legs):
             return False
-        await self._trade(batch_of(state, plan, "trade", view), lease)
+        await self._trade(batch_of(state, problem, plan, "trade", view), lease)
         return True
 
     async def _unwind(self, order_id: int, rules: Mapping[str, SymbolRule], lease: Lease) -> bool:
@@ -376,12 +375,13 @@ class Manager:
         try:
             view = await look(self._venue, state.basket, self._settings.depth, rules)
             bounds = settlement_bounds(state.basket, view)
+            problem = unwinding_problem(state.wish(), state.basket, view)
             plan = unwinding(state.wish(), state.basket, view, state.held, bounds)
         except EtfError:
             return False  # without a price it stays the order's own: the order ends stuck
         if not plan.legs:
             return False
-        await self._trade(batch_of(state, plan, "unwind", view), lease)
+        await self._trade(batch_of(state, problem, plan, "unwind", view), lease)
         return True
 
     def _last_prices(self, order_id: int) -> BatchPrices | None:

@@ -1,17 +1,17 @@
 """From the state of the books, ours and the venue's, to a problem for the solver. Pure."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from typing import Any
 
 from etf_trader.errors import MissingPrice
 from etf_trader.index.store import Basket
-from etf_trader.market.book import OrderBook, hash_of_books
+from etf_trader.market.book import OrderBook
+from etf_trader.market.document import market_document, market_hash
 from etf_trader.market.symbol import Side, SymbolRule
 from etf_trader.money import BPS, UNIT_GRID, ZERO, ceil_to, divide_down, floor_to
 from etf_trader.orders.plan import LossParts, Plan, PlannedLeg, plan_document
-from etf_trader.seal import canonical
 from etf_trader.solver.problem import Leg, OrderProblem
 
 
@@ -30,21 +30,9 @@ class MarketView:
         """
         return {asset: self.books[symbol].mid for asset, symbol in symbols.items()}
 
-    def hash(self, depth: int) -> str:
-        """Return the hash of all books and of the rules that a plan depends on."""
-        rules = {
-            symbol: [
-                self.rules[symbol].tick,
-                self.rules[symbol].step,
-                self.rules[symbol].min_quantity,
-                self.rules[symbol].max_quantity,
-                self.rules[symbol].min_notional,
-                self.rules[symbol].max_notional,
-                self.rules[symbol].taker_fee,
-            ]
-            for symbol in sorted(self.books)
-        }
-        return hash_of_books(self.books.values(), canonical({"rules": rules, "depth": depth}))
+    def document(self) -> dict[str, Any]:
+        """Return all books, and the rules that a plan depends on, in plain values."""
+        return market_document(self.books.values(), self.rules)
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +68,9 @@ def order_problem(
     Raises:
         MissingPrice: a constituent does not trade now.
     """
+    for symbol in sorted(basket.symbols.values()):
+        if not (rule := view.rules[symbol]).is_trading:
+            raise MissingPrice(f"{symbol} does not trade now (the venue says {rule.status})", where=symbol)
     legs = tuple(
         _leg(wish, asset, basket.quantities[asset], view, basket.symbols[asset], float_holdings.get(asset, ZERO))
         for asset in sorted(basket.quantities)
@@ -131,9 +122,15 @@ def settlement_bounds(basket: Basket, view: MarketView) -> dict[str, Decimal]:
 
 
 def document_for(
-    plan: Plan, basket: Basket, index: str, arrival_nav: Decimal, view: MarketView, depth: int
+    plan: Plan,
+    problem: OrderProblem,
+    basket: Basket,
+    index: str,
+    arrival_nav: Decimal,
+    view: MarketView,
+    market: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
-    """Return the plan object of a plan made on these books."""
+    """Return the plan object of a plan that answers `problem`; `market` is `view.document()` if it is known."""
     mids = view.mids(basket.symbols)
     return plan_document(
         plan,
@@ -141,16 +138,34 @@ def document_for(
         basket_version=basket.version,
         nav=basket.nav(mids),
         arrival_nav=arrival_nav,
-        book_hash=view.hash(depth),
+        book_hash=market_hash(view.document() if market is None else market),
         mids=mids,
         bounds=settlement_bounds(basket, view),
+        problem=problem.document(),
+    )
+
+
+def unwinding_problem(wish: Wish, basket: Basket, view: MarketView) -> OrderProblem:
+    """Return what is asked of `unwinding`: a sell of no units, of what the order holds."""
+    selling = replace(wish, side=Side.SELL)
+    legs = tuple(
+        _leg(selling, asset, basket.quantities[asset], view, basket.symbols[asset], ZERO)
+        for asset in sorted(basket.quantities)
+    )
+    return OrderProblem(
+        side=Side.SELL,
+        quantity=ZERO,
+        legs=legs,
+        cash_per_unit=basket.cash_per_unit,
+        float_cash=ZERO,
+        units_done=wish.units_done,
+        loss_done=wish.loss_done,
+        slack_ticks=0,
     )
 
 
 def _leg(wish: Wish, asset: str, per_unit: Decimal, view: MarketView, symbol: str, residual: Decimal) -> Leg:
     rule, book = view.rules[symbol], view.books[symbol]
-    if not rule.is_trading:
-        raise MissingPrice(f"{symbol} does not trade now (the venue says {rule.status})", where=symbol)
     mid = book.mid
     low, high = rule.price_bounds(wish.side, mid)
     offers = book.offers(wish.side)

@@ -31,15 +31,15 @@ class Together:
 def plan_together(asked: Sequence[Asked], view: MarketView, method: str) -> Together:
     """Plan all orders on the same books."""
     with money_context():
-        planned = [(each.state, plan_order(each.problem, method)) for each in asked]
-    alone = [batch_of(state, plan, "trade", view) for state, plan in planned if _is_busy(plan)]
+        planned = [(each, plan_order(each.problem, method)) for each in asked]
+    alone = [batch_of(each.state, each.problem, plan, "trade", view) for each, plan in planned if _is_busy(plan)]
     return Together(
         Batch(
             view,
             tuple(member for batch in alone for member in batch.members),
             tuple(demand for batch in alone for demand in batch.demands),
         ),
-        tuple((state, plan) for state, plan in planned if not _is_busy(plan)),
+        tuple((each.state, plan) for each, plan in planned if not _is_busy(plan)),
     )
 
 

@@ -13,10 +13,11 @@ from etf_trader.ledger.parties import parties_of
 from etf_trader.ledger.repository import Account
 from etf_trader.ledger.tables import allocations, fills
 from etf_trader.ledger.transaction import Posting
+from etf_trader.market.document import market_hash
 from etf_trader.money import ZERO, plain
 from etf_trader.orders.asset_order import AssetOrder
 from etf_trader.orders.index_order import IndexOrder
-from etf_trader.orders.store import list_asset_orders, list_index_orders, list_plans
+from etf_trader.orders.store import list_asset_orders, list_index_orders, list_markets, list_plans
 from etf_trader.orders.tables import shares
 
 Find = Callable[[str, str], None]
@@ -39,6 +40,9 @@ def audit_rows(
     for plan in list_plans(connection):
         if plan.index_order_id in orders and plan.seal != plan.facts_seal():
             find(f"plan {plan.id}", "its content does not match its seal")
+    for book_hash, market in list_markets(connection):
+        if market_hash(market) != book_hash:
+            find(f"market {book_hash[:12]}", "the books and rules that plans were made on do not match their hash")
     _check_orders(orders, sent, chain, find)
     _check_shares(connection, sent, find)
     return _check_fills(connection, account, orders, sent, chain, lines, find)

@@ -1,7 +1,5 @@
 """An order book as it stood at one moment, in exact decimals."""
 
-import hashlib
-from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -9,7 +7,6 @@ from typing import NamedTuple
 
 from etf_trader.errors import CrossedBook, MissingPrice
 from etf_trader.market.symbol import Side
-from etf_trader.money import plain
 
 
 class Level(NamedTuple):
@@ -53,14 +50,3 @@ class OrderBook:
         if bid >= ask:
             raise CrossedBook(f"{self.symbol} is crossed: bid {bid} is not below ask {ask}", where=self.symbol)
         return (bid + ask) / 2
-
-
-def hash_of_books(books: Iterable[OrderBook], extra: str = "") -> str:
-    """Return the SHA-256 of all levels of `books`, in order of symbol, and of `extra`."""
-    digest = hashlib.sha256(b"etf.books/1\n")
-    for book in sorted(books, key=lambda each: each.symbol):
-        for name, levels in (("b", book.bids), ("a", book.asks)):
-            text = " ".join(f"{plain(level.price)}:{plain(level.quantity)}" for level in levels)
-            digest.update(f"{book.symbol} {name} {text}\n".encode())
-    digest.update(extra.encode())
-    return digest.hexdigest()

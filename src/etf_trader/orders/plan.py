@@ -1,12 +1,15 @@
 """A plan: the asset orders that one solve chose, and what they are expected to cost."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
 
 from etf_trader.market.symbol import Side
 from etf_trader.money import bps, divide, plain
+from etf_trader.seal import seal
+
+PLAN = "etf.plan/1"
 
 LOSS_PARTS = ("delay", "spread", "depth", "fee", "rounding")
 
@@ -63,6 +66,9 @@ class Plan:
     `bound` are the cash of the legs and the least that any plan for these units
     could pay (sell: most that any could receive), `gap_bps` their difference in
     bps of the value at mid, of which `rounding_bps` is due to lots and minimums.
+    `multipliers` prove the bound: the price after fee of the dearest level that
+    the units need, for each asset that trades. `beyond` are the sizes above
+    `units` at which `stopped_by` shows.
     """
 
     side: Side
@@ -78,6 +84,8 @@ class Plan:
     bound: Decimal
     gap_bps: Decimal
     rounding_bps: Decimal
+    multipliers: Mapping[str, Decimal] = field(default_factory=dict)
+    beyond: tuple[Decimal, ...] = ()
 
 
 def plan_document(
@@ -90,14 +98,17 @@ def plan_document(
     book_hash: str,
     mids: Mapping[str, Decimal],
     bounds: Mapping[str, Decimal],
+    problem: Mapping[str, Any],
 ) -> dict[str, Any]:
     """Return the plan object: what `--dry-run --json` shows and what is stored, in plain values.
 
     Numbers of rows, times and client order ids stand outside it, so that the
     same books give the same bytes. `mids` are in quote; `bounds` is what the
-    float may take of each asset when the order ends, in base.
+    float may take of each asset when the order ends, in base. `problem` is what
+    was asked, with all that the order and the float had. `seal` is the SHA-256
+    over all the rest.
     """
-    return {
+    document = {
         "index": index,
         "basket_version": basket_version,
         "side": str(plan.side),
@@ -122,7 +133,16 @@ def plan_document(
         "mids": {asset: plain(mids[asset]) for asset in sorted(mids)},
         "bounds": {asset: plain(bounds[asset]) for asset in sorted(bounds)},
         "legs": [_leg_document(leg) for leg in plan.legs],
+        "multipliers": {asset: plain(plan.multipliers[asset]) for asset in sorted(plan.multipliers)},
+        "beyond": [plain(units) for units in plan.beyond],
+        "problem": dict(problem),
     }
+    return document | {"seal": plan_object_seal(document)}
+
+
+def plan_object_seal(document: Mapping[str, Any]) -> str:
+    """Return the SHA-256 over all of a plan object but its own seal."""
+    return seal(PLAN, {name: value for name, value in document.items() if name != "seal"})
 
 
 def _leg_document(leg: PlannedLeg) -> dict[str, Any]:

@@ -1,7 +1,8 @@
 """Index orders, plans and asset orders as rows; a store works inside the caller's transaction."""
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+import zlib
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
@@ -21,7 +22,7 @@ from etf_trader.orders.status import (
     AssetOrderStatus,
     IndexOrderStatus,
 )
-from etf_trader.orders.tables import asset_orders, index_orders, plans, shares
+from etf_trader.orders.tables import asset_orders, index_orders, markets, plans, shares
 from etf_trader.seal import canonical, seal
 
 
@@ -193,6 +194,25 @@ def add_plan(connection: Connection, values: Mapping[str, Any], now: datetime) -
     return insert_row(connection, plans, row)
 
 
+def add_market(connection: Connection, book_hash: str, market: Mapping[str, Any]) -> None:
+    """Keep the books and rules that a plan was made on, once for all plans made on the same."""
+    if connection.scalar(select(markets.c.hash).where(markets.c.hash == book_hash)) is None:
+        text = zlib.compress(canonical(market).encode())
+        connection.execute(insert(markets), {"hash": book_hash, "document": text})
+
+
+def stored_market(connection: Connection, book_hash: str) -> dict[str, Any] | None:
+    """Return the books and rules with this hash; None for a plan of before they were kept."""
+    packed = connection.scalar(select(markets.c.document).where(markets.c.hash == book_hash))
+    return None if packed is None else _market(packed)
+
+
+def list_markets(connection: Connection) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yield the hash and the content of every market that was kept; {} where it cannot be read."""
+    for row in connection.execute(select(markets).order_by(markets.c.hash)):
+        yield row.hash, _market(row.document)
+
+
 def stored_plan(connection: Connection, plan_id: int) -> StoredPlan:
     """Return one plan.
 
@@ -294,6 +314,14 @@ def move_asset_order(
     connection.execute(
         update(asset_orders).where(asset_orders.c.id == order.id).values(status=str(status), **values)
     )
+
+
+def _market(packed: bytes) -> dict[str, Any]:
+    try:
+        market: dict[str, Any] = json.loads(zlib.decompress(packed))
+    except (zlib.error, ValueError):
+        return {}  # its hash says the rest
+    return market
 
 
 def _index_order(row: Row[tuple[object, ...]]) -> IndexOrder:

@@ -1,6 +1,6 @@
 """Index orders, the plans made for them, and the asset orders sent."""
 
-from sqlalchemy import BigInteger, Column, ForeignKey, Index, Integer, String, Table, Text
+from sqlalchemy import BigInteger, Column, ForeignKey, Index, Integer, LargeBinary, String, Table, Text
 
 from etf_trader.database import ExactDecimal, UtcDateTime, metadata
 
@@ -50,6 +50,13 @@ plans = Table(
     Column("document", Text, nullable=False),  # the plan object, canonical JSON
     Column("seal", String(64), nullable=False),  # SHA-256 of the document and the columns above it
     Index("plan_of_order", "index_order_id"),
+)
+
+markets = Table(
+    "market",
+    metadata,
+    Column("hash", String(64), primary_key=True),  # `book_hash` of the plans made on it
+    Column("document", LargeBinary, nullable=False),  # books and rules, canonical JSON, compressed by zlib
 )
 
 asset_orders = Table(

@@ -254,14 +254,14 @@ def index_curve(problem: OrderProblem) -> tuple[IndexCurve, Bounds]:
     depth to the units.
 
     Raises:
-        ValueError: a level is not finite, not positive or out of order.
+        DataError: a level is not finite, not positive or out of order.
     """
     legs = sorted((leg for leg in problem.legs if leg.per_unit), key=lambda leg: leg.asset)
     nav, value = float(problem.nav), float(problem.quantity * problem.nav)
     mids = np.array([float(leg.mid) for leg in legs])
     spare = np.array([float(leg.held + leg.residual) for leg in legs]) * mids / value
     curve = IndexCurve(
-        Curves([leg.levels for leg in legs], mids, value, problem.side),
+        Curves([leg.levels for leg in legs], mids, value, problem.side, [leg.rule.symbol for leg in legs]),
         np.array([float(leg.per_unit) for leg in legs]) * mids / nav,
         np.array([float(1 - leg.rule.taker_fee) for leg in legs]),
         [f"depth({leg.asset})" if leg.complete else f"window({leg.rule.symbol})" for leg in legs],

@@ -3,21 +3,24 @@
     c   price / mid                    shape (n, k), best level first
     u   depth x mid / V                shape (n, k); V is the value of what is wanted
 
-Rows are read in widths of 64, 128, ... levels, and only while one of them ends
-inside the question: a plan that ends in the first levels never pays for the rest.
+Each row is read in widths of 16, 32, ... levels, and only while it ends inside
+the question: a plan that ends in the first levels never pays for the rest.
 """
 
 from collections.abc import Sequence
+from itertools import chain
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from etf_trader.errors import DataError
 from etf_trader.market.symbol import Side
 
 Array = NDArray[np.float64]
+Indices = NDArray[np.intp]
 
-FIRST_WIDTH = 64
+FIRST_WIDTH = 16
 _CHORD = 4.0  # a chord overstates a convex cost by at most (c_last - c_first) x depth / 4
 
 
@@ -26,34 +29,49 @@ class Segments(NamedTuple):
 
     price: Array
     depth: Array
-    row: NDArray[np.intp]
+    row: Indices
 
 
 class Curves:
-    """Cost curves of n books, one side of each, with prefix sums as far as they were asked for."""
+    """Cost curves of n books, one side of each, with prefix sums as far as they were asked for.
+
+    Column j of `ends` and `costs` is the depth and the cost of the first j
+    levels. Columns that a row has not read, or does not have, go on at its last
+    price without depth.
+    """
 
     def __init__(
-        self, ladders: Sequence[Sequence[Any] | Array], mids: Array, value: float | Array, side: Side
+        self,
+        ladders: Sequence[Sequence[Any] | Array],
+        mids: Array,
+        value: float,
+        side: Side,
+        names: Sequence[str] | None = None,
     ) -> None:
-        """Take one ladder of (price, quantity) pairs a book, best first; nothing is read yet.
+        """Take one ladder of (price, quantity) pairs a book, best first, and read its first levels.
 
         Args:
             ladders: Pairs of decimals, or float arrays of shape (levels, 2).
             mids: Reference price of each book, shape (n,), positive.
-            value: V, positive, in the quote asset; shape (n,) where books have quotes of their own.
+            value: V, positive, in the quote asset.
             side: Which way we trade: a buy takes asks, a sell bids.
+            names: What the books are called where one is no book.
+
+        Raises:
+            DataError: a level, now or when it is read, is not finite, not positive or out of order.
         """
         self.side = side
         self.mids = mids
         self.value = value
         self.lengths = np.array([len(ladder) for ladder in ladders], dtype=np.intp)
+        self.prices: Array = np.ones((len(ladders), FIRST_WIDTH))
+        self.ends: Array = np.zeros((len(ladders), FIRST_WIDTH + 1))
+        self.costs: Array = np.zeros((len(ladders), FIRST_WIDTH + 1))
         self._ladders = ladders
+        self._names = names
         self._rows = np.arange(len(ladders))
-        self._width = 0
-        self.prices: Array = np.ones((len(ladders), 0))
-        self.ends: Array = np.zeros((len(ladders), 1))  # column j: depth of the first j levels; so for costs
-        self.costs: Array = np.zeros((len(ladders), 1))
-        self._widen()
+        self._read = np.zeros(len(ladders), dtype=np.intp)
+        self._read_more(self.lengths > 0)
 
     def __len__(self) -> int:
         return len(self._ladders)
@@ -65,8 +83,8 @@ class Curves:
 
     def depth(self) -> Array:
         """Return the depth of all levels of each row, having read them all."""
-        while self._width < self.lengths.max(initial=0):
-            self._widen()
+        while (short := self._read < self.lengths).any():
+            self._read_more(short)
         return self.ends[:, -1]
 
     def holds(self, need: Array) -> NDArray[np.bool_]:
@@ -94,11 +112,12 @@ class Curves:
         sign = self.side.sign
         while True:
             inside = sign * self.prices <= (sign * price)[:, None]
-            count = np.minimum(inside.sum(axis=1), self.lengths)
-            if self._width >= self.lengths.max(initial=0) or not (count >= self._width).any():
-                found: Array = self.ends[self._rows, np.minimum(count, self._width)]
+            count = np.minimum(inside.sum(axis=1), self._read)
+            short = (count == self._read) & (self._read < self.lengths)
+            if not short.any():
+                found: Array = self.ends[self._rows, count]
                 return found
-            self._widen()
+            self._read_more(short)
 
     def segments(self, most: Array, eps: Array) -> Segments:
         """Return the levels up to `most`, joined while a chord overstates the cost of a row by at most `eps`."""
@@ -113,7 +132,7 @@ class Curves:
             depth = end[self._rows, stop] - before
             first_cost = self._cost_at(start, before)
             joined = (self._cost_at(stop, end[self._rows, stop]) - first_cost) / np.where(live, depth, 1.0)
-            price = np.where(start == stop, self.prices[self._rows, start % max(self._width, 1)], joined)
+            price = np.where(start == stop, self.prices[self._rows, np.minimum(start, self._last_column)], joined)
             pieces.append((price[live], depth[live], self._rows[live]))
             start = np.where(live, stop + 1, start)
         if not pieces:
@@ -122,19 +141,17 @@ class Curves:
         order = np.argsort(row, kind="stable")
         return Segments(price[order], depth[order], row[order])
 
-    def _cost_at(self, level: NDArray[np.intp], end: Array) -> Array:
+    def _cost_at(self, level: Indices, end: Array) -> Array:
         """Return the cost up to `end`, which lies in `level`."""
-        inside = np.minimum(level, max(self._width - 1, 0))
+        inside = np.minimum(level, self._last_column)
         return (
             self.costs[self._rows, inside]
             + (end - self.ends[self._rows, inside]) * self.prices[self._rows, inside]
         )
 
-    def _chord_end(
-        self, start: NDArray[np.intp], count: NDArray[np.intp], end: Array, eps: Array
-    ) -> NDArray[np.intp]:
+    def _chord_end(self, start: Indices, count: Indices, end: Array, eps: Array) -> Indices:
         """Return the last level that each row's chord from `start` may reach: the error grows with every level."""
-        low = np.minimum(start, max(self._width - 1, 0))
+        low = np.minimum(start, self._last_column)
         first = self.prices[self._rows, low]
         before = np.where(start > 0, end[self._rows, start - 1], 0.0)
         high = np.maximum(count - 1, low)
@@ -145,41 +162,69 @@ class Curves:
             low, high = np.where(fits, middle, low), np.where(fits, high, middle - 1)
         return low
 
-    def _level(self, need: Array) -> NDArray[np.intp]:
+    def _level(self, need: Array) -> Indices:
         """Return the level in which the last of `need` lies."""
         self._cover(need)
         used = (self.ends[:, 1:] < need[:, None]).sum(axis=1)
-        level: NDArray[np.intp] = np.minimum(used, np.minimum(np.maximum(self.lengths, 1), self._width) - 1)
+        level: Indices = np.minimum(used, np.maximum(self._read, 1) - 1)
         return level
 
+    @property
+    def _last_column(self) -> int:
+        return int(self.prices.shape[1]) - 1
+
     def _cover(self, need: Array) -> None:
-        while self._width < self.lengths.max(initial=0):
-            short = (self.ends[:, -1] < need) & (self.lengths > self._width)
-            if not short.any():
-                return
-            self._widen()
+        while (short := (self.ends[:, -1] < need) & (self._read < self.lengths)).any():
+            self._read_more(short)
+
+    def _read_more(self, rows: NDArray[np.bool_]) -> None:
+        """Read `rows` to twice as many levels as before."""
+        for read in np.unique(self._read[rows]):
+            stop = max(2 * int(read), FIRST_WIDTH)
+            if stop > self.prices.shape[1]:
+                self._widen()
+            self._read_block(np.flatnonzero(rows & (self._read == read)), int(read), stop)
 
     def _widen(self) -> None:
-        """Read twice as many levels; a level that is not finite, positive and in order is an error."""
-        width = max(FIRST_WIDTH, 2 * self._width)
-        prices = np.ones((len(self), width))
-        depths = np.zeros((len(self), width))
-        for row, ladder in enumerate(self._ladders):
-            part = np.asarray(ladder[:width], dtype=np.float64)
-            if len(part):
-                prices[row, : len(part)], depths[row, : len(part)] = part[:, 0], part[:, 1]
-                prices[row, len(part) :] = part[-1, 0]
-        levels = np.arange(width) < self.lengths[:, None]
-        steps = np.diff(prices, axis=1) * self.side.sign
-        if not (np.isfinite(prices).all() and np.isfinite(depths).all()):
-            raise ValueError("a price or a quantity is not finite")
-        if (prices[levels] <= 0).any() or (depths[levels] <= 0).any() or (steps[levels[:, 1:]] <= 0).any():
-            raise ValueError("prices and quantities must be positive, and levels must run from the best price")
-        scale = self.mids / self.value
-        empty = self.lengths == 0
-        self.prices = np.where(empty[:, None], 1.0, prices / self.mids[:, None])
-        depths *= scale[:, None]
-        start = np.zeros((len(self), 1))
-        self.ends = np.hstack([start, np.cumsum(depths, axis=1)])
-        self.costs = np.hstack([start, np.cumsum(self.prices * depths, axis=1)])
-        self._width = width
+        width = self.prices.shape[1]
+        self.prices, self.ends, self.costs = (
+            np.pad(columns, ((0, 0), (0, width)), mode="edge") for columns in (self.prices, self.ends, self.costs)
+        )
+
+    def _read_block(self, rows: Indices, read: int, stop: int) -> None:
+        """Read the levels from `read` to `stop` of `rows`."""
+        start = max(read - 1, 0)  # the level before, to see that the order goes on
+        levels = np.zeros((len(rows), stop - start, 2))
+        for place, row in enumerate(rows):
+            part = _floats(self._ladders[row][start:stop])
+            levels[place, : len(part)] = part
+            levels[place, len(part) :, 0] = part[-1, 0]
+        counts = np.minimum(stop, self.lengths[rows]) - start
+        self._check(rows, levels, counts)
+        levels = levels[:, read - start :]
+        prices = levels[:, :, 0] / self.mids[rows, None]
+        depths = levels[:, :, 1] * (self.mids[rows, None] / self.value)
+        self.prices[rows, read:stop], self.prices[rows, stop:] = prices, prices[:, -1:]
+        for sums, each in ((self.ends, depths), (self.costs, prices * depths)):
+            total = sums[rows, read, None] + np.cumsum(each, axis=1)
+            sums[rows, read + 1 : stop + 1], sums[rows, stop + 1 :] = total, total[:, -1:]
+        self._read[rows] = counts + start
+
+    def _check(self, rows: Indices, levels: Array, counts: Indices) -> None:
+        prices, quantities = levels[:, :, 0], levels[:, :, 1]
+        is_level = np.arange(levels.shape[1]) < counts[:, None]
+        is_good = np.isfinite(prices) & np.isfinite(quantities) & (prices > 0) & (quantities > 0)
+        is_good[:, 1:] &= np.diff(prices, axis=1) * self.side.sign > 0
+        bad = np.argwhere(is_level & ~is_good)
+        if len(bad):
+            place, level = bad[0]
+            name = f"book {rows[place]}" if self._names is None else self._names[rows[place]]
+            price, quantity = levels[place, level]
+            raise DataError(f"{name}: a level of {quantity} at {price} is out of order or no level", where=name)
+
+
+def _floats(levels: Any) -> Array:
+    """Return levels of decimals as floats, shape (levels, 2)."""
+    if isinstance(levels, np.ndarray):
+        return levels
+    return np.fromiter(map(float, chain.from_iterable(levels)), np.float64, 2 * len(levels)).reshape(-1, 2)

@@ -74,11 +74,6 @@ class Ladder:
         value = self._values[before] + rest * last
         return Take(value, self._fees[before] + fee, self._fee_values[before] + fee_value, last)
 
-    def value(self, quantity: Decimal) -> Decimal:
-        """Return sum(price x quantity) of the best `quantity`, at most the depth, in quote."""
-        self._read_to(quantity)
-        return self.take(min(quantity, self._ends[-1])).value
-
     def _last(self) -> Decimal:
         return self._prices[-1] if self._prices else self.touch
 

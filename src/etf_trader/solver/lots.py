@@ -82,16 +82,6 @@ class LegRule:
         more = fill.quantity + self.leg.rule.step if fill.quantity else self.least
         return self._units(more - self._spare)
 
-    def bound(self, units: Decimal) -> Decimal:
-        """Return a bound on the leg's cash for `units` without lots, minimums and rounded fees, in quote.
-
-        A buy pays at least this, a sell receives at most this.
-        """
-        if self.side is Side.BUY:
-            need = max(self.leg.per_unit * units - self._spare, ZERO)
-            return self.ladder.value(divide_down(need, self.net, Decimal("1e-18")))
-        return self.ladder.value(self._spare + self.leg.per_unit * units) * self.net
-
     def _bought(self, units: Decimal) -> LegFill:
         wanted = self.leg.per_unit * units
         need = wanted - self._spare

@@ -17,11 +17,12 @@ from decimal import Decimal, getcontext
 from etf_trader.market.symbol import Side
 from etf_trader.money import UNIT_GRID, ZERO, bps, divide, money_context
 from etf_trader.orders.plan import LossParts, Plan, PlannedLeg
+from etf_trader.solver.certificate import multiplier, need_of, order_bound
 from etf_trader.solver.lots import LegFill, LegRule
 from etf_trader.solver.problem import OrderProblem
 from etf_trader.solver.search import ceiling, largest, smallest
 from etf_trader.solver.slack import limit_prices
-from etf_trader.solver.stops import stops
+from etf_trader.solver.stops import FILLED, Stops, stops
 from etf_trader.solver.trial import Model, Trial
 
 
@@ -53,10 +54,10 @@ def plan_order(problem: OrderProblem, method: str = "auto") -> Plan:
             raise ValueError(f"no method {method!r}")
         top = ceiling(model, 0 if model.empty_legs() else most)
         trial = _settled(model, largest(model, top))
-        stopped_by = stops(model, trial, top)
-        if stopped_by != ("filled",) and trial.units * model.nav < problem.least_value:
+        stopped = stops(model, trial, top)
+        if stopped != FILLED and trial.units * model.nav < problem.least_value:
             trial = _settled(model, 0)
-        return _plan(model, trial, stopped_by, "closed_form" if method == "auto" else method)
+        return _plan(model, trial, stopped, "closed_form" if method == "auto" else method)
 
 
 def smallest_quantity(problem: OrderProblem) -> Decimal | None:
@@ -97,13 +98,15 @@ def _settled(model: Model, steps: int) -> Trial:
     return nothing if is_refused else leftovers
 
 
-def _plan(model: Model, trial: Trial, stopped_by: tuple[str, ...], method: str) -> Plan:
+def _plan(model: Model, trial: Trial, stopped: Stops, method: str) -> Plan:
     sign, units = model.side.sign, trial.units
     prices = limit_prices(model, trial)
     legs = tuple(_planned_leg(model.side, *parts) for parts in zip(model.legs, trial.fills, prices, strict=True))
     cost = sum((_cash(model.side, fill) for fill in trial.fills), ZERO)
-    traded = [rule for rule, fill in zip(model.legs, trial.fills, strict=True) if fill.quantity]
-    bound = sum((rule.bound(units) for rule in traded), ZERO)
+    traded = [rule.leg for rule, fill in zip(model.legs, trial.fills, strict=True) if fill.quantity]
+    traded.sort(key=lambda leg: leg.asset)
+    multipliers = {leg.asset: multiplier(leg, model.side, need_of(leg, model.side, units)) for leg in traded}
+    bound = order_bound(model.problem, units, multipliers)
     gap = bps(cost - bound if model.side is Side.BUY else bound - cost, units * model.nav)
     return Plan(
         side=model.side,
@@ -113,12 +116,14 @@ def _plan(model: Model, trial: Trial, stopped_by: tuple[str, ...], method: str) 
         cash=cost + model.problem.cash_per_unit * units - sign * trial.float_pays,
         loss=_total(leg.loss for leg in legs),
         marginal_price=divide(trial.marginal, model.scale),
-        stopped_by=stopped_by,
+        stopped_by=stopped.names,
         method=method,
         cost=cost,
         bound=bound,
         gap_bps=gap,
         rounding_bps=gap,
+        multipliers=multipliers,
+        beyond=tuple(steps * UNIT_GRID for steps in stopped.beyond),
     )
 
 

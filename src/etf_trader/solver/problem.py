@@ -2,9 +2,11 @@
 
 from dataclasses import dataclass
 from decimal import Decimal
+from typing import Any
 
 from etf_trader.market.book import Level
 from etf_trader.market.symbol import Side, SymbolRule
+from etf_trader.money import plain
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,3 +67,23 @@ class OrderProblem:
     def nav(self) -> Decimal:
         """NAV per unit at the batch mids."""
         return sum((leg.per_unit * leg.mid for leg in self.legs), self.cash_per_unit)
+
+    def document(self) -> dict[str, Any]:
+        """Return what was asked in plain values; side, quantity and market stand beside it."""
+        numbers = ("cash_per_unit", "float_cash", "units_done", "loss_done", "least_value")
+        bounds = ("limit", "max_loss_bps", "cash")
+        return {
+            **{name: plain(getattr(self, name)) for name in numbers},
+            **{name: None if getattr(self, name) is None else plain(getattr(self, name)) for name in bounds},
+            "slack_ticks": self.slack_ticks,
+            "legs": [_leg_document(leg) for leg in self.legs],
+        }
+
+
+def _leg_document(leg: Leg) -> dict[str, str]:
+    numbers = ("per_unit", "arrival_mid", "held", "held_cost", "residual")
+    return {
+        "asset": leg.asset,
+        "symbol": leg.rule.symbol,
+        **{name: plain(getattr(leg, name)) for name in numbers},
+    }

@@ -1,13 +1,25 @@
 """What keeps a plan from being larger, by name."""
 
+from typing import NamedTuple
+
 from etf_trader.money import UNIT_GRID
 from etf_trader.solver.trial import Model, Trial, depth_names
 
 _NAMES = ("limit", "loss", "cash", "float", "minimum", "depth", "window")
 
 
-def stops(model: Model, trial: Trial, top: int) -> tuple[str, ...]:
-    """Return every limit that binds at `trial`, in canonical order; ("filled",) when none does.
+class Stops(NamedTuple):
+    """What binds, and the sizes beyond the plan, in unit grid steps, at which it shows; none when filled."""
+
+    names: tuple[str, ...]
+    beyond: tuple[int, ...] = ()
+
+
+FILLED = Stops(("filled",))
+
+
+def stops(model: Model, trial: Trial, top: int) -> Stops:
+    """Return every limit that binds at `trial`, in canonical order; `FILLED` when none does.
 
     Args:
         model: The order.
@@ -21,21 +33,24 @@ def stops(model: Model, trial: Trial, top: int) -> tuple[str, ...]:
         of the order's own: a larger order, or more float, may do.
     """
     if model.wanted == 0 and model.has_leftovers():
-        return tuple(model.breaches(model.trial(0))) or ("filled",)
+        names = model.breaches(model.trial(0))
+        return Stops(tuple(names), (0,)) if names else FILLED
     if trial.steps == model.wanted:
-        return ("filled",)
-    tests = [model.trial(trial.steps + 1)]
+        return FILLED
+    beyond = [trial.steps + 1]
     if trial.steps < top < model.wanted and top - trial.steps <= _one_lot(model):
-        tests.append(model.trial(top + 1))
-    names = {name for test in tests for name in model.breaches(test)} | set(depth_names(model.empty_legs()))
-    if not names:
-        names = set(model.breaches(model.trial(model.wanted)))
-    if top == 0 and names != {"float"}:
+        beyond.append(top + 1)
+    tests = [model.trial(steps) for steps in beyond]
+    found = {name for test in tests for name in model.breaches(test)} | set(depth_names(model.empty_legs()))
+    if not found:
+        beyond.append(model.wanted)
+        found = set(model.breaches(model.trial(model.wanted)))
+    if top == 0 and found != {"float"}:
         # no size is within the other limits: what the tiniest order needs of the float says nothing
-        names.discard("float")
-    if trial.steps == 0 and not names & {"limit", "loss"} and any(fill.is_minimal for fill in tests[0].fills):
-        names.add("minimum")
-    return tuple(sorted(names, key=_rank))
+        found.discard("float")
+    if trial.steps == 0 and not found & {"limit", "loss"} and any(fill.is_minimal for fill in tests[0].fills):
+        found.add("minimum")
+    return Stops(tuple(sorted(found, key=_rank)), tuple(beyond))
 
 
 def _one_lot(model: Model) -> int:

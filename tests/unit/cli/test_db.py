@@ -107,7 +107,7 @@ def test_an_older_database_is_upgraded_after_a_backup(
 def test_an_upgrade_of_what_is_new_does_nothing(run: Run, tmp_path: Path) -> None:
     code, out, err = run("db", "upgrade")
     assert (code, err) == (0, "")
-    assert out == "etf: up to date (0001).\nexchange: up to date (0001).\n"
+    assert out == f"etf: up to date ({schema.HEADS['etf']}).\nexchange: up to date ({schema.HEADS['exchange']}).\n"
     assert not (tmp_path / "backups").exists()
 
 

@@ -15,17 +15,20 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from etf_trader.errors import ConfigError, NotFound
+from etf_trader.exchange.ladder import power
 from etf_trader.exchange.market import Depth, Market, MarketBook
 from etf_trader.exchange.markets import market_from
-from etf_trader.exchange.model import EPOCH, ModelMarket, _Path, _power
+from etf_trader.exchange.model import EPOCH, ModelMarket
 from etf_trader.exchange.model_parameters import COINS, MARKET_VOLATILITY, Coin
+from etf_trader.exchange.paths import Path as PricePath
 from etf_trader.money import money_context
 
 MARKET = ModelMarket(1)
 ROWS = {row["symbol"]: row for row in MARKET.symbols()}
-SYMBOLS = list(ROWS)
+SYMBOLS = [f"{coin.asset}USDT" for coin in COINS]
+OTHERS = [symbol for symbol in ROWS if symbol not in SYMBOLS]
 
-symbols = st.sampled_from(SYMBOLS)
+symbols = st.sampled_from(list(ROWS))
 seconds = st.integers(0, 10 * 365 * 86_400)
 sides = st.sampled_from(["BID", "ASK"])
 
@@ -55,8 +58,8 @@ def test_a_book_is_uncrossed_strictly_ordered_and_on_the_grid_of_its_filters(
     tick = Decimal(filter_of(symbol, "PRICE_FILTER")["tickSize"])
     step = Decimal(filter_of(symbol, "LOT_SIZE")["stepSize"])
     assert book.complete
-    assert 20 <= len(book.bids) <= 400
-    assert 20 <= len(book.asks) <= 400
+    assert 5 <= len(book.bids) <= 400
+    assert 5 <= len(book.asks) <= 400
     assert 0 < book.bids[-1].price < book.bids[0].price < book.asks[0].price < book.asks[-1].price
     assert all(near.price > far.price for near, far in pairwise(book.bids))
     assert all(near.price < far.price for near, far in pairwise(book.asks))
@@ -110,19 +113,19 @@ def test_the_narrow_context_of_money_changes_nothing() -> None:
     )
 
 
-def digest_of_books(market: Market) -> str:
-    text = repr(
-        [market.book(symbol, after(second)) for symbol in SYMBOLS for second in (0, 1, 86_399, 40_000_000)]
-    )
+def digest_of_books(market: Market, names: list[str]) -> str:
+    text = repr([market.book(symbol, after(second)) for symbol in names for second in (0, 1, 86_399, 40_000_000)])
     return sha256(text.encode()).hexdigest()
 
 
 PINNED = "f1db423cf2fedf8da0403fd0926dcba9e4034299424bd99e2e30a16cbf98b1cb"
+PINNED_OTHERS = "b01f05c3450f95b304747c76bb90a95dd2d15d6ffeff9064a69ce0dc65104a62"
 
 
 def test_books_are_the_same_on_every_platform_and_in_every_version() -> None:
     # Whoever changes the model on purpose pins the new digest and says so in the changelog.
-    assert digest_of_books(MARKET) == PINNED
+    assert digest_of_books(MARKET, SYMBOLS) == PINNED
+    assert digest_of_books(MARKET, OTHERS) == PINNED_OTHERS
 
 
 def test_books_do_not_depend_on_the_hash_seed_of_the_process() -> None:
@@ -144,11 +147,11 @@ def test_books_do_not_depend_on_the_hash_seed_of_the_process() -> None:
 
 
 def test_every_symbol_has_a_row_in_binance_shape() -> None:
-    assert len(SYMBOLS) == 20
-    assert SYMBOLS[0] == "BTCUSDT"
+    assert len(MARKET.symbols()) == len(ROWS) == 61
+    assert list(ROWS)[:20] == SYMBOLS
     for row in ROWS.values():
-        assert row["quoteAsset"] == "USDT"
-        assert row["symbol"] == row["baseAsset"] + "USDT"
+        assert row["quoteAsset"] in ("USDT", "USDC", "FDUSD", "BTC", "ETH")
+        assert row["symbol"] == row["baseAsset"] + row["quoteAsset"]
         kinds = [entry["filterType"] for entry in row["filters"]]
         assert {"PRICE_FILTER", "LOT_SIZE", "PERCENT_PRICE_BY_SIDE", "NOTIONAL", "MAX_NUM_ORDERS"} <= set(kinds)
         assert len(kinds) == len(set(kinds))
@@ -159,9 +162,34 @@ def test_every_symbol_has_a_row_in_binance_shape() -> None:
     assert not MARKET.finished(after(10**9))
 
 
-def test_an_unknown_symbol_is_named() -> None:
+@pytest.mark.parametrize(
+    ("symbol", "tick", "step", "most", "least_value", "bands"),
+    [
+        ("USDCUSDT", "0.0001", "1", "10000000", "5", ("1.2", "0.8")),
+        ("FDUSDUSDT", "0.0001", "1", "10000000", "5", ("1.2", "0.8")),
+        ("ADAUSDC", "0.0001", "0.1", "900000", "5", ("5", "0.2")),
+        ("BTCFDUSD", "0.01", "0.00001", "9000", "5", ("5", "0.2")),
+        ("ETHBTC", "0.00001", "0.0001", "100000", "0.0001", ("5", "0.2")),
+        ("SOLETH", "0.00001", "0.001", "92141578", "0.001", ("5", "0.2")),
+    ],
+)
+def test_filters_are_those_of_the_quote(
+    symbol: str, tick: str, step: str, most: str, least_value: str, bands: tuple[str, str]
+) -> None:
+    assert Decimal(filter_of(symbol, "PRICE_FILTER")["tickSize"]) == Decimal(tick)
+    lots = filter_of(symbol, "LOT_SIZE")
+    assert (Decimal(lots["stepSize"]), Decimal(lots["maxQty"])) == (Decimal(step), Decimal(most))
+    assert Decimal(filter_of(symbol, "NOTIONAL")["minNotional"]) == Decimal(least_value)
+    band = filter_of(symbol, "PERCENT_PRICE_BY_SIDE")
+    assert (band["bidMultiplierUp"], band["askMultiplierDown"]) == bands
+
+
+def test_an_unknown_symbol_is_named_with_the_nearest() -> None:
     with pytest.raises(NotFound, match="no symbol NOPEUSDT"):
         MARKET.book("NOPEUSDT", EPOCH)
+    with pytest.raises(NotFound) as missing:
+        MARKET.book("BTCUSD", EPOCH)
+    assert missing.value.hint == "did you mean BTCUSDT?"
 
 
 # Replenishment
@@ -271,20 +299,18 @@ def test_spreads_are_a_tick_and_now_and_then_more(looks: dict[str, list[MarketBo
     ("symbol", "low", "high"), [("BTCUSDT", 1.5, 2.5), ("ETHUSDT", 2.5, 5), ("DENTUSDT", 3.5, 6.5)]
 )
 def test_mids_move_a_few_bps_in_ten_seconds(symbol: str, low: float, high: float) -> None:
-    coin = MARKET._coins[symbol]
-    path = [coin.mid_ticks(second, MARKET._factor_return(second)) for second in range(0, 20_000, 10)]
+    path = [MARKET.mid_ticks(symbol, second) for second in range(0, 20_000, 10)]
     assert low < statistics.fmean(abs(math.log(late / early)) * 1e4 for early, late in pairwise(path)) < high
 
 
 @pytest.mark.parametrize(("symbol", "volatility"), [("BTCUSDT", 0.0218), ("ETHUSDT", 0.0389), ("XRPUSDT", 0.043)])
 def test_days_are_as_volatile_as_the_candles_say(symbol: str, volatility: float) -> None:
-    coin = MARKET._coins[symbol]
-    days = [math.log(coin.mid_ticks(day * 86_400, MARKET._factor_return(day * 86_400))) for day in range(1500)]
+    days = [math.log(MARKET.mid_ticks(symbol, day * 86_400)) for day in range(1500)]
     assert 0.9 < statistics.pstdev(late - early for early, late in pairwise(days)) / volatility < 1.1
 
 
 def test_the_path_is_brownian_from_seconds_to_days_and_bounded_over_years() -> None:
-    path = _Path(b"any key", 0.04)
+    path = PricePath(b"any key", 0.04)
     for length in (1, 60, 3_600, 86_400):
         moves = [path.value(start + length) - path.value(start) for start in range(0, 1500 * length, length)]
         assert 0.9 < statistics.pstdev(moves) / (0.04 * math.sqrt(length / 86_400)) < 1.1
@@ -294,8 +320,7 @@ def test_the_path_is_brownian_from_seconds_to_days_and_bounded_over_years() -> N
 
 def test_coins_move_together() -> None:
     def moves(symbol: str) -> list[float]:
-        coin = MARKET._coins[symbol]
-        days = [math.log(coin.mid_ticks(d * 86_400, MARKET._factor_return(d * 86_400))) for d in range(600)]
+        days = [math.log(MARKET.mid_ticks(symbol, day * 86_400)) for day in range(600)]
         return [late - early for early, late in pairwise(days)]
 
     assert 0.6 < statistics.correlation(moves("ETHUSDT"), moves("ADAUSDT")) < 0.95
@@ -303,7 +328,7 @@ def test_coins_move_together() -> None:
 
 @given(st.floats(1e-9, 1e9), st.integers(1, 16))
 def test_powers_by_square_roots_are_powers(base: float, eighths: int) -> None:
-    assert math.isclose(_power(base, eighths), base ** (eighths / 8), rel_tol=1e-12)
+    assert math.isclose(power(base, eighths), base ** (eighths / 8), rel_tol=1e-12)
 
 
 def test_the_docs_show_the_parameters() -> None:
@@ -331,12 +356,23 @@ def test_a_model_market_is_made_from_its_parameters() -> None:
     assert market_from("model", {}).book("BTCUSDT", after(60)) == MARKET.book("BTCUSDT", after(60))
 
 
+def test_fees_are_given_in_bps_by_quote() -> None:
+    market = market_from("model", {"seed": 1, "fees": {"FDUSD": "0", "USDC": "9.5"}})
+    assert market.fees("BTCFDUSD") == (Decimal(0), Decimal(0))
+    assert market.fees("BTCUSDC") == (Decimal("0.00095"), Decimal("0.00095"))
+    assert market.fees("BTCUSDT") == market.fees("USDCUSDT") == (Decimal("0.001"), Decimal("0.001"))
+
+
 @pytest.mark.parametrize(
     ("kind", "parameters", "sentence"),
     [
         ("moon", {}, "no market of kind 'moon'"),
         ("model", {"seed": "x"}, "whole number"),
         ("model", {"seed": True}, "whole number"),
+        ("model", {"fees": {"EUR": "0"}}, "no prices in EUR"),
+        ("model", {"fees": {"FDUSD": "free"}}, "the fee of FDUSD is 'free', not a number"),
+        ("model", {"fees": {"FDUSD": "nan"}}, "the fee of FDUSD is nan bps; it is 0 to 100"),
+        ("model", {"fees": {"FDUSD": "-1"}}, "the fee of FDUSD is -1 bps; it is 0 to 100"),
         ("recording", {}, "needs the folder"),
         ("recording", {"recordings": "/no/such/folder"}, "no recording at /no/such/folder"),
     ],

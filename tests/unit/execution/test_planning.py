@@ -20,6 +20,7 @@ from etf_trader.execution.planning import (
 )
 from etf_trader.index.store import Basket
 from etf_trader.market.book import Level, OrderBook
+from etf_trader.market.document import market_hash
 from etf_trader.market.symbol import Side
 from etf_trader.orders.plan import Plan
 from etf_trader.seal import canonical
@@ -115,21 +116,24 @@ def test_the_float_takes_at_the_end_no_more_than_one_lot_or_one_least_order() ->
     assert settlement_bounds(BASKET, MarketView(view.books, {**view.rules, "AUSDT": coarse}))["A"] == 1
 
 
-def test_the_hash_of_a_view_covers_levels_rules_and_depth() -> None:
+def test_the_hash_of_a_plan_covers_levels_and_rules() -> None:
+    def book_hash(view: MarketView) -> str:
+        problem = order_problem(make_wish(), BASKET, view, {}, D(1000), 1)
+        return str(document_for(plan_order(problem), problem, BASKET, "TWO", D(123), view)["book_hash"])
+
     view = make_view()
     other = MarketView(
         {**view.books, "BUSDT": make_book("BUSDT", [("9.99", "80")], [("10.01", "80.1")])}, view.rules
     )
-    hashes = {view.hash(100), view.hash(101), other.hash(100), make_view(taker_fee=D("0.001")).hash(100)}
-    assert len(hashes) == 4
-    assert make_view().hash(100) == view.hash(100)
+    assert len({book_hash(view), book_hash(other), book_hash(make_view(taker_fee=D("0.001")))}) == 3
+    assert book_hash(make_view()) == book_hash(view) == market_hash(view.document())
 
 
 def test_a_plan_object_is_the_same_bytes_for_the_same_books() -> None:
     def text() -> str:
         view = make_view()
-        plan = plan_of(make_wish(), view)
-        return canonical(document_for(plan, BASKET, "TWO", D(123), view, 100))
+        problem = order_problem(make_wish(), BASKET, view, {}, D(1000), 1)
+        return canonical(document_for(plan_order(problem), problem, BASKET, "TWO", D(123), view))
 
     assert text() == text()
     assert '"nav":"123"' in text() and '"quantity":"10"' in text()

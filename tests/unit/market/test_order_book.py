@@ -1,16 +1,13 @@
-"""Mids are exact or there is none; the hash of books is of every digit and of nothing else."""
+"""Mids are exact or there is none."""
 
 from datetime import UTC, datetime
 from decimal import Decimal
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from etf_trader.errors import CrossedBook, DataError, MissingPrice
-from etf_trader.market.book import Level, OrderBook, hash_of_books
+from etf_trader.market.book import Level, OrderBook
 from etf_trader.market.symbol import Side
-from etf_trader.money import money_context
 
 D = Decimal
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -66,47 +63,3 @@ def test_a_crossed_book_has_no_price(bid: str) -> None:
 def test_a_buy_takes_the_asks_and_a_sell_the_bids() -> None:
     book = make_book()
     assert (book.offers(Side.BUY), book.offers(Side.SELL)) == (book.asks, book.bids)
-
-
-def test_the_hash_does_not_depend_on_the_order_of_books_nor_on_zeros_times_and_numbers_of_updates() -> None:
-    one, other = make_book(), make_book(symbol="BUSDT")
-    assert hash_of_books([one, other]) == hash_of_books([other, one])
-    respelled = make_book((("99.980", "1.50"), ("99.97", "2E+1")), update_id=7)
-    assert hash_of_books([respelled]) == hash_of_books([one])
-
-
-def test_the_hash_depends_on_symbol_side_and_what_else_is_told() -> None:
-    book = make_book()
-    hashes = {
-        hash_of_books([book]),
-        hash_of_books([make_book(symbol="BUSDT")]),
-        hash_of_books([make_book(bids=ASKS, asks=BIDS)]),
-        hash_of_books([make_book(bids=BIDS[:1])]),
-        hash_of_books([book], "depth 5"),
-        hash_of_books([book, make_book(symbol="BUSDT")]),
-        hash_of_books([]),
-    }
-    assert len(hashes) == 7
-
-
-numbers = st.decimals("0.00000001", "999999", places=8)
-sides = st.lists(st.tuples(numbers, numbers), min_size=1, max_size=5)
-
-
-@given(bids=sides, asks=sides, data=st.data())
-def test_any_other_digit_makes_another_hash(
-    bids: list[tuple[Decimal, Decimal]], asks: list[tuple[Decimal, Decimal]], data: st.DataObject
-) -> None:
-    with money_context():
-        levels = [*bids, *asks]
-        place = data.draw(st.integers(0, 2 * len(levels) - 1))
-        digit = D(10) ** data.draw(st.integers(-8, 5))
-        changed = [list(level) for level in levels]
-        changed[place // 2][place % 2] += digit
-
-        def book(rows: list[tuple[Decimal, Decimal]] | list[list[Decimal]]) -> OrderBook:
-            made = tuple(Level(*row) for row in rows)
-            return OrderBook("AUSDT", made[: len(bids)], made[len(bids) :], 1, NOON)
-
-        assert hash_of_books([book(levels)]) != hash_of_books([book(changed)])
-        assert hash_of_books([book(levels)]) == hash_of_books([book([list(level) for level in levels])])
