@@ -115,7 +115,14 @@ class Settings(Struct, frozen=True, kw_only=True):
     database: Annotated[DatabaseUrl, Meta(description="the ledger's database: a file or a URL")]
     environment: Annotated[str, Meta(description="where orders go: paper")] = "paper"
     live: Annotated[bool, Meta(description="trade with real money")] = False
-    holder: Annotated[str, HOLDER] = "self"
+    holder: Annotated[
+        str,
+        Meta(
+            pattern="^[A-Za-z0-9._-]{1,64}$",
+            title="1 to 64 letters, digits, dots, dashes or underscores",
+            description="whose units and cash",
+        ),
+    ] = "self"
     exchange: ExchangeSettings
     solver: SolverSettings
     index: IndexSettings
