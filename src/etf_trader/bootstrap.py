@@ -270,7 +270,7 @@ def _make_exchange(settings: Settings, start: datetime | None, era: str | None) 
     from etf_trader.exchange.paper import ExchangeSettings, PaperExchange
 
     chosen = settings.exchange
-    parameters: dict[str, object] = {"seed": chosen.seed}
+    parameters: dict[str, object] = {"seed": chosen.seed} | ({"fees": chosen.fees} if chosen.fees else {})
     if chosen.market == "recording":
         parameters = {
             "recordings": None if chosen.recordings is None else str(chosen.recordings),

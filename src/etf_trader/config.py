@@ -56,6 +56,14 @@ class ExchangeSettings(Struct, frozen=True, kw_only=True):
     exchange_info: Annotated[Path | None, Meta(description="file with the symbols' rules")] = None
     clock: Annotated[Literal["wall", "stepped"], Meta(description="real time, or time that moves by steps")]
     deposit: Annotated[Decimal, Meta(description="first deposit, in USDT")] = Decimal(1_000_000)
+    fees: Annotated[
+        str | None,
+        Meta(
+            pattern=r"^[A-Z0-9]+=[0-9.]+( [A-Z0-9]+=[0-9.]+)*$",
+            title='fees in bps by quote asset, like "FDUSD=0 USDC=9.5"',
+            description="of the model market in bps by quote asset, where they are not 10",
+        ),
+    ] = None
 
 
 class SolverSettings(Struct, frozen=True, kw_only=True):
@@ -84,17 +92,42 @@ class TradeSettings(Struct, frozen=True, kw_only=True):
     ] = Decimal(200)
 
 
+class ScheduleSettings(Struct, frozen=True, kw_only=True):
+    """What is taken for granted about the market when an order is spread over time."""
+
+    period: Annotated[int, Meta(ge=1, le=86_400, description="seconds between the batches of a schedule")] = 60
+    recovery: Annotated[
+        Decimal, Meta(description="seconds after which 37% of what was taken is still missing")
+    ] = Decimal(20)
+    waiting: Annotated[Decimal, Meta(description="what an hour of waiting is worth to you, in bps")] = Decimal(1)
+    volatility: Annotated[Decimal, Meta(description="how far prices move in a day, in percent")] = Decimal("3.6")
+    turnover: Annotated[
+        Decimal, Meta(description="volume of a day, as a multiple of a side's depth in 100 bps")
+    ] = Decimal(15)
+    participation: Annotated[Decimal, Meta(description="share of the volume that pov takes, in percent")] = (
+        Decimal(10)
+    )
+
+
 class Settings(Struct, frozen=True, kw_only=True):
     """The whole configuration; `sources` says for each key where its value came from."""
 
     database: Annotated[DatabaseUrl, Meta(description="the ledger's database: a file or a URL")]
     environment: Annotated[str, Meta(description="where orders go: paper")] = "paper"
     live: Annotated[bool, Meta(description="trade with real money")] = False
-    holder: Annotated[str, Meta(pattern="^[A-Za-z0-9._-]{1,64}$", description="whose units and cash")] = "self"
+    holder: Annotated[
+        str,
+        Meta(
+            pattern="^[A-Za-z0-9._-]{1,64}$",
+            title="1 to 64 letters, digits, dots, dashes or underscores",
+            description="whose units and cash",
+        ),
+    ] = "self"
     exchange: ExchangeSettings
     solver: SolverSettings
     index: IndexSettings
     trade: TradeSettings
+    schedule: ScheduleSettings
     sources: dict[str, str]
     project_file: Path | None
     user_file: Path
@@ -331,8 +364,8 @@ def _expected(kind: Any, constraint: Meta) -> str:
         return " or ".join(f'"{choice}"' for choice in get_args(kind))
     if kind is int and constraint.le is not None:
         return f"a whole number from {constraint.ge} to {constraint.le}"
-    if kind is str and constraint.pattern is not None:
-        return "1 to 64 letters, digits, dots, dashes or underscores"
+    if constraint.title is not None:
+        return constraint.title
     if Path in get_args(kind):
         return "a path"
     names = {int: "a whole number, 0 or more", Decimal: "a number, 0 or more", bool: "true or false"}
@@ -389,6 +422,7 @@ def _settings(values: Mapping[str, Value], project: Path | None, user: Path) -> 
         solver=SolverSettings(**part("solver")),
         index=IndexSettings(**part("index")),
         trade=TradeSettings(**part("trade")),
+        schedule=ScheduleSettings(**part("schedule")),
         sources=sources,
         project_file=project,
         user_file=user,

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 app = group()
 
 OF_THE_EXCHANGE = tuple(
-    f"exchange.{name}" for name in ("market", "seed", "recordings", "exchange_info", "clock", "deposit")
+    f"exchange.{name}" for name in ("market", "seed", "recordings", "exchange_info", "clock", "deposit", "fees")
 )
 """What an exchange is made with, and keeps."""
 

@@ -11,6 +11,8 @@ import typer
 
 from etf_trader.cli.commands import HOW, LIMITS, WHAT
 
+ALGOS = ("twap", "vwap", "pov", "optimal")
+
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 
 
@@ -64,6 +66,13 @@ def read_time_in_force(text: str) -> str:
             read_duration(text)
         except typer.BadParameter as error:
             raise typer.BadParameter(f"{text!r} is neither now nor gtc nor a duration such as 30m") from error
+    return text
+
+
+def read_algo(text: str) -> str:
+    """Return the name of a way to spread an order over time."""
+    if text not in ALGOS:
+        raise typer.BadParameter(f"{text!r} is not one of {', '.join(ALGOS)}")
     return text
 
 
@@ -168,6 +177,26 @@ TimeInForceOption = Annotated[
         parser=read_time_in_force,
         show_default=True,
         rich_help_panel=LIMITS,
+    ),
+]
+AlgoOption = Annotated[
+    str | None,
+    typer.Option(
+        "--algo",
+        help="Spread the order over --duration; only planned today, with --dry-run.  [default: all at once]",
+        metavar="twap|vwap|pov|optimal",
+        parser=read_algo,
+        rich_help_panel=HOW,
+    ),
+]
+DurationOption = Annotated[
+    timedelta | None,
+    typer.Option(
+        "--duration",
+        help="The time of an --algo: 90s, 30m, 1h, 2d.",
+        metavar="TIME",
+        parser=read_duration,
+        rich_help_panel=HOW,
     ),
 ]
 ClientKeyOption = Annotated[

@@ -13,9 +13,11 @@ from etf_trader.cli.commands import command, group
 from etf_trader.cli.invocation import output
 from etf_trader.cli.numbers import local_time, unit_count
 from etf_trader.cli.options import (
+    AlgoOption,
     ClientKeyOption,
     DetachOption,
     DryRunOption,
+    DurationOption,
     LimitOption,
     LiveYesOption,
     MaxLossOption,
@@ -31,6 +33,8 @@ from etf_trader.cli.output import Page, dim
 from etf_trader.cli.services import in_loop, services
 
 if TYPE_CHECKING:
+    from datetime import timedelta
+
     from etf_trader.bootstrap import Services
     from etf_trader.cli.orders import OrderFacts
     from etf_trader.cli.stops import Stopped
@@ -55,6 +59,8 @@ def buy(
     limit: LimitOption = None,
     max_loss: MaxLossOption = None,
     tif: TimeInForceOption = "now",
+    algo: AlgoOption = None,
+    duration: DurationOption = None,
     client_key: ClientKeyOption = None,
     dry_run: DryRunOption = False,
     detach: DetachOption = False,
@@ -62,7 +68,11 @@ def buy(
     yes: LiveYesOption = False,
 ) -> None:
     """Buy units of an index at the least cost that the order books allow."""
-    _submit("buy", index, Quantity(qty), position, limit, max_loss, tif, client_key, dry_run, detach, no_wait)
+    _check_schedule(algo, duration, tif, dry_run=dry_run)
+    spread = None if algo is None or duration is None else (algo, duration)
+    _submit(
+        "buy", index, Quantity(qty), position, limit, max_loss, tif, client_key, spread, dry_run, detach, no_wait
+    )
 
 
 @command(
@@ -80,6 +90,8 @@ def sell(
     limit: LimitOption = None,
     max_loss: MaxLossOption = None,
     tif: TimeInForceOption = "now",
+    algo: AlgoOption = None,
+    duration: DurationOption = None,
     client_key: ClientKeyOption = None,
     dry_run: DryRunOption = False,
     detach: DetachOption = False,
@@ -87,7 +99,9 @@ def sell(
     yes: LiveYesOption = False,
 ) -> None:
     """Sell units of an index for the most that the order books pay."""
-    _submit("sell", index, qty, position, limit, max_loss, tif, client_key, dry_run, detach, no_wait)
+    _check_schedule(algo, duration, tif, dry_run=dry_run)
+    spread = None if algo is None or duration is None else (algo, duration)
+    _submit("sell", index, qty, position, limit, max_loss, tif, client_key, spread, dry_run, detach, no_wait)
 
 
 def _submit(
@@ -99,6 +113,7 @@ def _submit(
     max_loss: Decimal | None,
     tif: str,
     client_key: str | None,
+    spread: tuple[str, timedelta] | None,
     dry_run: bool,
     detach: bool,
     no_wait: bool,
@@ -122,9 +137,30 @@ def _submit(
             client_key=client_key or f"k-{secrets.token_hex(6)}",
         )
         if dry_run:
-            _show_preview(opened, in_loop(opened.desk.preview(request)))
+            _show_preview(opened, in_loop(opened.desk.preview(request)), spread)
         else:
             _run(opened, request, found.symbol, detach=detach, wait=not no_wait, key_is_new=client_key is None)
+
+
+def _check_schedule(algo: str | None, duration: timedelta | None, tif: str, *, dry_run: bool) -> None:
+    """Refuse half of a schedule, and any that would have to run."""
+    from etf_trader.errors import UsageError
+
+    if (algo is None) != (duration is None):
+        missing, example = ("--duration", "--duration 30m") if duration is None else ("--algo", "--algo optimal")
+        raise UsageError("an order over time needs --algo and --duration", where=missing, hint=f"add {example}")
+    if algo is None:
+        return
+    if tif != "now":
+        raise UsageError(
+            "--duration says how long an order over time works", where="--tif", hint="leave out --tif"
+        )
+    if not dry_run:
+        raise UsageError(
+            "an order over time can be planned today, and not yet be run",
+            where="--algo",
+            hint="add --dry-run to see the plan, or leave out --algo and --duration to trade now",
+        )
 
 
 def _position(typed: str | None) -> str:
@@ -140,14 +176,19 @@ def _position(typed: str | None) -> str:
     return str(int(typed))
 
 
-def _show_preview(opened: Services, preview: Preview) -> None:
+def _show_preview(opened: Services, preview: Preview, spread: tuple[str, timedelta] | None) -> None:
     from etf_trader.bootstrap import UID
     from etf_trader.cli.plans import draw_plan, effort
+    from etf_trader.cli.schedules import draw_schedule, planned_schedule
     from etf_trader.cli.stops import sentences, stopped_preview
+    from etf_trader.orders.schedule import schedule_document
     from etf_trader.seal import canonical
 
     document = json.loads(canonical(preview.document))
     slots = opened.exchange.order_counts(UID)[0]
+    schedule = None
+    if spread is not None:
+        schedule = schedule_document(planned_schedule(opened, preview, *spread))
 
     def draw(page: Page) -> None:
         rules = preview.view.rules
@@ -157,9 +198,14 @@ def _show_preview(opened: Services, preview: Preview) -> None:
             page.line(line)
         for sentence in sentences(stopped_preview(opened, preview)):
             page.line(sentence)
-        page.line(_dry_run_end(document, preview.request.time_in_force))
+        if schedule is None:
+            page.line(_dry_run_end(document, preview.request.time_in_force))
+            return
+        page.line()
+        draw_schedule(page, schedule, preview.index.quote, opened.settings.schedule.volatility)
+        page.line(dim("Nothing was sent. An order over time can be planned today, and not yet be run."))
 
-    output().emit("etf.plan/1", {"dry_run": True, "plan": document, "order": None}, draw)
+    output().emit("etf.plan/1", {"dry_run": True, "plan": document, "schedule": schedule, "order": None}, draw)
     if not preview.plan.units and preview.request.time_in_force == "now":
         raise typer.Exit(7)
 

@@ -17,8 +17,8 @@ def market_from(kind: str, parameters: Mapping[str, Any]) -> Market:
 
     Args:
         kind: "model" or "recording".
-        parameters: For a model {"seed": 1, "fees": {"FDUSD": "0"}}, the fees in bps by quote asset; for a
-            recording {"recordings": path, "exchange_info": path or None}.
+        parameters: For a model {"seed": 1, "fees": "FDUSD=0 USDC=9.5"}, the fees in bps by quote asset where
+            they are not 10; for a recording {"recordings": path, "exchange_info": path or None}.
 
     Raises:
         ConfigError: no such kind, a parameter that is missing or makes no sense, files that cannot be read.
@@ -31,7 +31,7 @@ def market_from(kind: str, parameters: Mapping[str, Any]) -> Market:
             raise ConfigError(
                 f"the seed of the model market is a whole number, not {seed!r}", where="exchange.seed"
             )
-        return ModelMarket(seed, fees=_fees(parameters.get("fees", {})))
+        return ModelMarket(seed, fees=_fees(parameters.get("fees", "")))
     if kind == "recording":
         from etf_trader.exchange.recording import RecordingMarket
 
@@ -45,21 +45,25 @@ def market_from(kind: str, parameters: Mapping[str, Any]) -> Market:
     raise ConfigError(f"there is no market of kind {kind!r}", hint="model or recording")
 
 
-def _fees(given: Mapping[str, Any]) -> dict[str, Decimal]:
-    """Return rates as fractions of what is received, by quote asset, from basis points."""
+def _fees(text: str) -> dict[str, Decimal]:
+    """Return rates as fractions of what is received, by quote asset, from `FDUSD=0 USDC=9.5`."""
     from etf_trader.exchange.model_rows import MIN_NOTIONAL as QUOTES
 
-    rates = {}
-    for quote, text in given.items():
-        if quote not in QUOTES:
-            raise ConfigError(
-                f"the model market has no prices in {quote}", where="exchange.fees", hint=f"in {', '.join(QUOTES)}"
-            )
+    rates: dict[str, Decimal] = {}
+    for part in text.split():
+        quote, _, number = part.partition("=")
         try:
-            bps = Decimal(str(text))
-        except InvalidOperation as error:
-            raise ConfigError(f"the fee of {quote} is {text!r}, not a number", where="exchange.fees") from error
+            bps = Decimal(number)
+        except InvalidOperation:
+            bps = Decimal("NaN")
+        if quote not in QUOTES or quote in rates:
+            wrong = "is named twice" if quote in rates else "is nothing that the model market has prices in"
+            raise ConfigError(f"{quote} {wrong}", where="exchange.fees", hint=f"it has {', '.join(QUOTES)}")
         if not (bps.is_finite() and 0 <= bps <= MOST_BPS):
-            raise ConfigError(f"the fee of {quote} is {text} bps; it is 0 to {MOST_BPS}", where="exchange.fees")
+            raise ConfigError(
+                f"the fee of {quote} is {number or 'missing'}: it must be 0 to {MOST_BPS} bps",
+                where="exchange.fees",
+                hint="write it like FDUSD=0 USDC=9.5",
+            )
         rates[quote] = bps / BPS
     return rates

@@ -36,6 +36,9 @@ from etf_trader.solver.problem import Leg, OrderProblem
 DAY = 86_400
 HOUR = 3_600
 
+MOST_PERIODS = 60
+"""A longer time has longer periods."""
+
 _NEAR = 100  # volume is measured by the depth within a hundredth, 100 bps, of mid
 _FRACTION = Decimal("1e-12")
 
@@ -54,7 +57,7 @@ class Span(NamedTuple):
 
 
 def span(seconds: int, period_seconds: int, limits: Sequence[tuple[int, int]], orders: int) -> Span:
-    """Return the periods of a schedule: one each `period_seconds`, as far as the order budget goes.
+    """Return the periods of a schedule: one each `period_seconds`, at most 60, as far as the order budget goes.
 
     Args:
         seconds: The time in all.
@@ -64,7 +67,7 @@ def span(seconds: int, period_seconds: int, limits: Sequence[tuple[int, int]], o
     """
     windows = [(max(seconds // window, 1), limit) for window, limit in limits]
     slots = min((limit * count // max(orders, 1) for count, limit in windows), default=seconds)
-    return Span(seconds, max(1, min(seconds // period_seconds, slots)), slots)
+    return Span(seconds, max(1, min(seconds // period_seconds, slots, MOST_PERIODS)), slots)
 
 
 def plan_schedule(problem: OrderProblem, algo: Algo, time: Span, assumed: Assumptions) -> Schedule:

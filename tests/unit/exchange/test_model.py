@@ -357,7 +357,7 @@ def test_a_model_market_is_made_from_its_parameters() -> None:
 
 
 def test_fees_are_given_in_bps_by_quote() -> None:
-    market = market_from("model", {"seed": 1, "fees": {"FDUSD": "0", "USDC": "9.5"}})
+    market = market_from("model", {"seed": 1, "fees": "FDUSD=0 USDC=9.5"})
     assert market.fees("BTCFDUSD") == (Decimal(0), Decimal(0))
     assert market.fees("BTCUSDC") == (Decimal("0.00095"), Decimal("0.00095"))
     assert market.fees("BTCUSDT") == market.fees("USDCUSDT") == (Decimal("0.001"), Decimal("0.001"))
@@ -369,10 +369,12 @@ def test_fees_are_given_in_bps_by_quote() -> None:
         ("moon", {}, "no market of kind 'moon'"),
         ("model", {"seed": "x"}, "whole number"),
         ("model", {"seed": True}, "whole number"),
-        ("model", {"fees": {"EUR": "0"}}, "no prices in EUR"),
-        ("model", {"fees": {"FDUSD": "free"}}, "the fee of FDUSD is 'free', not a number"),
-        ("model", {"fees": {"FDUSD": "nan"}}, "the fee of FDUSD is nan bps; it is 0 to 100"),
-        ("model", {"fees": {"FDUSD": "-1"}}, "the fee of FDUSD is -1 bps; it is 0 to 100"),
+        ("model", {"fees": "EUR=0"}, "EUR is nothing that the model market has prices in"),
+        ("model", {"fees": "FDUSD=0 FDUSD=1"}, "FDUSD is named twice"),
+        ("model", {"fees": "FDUSD"}, "the fee of FDUSD is missing: it must be 0 to 100 bps"),
+        ("model", {"fees": "FDUSD=nan"}, "the fee of FDUSD is nan: it must be 0 to 100 bps"),
+        ("model", {"fees": "FDUSD=-1"}, "the fee of FDUSD is -1: it must be 0 to 100 bps"),
+        ("model", {"fees": "FDUSD=101"}, "the fee of FDUSD is 101: it must be 0 to 100 bps"),
         ("recording", {}, "needs the folder"),
         ("recording", {"recordings": "/no/such/folder"}, "no recording at /no/such/folder"),
     ],

@@ -39,6 +39,7 @@ def _exact() -> Iterator[None]:
         pytest.param(1800, 60, [(10, 100), (86_400, 80)], 8, Span(1800, 10, 10), id="the tightest limit counts"),
         pytest.param(30, 60, [(10, 100)], 8, Span(30, 1, 37), id="less than a period is one"),
         pytest.param(1800, 60, [(10, 5)], 3000, Span(1800, 1, 0), id="a batch beyond the budget is one period"),
+        pytest.param(7200, 60, [(10, 100)], 8, Span(7200, 60, 9000), id="longer periods for a longer time"),
         pytest.param(120, 60, [], 8, Span(120, 2, 120), id="without limits"),
     ],
 )

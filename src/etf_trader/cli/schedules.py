@@ -1,0 +1,143 @@
+"""A schedule as a person reads it: what trades when, what waiting saves, and what was assumed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import timedelta
+from decimal import Decimal
+from math import sqrt
+from typing import TYPE_CHECKING, Any
+
+from etf_trader.cli.numbers import bps, count, duration, few_digits, money, percent, unit_count, units
+from etf_trader.cli.output import Page, Table, number, right, text
+
+if TYPE_CHECKING:
+    from etf_trader.bootstrap import Services
+    from etf_trader.execution.desk import Preview
+    from etf_trader.orders.schedule import Schedule
+
+DAY = 86_400
+
+
+def planned_schedule(opened: Services, preview: Preview, algo: str, time: timedelta) -> Schedule:
+    """Return the schedule of an order that was only tried, on the books it was tried on."""
+    from etf_trader.cli.services import in_loop
+    from etf_trader.execution.scheduling import schedule_of
+    from etf_trader.ledger import accounts
+    from etf_trader.ledger.repository import Ledger
+    from etf_trader.orders.schedule import Algo, Assumptions
+
+    chosen = opened.settings.schedule
+    with opened.database.read() as connection:
+        in_float = Ledger(connection, opened.account.id).holdings(accounts.index_float(preview.index.id))
+    assumed = Assumptions(
+        recovery_seconds=chosen.recovery,
+        waiting_bps=chosen.waiting,
+        turnover=chosen.turnover,
+        participation=chosen.participation / 100,
+    )
+    return schedule_of(
+        preview,
+        in_float,
+        in_loop(opened.venue.order_limits()),
+        Algo(algo),
+        int(time.total_seconds()),
+        chosen.period,
+        assumed,
+        opened.settings.trade.slack_ticks,
+    )
+
+
+def draw_schedule(page: Page, schedule: Mapping[str, Any], quote: str, volatility: Decimal) -> None:
+    """Draw the periods of a schedule object, what it saves, and on what assumptions.
+
+    Args:
+        page: Where to.
+        schedule: The schedule object.
+        quote: The quote asset.
+        volatility: How far prices move in a day, in percent.
+    """
+    time = duration(timedelta(seconds=schedule["duration_seconds"]))
+    page.line(f"Over {time} ({schedule['algo']}), in place of all at once:")
+    page.line()
+    page.table(_periods(schedule, quote))
+    page.line()
+    for sentence in [*_outcome(schedule), *_short(schedule), *_assumed(schedule, volatility)]:
+        page.line(sentence)
+
+
+def _periods(schedule: Mapping[str, Any], quote: str) -> Table:
+    table = Table(
+        right("after"),
+        number("units"),
+        number("share"),
+        number(quote, optional=2),
+        number("loss"),
+        right("orders", optional=1),
+        text("", optional=3),
+    )
+    for period in schedule["periods"]:
+        stops = [name for name in period["stopped_by"] if name != "filled"]
+        table.row(
+            duration(timedelta(seconds=period["start_seconds"])),
+            few_digits(Decimal(period["units"])),
+            percent(Decimal(period["percentage"])),
+            money(Decimal(period["cash"])),
+            f"{bps(Decimal(period['loss_bps']))} bps",
+            str(period["orders"]),
+            ", ".join(stops),
+        )
+    return table
+
+
+def _outcome(schedule: Mapping[str, Any]) -> list[str]:
+    """Return what the schedule loses, beside the order at once."""
+    loss, waiting = bps(Decimal(schedule["loss_bps"])), Decimal(schedule["waiting_bps"])
+    what = f"{unit_count(Decimal(schedule['units']))} for a loss of {loss} bps"
+    at_once = bps(Decimal(schedule["at_once_loss_bps"]))
+    if schedule["gain_bps"] is None:
+        other = unit_count(Decimal(schedule["at_once_units"]))
+        return [f"{what}; at once it is {other} for {at_once} bps."]
+    gain = Decimal(schedule["gain_bps"])
+    if len(schedule["periods"]) == 1 and not schedule["periods"][0]["start_seconds"]:
+        return [f"{what}. Spreading it gains nothing: all at once is best."]
+    if gain <= 0:
+        more = f"{bps(-gain)} bps more than" if gain else "exactly as much as"
+        return [f"{what}, {more} at once ({at_once} bps): spreading it gains nothing."]
+    price = f" The waiting is priced at {bps(waiting)} bps." if waiting else ""
+    return [f"{what}, {bps(gain)} bps less than at once ({at_once} bps).{price}"]
+
+
+def _short(schedule: Mapping[str, Any]) -> list[str]:
+    """Return what keeps the schedule from being finer, or whole."""
+    told = []
+    if schedule["merged"]:
+        told.append(
+            f"{count(schedule['merged'], 'period')} too small for the venue's least orders "
+            f"{'trades' if schedule['merged'] == 1 else 'trade'} together with the one before."
+        )
+    needed = schedule["needed_seconds"]
+    if needed is not None and Decimal(schedule["units"]) < Decimal(schedule["quantity"]):
+        share = percent(Decimal(schedule["assumed"]["participation"]) * 100)
+        told.append(
+            f"At {share} of the volume all {units(Decimal(schedule['quantity']))} take "
+            f"{duration(timedelta(seconds=needed))}."
+        )
+    return told
+
+
+def _assumed(schedule: Mapping[str, Any], volatility: Decimal) -> list[str]:
+    assumed, seconds = schedule["assumed"], schedule["duration_seconds"]
+    moves = Decimal(repr(round(float(volatility) * 100 * sqrt(seconds / DAY), 1)))
+    told = [
+        f"Assumed: books come back with {assumed['recovery_seconds']} s, mids stay where they are "
+        f"(they move about {bps(moves)} bps either way in that time); etf config show lists schedule.*."
+    ]
+    if schedule["algo"] == "vwap":
+        told.append("The venue tells no volume by time: an even one is assumed, and vwap trades as twap does.")
+    if schedule["algo"] == "pov":
+        told.append(
+            f"The venue tells no volume: an even one is assumed, {assumed['turnover']} times a day what the "
+            "books show within 100 bps."
+        )
+    return told
