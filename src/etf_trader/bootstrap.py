@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from etf_trader.execution.administration import Administration
     from etf_trader.execution.desk import Desk
     from etf_trader.execution.manager import Manager
+    from etf_trader.execution.quoting import Quoter
     from etf_trader.execution.settings import ExecutionSettings
     from etf_trader.venue.paper import PaperVenue
 
@@ -91,6 +92,14 @@ class Services:
 
         chosen = execution_settings(self.settings)
         return Desk(self.database, self.venue, self.clock, self.account, self.settings.holder, chosen, self.log)
+
+    @cached_property
+    def quoter(self) -> Quoter:
+        """What tells costs before anything is asked for."""
+        from etf_trader.execution.quoting import Quoter
+
+        chosen = execution_settings(self.settings)
+        return Quoter(self.database, self.venue, self.clock, self.account, self.settings.holder, chosen)
 
     @cached_property
     def manager(self) -> Manager:

@@ -1,7 +1,6 @@
 """Commands that have their name already and come with a later version."""
 
 LATER = {
-    "quote": "today: etf submit buy --dry-run",
     "rebalance": "today: etf submit buy and etf submit sell, by hand",
     "schedule": "today: a crontab line of your own that runs etf worker --once",
     "queue": "today: etf order list",

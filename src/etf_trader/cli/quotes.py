@@ -1,0 +1,381 @@
+"""A quote as a person reads it, and as a document."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+from etf_trader.cli.charts import Mark, curve_chart
+from etf_trader.cli.numbers import bps, count, few_digits, joined, money, percent, unit_count
+from etf_trader.cli.orders import loss_line
+from etf_trader.cli.output import Page, Table, dim, look, number, text
+from etf_trader.cli.plans import headline, pieces, proof
+from etf_trader.cli.stops import Stopped, sentences
+from etf_trader.money import ONE, UNIT_GRID, ZERO, average_price, ceil_to, floor_to, percentage
+from etf_trader.money import bps as bps_of
+from etf_trader.orders.plan import LOSS_PARTS
+
+if TYPE_CHECKING:
+    from etf_trader.execution.quoting import Answer, Quote
+    from etf_trader.orders.plan import Plan
+    from etf_trader.solver.quote import BookEnd, Naive
+
+CHART_ROOM = 96
+"""A chart is not drawn wider than this; in a pipe it is as wide as 80 columns."""
+
+ENDS_SHOWN = 8
+HALF_DECADE = 3
+HUNDRED = Decimal(100)
+HUNDREDTH = Decimal("0.01")
+
+
+def draw_quote(page: Page, quote: Quote) -> None:
+    """Draw the answer, the cost curve and what bounds it."""
+    if quote.answer is None:
+        page.line(_range_headline(quote))
+    else:
+        _draw_answer(page, quote, quote.answer)
+    if quote.curve:
+        page.line()
+        page.table(_curve_table(quote))
+        _draw_chart(page, quote)
+    page.line()
+    page.fields(_bounds(quote))
+    page.line(_next_step(quote))
+
+
+def _range_headline(quote: Quote) -> str:
+    doing = "Buying" if _is_buy(quote) else "Selling"
+    if not quote.curve:
+        return f"{doing} {quote.index.symbol}: {look('nothing of it is possible now')}."
+    ends = [quote.curve[0], quote.curve[-1]][: len(quote.curve)]
+    losses = " and ".join(f"{bps(_loss_bps(quote, plan))} bps at {unit_count(plan.units)}" for plan in ends)
+    return (
+        f"{doing} {quote.index.symbol} loses {losses}; a unit is worth {money(quote.nav)} {quote.index.quote} now."
+    )
+
+
+def _draw_answer(page: Page, quote: Quote, answer: Answer) -> None:
+    document, plan = answer.document, answer.plan
+    page.line(headline(document, quote.index.quote))
+    if plan.units:
+        page.line()
+        parts = {part: Decimal(document[part]) for part in LOSS_PARTS}
+        page.line(f"Loss  {money(plan.loss.total)}   {loss_line(parts)}")
+    if orders := orders_of(quote):
+        page.line(
+            joined(
+                [
+                    f"Fills {_whole(percentage(plan.units, answer.quantity))}",
+                    f"{count(orders, 'order')}, {orders} of {count(quote.free_slots, 'free slot')}, "
+                    f"{_time(quote.seconds_for(orders))}",
+                    proof(document),
+                ]
+            )
+        )
+    for sentence in sentences(_stopped(quote, answer)):
+        page.line(sentence)
+    for sentence in _compared(quote, answer):
+        page.line(sentence)
+
+
+def orders_of(quote: Quote) -> int:
+    """Return how many orders the answer sends."""
+    legs = [] if quote.answer is None else quote.answer.document["legs"]
+    return sum(pieces(leg, quote.view.rules) for leg in legs)
+
+
+def _whole(share: Decimal) -> str:
+    return "100%" if share == 100 else percent(share)
+
+
+def _time(seconds: float) -> str:
+    return f"about {seconds:.0f} s" if seconds >= 1 else "under a second"
+
+
+def _stopped(quote: Quote, answer: Answer) -> Stopped:
+    return Stopped(
+        stopped_by=answer.plan.stopped_by,
+        side=quote.request.side,
+        symbol=quote.index.symbol,
+        index_id=quote.index.id,
+        limit=quote.request.limit_price,
+        max_loss_bps=quote.request.max_loss_bps,
+        outlook=answer.outlook,
+    )
+
+
+def _compared(quote: Quote, answer: Answer) -> list[str]:
+    """Return how much the plan is better than orders asset by asset, plainly."""
+    market, by_asset, cash = answer.market, answer.by_asset, quote.index.quote
+    if {"float", "minimum"} & set(answer.plan.stopped_by):
+        return []  # no way of trading makes whole lots of it
+    lost = f"{bps(naive_bps(quote, market))} bps"
+    if _are_alike(answer):
+        gain = gain_bps(quote, answer)
+        if abs(gain) < HUNDREDTH / 2:
+            return ["The best way is one market-like order per asset: optimising gains 0.00 bps."]
+        return [f"One market order per asset would lose {gain:.2f} bps more."]
+    told = [f"One market order per asset would {_verb(quote)} all {unit_count(market.units)} and lose {lost}."]
+    if market.units < answer.quantity:
+        told = [
+            f"One market order per asset would make {unit_count(market.units)} and leave {money(market.stranded)} "
+            f"{cash} in assets that make none"
+            + (f"; with those traded back it loses {lost}." if market.units else ".")
+        ]
+    if by_asset is not None:
+        told.append(
+            f"The same limit on each asset alone would make {unit_count(by_asset.units)} and leave "
+            f"{money(by_asset.stranded)} {cash} in assets that make none."
+        )
+    return told
+
+
+def gain_bps(quote: Quote, answer: Answer) -> Decimal:
+    """Return what the plan loses less than one market order an asset does for the same units."""
+    return naive_bps(quote, answer.market) - _loss_bps(quote, answer.plan)
+
+
+def naive_bps(quote: Quote, naive: Naive) -> Decimal:
+    """Return the loss of a naive way in bps of the units it makes, what is stranded traded back."""
+    return bps_of(naive.loss + naive.unwinding, naive.units * quote.nav)
+
+
+def _curve_table(quote: Quote) -> Table:
+    is_buy = _is_buy(quote)
+    table = Table(
+        number("units"),
+        number("cash", optional=1),
+        number("loss"),
+        number("bps"),
+        number("last unit"),
+        text("", wrap=True),
+    )
+    for plan in quote.curve:
+        table.row(
+            few_digits(plan.units),
+            money(plan.cash),
+            money(plan.loss.total),
+            bps(_loss_bps(quote, plan)),
+            money(plan.marginal_price),
+            _remark(quote, plan, is_buy=is_buy),
+        )
+    return table
+
+
+def _remark(quote: Quote, plan: Plan, *, is_buy: bool) -> str:
+    request, remarks = quote.request, []
+    if quote.answer is not None and plan.units == quote.answer.quantity:
+        remarks.append("asked for")
+    limit, most = request.limit_price, request.max_loss_bps
+    if limit is not None and (plan.marginal_price > limit if is_buy else plan.marginal_price < limit):
+        remarks.append("beyond the limit")
+    if most is not None and _loss_bps(quote, plan) > most:
+        remarks.append("beyond the loss limit")
+    if plan is quote.curve[-1]:
+        remarks.append(_end_of_curve(quote))
+    return ", ".join(remarks)
+
+
+def _end_of_curve(quote: Quote) -> str:
+    first = quote.ends[0]
+    return f"{first.asset} {'gives out' if first.is_complete else 'is read no further'}"
+
+
+def _draw_chart(page: Page, quote: Quote) -> None:
+    points = [(point.units, max(point.loss_bps, ZERO)) for point in quote.shape]
+    last = points[-1][0] if points else ONE
+    near = [end for end in quote.ends if end.units <= last * HALF_DECADE]
+    marks = [Mark(end.units, "▲" if end.is_complete else "△", on_axis=True) for end in near if end.units]
+    if quote.answer is not None and quote.answer.quantity <= last:
+        marks.append(Mark(quote.answer.quantity, "●"))
+    lines = curve_chart(
+        points,
+        room=min(CHART_ROOM, 80 if page.room is None else page.room),
+        until=near[-1].units if near else last,
+        marks=marks,
+        level=quote.request.max_loss_bps,
+    )
+    if not lines:
+        return
+    page.line()
+    page.line(dim("loss in bps, by units"))
+    for line in lines:
+        page.line(line)
+    page.line(dim(_legend(quote, near)))
+
+
+def _legend(quote: Quote, near: list[BookEnd]) -> str:
+    answer, bound = quote.answer, quote.request.max_loss_bps
+    return joined(
+        [
+            f"● {unit_count(answer.quantity)}"
+            if answer is not None and answer.quantity <= quote.curve[-1].units
+            else "",
+            f"╌ {bps(bound)} bps" if bound is not None else "",
+            *(
+                _named(sign, told, [end.asset for end in near if end.is_complete == complete])
+                for sign, told, complete in (("▲", "empty beyond", True), ("△", "read no further", False))
+            ),
+        ]
+    )
+
+
+def _named(sign: str, told: str, assets: list[str]) -> str:
+    names = ", ".join([*assets[:ENDS_SHOWN], *["…"][: len(assets) > ENDS_SHOWN]])
+    return f"{sign} {names} {told}" if assets else ""
+
+
+def _bounds(quote: Quote) -> list[tuple[str, str]]:
+    """Return what bounds a size, from above and from below."""
+    rows = [("gives out", _ends(quote)), ("largest", _largest(quote)), ("least", _least(quote))]
+    answer, cash = quote.answer, quote.index.quote
+    if answer is not None and answer.payable is not None and answer.payable < answer.plan.units:
+        pays = f"pays for {unit_count(answer.payable)}" if answer.payable else "pays for none of it"
+        rows.append(("treasury", f"{money(quote.treasury)} {cash} {look(pays)}: etf treasury deposit adds some"))
+    return rows
+
+
+def _ends(quote: Quote) -> str:
+    shown = [
+        f"{end.asset} {_rounded(end.units)}{'' if end.is_complete else ' (read no further)'}"
+        for end in quote.ends[:ENDS_SHOWN]
+    ]
+    rest = len(quote.ends) - len(shown)
+    return joined([*shown, f"{rest} more" if rest else ""]) + " units"
+
+
+def _rounded(units: Decimal) -> str:
+    """Return units with fewer digits still: where a book ends need not be known to the cent."""
+    return f"{floor_to(units, ONE):,}" if units >= HUNDRED else few_digits(units)
+
+
+def _largest(quote: Quote) -> str:
+    plan, request = quote.largest, quote.request
+    bounds = []
+    if request.limit_price is not None:
+        bounds.append(f"{money(request.limit_price)} a unit")
+    if request.max_loss_bps is not None:
+        bounds.append(f"{bps(request.max_loss_bps)} bps")
+    within = f" within {' and '.join(bounds)}" if bounds else ""
+    if not plan.units:
+        return look(f"none{within}")
+    cost = "" if request.max_loss_bps is not None else f", at {bps(_loss_bps(quote, plan))} bps"
+    by_book = [name for name in plan.stopped_by if name.startswith(("depth", "window"))]
+    end = f": then {_end_of_curve(quote)}" if by_book else ""
+    return f"{unit_count(plan.units)}{within}{cost}{end}"
+
+
+def _least(quote: Quote) -> str:
+    holds = f"the float holds {money(quote.float_cash)} {quote.index.quote}"
+    suffices = f"{money(quote.float_needed)} suffice for every size"
+    if quote.least is not None and quote.float_cash >= quote.float_needed:
+        return f"any size: {holds}, {suffices}"
+    missing = quote.float_needed - quote.float_cash
+    fund = f"etf index fund {quote.index.id} {ceil_to(missing, HUNDRED):f}"
+    if quote.least is None:
+        return f"{look('none')}: {holds}, {suffices} ({fund})"
+    least = few_digits(quote.least) if quote.least > UNIT_GRID else "any, though not every,"
+    return f"{least} {'unit' if quote.least == ONE else 'units'}: {holds}, {suffices} ({fund})"
+
+
+def _next_step(quote: Quote) -> str:
+    side = _verb(quote)
+    amount = "100" if quote.answer is None else f"{quote.answer.quantity:f}"
+    return dim(
+        f"A quote changes nothing. The orders: etf submit {side} --index {quote.index.id} --qty {amount} --dry-run"
+    )
+
+
+def document_of(quote: Quote) -> dict[str, Any]:
+    """Return the quote as a document: the answer at the top, then the curve and what bounds it."""
+    answer, orders = quote.answer, orders_of(quote)
+    plan = None if answer is None else answer.document
+    parts = (
+        "units",
+        "fill_percentage",
+        "cash",
+        "average_price",
+        "marginal_price",
+        "loss",
+        "loss_bps",
+        *LOSS_PARTS,
+    )
+    return {
+        "index": quote.index.symbol,
+        "side": quote.request.side,
+        "quantity": None if answer is None else answer.quantity,
+        "limit": quote.request.limit_price,
+        "max_loss_bps": quote.request.max_loss_bps,
+        "nav": quote.nav,
+        **{part: None if plan is None else plan[part] for part in parts},
+        "stopped_by": None if plan is None else plan["stopped_by"],
+        "gain_bps": None if answer is None or not _are_alike(answer) else gain_bps(quote, answer),
+        "market_orders": None if answer is None else _naive_document(quote, answer.market),
+        "limit_by_asset": None if answer is None else _naive_document(quote, answer.by_asset),
+        "orders": None if answer is None else orders,
+        "free_slots": quote.free_slots,
+        "seconds": None if answer is None else quote.seconds_for(orders),
+        "treasury": quote.treasury,
+        "treasury_units": None if answer is None else answer.payable,
+        "largest": {
+            "units": quote.largest.units,
+            "loss_bps": _loss_bps(quote, quote.largest),
+            "stopped_by": quote.largest.stopped_by,
+        },
+        "least": quote.least,
+        "float": quote.float_cash,
+        "float_for_every_size": quote.float_needed,
+        "curve_method": "plan",
+        "curve": [_curve_row(quote, each) for each in quote.curve],
+        "ends": [
+            {"asset": end.asset, "symbol": end.symbol, "units": end.units, "complete": end.is_complete}
+            for end in quote.ends
+        ],
+        "plan": plan,
+    }
+
+
+CURVE_COLUMNS = ("units", "cash", "average_price", "marginal_price", "loss", "loss_bps", *LOSS_PARTS)
+
+
+def _curve_row(quote: Quote, plan: Plan) -> dict[str, Any]:
+    loss = {part: getattr(plan.loss, part) for part in LOSS_PARTS}
+    return {
+        "units": plan.units,
+        "cash": plan.cash,
+        "average_price": average_price(plan.cash, plan.units),
+        "marginal_price": plan.marginal_price,
+        "loss": plan.loss.total,
+        "loss_bps": _loss_bps(quote, plan),
+        **loss,
+    }
+
+
+def _naive_document(quote: Quote, naive: Naive | None) -> dict[str, Any] | None:
+    if naive is None:
+        return None
+    return {
+        "units": naive.units,
+        "stranded": naive.stranded,
+        "loss": naive.loss,
+        "unwinding": naive.unwinding,
+        "loss_bps": naive_bps(quote, naive),
+    }
+
+
+def _are_alike(answer: Answer) -> bool:
+    """Return whether the plan and market orders make the same units: then their losses compare."""
+    return answer.plan.units == answer.quantity == answer.market.units
+
+
+def _loss_bps(quote: Quote, plan: Plan) -> Decimal:
+    return bps_of(plan.loss.total, plan.units * quote.nav)
+
+
+def _is_buy(quote: Quote) -> bool:
+    return quote.request.side.sign > 0
+
+
+def _verb(quote: Quote) -> str:
+    return "buy" if _is_buy(quote) else "sell"
