@@ -27,6 +27,5 @@ LATER = {
     "report gains": "today: etf position show",
     "report nav": "today: etf index nav",
     "report statement": "today: etf report holdings",
-    "report crosses": "today: etf report fills",
 }
 """The command, as typed after `etf`, and what does its work until then."""
