@@ -17,6 +17,7 @@ from etf_trader.database import Database
 from etf_trader.errors import ConfigError, UsageError
 from etf_trader.ledger import accounts
 from etf_trader.ledger.repository import Account, Ledger, account_of, add_account, begin_incarnation
+from etf_trader.market.currency import CURRENCIES
 from etf_trader.money import floor_to, spoken, spoken_cash
 from etf_trader.venue import PAPER
 
@@ -230,7 +231,7 @@ def withdraw_cash(services: Services, asset: str, amount: Decimal, *, holder: st
         ledger = Ledger(connection, services.account.id)
         held = ledger.balance(accounts.treasury(holder), asset)
         if amount > held:
-            has = spoken_cash(held) if asset == "USDT" else spoken(floor_to(held, EIGHT_PLACES))
+            has = spoken_cash(held) if asset in CURRENCIES else spoken(floor_to(held, EIGHT_PLACES))
             raise UsageError(
                 f"the treasury of {holder} holds {has} {asset}: {spoken(amount)} cannot be withdrawn",
                 where="amount",

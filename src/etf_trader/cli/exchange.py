@@ -89,7 +89,7 @@ def _window(seconds: float) -> str:
     return names.get(int(seconds), f"{seconds:.0f} s")
 
 
-@command(app, "deposit", examples=("etf exchange deposit USDT 1000000", "etf exchange deposit BTC 2"))
+@command(app, "deposit", examples=("etf exchange deposit USDT 1000000", "etf exchange deposit USDC 50000"))
 def deposit(
     asset: Annotated[str, typer.Argument(help="Which asset.", metavar="ASSET")],
     amount: AmountArgument,

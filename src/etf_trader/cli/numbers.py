@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from datetime import datetime, timedelta
 from decimal import Decimal
 
+from etf_trader.market.currency import CURRENCIES
 from etf_trader.money import floor_to, plain, round_to
 
 CENT = Decimal("0.01")
@@ -20,8 +21,8 @@ def money(value: Decimal, *, signed: bool = False) -> str:
 
 
 def amount_of(value: Decimal, asset: str) -> str:
-    """Return what there is of an asset: dollars in cents, of anything else all digits."""
-    return money(value) if asset == "USDT" else units(value)
+    """Return what there is of an asset: a currency in cents, of anything else all digits."""
+    return money(value) if asset in CURRENCIES else units(value)
 
 
 def price(value: Decimal, tick: Decimal) -> str:

@@ -12,7 +12,7 @@ from etf_trader.cli.invocation import output, settings
 from etf_trader.cli.numbers import amount_of
 from etf_trader.cli.options import AmountArgument
 from etf_trader.cli.output import Page, Table, number, text
-from etf_trader.cli.services import services
+from etf_trader.cli.services import in_loop, services
 from etf_trader.money import ZERO
 
 if TYPE_CHECKING:
@@ -55,9 +55,17 @@ def show(holder: HolderOption = None) -> None:
     output().emit("etf.treasury/1", payload, draw, columns=("asset", "free", "reserved"))
 
 
-@command(app, "deposit", examples=("etf treasury deposit 1000000", "etf treasury deposit 5000 --holder alice"))
+@command(
+    app,
+    "deposit",
+    examples=(
+        "etf treasury deposit 1000000",
+        "etf treasury deposit 50000 --asset USDC",
+        "etf treasury deposit 5000 --holder alice",
+    ),
+)
 def deposit(amount: AmountArgument, asset: AssetOption = USDT, holder: HolderOption = None) -> None:
-    """Pay money into the exchange account for a holder; on paper it comes from nowhere."""
+    """Pay a currency into the exchange account for a holder; on paper it comes from nowhere."""
     _move(amount, asset, holder, is_deposit=True)
 
 
@@ -72,6 +80,8 @@ def _move(amount: Decimal, asset: str, holder: str | None, *, is_deposit: bool) 
 
     name, what = _holder(holder), asset.upper()
     with services() as opened:
+        if is_deposit:
+            _require_currency(opened, what)
         (deposit_cash if is_deposit else withdraw_cash)(opened, what, amount, holder=name)
         balances = _balances(opened, name)
     free = next((row["free"] for row in balances if row["asset"] == what), ZERO)
@@ -84,6 +94,21 @@ def _move(amount: Decimal, asset: str, holder: str | None, *, is_deposit: bool) 
 
     payload = {"holder": name, "asset": what, "amount": amount if is_deposit else -amount, "free": free}
     output().emit("etf.transfer/1", payload, draw)
+
+
+def _require_currency(opened: Services, asset: str) -> None:
+    """Check that `asset` is a currency of the exchange: a coin belongs to an index, not to a treasury."""
+    from etf_trader.errors import UsageError
+    from etf_trader.market.currency import CURRENCIES, meant
+
+    rules = in_loop(opened.venue.rules()).values()
+    quotes = {rule.quote for rule in rules}
+    kept = [currency for currency in CURRENCIES if currency in quotes]
+    if asset not in kept:
+        what = "a currency of this exchange" if asset in CURRENCIES else "a currency"
+        raise UsageError(
+            f"{asset} is not {what}: a treasury holds nothing else", where="--asset", hint=meant(asset, kept)
+        )
 
 
 def _holder(typed: str | None) -> str:
@@ -114,14 +139,15 @@ def _balances(opened: Services, holder: str) -> list[dict[str, Any]]:
         free = ledger.holdings(accounts.treasury(holder))
         number = find_holder(connection, holder)
         mine = {
-            each.id: index_by_id(connection, each.index_id).quote
+            each.id: index_by_id(connection, each.index_id).routes
             for each in (list_positions(connection, holder_id=number) if number is not None else [])
         }
         reserved: dict[str, Decimal] = {}
         for order in list_index_orders(connection, statuses=[IndexOrderStatus.OPEN]):
             if order.position_id in mine:
-                quote = mine[order.position_id]
-                reserved[quote] = reserved.get(quote, ZERO) + ledger.balance(accounts.order(order.id), quote)
+                for currency in mine[order.position_id]:
+                    held = ledger.balance(accounts.order(order.id), currency)
+                    reserved[currency] = reserved.get(currency, ZERO) + held
     return [
         {"asset": asset, "free": free.get(asset, ZERO), "reserved": reserved.get(asset, ZERO)}
         for asset in sorted(free.keys() | {asset for asset, amount in reserved.items() if amount})

@@ -1,7 +1,6 @@
 """Currencies: what a treasury holds and an index is priced, paid and traded in."""
 
 from collections.abc import Iterable
-from difflib import get_close_matches
 
 CURRENCIES = (
     *("USDT", "USDC", "FDUSD", "TUSD", "USD1", "USDP", "DAI", "BUSD", "EURI", "AEUR"),
@@ -16,6 +15,8 @@ Source:
 
 def meant(name: str, known: Iterable[str]) -> str:
     """Return a hint for a name that is none of `known` (not empty): the nearest of them, or all."""
+    from difflib import get_close_matches  # 2 ms that a command which is typed right need not pay
+
     names = list(known)
     near = get_close_matches(name.upper(), names, n=1, cutoff=0.5)
     return f"did you mean {near[0]}?" if near else f"one of {', '.join(names)}"
