@@ -65,7 +65,7 @@ def curve_chart(
     scale = Decimal(ROWS_A_TICK) / step
     rows = ROWS_A_TICK * ticks + 1
     grid = [[BLANK] * axis.columns for _ in range(rows)]
-    if level is not None and level * scale <= rows - 1:
+    if level is not None and 0 < _row(level, scale) < rows:
         grid[_row(level, scale)] = [Cell("╌", look)] * axis.columns
     heights = _heights(points, axis)
     _draw(grid, [_row(height, scale) for height in heights])

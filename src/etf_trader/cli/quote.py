@@ -102,5 +102,5 @@ def _quote(
         )
         quote = in_loop(opened.quoter.quote(request))
     output().emit("etf.quote/1", document_of(quote), lambda page: draw_quote(page, quote), columns=CURVE_COLUMNS)
-    if quote.answer is not None and not quote.answer.plan.units:
+    if not (quote.largest if quote.answer is None else quote.answer.plan).units:
         raise typer.Exit(7)

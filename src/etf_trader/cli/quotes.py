@@ -11,7 +11,7 @@ from etf_trader.cli.orders import loss_line
 from etf_trader.cli.output import Page, Table, dim, look, number, text
 from etf_trader.cli.plans import headline, pieces, proof
 from etf_trader.cli.stops import Stopped, sentences
-from etf_trader.money import ONE, UNIT_GRID, ZERO, average_price, ceil_to, floor_to, percentage
+from etf_trader.money import ONE, UNIT_GRID, ZERO, average_price, ceil_to, floor_to, percentage, plain
 from etf_trader.money import bps as bps_of
 from etf_trader.orders.plan import LOSS_PARTS
 
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from etf_trader.execution.quoting import Answer, Quote
     from etf_trader.orders.plan import Plan
     from etf_trader.solver.quote import BookEnd, Naive
+
+ASKED, WITHIN, EMPTY, UNREAD = "●", "◆", "▲", "△"
 
 CHART_ROOM = 96
 """A chart is not drawn wider than this; in a pipe it is as wide as 80 columns."""
@@ -45,14 +47,29 @@ def draw_quote(page: Page, quote: Quote) -> None:
 
 
 def _range_headline(quote: Quote) -> str:
-    doing = "Buying" if _is_buy(quote) else "Selling"
+    """Return what a person who named no size wants to know first."""
+    doing, cash, largest = "Buying" if _is_buy(quote) else "Selling", quote.index.quote, quote.largest
     if not quote.curve:
         return f"{doing} {quote.index.symbol}: {look('nothing of it is possible now')}."
+    if within := _within(quote):
+        if not largest.units:
+            return f"{doing} {quote.index.symbol}: {look('nothing of it is possible')}{within}."
+        return (
+            f"{doing} {quote.index.symbol}{within}: up to {unit_count(largest.units)}, "
+            f"about {money(largest.cash)} {cash}; a unit is worth {money(quote.nav)} now."
+        )
     ends = [quote.curve[0], quote.curve[-1]][: len(quote.curve)]
     losses = " and ".join(f"{bps(_loss_bps(quote, plan))} bps at {unit_count(plan.units)}" for plan in ends)
-    return (
-        f"{doing} {quote.index.symbol} loses {losses}; a unit is worth {money(quote.nav)} {quote.index.quote} now."
-    )
+    return f"{doing} {quote.index.symbol} loses {losses}; a unit is worth {money(quote.nav)} {cash} now."
+
+
+def _within(quote: Quote) -> str:
+    """Return the limits that were given, as a sentence ends; nothing without one."""
+    limit, most = quote.request.limit_price, quote.request.max_loss_bps
+    bounds = [] if limit is None else [f"{money(limit)} a unit"]
+    if most is not None:
+        bounds.append(f"{bps(most)} bps")
+    return f" within {' and '.join(bounds)}" if bounds else ""
 
 
 def _draw_answer(page: Page, quote: Quote, answer: Answer) -> None:
@@ -142,7 +159,6 @@ def naive_bps(quote: Quote, naive: Naive) -> Decimal:
 
 
 def _curve_table(quote: Quote) -> Table:
-    is_buy = _is_buy(quote)
     table = Table(
         number("units"),
         number("cash", optional=1),
@@ -151,30 +167,33 @@ def _curve_table(quote: Quote) -> Table:
         number("last unit"),
         text("", wrap=True),
     )
+    told: set[str] = set()
     for plan in quote.curve:
+        remarks = [each for each in _remarks(quote, plan) if each not in told]
+        told.update(remarks)
         table.row(
             few_digits(plan.units),
             money(plan.cash),
             money(plan.loss.total),
             bps(_loss_bps(quote, plan)),
             money(plan.marginal_price),
-            _remark(quote, plan, is_buy=is_buy),
+            ", ".join(remarks),
         )
     return table
 
 
-def _remark(quote: Quote, plan: Plan, *, is_buy: bool) -> str:
+def _remarks(quote: Quote, plan: Plan) -> list[str]:
     request, remarks = quote.request, []
     if quote.answer is not None and plan.units == quote.answer.quantity:
         remarks.append("asked for")
     limit, most = request.limit_price, request.max_loss_bps
-    if limit is not None and (plan.marginal_price > limit if is_buy else plan.marginal_price < limit):
-        remarks.append("beyond the limit")
+    if limit is not None and (plan.marginal_price - limit) * request.side.sign > 0:
+        remarks.append("from here beyond the limit")
     if most is not None and _loss_bps(quote, plan) > most:
-        remarks.append("beyond the loss limit")
+        remarks.append("from here beyond the loss limit")
     if plan is quote.curve[-1]:
         remarks.append(_end_of_curve(quote))
-    return ", ".join(remarks)
+    return remarks
 
 
 def _end_of_curve(quote: Quote) -> str:
@@ -186,9 +205,11 @@ def _draw_chart(page: Page, quote: Quote) -> None:
     points = [(point.units, max(point.loss_bps, ZERO)) for point in quote.shape]
     last = points[-1][0] if points else ONE
     near = [end for end in quote.ends if end.units <= last * HALF_DECADE]
-    marks = [Mark(end.units, "▲" if end.is_complete else "△", on_axis=True) for end in near if end.units]
+    marks = [Mark(end.units, EMPTY if end.is_complete else UNREAD, on_axis=True) for end in near if end.units]
     if quote.answer is not None and quote.answer.quantity <= last:
-        marks.append(Mark(quote.answer.quantity, "●"))
+        marks.append(Mark(quote.answer.quantity, ASKED))
+    if _within(quote) and quote.largest.units:
+        marks.append(Mark(quote.largest.units, WITHIN))
     lines = curve_chart(
         points,
         room=min(CHART_ROOM, 80 if page.room is None else page.room),
@@ -206,17 +227,15 @@ def _draw_chart(page: Page, quote: Quote) -> None:
 
 
 def _legend(quote: Quote, near: list[BookEnd]) -> str:
-    answer, bound = quote.answer, quote.request.max_loss_bps
+    answer, bound, within = quote.answer, quote.request.max_loss_bps, _within(quote)
+    is_shown = answer is not None and answer.quantity <= quote.curve[-1].units
     return joined(
         [
-            f"● {unit_count(answer.quantity)}"
-            if answer is not None and answer.quantity <= quote.curve[-1].units
-            else "",
+            f"{ASKED} {unit_count(answer.quantity)}" if answer is not None and is_shown else "",
+            f"{WITHIN} the most{within}" if within and quote.largest.units else "",
             f"╌ {bps(bound)} bps" if bound is not None else "",
-            *(
-                _named(sign, told, [end.asset for end in near if end.is_complete == complete])
-                for sign, told, complete in (("▲", "empty beyond", True), ("△", "read no further", False))
-            ),
+            _named(EMPTY, "empty beyond", [end.asset for end in near if end.is_complete]),
+            _named(UNREAD, "read no further", [end.asset for end in near if not end.is_complete]),
         ]
     )
 
@@ -251,16 +270,10 @@ def _rounded(units: Decimal) -> str:
 
 
 def _largest(quote: Quote) -> str:
-    plan, request = quote.largest, quote.request
-    bounds = []
-    if request.limit_price is not None:
-        bounds.append(f"{money(request.limit_price)} a unit")
-    if request.max_loss_bps is not None:
-        bounds.append(f"{bps(request.max_loss_bps)} bps")
-    within = f" within {' and '.join(bounds)}" if bounds else ""
+    plan, within = quote.largest, _within(quote)
     if not plan.units:
         return look(f"none{within}")
-    cost = "" if request.max_loss_bps is not None else f", at {bps(_loss_bps(quote, plan))} bps"
+    cost = "" if quote.request.max_loss_bps is not None else f", at {bps(_loss_bps(quote, plan))} bps"
     by_book = [name for name in plan.stopped_by if name.startswith(("depth", "window"))]
     end = f": then {_end_of_curve(quote)}" if by_book else ""
     return f"{unit_count(plan.units)}{within}{cost}{end}"
@@ -280,11 +293,15 @@ def _least(quote: Quote) -> str:
 
 
 def _next_step(quote: Quote) -> str:
-    side = _verb(quote)
-    amount = "100" if quote.answer is None else f"{quote.answer.quantity:f}"
-    return dim(
-        f"A quote changes nothing. The orders: etf submit {side} --index {quote.index.id} --qty {amount} --dry-run"
-    )
+    request, answer = quote.request, quote.answer
+    typed = ["etf submit", _verb(quote), f"--index {quote.index.id}"]
+    amount = quote.largest.units if _within(quote) and quote.largest.units else HUNDRED
+    typed.append(f"--qty {plain(amount if answer is None else answer.quantity)}")
+    if request.limit_price is not None:
+        typed.append(f"--limit {plain(request.limit_price)}")
+    if request.max_loss_bps is not None:
+        typed.append(f"--max-loss {plain(request.max_loss_bps)}")
+    return dim(f"A quote changes nothing. The orders one by one: {' '.join(typed)} --dry-run")
 
 
 def document_of(quote: Quote) -> dict[str, Any]:
