@@ -144,6 +144,7 @@ def create(
             f"Created index {made.id}, {made.symbol}: {count(len(definition.assets), 'constituent')}, one unit is "
             f"{money(facts.nav or made.start_value)} {made.quote}, float {money(definition.float_cash)}."
         )
+        _draw_routes(page, made)
         _draw_basket(page, facts)
         for sentence in _float_advice(facts):
             page.line(sentence)
@@ -355,12 +356,16 @@ def show(index: IndexArgument) -> None:
             f"Index {found.id}, {found.symbol}{name}{state}: one unit is {_money(nav)} {found.quote} now, "
             f"{few_digits(facts.units)} outstanding."
         )
-        if len(found.routes) > 1:
-            page.line(f"Its orders may trade in {', '.join(found.routes)}.")
+        _draw_routes(page, found)
         _draw_basket(page, facts)
         _draw_float(page, facts)
 
     output().emit("etf.index/1", facts.document(), draw)
+
+
+def _draw_routes(page: Page, index: Index) -> None:
+    if len(index.routes) > 1:
+        page.line(f"Its orders may trade in {', '.join(index.routes)}.")
 
 
 def _draw_basket(page: Page, facts: IndexFacts) -> None:

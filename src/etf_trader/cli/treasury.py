@@ -13,14 +13,13 @@ from etf_trader.cli.numbers import amount_of
 from etf_trader.cli.options import AmountArgument
 from etf_trader.cli.output import Page, Table, number, text
 from etf_trader.cli.services import in_loop, services
+from etf_trader.market.currency import DEFAULT
 from etf_trader.money import ZERO
 
 if TYPE_CHECKING:
     from etf_trader.bootstrap import Services
 
 app = group()
-
-USDT = "USDT"
 
 HolderOption = Annotated[
     str | None,
@@ -64,13 +63,13 @@ def show(holder: HolderOption = None) -> None:
         "etf treasury deposit 5000 --holder alice",
     ),
 )
-def deposit(amount: AmountArgument, asset: AssetOption = USDT, holder: HolderOption = None) -> None:
+def deposit(amount: AmountArgument, asset: AssetOption = DEFAULT, holder: HolderOption = None) -> None:
     """Pay a currency into the exchange account for a holder; on paper it comes from nowhere."""
     _move(amount, asset, holder, is_deposit=True)
 
 
 @command(app, "withdraw", examples=("etf treasury withdraw 5000", "etf treasury withdraw 5000 --holder alice"))
-def withdraw(amount: AmountArgument, asset: AssetOption = USDT, holder: HolderOption = None) -> None:
+def withdraw(amount: AmountArgument, asset: AssetOption = DEFAULT, holder: HolderOption = None) -> None:
     """Take a holder's free money out of the exchange account."""
     _move(amount, asset, holder, is_deposit=False)
 
@@ -105,9 +104,11 @@ def _require_currency(opened: Services, asset: str) -> None:
     quotes = {rule.quote for rule in rules}
     kept = [currency for currency in CURRENCIES if currency in quotes]
     if asset not in kept:
-        what = "a currency of this exchange" if asset in CURRENCIES else "a currency"
+        where = " of this exchange" if asset in CURRENCIES else ""
         raise UsageError(
-            f"{asset} is not {what}: a treasury holds nothing else", where="--asset", hint=meant(asset, kept)
+            f"a treasury holds currencies, and {asset or repr(asset)} is none{where}",
+            where="--asset",
+            hint=meant(asset, kept),
         )
 
 

@@ -13,7 +13,7 @@ from etf_trader.index.store import Index, add_index, find_index, list_indices, l
 from etf_trader.ledger import accounts
 from etf_trader.ledger.booking import funding
 from etf_trader.ledger.repository import Account, Ledger, chain_head, holder_name
-from etf_trader.market.currency import CURRENCIES
+from etf_trader.market.currency import CURRENCIES, how_to_deposit
 from etf_trader.market.symbol import SymbolRule
 from etf_trader.money import ZERO, spoken, spoken_cash
 from etf_trader.orders.status import IndexOrderStatus
@@ -159,7 +159,7 @@ class Administration:
                 f"{what} of {spoken(amount)} {quote} is more than the {spoken_cash(held)} "
                 f"in the treasury of {self._holder}",
                 where="treasury",
-                hint="deposit first: etf treasury deposit 1000000",
+                hint=f"deposit first: {how_to_deposit(quote)}",
             )
 
     async def _basket(

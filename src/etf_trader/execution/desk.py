@@ -29,6 +29,7 @@ from etf_trader.ledger import accounts
 from etf_trader.ledger.booking import reservation
 from etf_trader.ledger.parties import parties_of
 from etf_trader.ledger.repository import Account, Ledger, find_holder, holder_id
+from etf_trader.market.currency import how_to_deposit
 from etf_trader.market.symbol import Side
 from etf_trader.money import UNIT_GRID, ZERO, ceil_to, money_context, spoken, spoken_cash
 from etf_trader.orders.index_order import IndexOrder, OrderRequest, lifetime
@@ -257,7 +258,7 @@ class Desk:
             raise UsageError(
                 f"the treasury of {self._holder} is empty: there is no {means.index.quote} to buy with",
                 where="treasury",
-                hint="etf treasury deposit 1000000",
+                hint=how_to_deposit(means.index.quote),
             )
         estimate = plan_order(problem, self._settings.method)
         worst = cash_to_reserve(problem, estimate, self._settings.reserve_bps)

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from etf_trader.errors import UsageError
-from etf_trader.market.currency import CURRENCIES, meant
+from etf_trader.market.currency import CURRENCIES, DEFAULT, meant
 from etf_trader.money import BASKET_GRID, ONE, ZERO, divide_down, floor_to, plain, round_to, spoken
 
 MOST_CONSTITUENTS = 100
@@ -129,7 +129,7 @@ def definition_from(
     method = document.get("lot_method", "fifo")
     if method not in LOT_METHODS:
         raise UsageError(f"lot_method is {_shown(method)}", where=where, hint=f"one of {', '.join(LOT_METHODS)}")
-    quote = _currency(_text(document, "quote", where, default="USDT"), "the quote", where)
+    quote = _currency(_text(document, "quote", where, default=DEFAULT), "the quote", where)
     routes = _routes(document.get("routes", [quote]), quote, at["routes"])
     weights, basket = document.get("weights", {}), document.get("basket", {})
     for name, table in (("weights", weights), ("basket", basket)):

@@ -13,10 +13,24 @@ Source:
 """
 
 
+DEFAULT = "USDT"
+"""What units are paid in and a treasury holds when nothing else is said."""
+
+MOST_NAMED = 3
+
+
 def meant(name: str, known: Iterable[str]) -> str:
-    """Return a hint for a name that is none of `known` (not empty): the nearest of them, or all."""
+    """Return a hint for a name that is none of `known` (not empty): the nearest of them, else the first few."""
     from difflib import get_close_matches  # 2 ms that a command which is typed right need not pay
 
     names = list(known)
     near = get_close_matches(name.upper(), names, n=1, cutoff=0.5)
-    return f"did you mean {near[0]}?" if near else f"one of {', '.join(names)}"
+    first = ", ".join(names[:MOST_NAMED])
+    if near:
+        return f"did you mean {near[0]}?"
+    return f"one of {first}" if len(names) <= MOST_NAMED else f"for example {first}"
+
+
+def how_to_deposit(currency: str) -> str:
+    """Return what to type so that a treasury holds more of `currency`."""
+    return "etf treasury deposit 1000000" + ("" if currency == DEFAULT else f" --asset {currency}")
