@@ -44,7 +44,7 @@ class Curves:
         self,
         ladders: Sequence[Sequence[Any] | Array],
         mids: Array,
-        value: float,
+        value: float | Array,
         side: Side,
         names: Sequence[str] | None = None,
     ) -> None:
@@ -53,7 +53,7 @@ class Curves:
         Args:
             ladders: Pairs of decimals, or float arrays of shape (levels, 2).
             mids: Reference price of each book, shape (n,), positive.
-            value: V, positive, in the quote asset.
+            value: V, positive, in the quote asset; shape (n,) where books have quotes of their own.
             side: Which way we trade: a buy takes asks, a sell bids.
             names: What the books are called where one is no book.
 
@@ -203,7 +203,7 @@ class Curves:
         self._check(rows, levels, counts)
         levels = levels[:, read - start :]
         prices = levels[:, :, 0] / self.mids[rows, None]
-        depths = levels[:, :, 1] * (self.mids[rows, None] / self.value)
+        depths = levels[:, :, 1] * (self.mids / self.value)[rows, None]
         self.prices[rows, read:stop], self.prices[rows, stop:] = prices, prices[:, -1:]
         for sums, each in ((self.ends, depths), (self.costs, prices * depths)):
             total = sums[rows, read, None] + np.cumsum(each, axis=1)
