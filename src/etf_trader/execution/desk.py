@@ -12,7 +12,7 @@ from etf_trader.clock import Clock
 from etf_trader.database import Database
 from etf_trader.errors import UsageError
 from etf_trader.events import EventLog, OrderAccepted
-from etf_trader.execution.look import look
+from etf_trader.execution.look import look_and_plan, require_listed
 from etf_trader.execution.planning import MarketView, Wish, cash_to_reserve, document_for, order_problem
 from etf_trader.execution.settings import ExecutionSettings
 from etf_trader.index.store import (
@@ -111,8 +111,16 @@ class Desk:
         request.check()
         with self._database.read() as connection:
             means = self._means(connection, request)
-        view = await look(self._venue, means.basket, self._settings.depth)
-        return await asyncio.to_thread(self._plan, request, means, view)
+        rules = await self._venue.rules()
+        require_listed(means.basket, rules)
+
+        async def plan(view: MarketView) -> Preview:
+            return await asyncio.to_thread(self._plan, request, means, view)
+
+        _, preview = await look_and_plan(
+            self._venue, [means.basket], self._settings.depth, rules, plan, lambda made: made.plan.stopped_by
+        )
+        return preview
 
     async def accept(self, request: OrderRequest) -> IndexOrder:
         """Write an order down with its arrival and its client key, and reserve its cash or units.

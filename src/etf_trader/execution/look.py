@@ -1,12 +1,25 @@
-"""Reads the books that indices trade on."""
+"""Reads the books that indices trade on, no deeper than a plan needs them.
 
-from collections.abc import Iterable, Mapping
+A snapshot is a window, and a deep one is dear: it weighs ten times as much at
+the venue and takes longer to read than to plan on. So the first look shows
+`FIRST_LOOK` levels, and a book is read deeper only where a plan ends at the
+edge of its window.
+"""
+
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from dataclasses import replace
+from typing import TypeVar
 
 from etf_trader.errors import MissingPrice
 from etf_trader.execution.planning import MarketView
 from etf_trader.index.store import Basket
 from etf_trader.market.symbol import SymbolRule
 from etf_trader.venue.interface import Venue
+
+FIRST_LOOK = 100
+DEEPER = 10
+
+Answer = TypeVar("Answer")
 
 
 async def look(
@@ -43,3 +56,32 @@ def require_listed(basket: Basket, rules: Mapping[str, SymbolRule]) -> None:
                 where=symbol,
                 hint="etf order list shows what waits for it",
             )
+
+
+async def look_and_plan(
+    venue: Venue,
+    baskets: Iterable[Basket],
+    most: int,
+    rules: Mapping[str, SymbolRule],
+    plan: Callable[[MarketView], Awaitable[Answer]],
+    stops: Callable[[Answer], Iterable[str]],
+) -> tuple[MarketView, Answer]:
+    """Plan on the first levels of every book, and again on more of those whose window stopped the plan.
+
+    Args:
+        most: Levels that may be read of a book.
+        plan: Makes a plan on what is seen.
+        stops: What stops it; "window(SYMBOL)" names a book that may have more than is seen.
+    """
+    first = min(FIRST_LOOK, most)
+    view = await look_at_all(venue, baskets, first, rules)
+    read = dict.fromkeys(view.books, first)
+    while True:
+        answer = await plan(view)
+        ends = {stop.removeprefix("window(").removesuffix(")") for stop in stops(answer)}
+        edge = sorted(symbol for symbol in ends & read.keys() if read[symbol] < most)
+        if not edge:
+            return view, answer
+        for symbol in edge:
+            read[symbol] = min(read[symbol] * DEEPER, most)
+            view = replace(view, books={**view.books, **await venue.books([symbol], read[symbol])})

@@ -16,7 +16,7 @@ from etf_trader.errors import AccountLed, DataError, EtfError
 from etf_trader.events import EventLog
 from etf_trader.execution.batch import Batch, batch_of, write_batch
 from etf_trader.execution.lease import HEARTBEAT_SECONDS, Lease, Leases, check
-from etf_trader.execution.look import look, look_at_all, require_listed
+from etf_trader.execution.look import look, look_and_plan, require_listed
 from etf_trader.execution.planning import (
     MarketView,
     Wish,
@@ -31,7 +31,7 @@ from etf_trader.execution.reconcile import reconcile
 from etf_trader.execution.settings import ExecutionSettings
 from etf_trader.execution.settlement import BatchPrices, Ending, batch_prices, end, settle
 from etf_trader.execution.state import OrderState, order_state
-from etf_trader.execution.together import Asked, plan_together
+from etf_trader.execution.together import Asked, Together, plan_together, stops_of
 from etf_trader.ledger.repository import Account
 from etf_trader.market.symbol import Side, SymbolRule
 from etf_trader.money import money_context
@@ -205,25 +205,30 @@ class Manager:
                     states.append(order_state(connection, order_id))
         if not states:
             return []
-        view = await look_at_all(self._venue, [state.basket for state in states], self._settings.depth, rules)
-        asked: list[Asked] = []
-        resting: list[tuple[IndexOrder, tuple[str, ...]]] = []
-        for state in states:
-            try:
-                require_listed(state.basket, rules)
-                asked.append(Asked(state, self._problem(state, state.wish(), view)))
-            except DataError as error:
-                if not state.order.stays_open:
-                    failures.append(error)
-                resting.append((state.order, ("price",)))
-        together = await asyncio.to_thread(plan_together, asked, view, self._settings.method)
+
+        async def plan(view: MarketView) -> Together:
+            asked: list[Asked] = []
+            unpriced: list[tuple[OrderState, DataError]] = []
+            for state in states:
+                try:
+                    require_listed(state.basket, rules)
+                    asked.append(Asked(state, self._problem(state, state.wish(), view)))
+                except DataError as error:
+                    unpriced.append((state, error))
+            return await asyncio.to_thread(plan_together, asked, unpriced, view, self._settings.method)
+
+        baskets = [state.basket for state in states]
+        _, together = await look_and_plan(self._venue, baskets, self._settings.depth, rules, plan, stops_of)
         batch = together.batch
         if batch.members:
             await self._trade(batch, lease)
         # Whatever ends may trade back what it holds, which moves the books: after the batch.
-        resting += [(state.order, plan.stopped_by) for state, plan in together.idle]
-        for order, stopped_by in resting:
-            await self._rest(order, stopped_by, rules, lease)
+        for state, idle in together.idle:
+            await self._rest(state.order, idle.stopped_by, rules, lease)
+        for state, error in together.unpriced:
+            await self._rest(state.order, ("price",), rules, lease)
+            if not state.order.stays_open:
+                failures.append(error)
         return [
             member.order_id
             for member in batch.members

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from etf_trader.errors import DataError
 from etf_trader.execution.batch import Batch, batch_of
 from etf_trader.execution.planning import MarketView
 from etf_trader.execution.state import OrderState
@@ -22,13 +23,22 @@ class Asked:
 
 @dataclass(frozen=True, slots=True)
 class Together:
-    """What all orders trade in one batch, and the plans of those that trade nothing now."""
+    """What all orders trade in one batch, the plans of those that trade nothing now, and who has no price."""
 
     batch: Batch
     idle: tuple[tuple[OrderState, Plan], ...]
+    unpriced: tuple[tuple[OrderState, DataError], ...]
 
 
-def plan_together(asked: Sequence[Asked], view: MarketView, method: str) -> Together:
+def stops_of(together: Together) -> list[str]:
+    """Return everything that stops any of the orders."""
+    plans = [member.plan for member in together.batch.members] + [plan for _, plan in together.idle]
+    return [stop for plan in plans for stop in plan.stopped_by]
+
+
+def plan_together(
+    asked: Sequence[Asked], unpriced: Sequence[tuple[OrderState, DataError]], view: MarketView, method: str
+) -> Together:
     """Plan all orders on the same books."""
     with money_context():
         planned = [(each, plan_order(each.problem, method)) for each in asked]
@@ -40,6 +50,7 @@ def plan_together(asked: Sequence[Asked], view: MarketView, method: str) -> Toge
             tuple(demand for batch in alone for demand in batch.demands),
         ),
         tuple((each.state, plan) for each, plan in planned if not _is_busy(plan)),
+        tuple(unpriced),
     )
 
 
