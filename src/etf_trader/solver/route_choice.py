@@ -1,14 +1,12 @@
 """From a continuous plan to books: which serve each node, which of them takes the remainder, in what order.
 
-A book that the continuous plan uses a little may cost more in lots than it
-saves: each choice of a node's books is tried in whole lots and the cheapest
-kept, of equals the one with fewer orders, then by symbol.
+Which of a node's books takes the remainder is tried in whole lots: the cheapest
+choice is kept, of equals the one with fewer orders, then by symbol.
 """
 
 from collections.abc import Container, Iterable, Iterator, Mapping
 from decimal import Decimal
 from fractions import Fraction
-from itertools import combinations
 from typing import NamedTuple
 
 from etf_trader.market.symbol import Side
@@ -146,13 +144,11 @@ def _cheapest(
 
 
 def _choices(network: Network, totals: Mapping[int, Decimal]) -> Iterator[Supply]:
-    """Yield every set of the arcs with every one of them in front; all of them together first."""
+    """Yield the arcs with every one of them in front, the largest first."""
     numbers = sorted(totals, key=lambda number: (-totals[number], network.arcs[number].rule.symbol))
-    for size in range(len(numbers), 0, -1):
-        for chosen in combinations(numbers, size):
-            for first in chosen:
-                order = (first, *(number for number in chosen if number != first))
-                yield Supply(order, tuple(totals[number] for number in order))
+    for first in numbers:
+        order = (first, *(number for number in numbers if number != first))
+        yield Supply(order, tuple(totals[number] for number in order))
 
 
 def eased(
