@@ -23,6 +23,7 @@ from etf_trader.venue import PAPER
 
 if TYPE_CHECKING:
     from etf_trader.events import EventLog
+    from etf_trader.exchange.market import Market
     from etf_trader.exchange.paper import PaperExchange
     from etf_trader.execution.administration import Administration
     from etf_trader.execution.desk import Desk
@@ -275,9 +276,13 @@ def execution_settings(settings: Settings) -> ExecutionSettings:
     )
 
 
-def _make_exchange(settings: Settings, start: datetime | None, era: str | None) -> PaperExchange:
+def make_market(settings: Settings) -> tuple[Market, dict[str, object]]:
+    """Make the market that a new exchange would have, and return it with what it was made from.
+
+    Raises:
+        ConfigError: it cannot be made from these settings.
+    """
     from etf_trader.exchange.markets import market_from
-    from etf_trader.exchange.paper import ExchangeSettings, PaperExchange
 
     chosen = settings.exchange
     parameters: dict[str, object] = {"seed": chosen.seed} | ({"fees": chosen.fees} if chosen.fees else {})
@@ -286,7 +291,14 @@ def _make_exchange(settings: Settings, start: datetime | None, era: str | None) 
             "recordings": None if chosen.recordings is None else str(chosen.recordings),
             "exchange_info": None if chosen.exchange_info is None else str(chosen.exchange_info),
         }
-    market = market_from(chosen.market, parameters)
+    return market_from(chosen.market, parameters), parameters
+
+
+def _make_exchange(settings: Settings, start: datetime | None, era: str | None) -> PaperExchange:
+    from etf_trader.exchange.paper import ExchangeSettings, PaperExchange
+
+    market, parameters = make_market(settings)
+    chosen = settings.exchange
     return PaperExchange.create(
         Database(chosen.database),
         ExchangeSettings(chosen.clock, chosen.market, parameters, start),

@@ -339,7 +339,8 @@ def _value(key: Key, given: Any, source: str, folder: Path, *, from_text: bool) 
             if not value.is_finite() or not 0 <= value <= Decimal("1e15"):
                 raise msgspec.ValidationError
         else:
-            value = msgspec.convert(given, Annotated[kind, constraint], strict=not from_text)
+            given_kind = str if str in get_args(kind) else kind  # a pattern holds for a text, not for text or None
+            value = msgspec.convert(given, Annotated[given_kind, constraint], strict=not from_text)
     except msgspec.ValidationError as error:
         raise ConfigError(
             f"{key.name} must be {_expected(kind, constraint)}, not {_shown(given)}", where=source

@@ -83,6 +83,29 @@ def test_reset_asks_first_and_keeps_what_was(held: Shell) -> None:
     assert "Made index 1, TOP8" in held.ok("init")
 
 
+def test_settings_that_cannot_be_do_not_cost_the_exchange_there_is(made: Shell) -> None:
+    before = made.fingerprint()
+    answer = made.etf("exchange", "reset", "--yes", ETF_EXCHANGE_FEES="FDUSD=200")
+    assert (answer.code, made.fingerprint()) == (4, before)
+    assert "the fee of FDUSD is 200: it must be 0 to 100 bps (exchange.fees)" in answer.err
+
+
+def test_a_currency_may_be_free(made: Shell) -> None:
+    made.ok("config", "set", "exchange.fees", "FDUSD=0")
+    assert "fees" not in made.json("exchange", "status")["parameters"]  # it keeps what it was made with
+    made.ok("exchange", "reset", "--yes")
+    assert made.json("exchange", "status")["parameters"] == {"fees": "FDUSD=0", "seed": 1}
+    made.ok("treasury", "deposit", "50000", "--asset", "FDUSD")
+    (made.folder / "free.toml").write_text('symbol = "FREE"\nquote = "FDUSD"\nfloat = 100\n[weights]\nBTC = 1\n')
+    made.ok("index", "create", "--file", "free.toml")
+    made.ok("submit", "buy", "--index", "FREE", "--qty", "10")
+    report = made.json("report", "fills", "--position", "1")
+    assert Decimal(report["fee"]) == 0
+    assert Decimal(report["fill_percentage"]) == 100
+    assert Decimal(report["loss"]) > 0
+    made.ok("ledger", "audit")
+
+
 def test_reset_is_refused_while_somebody_trades(made: Shell) -> None:
     with another_leads(made):
         answer = made.etf("exchange", "reset", "--yes")

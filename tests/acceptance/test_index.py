@@ -39,6 +39,18 @@ def test_an_index_from_weights_takes_its_float_from_the_treasury(made: Shell) ->
     assert Decimal(made.json("treasury", "show")["balances"][0]["free"]) == before - 1000
 
 
+def test_an_index_tells_its_routes(made: Shell) -> None:
+    assert made.json("index", "show", "TOP8")["routes"] == ["USDT"]
+    assert "may trade in" not in made.ok("index", "show", "TOP8")
+    routes = ("--route", "USDT", "--route", "usdc", "--route", "FDUSD")
+    said = made.ok("index", "create", "WIDE", "--weight", "BTC=0.5", "--weight", "DENT=0.5", *routes)
+    assert "Its orders may trade in USDT, USDC, FDUSD." in said
+    shown = made.json("index", "show", "WIDE")
+    assert shown["routes"] == ["USDT", "USDC", "FDUSD"]
+    # DENT trades against USDT alone; what values the basket stays in the quote.
+    assert {row["symbol"] for row in shown["constituents"]} == {"BTCUSDT", "DENTUSDT"}
+
+
 def test_a_basket_of_quantities_has_the_value_of_its_quantities(made: Shell) -> None:
     (made.folder / "pair.toml").write_text('symbol = "PAIR"\n[basket]\nBTC = "0.01"\nETH = "0.5"\n')
     document = made.json("index", "create", "--file", "pair.toml")
@@ -61,6 +73,12 @@ def test_a_basket_of_quantities_has_the_value_of_its_quantities(made: Shell) -> 
         (("X", "--weight", "BTC"), "--weight 'BTC' is not of the form ASSET=WEIGHT"),
         (("X", "--weight", "BTC=0.5", "--weight", "NOPE=0.5"), "NOPE has no market in USDT"),
         (("X", "--weight", "USDT=1"), "USDT is the quote asset"),
+        (("X", "--weight", "BTC=1", "--route", "USDC"), "the quote USDT is not among the routes (--route)"),
+        (
+            ("X", "--weight", "BTC=1", "--route", "USDT", "--route", "TUSD"),
+            "TUSD cannot be a route: the venue has",
+        ),
+        (("--file", "a.toml", "--route", "USDT"), "--file says everything: --route cannot stand beside it"),
         (("X",), "the index has no constituents"),
         ((), "the index has no symbol"),
         (("TOP8", "--weight", "BTC=1"), "there is an index TOP8 already"),

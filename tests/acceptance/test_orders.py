@@ -169,6 +169,50 @@ def test_money_comes_and_goes(made: Shell) -> None:
     made.ok("reconcile")
 
 
+def test_a_treasury_holds_several_currencies(made: Shell) -> None:
+    said = made.ok("treasury", "deposit", "50000", "--asset", "usdc")
+    assert said == "Deposited 50,000.00 USDC; the treasury of self holds 50,000.00 now.\n"
+    made.ok("exchange", "deposit", "FDUSD", "12.5")
+    moved = made.json("treasury", "withdraw", "100", "--asset", "USDC")
+    assert (moved["asset"], moved["amount"], moved["free"]) == ("USDC", "-100", "49900")
+    assert made.json("treasury", "show")["balances"] == [
+        {"asset": "FDUSD", "free": "12.5", "reserved": "0"},
+        {"asset": "USDC", "free": "49900", "reserved": "0"},
+        {"asset": "USDT", "free": "999400", "reserved": "0"},
+    ]
+    assert made.ok("reconcile") == "The books agree with the venue.\n"
+    made.ok("ledger", "audit")
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence", "hint"),
+    [
+        (
+            ("deposit", "5", "--asset", "BTC"),
+            "a treasury holds currencies, and BTC is none (--asset)",
+            "one of USDT",
+        ),
+        (("deposit", "5", "--asset", "EUR"), "and EUR is none of this exchange (--asset)", "one of USDT, USDC"),
+        (("withdraw", "5", "--asset", "USDC"), "the treasury of self holds 0.00 USDC: 5 cannot", "treasury show"),
+    ],
+    ids=["a coin", "not listed", "more than there is"],
+)
+def test_what_a_treasury_cannot_hold_is_refused(
+    made: Shell, words: tuple[str, ...], sentence: str, hint: str
+) -> None:
+    before = made.fingerprint()
+    answer = made.etf("treasury", *words)
+    assert (answer.code, made.fingerprint()) == (2, before)
+    assert sentence in answer.err
+    assert hint in answer.err
+
+
+def test_a_coin_that_arrived_all_the_same_can_leave(made: Shell) -> None:
+    made.ok("exchange", "deposit", "BTC", "2")
+    made.ok("treasury", "withdraw", "2", "--asset", "BTC")
+    assert [row["asset"] for row in made.json("treasury", "show")["balances"]] == ["USDT"]
+
+
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [

@@ -112,6 +112,8 @@ def test_numbers_are_read_exactly(tmp_path: Path, given: str, exact: str) -> Non
         ("[exchange]\nseed = 1.5", "exchange.seed must be a whole number, 0 or more, not 1.5", 2),
         ("[exchange]\nseed = true", "exchange.seed must be a whole number, 0 or more, not true", 2),
         ("[exchange]\nmarket = 'modell'", 'exchange.market must be "model" or "recording", not "modell"', 2),
+        ("[exchange]\nfees = 'FDUSD'", 'exchange.fees must be fees in bps by quote asset, like "FDUSD=0', 2),
+        ("[exchange]\nfees = 0", 'exchange.fees must be fees in bps by quote asset, like "FDUSD=0', 2),
         ("[solver]\ndepth = 0", "solver.depth must be a whole number from 1 to 5000, not 0", 2),
         ("[trade]\nreserve_bps = nan", "trade.reserve_bps must be a number, 0 or more, not NaN", 2),
         ("[trade]\nreserve_bps = '-1'", 'trade.reserve_bps must be a number, 0 or more, not "-1"', 2),

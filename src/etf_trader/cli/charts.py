@@ -12,7 +12,8 @@ from etf_trader.cli.output import dim, look
 from etf_trader.money import ONE, ceil_to, plain
 
 MOST_TICKS = 6
-ROWS_A_TICK = 2
+ROWS = 12
+MOST_ROWS_A_TICK = 4
 LEAST_COLUMNS = 24
 TALLER = Decimal("1.5")
 """How much taller than its curve a chart becomes to show a level."""
@@ -62,8 +63,8 @@ def curve_chart(
     labels = [plain(step * tick) for tick in range(ticks + 1)]
     margin = max(map(len, labels))
     axis = _Axis(points[0][0], max(until, points[-1][0]), room - margin - 2)
-    scale = Decimal(ROWS_A_TICK) / step
-    rows = ROWS_A_TICK * ticks + 1
+    rows_a_tick = min(ROWS // ticks, MOST_ROWS_A_TICK)
+    scale, rows = float(rows_a_tick / step), rows_a_tick * ticks + 1
     grid = [[BLANK] * axis.columns for _ in range(rows)]
     if level is not None and 0 < _row(level, scale) < rows:
         grid[_row(level, scale)] = [Cell("╌", look)] * axis.columns
@@ -81,7 +82,7 @@ def curve_chart(
             grid[_row(heights[column], scale)][column] = Cell(mark.sign, look)
     lines = []
     for row in reversed(range(1, rows)):
-        tick, between = divmod(row, ROWS_A_TICK)
+        tick, between = divmod(row, rows_a_tick)
         head = f"{'' if between else labels[tick]:>{margin}} {'│' if between else '┤'}"
         lines.append(dim(head) + _text(grid[row]))
     lines.append(dim(f"{labels[0]:>{margin}} └") + _text(grid[0]))
@@ -133,8 +134,8 @@ def _ticks(top: Decimal) -> tuple[Decimal, int]:
     return step, max(int(ceil_to(top, step) / step), 1)
 
 
-def _row(height: Decimal | float, scale: Decimal) -> int:
-    return max(round(float(height) * float(scale)), 0)
+def _row(height: Decimal | float, scale: float) -> int:
+    return max(round(float(height) * scale), 0)
 
 
 def _heights(points: Sequence[tuple[Decimal, Decimal]], axis: _Axis) -> list[float]:

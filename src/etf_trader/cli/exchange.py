@@ -141,6 +141,7 @@ def reset(yes: YesOption = False) -> None:
 
     current = settings()
     require_unled(Database(current.database))
+    bootstrap.make_market(current)  # settings that cannot be must not cost the exchange there is
     if not yes:
         if not output().is_interactive:
             raise UsageError(

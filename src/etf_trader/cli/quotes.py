@@ -11,6 +11,7 @@ from etf_trader.cli.orders import loss_line
 from etf_trader.cli.output import Page, Table, dim, look, number, text
 from etf_trader.cli.plans import headline, pieces, proof
 from etf_trader.cli.stops import Stopped, sentences
+from etf_trader.market.currency import how_to_deposit
 from etf_trader.money import ONE, UNIT_GRID, ZERO, average_price, ceil_to, floor_to, percentage, plain
 from etf_trader.money import bps as bps_of
 from etf_trader.orders.plan import LOSS_PARTS
@@ -251,7 +252,7 @@ def _bounds(quote: Quote) -> list[tuple[str, str]]:
     answer, cash = quote.answer, quote.index.quote
     if answer is not None and answer.payable is not None and answer.payable < answer.plan.units:
         pays = f"pays for {unit_count(answer.payable)}" if answer.payable else "pays for none of it"
-        rows.append(("treasury", f"{money(quote.treasury)} {cash} {look(pays)}: etf treasury deposit adds some"))
+        rows.append(("treasury", f"{money(quote.treasury)} {cash} {look(pays)} ({how_to_deposit(cash)})"))
     return rows
 
 
@@ -295,7 +296,7 @@ def _least(quote: Quote) -> str:
 def _next_step(quote: Quote) -> str:
     request, answer = quote.request, quote.answer
     typed = ["etf submit", _verb(quote), f"--index {quote.index.id}"]
-    amount = quote.largest.units if _within(quote) and quote.largest.units else HUNDRED
+    amount = floor_to(quote.largest.units, HUNDREDTH) if _within(quote) and quote.largest.units >= 1 else HUNDRED
     typed.append(f"--qty {plain(amount if answer is None else answer.quantity)}")
     if request.limit_price is not None:
         typed.append(f"--limit {plain(request.limit_price)}")

@@ -91,13 +91,25 @@ class StaticMarket:
         *,
         maker: Decimal = Decimal("0.001"),
         taker: Decimal = Decimal("0.001"),
+        free: Iterable[str] = (),
         start: datetime = EPOCH,
         complete: bool = True,
     ) -> None:
-        """Make a market; `books` holds bids and asks of each symbol as (price, quantity) texts, best first."""
+        """Make a market.
+
+        Args:
+            symbols: Rows of exchangeInfo.
+            books: Bids and asks of each symbol as (price, quantity) texts, best first.
+            maker: Rate of makers, a fraction of what is received.
+            taker: The same of takers.
+            free: Symbols that cost neither.
+            start: Where its clock begins.
+            complete: Whether nothing lies beyond the levels given.
+        """
         self.start = start
         self._symbols = tuple(dict(row) for row in symbols)
         self._fees = (maker, taker)
+        self._free = frozenset(free)
         self._complete = complete
         self._books: dict[str, MarketBook] = {}
         for symbol, (bids, asks) in books.items():
@@ -118,8 +130,8 @@ class StaticMarket:
         return self._symbols
 
     def fees(self, symbol: str) -> tuple[Decimal, Decimal]:
-        """Return the one maker and taker rate it was made with."""
-        return self._fees
+        """Return the maker and taker rate it was made with; nothing for a free symbol."""
+        return (Decimal(0), Decimal(0)) if symbol in self._free else self._fees
 
     def book(self, symbol: str, at: datetime) -> MarketBook:
         """Return the book set last."""

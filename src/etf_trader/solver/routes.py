@@ -1,6 +1,36 @@
-"""One index order over several quote currencies: the best books, the conversions they need, and what it saves."""
+"""One index order over several quote currencies: the best books, the conversions they need, and what it saves.
 
+    closed_form   the home books alone, where there is nothing else or nothing else helps at their prices
+    merge         ladders merged at the conversion's best price, as long as that price holds
+    linprog       the network as a linear program
+    milp          the same with a budget of slots
+
+Whoever answers names the books and their totals; everything a plan states is
+then made of whole lots and exact decimals, and held against the plan on the home
+books, which is kept where it is as good.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from decimal import Decimal, getcontext
+
+from etf_trader.money import UNIT_GRID, ZERO, bps, divide, money_context
+from etf_trader.orders.plan import Plan
+from etf_trader.solver.certificate import multiplier, need_of
+from etf_trader.solver.currencies import refuse_cycles, touches_of
+from etf_trader.solver.network import Network, network_of
+from etf_trader.solver.order import plan_order
+from etf_trader.solver.route_books import Books
+from etf_trader.solver.route_bound import cash_bound
+from etf_trader.solver.route_choice import choose, eased
+from etf_trader.solver.route_plan import alone, largest, stated, stops
 from etf_trader.solver.route_problem import RoutePlan, RouteProblem, RouteSaving
+from etf_trader.solver.route_search import Answer, search
+from etf_trader.solver.route_trial import RouteModel, RouteTrial
+
+_ROUNDS = 4  # of using less of a currency that lots and order prices have overdrawn
+_DIGITS = 100  # products of prices, fees and multipliers over a few books
 
 
 def plan_routes(problem: RouteProblem) -> RoutePlan:
@@ -12,9 +42,123 @@ def plan_routes(problem: RouteProblem) -> RoutePlan:
         NumericalFailure: the solver gave up.
         ValueError: the problem is malformed.
     """
-    raise NotImplementedError
+    with _exact():
+        single = plan_order(problem.order)
+        plan = _planned(problem, single)
+        return replace(plan, saved_bps=_saved(problem, plan))
 
 
 def route_savings(problem: RouteProblem) -> tuple[RouteSaving, ...]:
     """Return what the home books alone cost, each other currency beside them, and all together."""
-    raise NotImplementedError
+    names = [each.name for each in problem.currencies]
+    groups = [(), *((name,) for name in names), *([tuple(names)] if len(names) > 1 else [])]
+    return tuple(_saving(_within(problem, set(group)), (problem.home, *group)) for group in groups)
+
+
+@contextmanager
+def _exact() -> Iterator[None]:
+    with money_context():
+        getcontext().prec = _DIGITS
+        yield
+
+
+def _planned(problem: RouteProblem, single: Plan) -> RoutePlan:
+    if not problem.currencies:
+        legs = [leg for leg in problem.order.legs if leg.per_unit]
+        side = single.side
+        prices = {leg.asset: multiplier(leg, side, need_of(leg, side, single.units)) for leg in legs}
+        return alone(problem, single, prices | {problem.home: Decimal(1)}, single.bound, single.method)
+    network = network_of(problem)
+    refuse_cycles(touches_of(network), network.balances)
+    served = {arc.rule.base for arc in network.arcs}
+    is_hopeless = any(leg.per_unit and leg.asset not in served for leg in network.legs)
+    if is_hopeless or not problem.order.quantity:
+        prices = dict(network.mids)
+        return alone(problem, single, prices, single.bound, single.method)
+    answer = search(Books(network))
+    plan = _finished(network, answer, single)
+    if plan is not None and _is_better(plan, single):
+        return plan
+    bound = cash_bound(network, answer.prices, single.units, {})
+    return replace(alone(problem, single, answer.prices, bound, answer.method), slots=answer.proof)
+
+
+def _finished(network: Network, answer: Answer, single: Plan) -> RoutePlan | None:
+    """Return the plan in whole lots; None when no size of it keeps every limit."""
+    wanted = int(network.problem.order.quantity / UNIT_GRID)
+    top = min(int(answer.flows.fraction * wanted * (1 + 1e-9)) + 1, wanted)
+    planned = top * UNIT_GRID
+    supplies = choose(answer.books, answer.flows.taken.tolist(), answer.prices, planned)
+    model = RouteModel(network, supplies, planned, 0)
+    for _ in range(_ROUNDS):
+        if not (covered := model.trial(top).covered):
+            break
+        model = RouteModel(network, eased(network, model.supplies, covered, answer.prices), planned, 0)
+    trial = largest(model, top)
+    if not trial.steps:
+        return None
+    stopped_by = stops(model, trial, wanted)
+    model, trial = _with_slack(network, model, trial)
+    value = Decimal(repr(answer.flows.cost * answer.books.value)) * network.side.sign
+    return stated(
+        model,
+        trial,
+        stopped_by=stopped_by,
+        method=answer.method,
+        prices=answer.prices,
+        slots=answer.proof,
+        relaxed=divide(value * trial.units, planned, Decimal("1e-8")),
+        single=single,
+    )
+
+
+def _with_slack(network: Network, model: RouteModel, trial: RouteTrial) -> tuple[RouteModel, RouteTrial]:
+    """Return the same size with as much slack in the orders' prices as every limit and balance leaves."""
+    for ticks in range(network.problem.order.slack_ticks, 0, -1):
+        loose = RouteModel(network, model.supplies, model.planned, ticks)
+        tried = loose.trial(trial.steps)
+        if not loose.breaches(tried):
+            return loose, tried
+    return model, trial
+
+
+def _is_better(plan: RoutePlan, single: Plan) -> bool:
+    """Return whether a plan fills more than the home books' own, or as much for less."""
+    if plan.units != single.units:
+        return plan.units > single.units
+    return plan.side.sign * (plan.cash - single.cash) < 0
+
+
+def _saved(problem: RouteProblem, plan: RoutePlan) -> Decimal:
+    """Return the loss saved against the home books, for the units that these fill, in bps of their value."""
+    single = plan.single
+    if plan.units > single.units > 0:
+        order = replace(problem.order, quantity=single.units)
+        plan = _planned(replace(problem, order=order), plan_order(order))
+    if not single.units or plan.units != single.units:
+        return ZERO
+    return bps((single.cash - plan.cash) * plan.side.sign, plan.units * problem.order.nav)
+
+
+def _saving(problem: RouteProblem, currencies: tuple[str, ...]) -> RouteSaving:
+    plan = plan_routes(problem)
+    with _exact():
+        return RouteSaving(
+            currencies=currencies,
+            units=plan.units,
+            loss_bps=bps(plan.loss.total, plan.units * problem.order.arrival_nav),
+            orders=plan.orders,
+            saved_bps=plan.saved_bps,
+            method=plan.method,
+        )
+
+
+def _within(problem: RouteProblem, names: set[str]) -> RouteProblem:
+    """Return the problem with the books of the home currency and of `names` only."""
+    known = names | {problem.home}
+    return replace(
+        problem,
+        currencies=tuple(each for each in problem.currencies if each.name in names),
+        routes=tuple(route for route in problem.routes if route.rule.quote in known),
+        conversions=tuple(each for each in problem.conversions if {each.rule.base, each.rule.quote} <= known),
+    )

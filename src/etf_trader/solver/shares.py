@@ -14,7 +14,6 @@ from decimal import Decimal
 from typing import NamedTuple
 
 from etf_trader.market.symbol import Side
-from etf_trader.money import ZERO
 from etf_trader.orders.plan import Plan
 from etf_trader.solver.problem import OrderProblem
 
@@ -79,7 +78,7 @@ class SharedAssetOrder:
 
     It is sent as `slices`, in that order: more than one where an order's own
     limits end at a better price than others reach. Slices and shares both sum
-    to `quantity`. Quanta are those in which fees are counted and parts are cut.
+    to `quantity`. Parts are cut on `grid` (base), fees on `fee_quantum` (in kind).
     """
 
     asset: str
@@ -88,13 +87,8 @@ class SharedAssetOrder:
     quantity: Decimal
     slices: tuple[Slice, ...]
     shares: tuple[Share, ...]
-    base_quantum: Decimal
-    quote_quantum: Decimal
-
-    @property
-    def fee_quantum(self) -> Decimal:
-        """The smallest amount in which a fee is counted."""
-        return self.base_quantum if self.side is Side.BUY else self.quote_quantum
+    grid: Decimal
+    fee_quantum: Decimal
 
     @property
     def limit_price(self) -> Decimal:
@@ -138,11 +132,12 @@ class FillPart(NamedTuple):
 
 
 class VenueFill(NamedTuple):
-    """An execution of a shared asset order: price, base gross of fee, and fee in what was received."""
+    """An execution of a shared asset order: base gross of fee, value in quote, and fee in what was received."""
 
     price: Decimal
     quantity: Decimal
-    fee: Decimal = ZERO
+    value: Decimal
+    fee: Decimal
 
 
 @dataclass(frozen=True, slots=True)

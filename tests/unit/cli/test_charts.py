@@ -38,14 +38,16 @@ def test_a_curve_climbs_from_left_to_right() -> None:
 
 def test_a_curve_that_falls_reads_the_same_way() -> None:
     lines = drawn([("1", "200"), ("100", "10")], room=28)
-    assert lines[0] == "200 ┤─╮"
-    assert lines[-3] == "    │                  ╰──╮"
+    assert lines[0] == "200 ┤╮"
+    assert lines[-3] == "    │                    ╰──"
 
 
 def test_nothing_costs_nothing() -> None:
     lines = drawn([("1", "0"), ("10", "0")], room=26)
     assert lines == [
         "1 ┤",
+        "  │",
+        "  │",
         "  │",
         "0 └───────────────────────",
         "   1                    10",

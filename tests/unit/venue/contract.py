@@ -1,8 +1,9 @@
 """What every venue must do, as one suite: a venue subclasses `VenueContract` and gives it a `stage`.
 
-The stage has two markets, A and B against USDT, an account with 10,000 USDT and 50 A, and hands that do
-what a client of the venue cannot. The books: A bids 5 at 99.90, 10 at 99.80; asks 3 at 100.10, 8 at
-100.20; nothing beyond. B is like A at a tenth of the prices. Fees are 10 bps of what is received.
+The stage has A and B against USDT, A and USDT in USDC too, an account with 10,000 USDT and 50 A, and hands
+that do what a client of the venue cannot. The books: A bids 5 at 99.90, 10 at 99.80; asks 3 at 100.10, 8 at
+100.20; nothing beyond. B is like A at a tenth of the prices. A against USDC bids and asks 4 at 99.95 and
+100.15, USDC against USDT 9000 at 0.9998 and 0.9999. Fees are 10 bps of what is received; A is free in USDC.
 """
 
 from abc import abstractmethod
@@ -24,6 +25,9 @@ A_BIDS = (("99.90", "5"), ("99.80", "10"))
 A_ASKS = (("100.10", "3"), ("100.20", "8"))
 B_BIDS = (("9.99", "5"), ("9.98", "10"))
 B_ASKS = (("10.01", "3"), ("10.02", "8"))
+OTHER_BIDS, OTHER_ASKS = (("99.95", "4"),), (("100.15", "4"),)
+CONVERSION_BIDS, CONVERSION_ASKS = (("0.9998", "9000"),), (("0.9999", "9000"),)
+FREE = "AUSDC"
 CASH, OWNED = D(10_000), D(50)
 
 
@@ -96,11 +100,17 @@ class VenueContract:
 
     async def test_its_rules_carry_our_fees(self, venue: Venue) -> None:
         rules = await venue.rules()
-        assert set(rules) == {"AUSDT", "BUSDT"}
+        assert set(rules) == {"AUSDT", "BUSDT", "AUSDC", "USDCUSDT"}
         rule = rules["AUSDT"]
         assert (rule.symbol, rule.base, rule.quote, rule.is_trading) == ("AUSDT", "A", "USDT", True)
         assert (rule.tick, rule.step, rule.min_notional) == (D("0.01"), D("0.01"), D(5))
         assert (rule.maker_fee, rule.taker_fee) == (D("0.001"), D("0.001"))
+
+    async def test_fees_are_those_of_each_symbol(self, venue: Venue) -> None:
+        rules = await venue.rules()
+        assert {symbol: rule.taker_fee for symbol, rule in rules.items() if not rule.taker_fee} == {FREE: D(0)}
+        assert rules[FREE].maker_fee == D(0)
+        assert {rule.taker_fee for symbol, rule in rules.items() if symbol != FREE} == {D("0.001")}
 
     async def test_its_order_limits_are_windows_of_seconds(self, venue: Venue) -> None:
         limits = {(each.seconds, each.limit) for each in await venue.order_limits()}
@@ -162,6 +172,27 @@ class VenueContract:
         assert (second.price, second.quantity, second.fee) == (D("99.80"), D(1), D("0.0998"))
         assert first.trade_id < second.trade_id
         assert (await venue.balances())["USDT"].free == CASH + D("599.30") - D("0.5993")
+
+    async def test_money_of_one_currency_buys_another_and_that_the_asset(
+        self, venue: Venue, order: LimitOrder
+    ) -> None:
+        bought = replace(order, symbol="USDCUSDT", quantity=D(500), price=D("0.9999"))
+        assert (await venue.place(bought)).executed_value == D("499.95")
+        got = await venue.balances()
+        assert got["USDT"].free == CASH - D("499.95")
+        assert got["USDC"].free == D("499.5")  # 10 bps of 500 are the fee
+        spent = replace(order, symbol=FREE, quantity=D(4), price=D("100.15"), client_order_id="second")
+        done = await venue.place(spent)
+        (trade,) = await venue.trades_of(FREE, done.order_id)
+        assert (trade.value, trade.fee, trade.fee_asset) == (D("400.60"), D(0), "A")
+        left = await venue.balances()
+        assert (left["USDC"].free, left["A"].free) == (D("98.90"), OWNED + 4)
+        assert left["USDT"] == got["USDT"]
+
+    async def test_a_currency_that_is_not_held_buys_nothing(self, venue: Venue, order: LimitOrder) -> None:
+        with pytest.raises(OrderRejected) as refused:
+            await venue.place(replace(order, symbol=FREE, price=D("100.15")))
+        assert (refused.value.venue_code, refused.value.symbol) == (-2010, FREE)
 
     async def test_a_trade_tells_whose_it_is_and_what_it_cost(self, venue: Venue, order: LimitOrder) -> None:
         done = await venue.place(order)

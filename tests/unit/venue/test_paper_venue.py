@@ -8,7 +8,21 @@ from decimal import Decimal
 from pathlib import Path
 
 import pytest
-from tests.unit.venue.contract import A_ASKS, A_BIDS, B_ASKS, B_BIDS, CASH, OWNED, Stage, VenueContract
+from tests.unit.venue.contract import (
+    A_ASKS,
+    A_BIDS,
+    B_ASKS,
+    B_BIDS,
+    CASH,
+    CONVERSION_ASKS,
+    CONVERSION_BIDS,
+    FREE,
+    OTHER_ASKS,
+    OTHER_BIDS,
+    OWNED,
+    Stage,
+    VenueContract,
+)
 
 from etf_trader.clock import SimulatedClock, SystemClock
 from etf_trader.database import Database
@@ -24,11 +38,22 @@ UID = "paper"
 WALL = datetime.fromisoformat("2026-03-01T12:00:03+00:00")
 
 
+BOOKS = {
+    "AUSDT": (A_BIDS, A_ASKS),
+    "BUSDT": (B_BIDS, B_ASKS),
+    "AUSDC": (OTHER_BIDS, OTHER_ASKS),
+    "USDCUSDT": (CONVERSION_BIDS, CONVERSION_ASKS),
+}
+
+
 def make_market() -> StaticMarket:
-    return StaticMarket(
-        [symbol_row(f"{asset}USDT", asset, "USDT") for asset in ("A", "B")],
-        {"AUSDT": (A_BIDS, A_ASKS), "BUSDT": (B_BIDS, B_ASKS)},
-    )
+    rows = [
+        symbol_row("AUSDT", "A", "USDT"),
+        symbol_row("BUSDT", "B", "USDT"),
+        symbol_row("AUSDC", "A", "USDC"),
+        symbol_row("USDCUSDT", "USDC", "USDT", tick="0.0001", min_price="0.0001", up="1.2", down="0.8"),
+    ]
+    return StaticMarket(rows, BOOKS, free=[FREE])
 
 
 @dataclass
@@ -65,7 +90,7 @@ class PaperStage:
 
     async def close_market(self, symbol: str) -> None:
         rows = [row | {"status": "BREAK"} if row["symbol"] == symbol else row for row in self.market.symbols()]
-        closed = StaticMarket(rows, {"AUSDT": (A_BIDS, A_ASKS), "BUSDT": (B_BIDS, B_ASKS)})
+        closed = StaticMarket(rows, BOOKS)
         self.exchange = PaperExchange.open(self.database, lambda kind, parameters: closed)
         self.venue = PaperVenue(self.exchange, UID, is_stepped=True)
 

@@ -1,0 +1,257 @@
+"""From a model of whole lots to a plan: the largest size that keeps every limit, and everything a plan states."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from decimal import Decimal
+from fractions import Fraction
+
+from etf_trader.market.symbol import Side
+from etf_trader.money import ZERO, bps
+from etf_trader.orders.plan import LossParts, Plan
+from etf_trader.solver.network import Network
+from etf_trader.solver.route_bound import cash_bound
+from etf_trader.solver.route_lots import ArcFill
+from etf_trader.solver.route_problem import (
+    Amount,
+    Multiplier,
+    RouteLeg,
+    RoutePlan,
+    RouteProblem,
+    SlotProof,
+    Surplus,
+)
+from etf_trader.solver.route_trial import RouteModel, RouteTrial
+
+_GRAIN = Decimal("1e-18")
+
+
+def largest(model: RouteModel, top: int) -> RouteTrial:
+    """Return the largest size up to `top` that breaks no limit, as far as halving finds it; 0 is always one."""
+
+    def fits(steps: int) -> bool:
+        return not model.breaches(model.trial(steps))
+
+    return model.trial(top if fits(top) else _below(fits, top))
+
+
+def _below(fits: Callable[[int], bool], high: int) -> int:
+    """Return a size below `high`, which does not fit, that fits while the next one up does not; 0 if none does."""
+    stride, low = 1, high - 1
+    while low > 0 and not fits(low):
+        high, stride = low, 2 * stride
+        low = max(high - stride, 0)
+    while high - low > 1:
+        middle = (low + high) // 2
+        if fits(middle):
+            low = middle
+        else:
+            high = middle
+    return max(low, 0)
+
+
+def stops(model: RouteModel, trial: RouteTrial, wanted: int) -> tuple[str, ...]:
+    """Return what the next larger size breaks that breaks anything; ("filled",) when all is planned."""
+    if trial.steps >= wanted:
+        return ("filled",)
+    stride = 1
+    while True:
+        probe = min(trial.steps + stride, wanted)
+        names = model.breaches(model.trial(probe))
+        if names or probe == wanted:
+            return names or ("lots",)
+        stride *= 2
+
+
+def stated(
+    model: RouteModel,
+    trial: RouteTrial,
+    *,
+    stopped_by: tuple[str, ...],
+    method: str,
+    prices: Mapping[str, Decimal],
+    slots: SlotProof | None,
+    relaxed: Decimal,
+    single: Plan,
+) -> RoutePlan:
+    """Return the plan of a trial.
+
+    Args:
+        model: The books chosen.
+        trial: What is planned.
+        stopped_by: What keeps it from being larger.
+        method: Who found it.
+        prices: Multiplier of each node, home currency a unit of it.
+        slots: What is known about the choice of books.
+        relaxed: Cash of the continuous plan for these units: what is above it is rounding.
+        single: The plan on the home books alone.
+    """
+    network, order, side, units = model.network, model.order, model.side, trial.units
+    numbers = _sent(model, trial)
+    legs = [_leg(model, number, trial.fills[number]) for number in numbers]
+    constituents = tuple(
+        leg for leg, number in zip(legs, numbers, strict=True) if not _is_conversion(model, number)
+    )
+    conversions = tuple(leg for leg, number in zip(legs, numbers, strict=True) if _is_conversion(model, number))
+    float_pays = model.float_pays(trial)
+    basket = order.cash_per_unit * units
+    assets = {leg.asset for leg in network.legs}
+    traded = {name: -trial.net.get(name, ZERO) for name in network.balances if name not in assets}
+    cost = side.sign * sum((each * network.mids[name] for name, each in traded.items()), ZERO)
+    used = traded | {network.home: traded[network.home] + side.sign * basket - float_pays}
+    bound = cash_bound(network, prices, units, {name: max(-each, ZERO) for name, each in traded.items()})
+    value = units * model.nav
+    gap = bps(side.sign * (cost - bound), value)
+    return RoutePlan(
+        side=side,
+        wanted=order.quantity,
+        units=units,
+        legs=constituents,
+        conversions=conversions,
+        surplus=tuple(Surplus(leg.asset, trial.surplus[leg.asset], leg.mid) for leg in network.legs),
+        used=tuple(Amount(name, used[name]) for name in sorted(used)),
+        reserved=tuple(Amount(name, trial.reserved.get(name, ZERO)) for name in sorted(used)),
+        cash=cost + basket - side.sign * float_pays,
+        loss=_total(model, trial, [*constituents, *conversions]),
+        marginal_price=_decimal(model.marginal(trial)),
+        stopped_by=stopped_by,
+        method=method,
+        cost=cost,
+        bound=bound,
+        gap_bps=gap,
+        rounding_bps=min(max(bps(side.sign * (cost - relaxed), value), ZERO), gap),
+        multipliers=tuple(Multiplier(name, prices[name]) for name in sorted(prices)),
+        slots=slots,
+        single=single,
+        saved_bps=ZERO,
+    )
+
+
+def _is_conversion(model: RouteModel, number: int) -> bool:
+    return model.network.arcs[number].is_conversion
+
+
+def _sent(model: RouteModel, trial: RouteTrial) -> list[int]:
+    """Return the arcs that trade, a source's suppliers before what draws on it; of one node by symbol."""
+    served = [sorted(model.supplies[node].arcs) for node in model.supplies]
+    order = served[::-1] if model.side is Side.BUY else served
+    return [number for arcs in order for number in arcs if trial.fills[number].quantity]
+
+
+def _leg(model: RouteModel, number: int, fill: ArcFill) -> RouteLeg:
+    arc = model.network.arcs[number]
+    return RouteLeg(
+        asset=arc.rule.base,
+        symbol=arc.rule.symbol,
+        currency=arc.rule.quote,
+        side=arc.side,
+        quantity=fill.quantity,
+        limit_price=fill.price,
+        last_price=fill.last,
+        touch=model.lots[number].ladder.touch,
+        mid=arc.mid,
+        value=fill.value,
+        fee=fill.fee,
+        loss=_loss(model.network, number, fill, model.lots[number].ladder.touch),
+    )
+
+
+def _loss(network: Network, number: int, fill: ArcFill, touch: Decimal) -> LossParts:
+    """Return the planned loss of one arc by part, in the home currency.
+
+    Source:
+        The accounting rules, section 4: the book's own prices times the arrival mid of its quote.
+    """
+    arc = network.arcs[number]
+    sign, rate = arc.side.sign, network.arrival[arc.rule.quote]
+    arrival = network.arrival[arc.rule.base]
+    is_buy = arc.side is Side.BUY
+    quantity = fill.quantity - fill.fee if is_buy else fill.quantity
+    value = fill.value - fill.fee_value if is_buy else fill.value
+    return LossParts(
+        delay=sign * quantity * (arc.mid * rate - arrival),
+        spread=sign * quantity * (touch - arc.mid) * rate,
+        depth=sign * (value - quantity * touch) * rate,
+        fee=fill.fee_value * rate,
+        rounding=ZERO,
+    )
+
+
+def _total(model: RouteModel, trial: RouteTrial, legs: list[RouteLeg]) -> LossParts:
+    rounding = ZERO
+    for leg in model.network.legs:
+        rounding -= trial.surplus[leg.asset] * (leg.mid - leg.arrival_mid)
+    return LossParts(
+        delay=sum((leg.loss.delay for leg in legs), ZERO),
+        spread=sum((leg.loss.spread for leg in legs), ZERO),
+        depth=sum((leg.loss.depth for leg in legs), ZERO),
+        fee=sum((leg.loss.fee for leg in legs), ZERO),
+        rounding=rounding,
+    )
+
+
+def _decimal(price: Fraction) -> Decimal:
+    """Return a price to 18 places, rounded half-even: shown, never traded on."""
+    scaled = round(price / Fraction(_GRAIN))
+    return Decimal(scaled) * _GRAIN
+
+
+def alone(
+    problem: RouteProblem, single: Plan, prices: Mapping[str, Decimal], bound: Decimal, method: str
+) -> RoutePlan:
+    """Return the plan on the home books alone as one over several currencies.
+
+    Args:
+        problem: The order.
+        single: Its plan on the home books.
+        prices: Multiplier of each node.
+        bound: What they prove: below (sell: above) the cash of every plan.
+        method: Who found that nothing beside the home books helps.
+    """
+    side, home = single.side, problem.home
+    float_pays = sum((leg.surplus * leg.mid for leg in single.legs), ZERO)
+    basket = problem.order.cash_per_unit * single.units
+    worst = sum((leg.quantity * leg.limit_price for leg in single.legs), ZERO) + basket + max(-float_pays, ZERO)
+    gap = bps(side.sign * (single.cost - bound), single.units * problem.order.nav)
+    names = sorted({home, *(each.name for each in problem.currencies)})
+    return RoutePlan(
+        side=side,
+        wanted=single.wanted,
+        units=single.units,
+        legs=tuple(
+            RouteLeg(
+                asset=leg.asset,
+                symbol=leg.symbol,
+                currency=home,
+                side=side,
+                quantity=leg.quantity,
+                limit_price=leg.limit_price,
+                last_price=leg.last_price,
+                touch=leg.touch,
+                mid=leg.mid,
+                value=leg.value,
+                fee=leg.fee,
+                loss=replace(leg.loss, rounding=ZERO),
+            )
+            for leg in sorted(single.legs, key=lambda leg: leg.symbol)
+            if leg.quantity
+        ),
+        conversions=(),
+        surplus=tuple(
+            Surplus(leg.asset, leg.surplus, leg.mid) for leg in sorted(single.legs, key=lambda leg: leg.asset)
+        ),
+        used=tuple(Amount(name, side.sign * single.cash if name == home else ZERO) for name in names),
+        reserved=tuple(Amount(name, worst if name == home and side is Side.BUY else ZERO) for name in names),
+        cash=single.cash,
+        loss=single.loss,
+        marginal_price=single.marginal_price,
+        stopped_by=single.stopped_by,
+        method=method,
+        cost=single.cost,
+        bound=bound,
+        gap_bps=gap,
+        rounding_bps=min(single.rounding_bps, gap),
+        multipliers=tuple(Multiplier(name, prices[name]) for name in sorted(prices)),
+        slots=None,
+        single=single,
+        saved_bps=ZERO,
+    )

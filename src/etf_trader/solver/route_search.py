@@ -1,0 +1,81 @@
+"""Who answers: merged ladders while conversion is flat, else the linear program; under slots the integer one."""
+
+from collections.abc import Mapping
+from decimal import Decimal
+from typing import TYPE_CHECKING, NamedTuple
+
+from etf_trader.market.symbol import Side
+from etf_trader.money import BPS, UNIT_GRID, floor_to
+from etf_trader.solver.curves import Array
+from etf_trader.solver.merge import merged
+from etf_trader.solver.route_books import Books, Flows
+from etf_trader.solver.route_bound import cash_bound, multipliers
+from etf_trader.solver.route_problem import SlotProof
+
+if TYPE_CHECKING:
+    from etf_trader.solver.route_lp import Program
+
+FLAT = 0.02
+"""How far above its bound, in bps, the merged plan may lie before the linear program is asked."""
+
+_TOLERANCE = 0.05  # of the linear program, bps: above it levels are joined more finely, once
+_FINER = 20.0
+
+
+class Answer(NamedTuple):
+    """A continuous plan and who found it. `prices`: multiplier of each node, home currency a unit of it."""
+
+    books: Books
+    flows: Flows
+    prices: Mapping[str, Decimal]
+    method: str
+    proof: SlotProof | None
+
+
+def search(books: Books) -> Answer:
+    """Return the best continuous plan over all books.
+
+    Raises:
+        NumericalFailure: the solver gave up.
+    """
+    problem = books.network.problem
+    slots = problem.slots
+    flows = merged(books)
+    if flows is not None and _fits(books, flows, slots):
+        prices = _prices(books, flows.prices)
+        if _gap(books, flows, prices) <= FLAT:
+            return Answer(books, flows, prices, "merge", None)
+    from etf_trader.solver.route_lp import EPS, Program
+
+    program = Program(books)
+    flows, prices = _solved(program)
+    if flows.fraction > 0 and _gap(books, flows, prices) > _TOLERANCE:
+        program = Program(books, EPS / _FINER)
+        flows, prices = _solved(program)
+    return Answer(books, flows, prices, "linprog", None)
+
+
+def _solved(program: "Program") -> tuple[Flows, Mapping[str, Decimal]]:
+    """Return the best plan, and multipliers that no limit has a part in."""
+    flows = program.solve()
+    ratios = flows.prices
+    if flows.fraction < 1:
+        ratios = program.solve(at=flows.fraction).prices
+    return flows, _prices(program.books, ratios)
+
+
+def _fits(books: Books, flows: Flows, slots: int | None) -> bool:
+    return slots is None or books.orders(flows.taken) <= slots
+
+
+def _prices(books: Books, ratios: Array) -> dict[str, Decimal]:
+    return multipliers(books.network, dict(zip(books.nodes, ratios.tolist(), strict=True)))
+
+
+def _gap(books: Books, flows: Flows, prices: Mapping[str, Decimal]) -> float:
+    """Return how far the plan's cost lies above its bound, in bps of what it trades."""
+    order, side = books.network.problem.order, books.network.side
+    units = floor_to(Decimal(repr(flows.fraction)) * order.quantity, UNIT_GRID)
+    bound = float(cash_bound(books.network, prices, units, {})) / books.value
+    cost = flows.cost if side is Side.BUY else -flows.cost
+    return side.sign * (cost - bound) / max(flows.fraction, 1e-12) * float(BPS)

@@ -1,0 +1,284 @@
+"""A plan object and its market read back as values: what was asked, and what is stated.
+
+Everything is checked for its form on the way, and nothing is believed: whether
+it is true is for `solver.verify` to say.
+"""
+
+import re
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any, TypeVar
+
+from etf_trader.market.book import Level, OrderBook
+from etf_trader.market.document import BANDS, NO_TIME, NUMBERS, WORDS
+from etf_trader.market.symbol import Side, SymbolRule
+from etf_trader.money import plain
+from etf_trader.orders.plan import LOSS_PARTS, LossParts, PlannedLeg
+from etf_trader.solver.problem import Leg, OrderProblem
+
+_NUMBER = re.compile(r"-?\d{1,60}(\.\d{1,60})?")
+_LEG_NUMBERS = ("quantity", "limit_price", "last_price", "touch", "mid", "value", "surplus")
+Item = TypeVar("Item")
+
+
+class Malformed(ValueError):
+    """What was handed in does not have the form of a plan: `where` and `what` say why."""
+
+    def __init__(self, where: str, what: str) -> None:
+        super().__init__(f"{where} {what}")
+        self.where, self.what = where, what
+
+
+class Impossible(Malformed):
+    """It has the form of a plan, and says what cannot be: a crossed book, a step of 0."""
+
+
+class Reader:
+    """One value of a JSON document, with its place in it."""
+
+    def __init__(self, value: object, where: str) -> None:
+        self.value, self.where = value, where
+
+    def __getitem__(self, name: str) -> "Reader":
+        if not isinstance(self.value, dict):
+            raise Malformed(self.where, "is not an object")
+        if name not in self.value:
+            raise Malformed(f"{self.where}.{name}", "is missing")
+        return Reader(self.value[name], f"{self.where}.{name}")
+
+    def items(self) -> Iterator[tuple[str, "Reader"]]:
+        """Yield the members of an object."""
+        if not isinstance(self.value, dict):
+            raise Malformed(self.where, "is not an object")
+        for name in self.value:
+            yield name, self[name]
+
+    def list(self) -> list["Reader"]:
+        """Return the entries of a list."""
+        if not isinstance(self.value, list):
+            raise Malformed(self.where, "is not a list")
+        return [Reader(entry, f"{self.where}[{place}]") for place, entry in enumerate(self.value)]
+
+    def text(self) -> str:
+        """Return a text."""
+        if not isinstance(self.value, str):
+            raise Malformed(self.where, "is not a text")
+        return self.value
+
+    def flag(self) -> bool:
+        """Return true or false."""
+        if not isinstance(self.value, bool):
+            raise Malformed(self.where, "is neither true nor false")
+        return self.value
+
+    def count(self) -> int:
+        """Return a whole number that is not negative."""
+        if not isinstance(self.value, int) or isinstance(self.value, bool) or not 0 <= self.value < 10**9:
+            raise Malformed(self.where, "is not a whole number")
+        return self.value
+
+    def number(self) -> Decimal:
+        """Return a decimal, which must be written as `plain` writes it."""
+        text = self.text()
+        if not _NUMBER.fullmatch(text) or plain(Decimal(text)) != text:
+            raise Malformed(self.where, f"is {text[:40]!r}, which is not a number as plans write it")
+        return Decimal(text)
+
+    def maybe(self, read: Callable[["Reader"], Item]) -> Item | None:
+        """Return what `read` makes of it; None for null."""
+        return None if self.value is None else read(self)
+
+    def pair(self) -> tuple[Decimal, Decimal]:
+        """Return two numbers."""
+        entries = self.list()
+        if len(entries) != 2:
+            raise Malformed(self.where, "is not a pair of numbers")
+        return entries[0].number(), entries[1].number()
+
+    def numbers(self) -> dict[str, Decimal]:
+        """Return the members of an object, all of them numbers."""
+        return {name: each.number() for name, each in self.items()}
+
+
+@dataclass(frozen=True, slots=True)
+class Statement:
+    """What a plan object says about its market and about itself.
+
+    `problem` is what was asked, on the levels of `books` that the venue's price
+    bounds leave. `totals` are the stated numbers of the whole plan by name, with
+    None where the plan says null.
+    """
+
+    method: str
+    problem: OrderProblem
+    books: Mapping[str, OrderBook]
+    units: Decimal
+    legs: tuple[PlannedLeg, ...]
+    leg_losses: tuple[Decimal, ...]
+    stopped_by: tuple[str, ...]
+    beyond: tuple[Decimal, ...]
+    multipliers: Mapping[str, Decimal]
+    mids: Mapping[str, Decimal]
+    bounds: Mapping[str, Decimal]
+    totals: Mapping[str, Decimal | None]
+    book_hash: str
+    seal: str
+
+
+TOTALS = (
+    "fill_percentage",
+    "cash",
+    "average_price",
+    "nav",
+    "arrival_nav",
+    "marginal_price",
+    "loss",
+    "loss_bps",
+    *LOSS_PARTS,
+    "cost",
+    "bound",
+    "gap_bps",
+    "rounding_bps",
+)
+"""The numbers that a plan states about itself as a whole."""
+
+
+def read_statement(plan: object, market: object) -> Statement:
+    """Return what a plan object and its market say.
+
+    Raises:
+        Malformed: something is missing, or is not what it should be; says where.
+        Impossible: its form is right, and no market or order can be like that.
+    """
+    top = Reader(plan, "plan")
+    books, rules = _market(Reader(market, "market"))
+    side = _side(top["side"])
+    return Statement(
+        method=top["method"].text(),
+        problem=_problem(top, side, books, rules),
+        books=books,
+        units=top["units"].number(),
+        legs=tuple(_planned(leg) for leg in top["legs"].list()),
+        leg_losses=tuple(leg["loss"].number() for leg in top["legs"].list()),
+        stopped_by=tuple(name.text() for name in top["stopped_by"].list()),
+        beyond=tuple(units.number() for units in top["beyond"].list()),
+        multipliers=top["multipliers"].numbers(),
+        mids=top["mids"].numbers(),
+        bounds=top["bounds"].numbers(),
+        totals={name: top[name].maybe(Reader.number) for name in TOTALS},
+        book_hash=top["book_hash"].text(),
+        seal=top["seal"].text(),
+    )
+
+
+def _side(side: Reader) -> Side:
+    if side.text() not in ("buy", "sell"):
+        raise Malformed(side.where, "is neither buy nor sell")
+    return Side(side.text())
+
+
+def _market(market: Reader) -> tuple[dict[str, OrderBook], dict[str, SymbolRule]]:
+    books = {
+        symbol: OrderBook(
+            symbol=symbol,
+            bids=tuple(Level(*level.pair()) for level in book["bids"].list()),
+            asks=tuple(Level(*level.pair()) for level in book["asks"].list()),
+            update_id=0,
+            at=NO_TIME,
+            complete=book["complete"].flag(),
+        )
+        for symbol, book in market["books"].items()
+    }
+    return books, {symbol: _rule(symbol, rule) for symbol, rule in market["rules"].items()}
+
+
+def _rule(symbol: str, rule: Reader) -> SymbolRule:
+    values: dict[str, Any] = {name: rule[name].text() for name in WORDS}
+    values |= {name: rule[name].pair() for name in BANDS}
+    values |= {name: rule[name].number() for name in NUMBERS}
+    for name in ("step", "base_quantum", "quote_quantum"):
+        if values[name] <= 0:
+            raise Impossible(f"{rule.where}.{name}", "is not above 0")
+    if not 0 <= values["taker_fee"] < 1:
+        raise Impossible(f"{rule.where}.taker_fee", "is not a share of what is received")
+    return SymbolRule(symbol=symbol, **values)
+
+
+def _problem(
+    top: Reader, side: Side, books: Mapping[str, OrderBook], rules: Mapping[str, SymbolRule]
+) -> OrderProblem:
+    asked = top["problem"]
+    legs = tuple(_leg(leg, side, books, rules) for leg in asked["legs"].list())
+    if not any(leg.per_unit for leg in legs) or len({leg.asset for leg in legs}) != len(legs):
+        raise Impossible(f"{asked.where}.legs", "names no asset, or one of them twice")
+    return OrderProblem(
+        side=side,
+        quantity=top["quantity"].number(),
+        legs=legs,
+        cash_per_unit=asked["cash_per_unit"].number(),
+        float_cash=asked["float_cash"].number(),
+        cash=asked["cash"].maybe(Reader.number),
+        limit=asked["limit"].maybe(Reader.number),
+        max_loss_bps=asked["max_loss_bps"].maybe(Reader.number),
+        units_done=asked["units_done"].number(),
+        loss_done=asked["loss_done"].number(),
+        slack_ticks=asked["slack_ticks"].count(),
+        least_value=asked["least_value"].number(),
+    )
+
+
+def _leg(leg: Reader, side: Side, books: Mapping[str, OrderBook], rules: Mapping[str, SymbolRule]) -> Leg:
+    symbol = leg["symbol"].text()
+    if symbol not in books or symbol not in rules:
+        raise Impossible(f"{leg.where}.symbol", f"is {symbol}, which is not in the market")
+    book, rule = books[symbol], rules[symbol]
+    mid = _mid(book)
+    numbers = {name: leg[name].number() for name in ("per_unit", "arrival_mid", "held", "held_cost", "residual")}
+    if min(numbers.values()) < 0 or not numbers["arrival_mid"]:
+        raise Impossible(leg.where, "has a quantity below 0, or no price at arrival")
+    offered = book.asks if side is Side.BUY else book.bids
+    low, high = price_bounds(rule, side, mid)
+    levels = tuple(each for each in offered if low <= each.price and (high is None or each.price <= high))
+    return Leg(
+        asset=leg["asset"].text(),
+        rule=rule,
+        levels=levels,
+        complete=book.complete or len(levels) < len(offered),
+        mid=mid,
+        **numbers,
+    )
+
+
+def price_bounds(rule: SymbolRule, side: Side, mid: Decimal) -> tuple[Decimal, Decimal | None]:
+    """Return the lowest and the highest price that the venue accepts of an order on `side`; None: any."""
+    down, up = rule.bid_band if side is Side.BUY else rule.ask_band
+    highs = [bound for bound in (mid * up, rule.max_price) if bound]
+    return max(mid * down, rule.min_price), min(highs, default=None)
+
+
+def _mid(book: OrderBook) -> Decimal:
+    """Return the mean of the best prices, having checked the order of all levels."""
+    where = f"market.books.{book.symbol}"
+    if not book.bids or not book.asks:
+        raise Impossible(where, "has a side without levels: it has no price")
+    for name, sign, levels in (("bids", -1, book.bids), ("asks", 1, book.asks)):
+        for place, (price, quantity) in enumerate(levels):
+            if price <= 0 or quantity <= 0:
+                raise Impossible(f"{where}.{name}[{place}]", "is not a level: price and quantity must be above 0")
+            if place and (price - levels[place - 1].price) * sign <= 0:
+                raise Impossible(f"{where}.{name}[{place}]", "is out of order: levels run from the best price")
+    if book.bids[0].price >= book.asks[0].price:
+        raise Impossible(where, "is crossed: its best bid is not below its best ask")
+    return (book.bids[0].price + book.asks[0].price) / 2
+
+
+def _planned(leg: Reader) -> PlannedLeg:
+    numbers = {name: leg[name].number() for name in _LEG_NUMBERS}
+    return PlannedLeg(
+        asset=leg["asset"].text(),
+        symbol=leg["symbol"].text(),
+        fee=leg["fee_in_kind"].number(),
+        loss=LossParts(**{part: leg[part].number() for part in LOSS_PARTS}),
+        **numbers,
+    )

@@ -1,0 +1,75 @@
+"""A plan proved again, from its own text and its market: without a solver, and without trusting it.
+
+What a plan says is worked out a second time (`solver.retrial`), to the last
+digit, and compared: the hash of its market, what each order takes of its book
+and what that costs, the venue's filters, the common fraction, every limit, that
+a size just beyond breaks what stopped it, and the bound from its multipliers.
+"""
+
+from collections.abc import Iterator
+
+from etf_trader.market.document import market_hash
+from etf_trader.money import UNIT_GRID, plain
+from etf_trader.orders.plan import plan_object_seal
+from etf_trader.solver.certificate import all_digits
+from etf_trader.solver.findings import Finding, differs
+from etf_trader.solver.retrial import least
+from etf_trader.solver.statement import Impossible, Malformed, Statement, read_statement
+from etf_trader.solver.verify_order import check_order
+from etf_trader.solver.verify_unwind import check_unwinding
+
+UNWIND = "unwind"
+METHODS = ("closed_form", "linprog", UNWIND)
+"""How plans are made that can be proved here."""
+
+
+def verify(plan: object, market: object) -> list[Finding]:
+    """Return everything that a plan says and that does not hold on its market; nothing when it is proved.
+
+    Args:
+        plan: The plan object, as parsed from JSON.
+        market: The books and rules it was made on, likewise.
+
+    Raises:
+        Malformed: this is no plan with its market at all; says where and why.
+    """
+    with all_digits():
+        findings = list(_seals(plan, market))
+        try:
+            statement = read_statement(plan, market)
+        except Malformed as error:
+            if findings or isinstance(error, Impossible):
+                return [*findings, Finding(error.where, error.what)]
+            raise
+        if statement.method not in METHODS:
+            return [*findings, Finding("plan.method", f"is {statement.method}, which cannot be proved")]
+        checks = check_unwinding if statement.method == UNWIND else check_order
+        return findings + list(_market_numbers(statement)) + list(checks(statement))
+
+
+def _seals(plan: object, market: object) -> Iterator[Finding]:
+    if not isinstance(plan, dict) or not isinstance(market, dict):
+        return
+    if plan.get("book_hash") != market_hash(market):
+        yield Finding("market", "is not what the plan was made on: its hash is another")
+    if plan.get("seal") != plan_object_seal(plan):
+        yield Finding("plan", "was changed after it was made: its seal is another")
+
+
+def _market_numbers(statement: Statement) -> Iterator[Finding]:
+    """Check what follows from the market and the basket alone."""
+    problem = statement.problem
+    yield from differs("plan.mids", statement.mids, {leg.asset: leg.mid for leg in problem.legs})
+    bounds = {leg.asset: max(leg.rule.step, least(leg.rule, leg.mid * 19 / 20)) for leg in problem.legs}
+    yield from differs("plan.bounds", statement.bounds, bounds)
+    navs = {"nav": problem.nav, "arrival_nav": problem.arrival_nav}
+    for name, nav in navs.items():
+        yield from differs(f"plan.{name}", statement.totals[name], nav)
+    for name, units in {"quantity": problem.quantity, "units": statement.units}.items():
+        if units < 0 or units % UNIT_GRID:
+            yield Finding(f"plan.{name}", f"is {plain(units)}: units are counted in steps of {plain(UNIT_GRID)}")
+    if statement.units > problem.quantity:
+        yield Finding("plan.units", "is more than was wanted")
+    notionals = [leg.rule.min_notional for leg in problem.legs]
+    if statement.method != UNWIND:
+        yield from differs("plan.problem.least_value", problem.least_value, max(notionals))

@@ -1,0 +1,83 @@
+"""The proof of a plan that trades back what an order holds beyond its units: sums, filters, nothing else."""
+
+from collections.abc import Iterator
+from decimal import Decimal
+
+from etf_trader.market.symbol import Side
+from etf_trader.money import ZERO, plain
+from etf_trader.orders.plan import LossParts, PlannedLeg
+from etf_trader.solver.findings import (
+    Finding,
+    check_filters,
+    check_loss,
+    check_totals,
+    differs,
+    loss_sums,
+)
+from etf_trader.solver.problem import Leg
+from etf_trader.solver.retrial import down, least, refill, up
+from etf_trader.solver.statement import Statement
+
+
+def check_unwinding(statement: Statement) -> Iterator[Finding]:
+    """Check a plan that sells leftovers at the books' best prices."""
+    legs = {leg.asset: leg for leg in statement.problem.legs}
+    sold = {leg.asset for leg in statement.legs}
+    for asset, leg in legs.items():
+        if asset not in sold and leg.held > statement.bounds.get(asset, ZERO) and _can_be_sold(leg):
+            yield Finding("plan.legs", f"leave {asset}, of which more is held than the float may take")
+    if statement.problem.side is not Side.SELL or statement.units or statement.problem.quantity:
+        yield Finding("plan", "trades back, and yet buys or has units")
+    if statement.stopped_by != ("filled",) or statement.beyond or statement.multipliers:
+        yield Finding("plan", "trades back, and yet says what stops it or what bounds it")
+    for stated in statement.legs:
+        if stated.asset not in legs:
+            yield Finding(f"plan.legs.{stated.asset}", "is no asset of the basket")
+            return
+        yield from _sale(stated, legs[stated.asset], statement.bounds.get(stated.asset, ZERO))
+    received = sum((leg.value - leg.fee for leg in statement.legs), ZERO)
+    none = dict.fromkeys(("marginal_price", "gap_bps", "rounding_bps", "fill_percentage", "loss_bps"), ZERO)
+    found: dict[str, Decimal | None] = {**none, "average_price": None}
+    found |= dict.fromkeys(("cash", "cost", "bound"), received)
+    yield from check_totals(statement, found | loss_sums(leg.loss for leg in statement.legs))
+
+
+def _most(leg: Leg) -> Decimal:
+    """Return the whole lots of what is held, as far as the book takes them."""
+    return min(down(leg.held, leg.rule.step), sum((level.quantity for level in leg.levels), ZERO))
+
+
+def _can_be_sold(leg: Leg) -> bool:
+    return _most(leg) >= least(leg.rule, refill(leg, Side.SELL, _most(leg)).last)
+
+
+def _sale(stated: PlannedLeg, leg: Leg, bound: Decimal) -> Iterator[Finding]:
+    """Check one sale; its fee is estimated for the whole, not for each level."""
+    where = f"plan.legs.{stated.asset}"
+    if leg.held <= bound:
+        yield Finding(where, f"is sold, though the float may take {plain(leg.held)}")
+    yield from differs(f"{where}.quantity", stated.quantity, _most(leg))
+    taken = refill(leg, Side.SELL, stated.quantity)
+    touch = leg.levels[0].price if leg.levels else leg.mid
+    fee = up(taken.value * leg.rule.taker_fee, leg.rule.quote_quantum)
+    found = {
+        "symbol": leg.rule.symbol,
+        "value": taken.value,
+        "last_price": taken.last,
+        "limit_price": taken.last,
+        "touch": touch,
+        "mid": leg.mid,
+        "fee": fee,
+        "surplus": ZERO,
+    }
+    for name, value in found.items():
+        yield from differs(f"{where}.{name}", getattr(stated, name), value)
+    loss = LossParts(
+        delay=stated.quantity * (leg.arrival_mid - leg.mid),
+        spread=stated.quantity * (leg.mid - touch),
+        depth=stated.quantity * touch - taken.value,
+        fee=fee,
+        rounding=ZERO,
+    )
+    yield from check_loss(where, stated.loss, loss)
+    yield from check_filters(where, stated, leg, Side.SELL, 0)
