@@ -72,7 +72,9 @@ class SolverSettings(Struct, frozen=True, kw_only=True):
     method: Annotated[Literal["auto", "linprog"], Meta(description="auto: a closed form where there is one")] = (
         "auto"
     )
-    depth: Annotated[int, Meta(ge=1, le=5000, description="the most levels of a book that are read; the first look shows 100")] = 1000
+    depth: Annotated[
+        int, Meta(ge=1, le=5000, description="the most levels of a book that are read; the first look shows 100")
+    ] = 1000
 
 
 class IndexSettings(Struct, frozen=True, kw_only=True):
