@@ -1,0 +1,113 @@
+"""What a rebalance can trade of an asset: inside against open index orders first, then the venue's book.
+
+    buying   ordered < 0   inside at mid, as much as the orders sell; then all asks
+             ordered > 0   the asks that the orders leave
+    selling  ordered > 0   inside at mid, as much as the orders buy; then all bids
+             ordered < 0   the bids that the orders leave
+
+So an order never pays more than without the rebalance, what both trade inside
+costs neither of them anything, and no level is sold twice.
+"""
+
+from collections.abc import Sequence
+from decimal import Decimal
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from etf_trader.market.book import Level
+from etf_trader.market.symbol import Side
+from etf_trader.money import BPS, ONE, ZERO, divide_up, floor_to
+from etf_trader.solver.certificate import BookSide
+from etf_trader.solver.rebalance_problem import Constituent
+
+
+class Offer(NamedTuple):
+    """What one side of an asset offers to the fund.
+
+    `inside` is what trades against the orders at mid without fee, in base;
+    `levels` what is left for the fund on the venue, best first.
+    """
+
+    side: Side
+    asset: str
+    quote: str
+    mid: Decimal
+    fee: Decimal
+    inside: Decimal
+    levels: Sequence[Level]
+
+    def sides(self) -> list[BookSide]:
+        """Return it as sides of books, the one inside without fee."""
+        venue = BookSide(self.side, self.asset, self.quote, self.fee, self.levels)
+        if not self.inside:
+            return [venue]
+        return [BookSide(self.side, self.asset, self.quote, ZERO, [(self.mid, self.inside)]), venue]
+
+
+def offer(
+    constituent: Constituent,
+    side: Side,
+    max_cross_spread_bps: Decimal,
+    *,
+    with_orders: bool = True,
+    venue: bool = True,
+) -> Offer:
+    """Return what the fund can trade of an asset on `side`.
+
+    Args:
+        constituent: The asset, its book and what is ordered of it.
+        side: Whether the fund buys or sells.
+        max_cross_spread_bps: The widest spread at which fund and orders trade inside.
+        with_orders: Whether they do at all.
+        venue: Whether the book may be used.
+    """
+    against = -side.sign * constituent.ordered
+    levels: Sequence[Level] = constituent.levels(side) if venue and not constituent.is_halted else ()
+    inside = ZERO
+    if constituent.is_halted:
+        pass
+    elif against < 0:
+        net = ONE - constituent.rule.taker_fee if side is Side.BUY else ONE
+        levels = _left(levels, divide_up(-against, net, constituent.rule.step))
+    elif against > 0 and with_orders:
+        spread = constituent.asks[0].price - constituent.bids[0].price
+        if spread * BPS <= max_cross_spread_bps * constituent.mid:
+            inside = floor_to(against, constituent.rule.base_quantum)
+        else:
+            levels = ()  # both at the venue would trade with each other
+    rule = constituent.rule
+    return Offer(side, constituent.asset, rule.quote, constituent.mid, rule.taker_fee, inside, levels)
+
+
+def _left(levels: Sequence[Level], taken: Decimal) -> Sequence[Level]:
+    """Return the levels after the best `taken` are gone."""
+    for position, (price, quantity) in enumerate(levels):
+        if quantity > taken:
+            return (Level(price, quantity - taken), *levels[position + 1 :])
+        taken -= quantity
+    return ()
+
+
+class NetLadder(Sequence[Any]):
+    """An offer as `Curves` reads it: price and quantity after the fee, in floats, as far as it is sliced."""
+
+    def __init__(self, made: Offer) -> None:
+        self._offer = made
+        inside = (Level(made.mid, made.inside),) if made.inside else ()
+        self._levels = (*inside, *made.levels)
+        self._inside = len(inside)
+
+    def __len__(self) -> int:
+        return len(self._levels)
+
+    def __getitem__(self, place: Any) -> Any:
+        part = np.array(self._levels[place], dtype=np.float64).reshape(-1, 2)
+        net = np.full(len(part), 1.0 - float(self._offer.fee))
+        net[: max(self._inside - (place.start or 0), 0)] = 1.0
+        if self._offer.side is Side.BUY:
+            part[:, 0] /= net
+            part[:, 1] *= net
+        else:
+            part[:, 0] *= net
+        return part
