@@ -55,14 +55,24 @@ class Demand(NamedTuple):
         sides = [(self.rate[self.sign == sign] > 0).any(axis=0) for sign in (1, -1)]
         return bool((sides[0] & sides[1]).any())
 
-    def exhausted(self, fractions: Array) -> NDArray[np.bool_]:
-        """Return, by order and asset, whether nothing is left of what the order needs, shape (k, n)."""
+    def bottlenecks(self, fractions: Array) -> NDArray[np.bool_]:
+        """Return, by order and asset, what is used up so that the order cannot go on, shape (k, n).
+
+        A used up asset stops those that got furthest with it; who stopped
+        before was stopped by another.
+        """
         net = self.used(fractions, 1) - self.used(fractions, -1)
-        out = {
-            1: net >= self.ask_depth - _TIGHT - 1e-9 * np.abs(net),
-            -1: -net >= self.bid_depth - _TIGHT - 1e-9 * np.abs(net),
-        }
-        found: NDArray[np.bool_] = (self.rate > 0) & np.where(self.sign[:, None] > 0, out[1], out[-1])
+        near = _TIGHT + 1e-9 * np.abs(net)
+        is_out = np.where(self.sign[:, None] > 0, net >= self.ask_depth - near, -net >= self.bid_depth - near)
+        holds = (self.rate > 0) & is_out
+        reached = np.where(holds, fractions[:, None], 0.0)
+        furthest = np.zeros_like(reached)
+        for sign in (1, -1):
+            mine = self.sign == sign
+            furthest[mine] = reached[mine].max(axis=0, initial=0.0)
+        found: NDArray[np.bool_] = holds & (reached >= furthest - 1e-9)
+        lacking = ~found.any(axis=1)
+        found[lacking] = holds[lacking]
         return found
 
 
@@ -79,7 +89,7 @@ def progressive_filling(demand: Demand, caps: Array) -> Array:
     fractions = caps.copy()
     while True:
         ends = [
-            (_end(demand, fractions, int(asset), sign, depth[asset]), sign, int(asset))
+            (fraction_at(demand, fractions, int(asset), sign, depth[asset]), sign, int(asset))
             for sign, depth in ((1, demand.ask_depth), (-1, demand.bid_depth))
             for asset in np.flatnonzero(demand.used(fractions, sign) > depth * (1 + _TIGHT))
         ]
@@ -90,8 +100,8 @@ def progressive_filling(demand: Demand, caps: Array) -> Array:
         fractions[holders] = end
 
 
-def _end(demand: Demand, fractions: Array, asset: int, sign: int, depth: float) -> float:
-    """Return the common fraction at which an asset is used up, no order going beyond its own."""
+def fraction_at(demand: Demand, fractions: Array, asset: int, sign: int, depth: float) -> float:
+    """Return the common fraction at which a side needs `depth` of an asset, no order going beyond its own."""
     mine = (demand.sign == sign) & (demand.rate[:, asset] > 0)
     rate, start, most = demand.rate[mine, asset], demand.start[mine, asset], fractions[mine]
     points = np.unique(np.concatenate([start, most]))
