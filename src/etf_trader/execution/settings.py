@@ -6,7 +6,7 @@ from decimal import Decimal
 
 @dataclass(frozen=True, slots=True)
 class ExecutionSettings:
-    """How plans are made: the most levels read, ticks of slack, headroom of reserved cash in bps, solver method."""
+    """How plans are made: the most levels read, ticks of slack, headroom of reserved cash in bps, method."""
 
     depth: int = 1000
     slack_ticks: int = 1
