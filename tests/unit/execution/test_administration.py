@@ -7,7 +7,7 @@ from decimal import Decimal
 from pathlib import Path
 
 import pytest
-from sqlalchemy import update
+from sqlalchemy import insert, update
 from tests.factories import House, make_definition, make_house, make_ladders, make_market
 from tests.invariants import findings
 
@@ -168,6 +168,18 @@ async def test_an_index_made_before_there_were_routes_trades_in_its_quote(routed
         connection.execute(update(methodologies).values(document=canonical(document)))
     with routed.database.read() as connection:
         assert find_index(connection, "1").routes == ("USDT",)
+
+
+async def test_the_newest_methodology_has_the_routes_in_force(routed: House) -> None:
+    await routed.create(make_definition())
+    await routed.create(make_definition(symbol="OTHER", routes=("USDT", "USDC")))
+    later = make_definition(routes=("USDT", "FDUSD", "USDC")).document()
+    row = {"index_id": 1, "version": 2, "effective_at": routed.exchange.now(), "document": canonical(later)}
+    with routed.database.write() as connection:
+        connection.execute(insert(methodologies), row)
+    with routed.database.read() as connection:
+        routes = [index.routes for index in list_indices(connection)]
+    assert routes == [("USDT", "FDUSD", "USDC"), ("USDT", "USDC")]
 
 
 async def test_a_route_may_be_reached_through_another(routed: House) -> None:
