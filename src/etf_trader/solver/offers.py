@@ -44,6 +44,17 @@ class Offer(NamedTuple):
             return [venue]
         return [BookSide(self.side, self.asset, self.quote, ZERO, [(self.mid, self.inside)]), venue]
 
+    def within(self, most: Decimal) -> "Offer":
+        """Return the best `most` of it, in base."""
+        inside, levels = min(self.inside, most), []
+        left = most - inside
+        for price, quantity in self.levels:
+            if left <= 0:
+                break
+            levels.append(Level(price, min(quantity, left)))
+            left -= quantity
+        return self._replace(inside=inside, levels=levels)
+
 
 def offer(
     constituent: Constituent,

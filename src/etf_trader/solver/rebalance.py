@@ -155,7 +155,8 @@ def nav_bound(
     With node multipliers l and that of NAV v, for holdings h' and cash b' after any trades
     l . end <= l . start - least cost, and l . end = sum l h' + l b' is at least S V' less |v - l_i / m_i| for
     each unit of value that asset i is off its target, S = sum l_i w_i / m_i + l r. What is inside the band costs
-    the objective nothing and is added; S differs from 1 only by rounding.
+    the objective nothing and is added; S differs from 1 only by rounding. Nothing sells more than is held: to buy
+    and to sell one asset only costs.
 
     Args:
         problem: Holdings, targets and aim.
@@ -168,7 +169,8 @@ def nav_bound(
     """
     with all_digits():
         start = {each.asset: -each.holding for each in problem.constituents} | {problem.quote: -problem.cash}
-        books = [book for each in (*buys, *sells) for book in each.sides()]
+        held = [sell.within(each.holding) for sell, each in zip(sells, problem.constituents, strict=True)]
+        books = [book for each in (*buys, *held) for book in each.sides()]
         bound = -least_cost(books, multipliers, start)
         whole = problem.reserve * multipliers[problem.quote]
         for each in problem.constituents:

@@ -168,7 +168,8 @@ class _Program:
         off = 4.0 * dearest + 0.01 if price_off is None else price_off
         self.prices = Prices(off, 4.0 * max(off, dearest) + 1.0)
         near, far = np.full(2 * self.count, scaled.band), np.full(2 * self.count, 2.0)
-        self.high = np.concatenate([self.buy.depth, self.sell.depth, near, far, [1.0, 1.0]])
+        # V' is 1 at most by its row; a bound of its own there would take the price that belongs to the assets
+        self.high = np.concatenate([self.buy.depth, self.sell.depth, near, far, [2.0, 1.0]])
         self.objective = np.zeros(self.nav + 2)
         self.objective[self.traded + 2 * self.count : self.nav] = self.prices.off * _BPS
         self.objective[self.nav :] = -_BPS, self.prices.short * _BPS

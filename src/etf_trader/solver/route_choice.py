@@ -73,19 +73,20 @@ def _sequence(network: Network, flows: dict[int, float]) -> list[str]:
     then its smallest flow is dropped.
     """
     assets = {leg.asset for leg in network.legs}
+    ends = {number: (_served(network, number), _drawn(network, number)) for number in flows}
     waiting = sorted(network.mids, key=lambda node: (node not in assets, node == network.home, node))
     sequence: list[str] = []
     while waiting:
-        blocked = {_drawn(network, number) for number in flows if _served(network, number) in waiting}
+        left = set(waiting)
+        blocked = {drawn for served, drawn in (ends[number] for number in flows) if served in left}
         ready = [node for node in waiting if node not in blocked]
         if not ready:
-            inside = [
-                number for number in flows if {_served(network, number), _drawn(network, number)} <= {*waiting}
-            ]
+            inside = [number for number in flows if left.issuperset(ends[number])]
             del flows[min(inside, key=lambda number: (flows[number], number))]
             continue
-        sequence.append(ready[0])
-        waiting.remove(ready[0])
+        first = [node for node in ready if node in assets] or ready[:1]
+        sequence += first
+        waiting = [node for node in waiting if node not in first]
     return sequence
 
 

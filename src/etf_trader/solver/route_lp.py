@@ -30,11 +30,13 @@ from etf_trader.solver.curves import Array
 from etf_trader.solver.highs import SMALLEST, Rows, minimise, rows_of
 from etf_trader.solver.route_books import Books, Flows
 
-EPS = 1e-5
-"""What joining levels may overstate the cost by, in V: 0.1 bps over all assets, as much again over conversions."""
+EPS = 1e-6
+"""What joining levels may overstate the cost by, in V: 0.01 bps over all assets, as much again over conversions."""
 
 _TIE = 1e-9  # where the marginal price equals the limit on a stretch, the larger fraction is meant
-_SCALE = float(BPS)
+BASIS = float(BPS)
+"""Objectives are in basis points of V."""
+
 _BEYOND = 1.1  # of the most that is of use: a level that ended just there would have a price of its own
 _MOST_SPENT = 1e3  # of V; stands for any amount
 
@@ -152,7 +154,7 @@ class Program:
         """
         columns = self.columns(allowed, at=at)
         found = minimise(columns.objective, columns.high, equal=columns.equal, upper=columns.upper)
-        return self.flows(found.x, found.equal_duals / _SCALE)
+        return self.flows(found.x, found.equal_duals / BASIS)
 
     def flows(self, x: Array, prices: Array) -> Flows:
         """Return the totals of the columns `x`, and what they cost on the true ladders at `prices`."""
@@ -186,7 +188,7 @@ class Program:
             worth = 2.0 + 4.0 * float(self.price.max(initial=1.0)) / float(self.books.net.min(initial=1.0)) ** 2
         objective[-1] = -worth
         upper = None if at is not None else self._loss_row()
-        return Columns(objective * _SCALE, high, self._balance(), upper)
+        return Columns(objective * BASIS, high, self._balance(), upper)
 
     def _balance(self) -> Rows:
         """Return a row for each node: what arrives less what leaves is zero."""
@@ -206,12 +208,29 @@ class Program:
         if order.max_loss_bps is None:
             return None
         row = np.concatenate([np.zeros(len(self.price)), self._others.at_arrival])
-        row[-1] = (
-            -sign * float(order.arrival_nav * (BPS + sign * order.max_loss_bps)) / (_SCALE * float(order.nav))
-        )
+        row[-1] = -sign * float(order.arrival_nav * (BPS + sign * order.max_loss_bps)) / (BASIS * float(order.nav))
         allowed = order.max_loss_bps * order.units_done * order.arrival_nav - order.loss_done * BPS
         if allowed < 0:
             return None  # there is a loss to be made good: whether a size does it is for the exact search
         used = np.flatnonzero(row)
         bound = np.array([float(allowed) / self.books.value])
-        return rows_of(row[used] * _SCALE, np.zeros(len(used), dtype=np.intp), used, bound, len(row))
+        return rows_of(row[used] * BASIS, np.zeros(len(used), dtype=np.intp), used, bound, len(row))
+
+    def useful(self) -> Array:
+        """Return the most of each arc that a choice of books could use: its depth, or all that is needed of it."""
+        depth: Array = np.bincount(self.arc, self.joined, len(self.books.source)).astype(np.float64)
+        need = self.books.need()[self.books.base] / np.where(self.books.is_buy, self.books.net, 1.0)
+        is_own = ~self.books.is_conversion & ~np.isin(self.books.base, self.books.quote)
+        return np.minimum(depth, np.where(is_own, need, self.books.most))
+
+    def ways(self, row: int) -> NDArray[np.intp] | None:
+        """Return the arcs of which one must be used for arc `row` to be: the conversions of its quote.
+
+        None where its quote is the home currency, is held, or is traded as an asset.
+        """
+        quote, network = int(self.books.quote[row]), self.network
+        name = self.books.nodes[quote]
+        if name == network.home or network.balances[name] or name in {leg.asset for leg in network.legs}:
+            return None
+        served = self.books.target if network.side is Side.BUY else self.books.source
+        return np.flatnonzero((served == quote) & self.books.is_conversion)

@@ -5,7 +5,7 @@ from dataclasses import replace
 from decimal import Decimal
 from fractions import Fraction
 
-from etf_trader.market.symbol import Side
+from etf_trader.market.symbol import Side, SymbolRule
 from etf_trader.money import ZERO, bps
 from etf_trader.orders.plan import LossParts, Plan
 from etf_trader.solver.network import Network
@@ -152,7 +152,13 @@ def _leg(model: RouteModel, number: int, fill: ArcFill) -> RouteLeg:
         value=fill.value,
         fee=fill.fee,
         loss=_loss(model.network, number, fill, model.lots[number].ladder.touch),
+        orders=_orders(arc.rule, fill.quantity, fill.price),
     )
+
+
+def _orders(rule: SymbolRule, quantity: Decimal, price: Decimal) -> int:
+    most = rule.most_quantity(price)
+    return int(-(-quantity // most)) if most else 1
 
 
 def _loss(network: Network, number: int, fill: ArcFill, touch: Decimal) -> LossParts:
@@ -212,6 +218,7 @@ def alone(
     basket = problem.order.cash_per_unit * single.units
     worst = sum((leg.quantity * leg.limit_price for leg in single.legs), ZERO) + basket + max(-float_pays, ZERO)
     gap = bps(side.sign * (single.cost - bound), single.units * problem.order.nav)
+    rules = {leg.rule.symbol: leg.rule for leg in problem.order.legs}
     names = sorted({home, *(each.name for each in problem.currencies)})
     return RoutePlan(
         side=side,
@@ -231,6 +238,7 @@ def alone(
                 value=leg.value,
                 fee=leg.fee,
                 loss=replace(leg.loss, rounding=ZERO),
+                orders=_orders(rules[leg.symbol], leg.quantity, leg.limit_price),
             )
             for leg in sorted(single.legs, key=lambda leg: leg.symbol)
             if leg.quantity

@@ -94,6 +94,7 @@ class RouteLeg:
     a sell's `fee` are in the book's own quote `currency`, a buy's fee in base;
     `loss` is in the home currency. `limit_price` is that of the
     immediate-or-cancel order, `last_price` that of the last level meant to be used.
+    `orders` is into how many the venue's largest size splits it.
     """
 
     asset: str
@@ -108,6 +109,7 @@ class RouteLeg:
     value: Decimal
     fee: Decimal
     loss: LossParts
+    orders: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,15 +141,16 @@ class Multiplier:
 class SlotProof:
     """What is known about the choice of books under the slot budget.
 
-    `bound` is below the cost of every choice, in the home currency, on the word
-    of the integer solver; the plan's own `bound` needs nobody's word, and does
-    not know about slots. `is_proved` says that the search ended within its gap;
-    otherwise time was over, and `is_fallback` says whether the plan is then the
-    linear program's with fewer routes.
+    `bound` is below (sell: above) the cash of every choice for the continuous
+    plan's units, in the home currency, on the word of the integer solver; the
+    plan's own `bound` needs nobody's word, and does not know about slots.
+    `is_proved` says that the search ended within its gap; otherwise time was
+    over. With nothing found till then, `is_fallback`: the plan is the linear
+    program's with fewer routes, and there is no `bound`.
     """
 
     slots: int
-    bound: Decimal
+    bound: Decimal | None
     is_proved: bool
     is_fallback: bool
 
@@ -191,8 +194,8 @@ class RoutePlan:
 
     @property
     def orders(self) -> int:
-        """How many asset orders are sent, each of at most the venue's largest size."""
-        return sum(1 for leg in (*self.legs, *self.conversions) if leg.quantity)
+        """How many asset orders are sent, those that the venue's largest size makes of one among them."""
+        return sum(leg.orders for leg in (*self.legs, *self.conversions))
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,17 +19,22 @@ FLAT = 0.02
 """How far above its bound, in bps, the merged plan may lie before the linear program is asked."""
 
 _TOLERANCE = 0.05  # of the linear program, bps: above it levels are joined more finely, once
-_FINER = 20.0
+_FINER = 10.0  # eps the second time
 
 
 class Answer(NamedTuple):
-    """A continuous plan and who found it. `prices`: multiplier of each node, home currency a unit of it."""
+    """A continuous plan and who found it.
+
+    `prices` are the multipliers of the nodes, home currency a unit of each;
+    `stopped_by` names what made the plan small that its limits do not show.
+    """
 
     books: Books
     flows: Flows
     prices: Mapping[str, Decimal]
     method: str
     proof: SlotProof | None
+    stopped_by: tuple[str, ...]
 
 
 def search(books: Books) -> Answer:
@@ -44,7 +49,7 @@ def search(books: Books) -> Answer:
     if flows is not None and _fits(books, flows, slots):
         prices = _prices(books, flows.prices)
         if _gap(books, flows, prices) <= FLAT:
-            return Answer(books, flows, prices, "merge", None)
+            return Answer(books, flows, prices, "merge", None, ())
     from etf_trader.solver.route_lp import EPS, Program
 
     program = Program(books)
@@ -52,7 +57,26 @@ def search(books: Books) -> Answer:
     if flows.fraction > 0 and _gap(books, flows, prices) > _TOLERANCE:
         program = Program(books, EPS / _FINER)
         flows, prices = _solved(program)
-    return Answer(books, flows, prices, "linprog", None)
+    if _fits(books, flows, slots):
+        return Answer(books, flows, prices, "linprog", None, ())
+    return _within_slots(program, flows, prices, slots or 0)
+
+
+def _within_slots(program: "Program", free: Flows, prices: Mapping[str, Decimal], slots: int) -> Answer:
+    """Return the best plan within the slots; where time is over, the linear program's with fewer routes."""
+    from etf_trader.solver.route_lp import EPS
+    from etf_trader.solver.route_slots import chosen, fewer
+
+    books = program.books
+    choice = chosen(program, slots, books.network.problem.seconds)
+    flows = program.solve(fewer(books, free, slots) if choice is None else choice.allowed)
+    stopped_by = ("slots",) if flows.fraction < free.fraction * (1 - 1e-9) else ()
+    if choice is None:
+        return Answer(books, flows, prices, "linprog", SlotProof(slots, None, False, True), stopped_by)
+    # joined levels overstate by up to eps, over the assets and once more over the conversions
+    least = (choice.bound - 2 * EPS) * books.value * books.network.side.sign
+    proof = SlotProof(slots, Decimal(f"{least:.8f}"), choice.is_proved, False)
+    return Answer(books, flows, prices, "milp", proof, stopped_by)
 
 
 def _solved(program: "Program") -> tuple[Flows, Mapping[str, Decimal]]:

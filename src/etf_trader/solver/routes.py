@@ -77,8 +77,12 @@ def _planned(problem: RouteProblem, single: Plan) -> RoutePlan:
         return alone(problem, single, prices, single.bound, single.method)
     answer = search(Books(network))
     plan = _finished(network, answer, single)
-    if plan is not None and _is_better(plan, single):
+    fits = problem.slots is None or sum(1 for leg in single.legs if leg.quantity) <= problem.slots
+    if plan is not None and (_is_better(plan, single) or not fits):
         return plan
+    if not fits:
+        nothing = plan_order(replace(problem.order, quantity=ZERO))
+        single = replace(nothing, wanted=problem.order.quantity, stopped_by=("slots",))
     bound = cash_bound(network, answer.prices, single.units, {})
     return replace(alone(problem, single, answer.prices, bound, answer.method), slots=answer.proof)
 
@@ -97,7 +101,7 @@ def _finished(network: Network, answer: Answer, single: Plan) -> RoutePlan | Non
     trial = largest(model, top)
     if not trial.steps:
         return None
-    stopped_by = stops(model, trial, wanted)
+    stopped_by = answer.stopped_by or stops(model, trial, wanted)
     model, trial = _with_slack(network, model, trial)
     value = Decimal(repr(answer.flows.cost * answer.books.value)) * network.side.sign
     return stated(

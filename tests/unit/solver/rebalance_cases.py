@@ -7,6 +7,7 @@ from tests.unit.solver.solver_cases import D, make_rule
 
 from etf_trader.market.book import Level
 from etf_trader.market.symbol import Side
+from etf_trader.money import divide_down
 from etf_trader.solver.offers import Offer, offer
 from etf_trader.solver.rebalance_problem import Aim, Constituent, Exact, RebalanceProblem
 
@@ -56,7 +57,7 @@ def random_rebalance(
     parts = [chance.randint(0, 6) for _ in range(count)]
     reserve = chance.choice([0, 0, 1])
     total = sum(parts) + reserve or 1
-    weights = [(D(part) / total).quantize(D("1e-12"), rounding="ROUND_FLOOR") for part in parts]
+    weights = [divide_down(D(part), D(total), D("1e-12")) for part in parts]
     constituents = tuple(
         _random_constituent(chance, f"A{number}", weight, deep, orders, step, scale)
         for number, weight in enumerate(weights)
@@ -89,7 +90,7 @@ def _random_constituent(
         min_quantity=least,
         min_notional=D(chance.choice(["0", "5"])),
         taker_fee=fee,
-        base_quantum=min(least, D("1e-8")),
+        base_quantum=D("1e-8").scaleb(-scale),
     )
     ordered = D(chance.choice(["-30", "-4", "0", "4", "30"])) / mid if orders else ZERO
     holding, mid = (worth / mid).scaleb(-scale), mid.scaleb(scale)
