@@ -17,7 +17,7 @@ from etf_trader.ledger.repository import Account, Ledger, incarnation
 from etf_trader.market.symbol import Side, SymbolRule
 from etf_trader.money import ZERO
 from etf_trader.orders.asset_order import Intent, Share, Slice, client_order_id
-from etf_trader.orders.plan import Plan
+from etf_trader.orders.plan import Plan, PlannedLeg
 from etf_trader.orders.store import add_asset_orders, add_market, add_plan, count_asset_orders
 from etf_trader.seal import canonical
 from etf_trader.solver.problem import OrderProblem
@@ -26,9 +26,13 @@ MOST_PIECES = 200
 """A trade is sent in at most so many orders at once, however small the venue's largest order is."""
 
 
+TRADE, CONVERT, UNWIND = "trade", "convert", "unwind"
+"""What a batch is for: units, the currencies that the next batch pays in, or trading back."""
+
+
 @dataclass(frozen=True, slots=True)
 class Member:
-    """An index order in a batch, what was asked for it, the plan, and what that is for: "trade" or "unwind"."""
+    """An index order in a batch, what was asked for it, the plan, and what it is for now."""
 
     state: OrderState
     problem: OrderProblem
@@ -69,22 +73,26 @@ class Batch:
 
 
 def batch_of(state: OrderState, problem: OrderProblem, plan: Plan, purpose: str, view: MarketView) -> Batch:
-    """Return the batch of one order alone."""
-    demands = tuple(
-        Demand(
-            asset=leg.asset,
-            symbol=leg.symbol,
-            side=plan.side,
-            quantity=leg.quantity,
-            price=leg.limit_price,
-            mid=leg.mid,
-            touch=leg.touch,
-            slices={state.order.id: (Slice(leg.quantity, leg.limit_price),)},
-        )
-        for leg in plan.legs
-        if leg.quantity
-    )
+    """Return the batch of one order alone; a buy's conversions go before its legs, in a batch of their own."""
+    if purpose == TRADE and plan.side is Side.BUY and plan.conversions:
+        purpose = CONVERT
+    sides = [(each.side, each.leg) for each in plan.conversions] if purpose == CONVERT else []
+    sides = sides or [(plan.side, leg) for leg in plan.legs]
+    demands = tuple(_demand(side, leg, state.order.id) for side, leg in sides if leg.quantity)
     return Batch(view, (Member(state, problem, plan, purpose),), demands)
+
+
+def _demand(side: Side, leg: PlannedLeg, order_id: int) -> Demand:
+    return Demand(
+        asset=leg.asset,
+        symbol=leg.symbol,
+        side=side,
+        quantity=leg.quantity,
+        price=leg.limit_price,
+        mid=leg.mid,
+        touch=leg.touch,
+        slices={order_id: (Slice(leg.quantity, leg.limit_price),)},
+    )
 
 
 def write_batch(connection: Connection, log: EventLog, account: Account, batch: Batch, now: datetime) -> list[int]:
@@ -95,9 +103,9 @@ def write_batch(connection: Connection, log: EventLog, account: Account, batch: 
     ledger = Ledger(connection, account.id)
     for member in batch.members:
         state, plan, number = member.state, member.plan, numbers[member.order_id]
-        if member.purpose == "trade" and plan.side is Side.SELL:
+        if member.purpose == TRADE and plan.side is Side.SELL:
             given = baskets(plan.units, state.basket.quantities, state.basket.cash_per_unit)
-            lent = {leg.asset: max(-leg.surplus, ZERO) for leg in plan.legs}
+            lent = {leg.asset: -leg.surplus for leg in plan.legs if leg.surplus < 0}
             mids = batch.view.mids(state.basket.symbols)
             ledger.post(redemption(state.parties, number, given, lent, mids, state.cash, at=now))
         log.record(connection, BatchPlanned(member.order_id, number, plan.units, len(plan.legs)), now)

@@ -14,6 +14,13 @@ from etf_trader.errors import UsageError
 from etf_trader.events import EventLog, OrderAccepted
 from etf_trader.execution.look import look_and_plan, require_listed
 from etf_trader.execution.planning import MarketView, Wish, cash_to_reserve, document_for, order_problem
+from etf_trader.execution.routed import (
+    foreign_currencies,
+    plan_of,
+    rates_of,
+    routed_problem,
+    symbols_of,
+)
 from etf_trader.execution.settings import ExecutionSettings
 from etf_trader.index.store import (
     Basket,
@@ -38,6 +45,7 @@ from etf_trader.orders.status import IndexOrderStatus
 from etf_trader.orders.store import add_index_order, index_order_by_key, list_index_orders
 from etf_trader.solver.order import float_needed, plan_order, smallest_quantity
 from etf_trader.solver.problem import OrderProblem
+from etf_trader.solver.routes import plan_routes
 from etf_trader.venue.interface import Venue
 
 CENT = Decimal("0.01")
@@ -48,8 +56,8 @@ NEW = "new"
 class Preview:
     """What an order would do on the books of now; nothing is written.
 
-    `position` is None when the order would open one. `reserve` is the cash a buy
-    sets aside; `document` the plan object, `market` the books and rules it was
+    `position` is None when the order would open one. `reserved` is the cash a buy
+    sets aside, by currency; `document` the plan object, `market` the books and rules it was
     made on.
     """
 
@@ -58,7 +66,7 @@ class Preview:
     basket: Basket
     position: Position | None
     quantity: Decimal
-    reserve: Decimal
+    reserved: Mapping[str, Decimal]
     arrival: Mapping[str, Decimal]
     arrival_nav: Decimal
     plan: Plan
@@ -76,6 +84,7 @@ class _Means:
     position: Position | None
     quantity: Decimal
     treasury: Decimal
+    other_cash: Mapping[str, Decimal]
     float: Mapping[str, Decimal]
     float_cash: Decimal
 
@@ -117,8 +126,9 @@ class Desk:
         async def plan(view: MarketView) -> Preview:
             return await asyncio.to_thread(self._plan, request, means, view)
 
+        symbols = symbols_of(means.index, means.basket, rules)
         _, preview = await look_and_plan(
-            self._venue, [means.basket], self._settings.depth, rules, plan, lambda made: made.plan.stopped_by
+            self._venue, symbols, self._settings.depth, rules, plan, lambda made: made.plan.stopped_by
         )
         return preview
 
@@ -158,12 +168,14 @@ class Desk:
         ledger = Ledger(connection, self._account.id)
         position = self._position(connection, index, request)
         in_float = ledger.holdings(accounts.index_float(index.id))
+        held = ledger.holdings(accounts.treasury(self._holder))
         return _Means(
             index=index,
             basket=current_basket(connection, index.id),
             position=position,
             quantity=self._quantity(ledger, index, position, request),
-            treasury=ledger.balance(accounts.treasury(self._holder), index.quote),
+            treasury=held.get(index.quote, ZERO),
+            other_cash={name: held[name] for name in foreign_currencies(index) if name in held},
             float=in_float,
             float_cash=in_float.get(index.quote, ZERO),
         )
@@ -235,11 +247,22 @@ class Desk:
             problem = order_problem(
                 wish, means.basket, view, means.float, means.float_cash, self._settings.slack_ticks
             )
-            reserve = ZERO
+            reserved: dict[str, Decimal] = {}
             if request.side is Side.BUY:
-                reserve = self._reserve(means, problem)
-                problem = replace(problem, cash=reserve)
-            plan = plan_order(problem, self._settings.method)
+                reserved[means.index.quote] = self._reserve(means, problem)
+                problem = replace(problem, cash=reserved[means.index.quote])
+            if foreign_currencies(means.index):
+                routed = routed_problem(problem, means.index, view, means.other_cash, {}, may_convert=True)
+                answer = plan_routes(routed)
+                plan = plan_of(answer, problem)
+                arrival |= rates_of(routed)
+                if request.side is Side.BUY:
+                    wanted = {each.currency: each.quantity for each in answer.reserved}
+                    reserved |= {
+                        name: min(held, wanted.get(name, ZERO)) for name, held in means.other_cash.items()
+                    }
+            else:
+                plan = plan_order(problem, self._settings.method)
             _require_size(plan, problem, means)
             _require_proceeds(plan, means)
             market = view.document()
@@ -252,7 +275,7 @@ class Desk:
                 basket=means.basket,
                 position=means.position,
                 quantity=means.quantity,
-                reserve=reserve,
+                reserved={name: amount for name, amount in reserved.items() if amount},
                 arrival=arrival,
                 arrival_nav=problem.arrival_nav,
                 plan=plan,
@@ -277,13 +300,14 @@ class Desk:
         holder = holder_id(connection, self._holder, now)
         # The state may have moved since it was read: what is reserved is checked once more, under the lock.
         means = self._means(connection, request)
-        if request.side is Side.BUY and means.treasury < preview.reserve:
-            raise UsageError(
-                f"another order took the cash: the treasury holds {spoken_cash(means.treasury)} "
-                f"{means.index.quote}",
-                where="treasury",
-                hint="repeat the command",
-            )
+        free = {means.index.quote: means.treasury, **means.other_cash}
+        for name, amount in preview.reserved.items():
+            if free.get(name, ZERO) < amount:
+                raise UsageError(
+                    f"another order took the cash: the treasury holds {spoken_cash(free.get(name, ZERO))} {name}",
+                    where="treasury",
+                    hint="repeat the command",
+                )
         position = means.position or open_position(connection, means.index.id, holder, now)
         span = lifetime(request.time_in_force)
         order = add_index_order(
@@ -298,7 +322,7 @@ class Desk:
             now=now,
         )
         parties = parties_of(connection, order)
-        amounts = {parties.quote: preview.reserve} if request.side is Side.BUY else {parties.unit: means.quantity}
+        amounts = preview.reserved if request.side is Side.BUY else {parties.unit: means.quantity}
         Ledger(connection, self._account.id).post(reservation(parties, amounts, at=now))
         self._log.record(
             connection, OrderAccepted(order.id, str(order.side), means.index.symbol, order.quantity), now

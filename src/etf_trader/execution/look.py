@@ -23,24 +23,28 @@ Answer = TypeVar("Answer")
 
 
 async def look(
-    venue: Venue, basket: Basket, depth: int, rules: Mapping[str, SymbolRule] | None = None
+    venue: Venue,
+    basket: Basket,
+    depth: int,
+    rules: Mapping[str, SymbolRule] | None = None,
+    also: Iterable[str] = (),
 ) -> MarketView:
     """Read the books of every constituent, `depth` levels a side, and the rules unless they are given.
+
+    `also` are other books to read at the same moment.
 
     Raises:
         MissingPrice: the venue does not list a constituent.
     """
     known = await venue.rules() if rules is None else rules
     require_listed(basket, known)
-    return await look_at_all(venue, [basket], depth, known)
+    return await _look(venue, [*basket.symbols.values(), *also], depth, known)
 
 
-async def look_at_all(
-    venue: Venue, baskets: Iterable[Basket], depth: int, rules: Mapping[str, SymbolRule]
-) -> MarketView:
-    """Read, at one moment, the books of every constituent of several indices that the venue lists."""
-    symbols = sorted({symbol for basket in baskets for symbol in basket.symbols.values() if symbol in rules})
-    return MarketView(await venue.books(symbols, depth), {symbol: rules[symbol] for symbol in symbols})
+async def _look(venue: Venue, symbols: Iterable[str], depth: int, rules: Mapping[str, SymbolRule]) -> MarketView:
+    """Read these books at one moment."""
+    names = sorted(set(symbols))
+    return MarketView(await venue.books(names, depth), {symbol: rules[symbol] for symbol in names})
 
 
 def require_listed(basket: Basket, rules: Mapping[str, SymbolRule]) -> None:
@@ -60,7 +64,7 @@ def require_listed(basket: Basket, rules: Mapping[str, SymbolRule]) -> None:
 
 async def look_and_plan(
     venue: Venue,
-    baskets: Iterable[Basket],
+    symbols: Iterable[str],
     most: int,
     rules: Mapping[str, SymbolRule],
     plan: Callable[[MarketView], Awaitable[Answer]],
@@ -69,12 +73,13 @@ async def look_and_plan(
     """Plan on the first levels of every book, and again on more of those whose window stopped the plan.
 
     Args:
+        symbols: Whose books are read, all of them at one moment.
         most: Levels that may be read of a book.
         plan: Makes a plan on what is seen.
         stops: What stops it; "window(SYMBOL)" names a book that may have more than is seen.
     """
     first = min(FIRST_LOOK, most)
-    view = await look_at_all(venue, baskets, first, rules)
+    view = await _look(venue, symbols, first, rules)
     read = dict.fromkeys(view.books, first)
     while True:
         answer = await plan(view)

@@ -14,7 +14,7 @@ from etf_trader.clock import Clock
 from etf_trader.database import Database
 from etf_trader.errors import AccountLed, DataError, EtfError
 from etf_trader.events import EventLog
-from etf_trader.execution.batch import Batch, batch_of, write_batch
+from etf_trader.execution.batch import CONVERT, TRADE, UNWIND, Batch, Member, batch_of, write_batch
 from etf_trader.execution.lease import HEARTBEAT_SECONDS, Lease, Leases, check
 from etf_trader.execution.look import look, look_and_plan, require_listed
 from etf_trader.execution.planning import (
@@ -28,13 +28,14 @@ from etf_trader.execution.planning import (
 )
 from etf_trader.execution.queue import Queue
 from etf_trader.execution.reconcile import reconcile
+from etf_trader.execution.routed import exchangeable, foreign_currencies, symbols_of
 from etf_trader.execution.settings import ExecutionSettings
 from etf_trader.execution.settlement import BatchPrices, Ending, batch_prices, end, settle
 from etf_trader.execution.state import OrderState, order_state
 from etf_trader.execution.together import Asked, Together, plan_together, stops_of
 from etf_trader.ledger.repository import Account
 from etf_trader.market.symbol import Side, SymbolRule
-from etf_trader.money import money_context
+from etf_trader.money import ZERO, money_context
 from etf_trader.orders.index_order import IndexOrder
 from etf_trader.orders.plan import Plan
 from etf_trader.orders.status import AssetOrderStatus, IndexOrderStatus
@@ -50,6 +51,8 @@ from etf_trader.orders.store import (
 from etf_trader.solver.order import plan_order
 from etf_trader.solver.problem import OrderProblem
 from etf_trader.venue.interface import Venue
+
+Rules = Mapping[str, SymbolRule]
 
 MOST_TURNS = 50
 """An order that meets moving books this often in one go is left for later, or ended when it is for now."""
@@ -190,7 +193,7 @@ class Manager:
             return all(index_order(connection, number).status.is_final for number in orders)
 
     async def _turn(
-        self, waiting: Sequence[int], rules: Mapping[str, SymbolRule], lease: Lease, failures: list[DataError]
+        self, waiting: Sequence[int], rules: Rules, lease: Lease, failures: list[DataError]
     ) -> list[int]:
         """Plan, send and settle one batch for all these orders; return those that may do more now.
 
@@ -203,8 +206,24 @@ class Manager:
             if await self._is_ready(order_id, rules, lease):
                 with self._database.read() as connection:
                     states.append(order_state(connection, order_id))
-        if not states:
-            return []
+        # An order that may use other currencies is planned alone: its network of books is its own.
+        together = [state for state in states if not foreign_currencies(state.index)]
+        alone = [state for state in states if foreign_currencies(state.index)]
+        left: list[int] = []
+        for group in ([together] if together else []) + [[state] for state in alone]:
+            if self._stop():
+                return left
+            left += await self._batch(group, rules, lease, failures)
+        return left
+
+    async def _batch(
+        self,
+        states: Sequence[OrderState],
+        rules: Rules,
+        lease: Lease,
+        failures: list[DataError],
+    ) -> list[int]:
+        """Look, plan and trade once for these orders; return those that may do more now."""
 
         async def plan(view: MarketView) -> Together:
             asked: list[Asked] = []
@@ -212,13 +231,14 @@ class Manager:
             for state in states:
                 try:
                     require_listed(state.basket, rules)
-                    asked.append(Asked(state, self._problem(state, state.wish(), view)))
+                    problem = self._problem(state, state.wish(), view)
+                    asked.append(Asked(state, problem, self._may_convert(state)))
                 except DataError as error:
                     unpriced.append((state, error))
             return await asyncio.to_thread(plan_together, asked, unpriced, view, self._settings.method)
 
-        baskets = [state.basket for state in states]
-        _, together = await look_and_plan(self._venue, baskets, self._settings.depth, rules, plan, stops_of)
+        symbols = {symbol for state in states for symbol in symbols_of(state.index, state.basket, rules)}
+        _, together = await look_and_plan(self._venue, symbols, self._settings.depth, rules, plan, stops_of)
         batch = together.batch
         if batch.members:
             await self._trade(batch, lease)
@@ -229,13 +249,15 @@ class Manager:
             await self._rest(state.order, ("price",), rules, lease)
             if not state.order.stays_open:
                 failures.append(error)
-        return [
-            member.order_id
-            for member in batch.members
-            if await self._goes_on(member.order_id, member.plan, rules, lease)
-        ]
+        return [member.order_id for member in batch.members if await self._goes_on(member, rules, lease)]
 
-    async def _is_ready(self, order_id: int, rules: Mapping[str, SymbolRule], lease: Lease) -> bool:
+    def _may_convert(self, state: OrderState) -> bool:
+        """Return whether an order may exchange currencies now: not twice without having traded in between."""
+        with self._database.read() as connection:
+            plans = plans_of(connection, state.order.id)
+        return not plans or plans[-1].purpose != CONVERT
+
+    async def _is_ready(self, order_id: int, rules: Rules, lease: Lease) -> bool:
         """Return whether there is anything to plan for an order; one whose end is due is ended."""
         with self._database.read() as connection:
             order = index_order(connection, order_id)
@@ -249,17 +271,18 @@ class Manager:
             await self._finish(order, ending, rules, lease)
         return ending is None
 
-    async def _rest(
-        self, order: IndexOrder, stopped_by: tuple[str, ...], rules: Mapping[str, SymbolRule], lease: Lease
-    ) -> None:
+    async def _rest(self, order: IndexOrder, stopped_by: tuple[str, ...], rules: Rules, lease: Lease) -> None:
         """Leave an order of which nothing can be traded now for later, or end it when it is for now."""
         if order.stays_open:
             self._note(order, stopped_by, lease)
         else:
             await self._finish(order, Ending(IndexOrderStatus.ENDED, stopped_by), rules, lease)
 
-    async def _goes_on(self, order_id: int, plan: Plan, rules: Mapping[str, SymbolRule], lease: Lease) -> bool:
+    async def _goes_on(self, member: Member, rules: Rules, lease: Lease) -> bool:
         """Decide, after a batch, whether the order is planned once more in this go."""
+        if member.purpose == CONVERT:
+            return True
+        order_id, plan = member.order_id, member.plan
         with self._database.read() as connection:
             order = index_order(connection, order_id)
         if order.status.is_final:
@@ -330,9 +353,7 @@ class Manager:
             check(connection, lease)
             write_filled(connection, order.id, order.filled, stopped_by)
 
-    async def _finish(
-        self, order: IndexOrder, ending: Ending, rules: Mapping[str, SymbolRule], lease: Lease
-    ) -> None:
+    async def _finish(self, order: IndexOrder, ending: Ending, rules: Rules, lease: Lease) -> None:
         """End an order; what it holds beyond its units is completed where that is cheaper, else traded back."""
         for _ in range(COMPLETIONS):
             if not await self._complete(order.id, rules, lease):
@@ -346,7 +367,7 @@ class Manager:
             if not index_order(connection, order.id).status.is_final:
                 end(connection, self._log, order.id, ending, prices, self._clock.now())
 
-    async def _complete(self, order_id: int, rules: Mapping[str, SymbolRule], lease: Lease) -> bool:
+    async def _complete(self, order_id: int, rules: Rules, lease: Lease) -> bool:
         """Buy what is missing beside the legs that filled; return whether anything was sent.
 
         The order's limit holds, its loss limit does not: trading back would lose more.
@@ -368,25 +389,28 @@ class Manager:
         plan = await self._solve(problem)
         if not plan.units or not any(leg.quantity for leg in plan.legs):
             return False
-        await self._trade(batch_of(state, problem, plan, "trade", view), lease)
+        await self._trade(batch_of(state, problem, plan, TRADE, view), lease)
         return True
 
-    async def _unwind(self, order_id: int, rules: Mapping[str, SymbolRule], lease: Lease) -> bool:
+    async def _unwind(self, order_id: int, rules: Rules, lease: Lease) -> bool:
         """Sell what an order holds beyond what the float may take; return whether anything was sent."""
         with self._database.read() as connection:
             state = order_state(connection, order_id)
-        if not any(state.held.values()):
+        foreign = exchangeable(state, rules)
+        if not any(state.held.values()) and not foreign:
             return False
+        symbols = {**state.basket.symbols, **foreign}
+        excess = {**state.held, **{name: state.other_cash[name] for name in foreign}}
         try:
-            view = await look(self._venue, state.basket, self._settings.depth, rules)
-            bounds = settlement_bounds(state.basket, view)
+            view = await look(self._venue, state.basket, self._settings.depth, rules, foreign.values())
+            bounds = {**settlement_bounds(state.basket, view), **dict.fromkeys(foreign, ZERO)}
             problem = unwinding_problem(state.wish(), state.basket, view)
-            plan = unwinding(state.wish(), state.basket, view, state.held, bounds)
+            plan = unwinding(state.wish(), symbols, view, excess, bounds)
         except EtfError:
             return False  # without a price it stays the order's own: the order ends stuck
         if not plan.legs:
             return False
-        await self._trade(batch_of(state, problem, plan, "unwind", view), lease)
+        await self._trade(batch_of(state, problem, plan, UNWIND, view), lease)
         return True
 
     def _last_prices(self, order_id: int) -> BatchPrices | None:

@@ -225,19 +225,21 @@ def _accepted_loss(wish: Wish, basket: Basket) -> Decimal:
 
 def unwinding(
     wish: Wish,
-    basket: Basket,
+    symbols: Mapping[str, str],
     view: MarketView,
     excess: Mapping[str, Decimal],
     bounds: Mapping[str, Decimal],
 ) -> Plan:
     """Plan to sell what an order holds beyond the bounds, at the books' best prices.
 
-    For legs that failed while others filled: the order bears what this costs.
+    For legs that failed while others filled, and for other currencies that a
+    sell was paid in: the order bears what this costs. `symbols` are the markets
+    of what it holds.
     """
     legs = []
     for asset in sorted(excess):
         if excess[asset] > bounds[asset]:
-            symbol = basket.symbols[asset]
+            symbol = symbols[asset]
             leg = _sale(asset, excess[asset], view.books[symbol], view.rules[symbol], wish.arrival[asset])
             if leg is not None:
                 legs.append(leg)

@@ -40,7 +40,7 @@ def schedule_of(
         limit_price=preview.request.limit_price,
         max_loss_bps=preview.request.max_loss_bps,
         arrival=preview.arrival,
-        cash=preview.reserve if preview.request.side is Side.BUY else None,
+        cash=preview.reserved[preview.index.quote] if preview.request.side is Side.BUY else None,
     )
     float_cash = in_float.get(preview.index.quote, ZERO)
     problem = order_problem(wish, preview.basket, preview.view, in_float, float_cash, slack_ticks)

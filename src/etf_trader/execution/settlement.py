@@ -10,6 +10,7 @@ from sqlalchemy import Connection, select
 
 from etf_trader.events import BatchSettled, EventLog, OrderEnded
 from etf_trader.execution.allocation import BatchState, Outcome, settle_batch
+from etf_trader.execution.batch import TRADE
 from etf_trader.execution.state import OrderState, cash_of, order_state, settlements_of
 from etf_trader.index.store import write_position
 from etf_trader.ledger.booking import baskets, closing, creation, redemption_settlement, release
@@ -96,7 +97,7 @@ def settle(
     now: datetime,
 ) -> None:
     """Credit (sell: redeem) the units of a batch whose orders are all final, and end the order if it is done."""
-    if plan.purpose == "unwind":
+    if plan.purpose != TRADE:
         settle_plan(connection, plan.id, now)
         return
     state = order_state(connection, plan.index_order_id)
@@ -119,7 +120,8 @@ def settle(
         now,
     )
     has_excess = any(quantity > 0 for quantity in outcome.excess.values())
-    if ending is not None and not has_excess:
+    is_paid_elsewhere = state.order.side is Side.SELL and any(state.other_cash.values())
+    if ending is not None and not has_excess and not is_paid_elsewhere:
         end(connection, log, state.order.id, ending, prices, now)
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
-from typing import Any
+from typing import Any, NamedTuple
 
 from etf_trader.market.symbol import Side
 from etf_trader.money import bps, divide, plain
@@ -55,6 +55,13 @@ class PlannedLeg:
     loss: LossParts
 
 
+class PlannedConversion(NamedTuple):
+    """A trade between two currencies: `leg` buys or sells its asset, a currency, for the quote of its symbol."""
+
+    side: Side
+    leg: PlannedLeg
+
+
 @dataclass(frozen=True, slots=True)
 class Plan:
     """The best way to trade an index order, or as much of it as its limits let.
@@ -69,6 +76,11 @@ class Plan:
     `multipliers` prove the bound: the price after fee of the dearest level that
     the units need, for each asset that trades. `beyond` are the sizes above
     `units` at which `stopped_by` shows.
+
+    Of an order that may use several currencies a constituent may have a leg for
+    each; a leg's prices, value and a fee in quote are in the quote of its
+    symbol. `conversions` are sent before the legs of a buy, and `saved_bps` is
+    what the other currencies save against the index's quote alone.
     """
 
     side: Side
@@ -86,6 +98,8 @@ class Plan:
     rounding_bps: Decimal
     multipliers: Mapping[str, Decimal] = field(default_factory=dict)
     beyond: tuple[Decimal, ...] = ()
+    conversions: tuple[PlannedConversion, ...] = ()
+    saved_bps: Decimal | None = None
 
 
 def plan_document(
@@ -137,6 +151,11 @@ def plan_document(
         "beyond": [plain(units) for units in plan.beyond],
         "problem": dict(problem),
     }
+    if plan.saved_bps is not None:
+        document["saved_bps"] = plain(plan.saved_bps)
+        document["conversions"] = [
+            {"side": str(each.side), **_leg_document(each.leg)} for each in plan.conversions
+        ]
     return document | {"seal": plan_object_seal(document)}
 
 

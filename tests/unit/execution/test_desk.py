@@ -309,7 +309,7 @@ async def test_a_preview_writes_nothing(house: House) -> None:
 
 async def test_accepting_a_buy_sets_its_reserve_aside_to_the_cent(house: House) -> None:
     request = make_request()
-    reserve = (await house.desk.preview(request)).reserve
+    reserve = (await house.desk.preview(request)).reserved["USDT"]
     order = await house.desk.accept(request)
     assert cash(house, "order:1") == reserve == reserve.quantize(D("0.01"))
     assert cash(house, "treasury:self") == D(999_000) - reserve
@@ -321,14 +321,14 @@ async def test_accepting_a_buy_sets_its_reserve_aside_to_the_cent(house: House) 
 
 async def test_with_a_limit_every_unit_is_reserved_at_the_limit(house: House) -> None:
     preview = await house.desk.preview(make_request(limit_price=D(125)))
-    assert D(1250) < preview.reserve < D(1250) + D(33)
+    assert D(1250) < preview.reserved["USDT"] < D(1250) + D(33)
 
 
 async def test_headroom_is_what_the_settings_say(house: House) -> None:
     request = make_request(quantity=D(1000))
     tight = await desk_of(house, "self", reserve_bps=D(0)).preview(request)
     wide = await desk_of(house, "self", reserve_bps=D(500)).preview(request)
-    assert wide.reserve - tight.reserve > D(1000) * 120 * 5 / 100
+    assert wide.reserved["USDT"] - tight.reserve > D(1000) * 120 * 5 / 100
 
 
 async def test_what_a_buy_did_not_spend_returns_to_its_holder(house: House) -> None:

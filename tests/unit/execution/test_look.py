@@ -39,7 +39,7 @@ async def looked(folder: Path, most: int, wanted: Mapping[str, int]) -> list[tup
     async def plan(view: MarketView) -> list[str]:
         return [f"window({name})" for name, levels in wanted.items() if len(view.books[name].asks) < levels]
 
-    await look_and_plan(venue, [basket], most, await venue.rules(), plan, lambda stops: stops)
+    await look_and_plan(venue, basket.symbols.values(), most, await venue.rules(), plan, lambda stops: stops)
     return venue.asked
 
 

@@ -1,0 +1,133 @@
+"""An order that may use the books of several currencies: what is asked, and the answer as a plan. Pure."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from decimal import Decimal
+
+from etf_trader.execution.planning import MarketView
+from etf_trader.execution.routing import OtherBooks, route_problem, route_symbols
+from etf_trader.execution.state import OrderState
+from etf_trader.index.store import Basket, Index
+from etf_trader.market.symbol import Side, SymbolRule
+from etf_trader.money import ZERO
+from etf_trader.orders.plan import LossParts, Plan, PlannedConversion, PlannedLeg
+from etf_trader.solver.problem import Leg, OrderProblem
+from etf_trader.solver.route_problem import RouteLeg, RoutePlan, RouteProblem
+
+
+def foreign_currencies(index: Index) -> tuple[str, ...]:
+    """Return the currencies beside its quote that an index may trade in."""
+    return tuple(name for name in index.routes if name != index.quote)
+
+
+def symbols_of(index: Index, basket: Basket, rules: Mapping[str, SymbolRule]) -> list[str]:
+    """Return every market that an order of `index` may use: its own, in other currencies, and between those."""
+    own = [symbol for symbol in basket.symbols.values() if symbol in rules]
+    others = foreign_currencies(index)
+    return sorted({*own, *(route_symbols(index.quote, others, basket.quantities, rules) if others else ())})
+
+
+def exchangeable(state: OrderState, rules: Mapping[str, SymbolRule]) -> dict[str, str]:
+    """Return the other currencies that a sell was paid in, and the markets that sell them for the index's quote.
+
+    What a buy has left of another currency stays what it is: exchanging it back would cost once more.
+    """
+    if state.order.side is Side.BUY:
+        return {}
+    markets = {name: f"{name}{state.index.quote}" for name, held in state.other_cash.items() if held}
+    return {name: symbol for name, symbol in markets.items() if symbol in rules}
+
+
+def rates_of(problem: RouteProblem) -> dict[str, Decimal]:
+    """Return what each other currency is worth in the index's quote now."""
+    return {currency.name: currency.mid for currency in problem.currencies}
+
+
+def routed_problem(
+    order: OrderProblem,
+    index: Index,
+    view: MarketView,
+    held: Mapping[str, Decimal],
+    arrival: Mapping[str, Decimal],
+    *,
+    may_convert: bool,
+) -> RouteProblem:
+    """Return `order` with the books of the index's other currencies beside its own.
+
+    Args:
+        held: What may be spent of each other currency.
+        arrival: What they were worth when the order arrived; of those not in it, what they are worth now.
+        may_convert: Whether currencies may be exchanged; else only what is held of them is used.
+    """
+    own = {leg.rule.symbol for leg in order.legs}
+    books = {symbol: book for symbol, book in view.books.items() if symbol not in own}
+    problem = route_problem(order, OtherBooks(foreign_currencies(index), books, view.rules), held)
+    currencies = tuple(replace(each, arrival_mid=arrival.get(each.name, each.mid)) for each in problem.currencies)
+    return replace(problem, currencies=currencies, conversions=problem.conversions if may_convert else ())
+
+
+def plan_of(answer: RoutePlan, order: OrderProblem) -> Plan:
+    """Return the answer in the words of one order's plan."""
+    return Plan(
+        side=answer.side,
+        wanted=answer.wanted,
+        units=answer.units,
+        legs=tuple(_legs(answer, order)),
+        cash=answer.cash,
+        loss=answer.loss,
+        marginal_price=answer.marginal_price,
+        stopped_by=answer.stopped_by,
+        method=answer.method,
+        cost=answer.cost,
+        bound=answer.bound,
+        gap_bps=answer.gap_bps,
+        rounding_bps=answer.rounding_bps,
+        multipliers={each.node: each.price for each in answer.multipliers},
+        beyond=answer.single.beyond if answer.units == answer.single.units else (),
+        conversions=tuple(PlannedConversion(each.side, _leg(each)) for each in answer.conversions),
+        saved_bps=answer.saved_bps,
+    )
+
+
+def _legs(answer: RoutePlan, order: OrderProblem) -> Iterable[PlannedLeg]:
+    """Yield the legs of each asset; what the float takes of it stands with the first."""
+    surplus = {each.asset: each.quantity for each in answer.surplus}
+    for leg in order.legs:
+        taken = surplus.get(leg.asset, ZERO)
+        own = [_leg(each) for each in answer.legs if each.asset == leg.asset] or [_idle(leg)]
+        rounding = -taken * (leg.mid - leg.arrival_mid)
+        yield replace(own[0], surplus=taken, loss=replace(own[0].loss, rounding=rounding))
+        yield from own[1:]
+
+
+def _leg(leg: RouteLeg) -> PlannedLeg:
+    return PlannedLeg(
+        asset=leg.asset,
+        symbol=leg.symbol,
+        quantity=leg.quantity,
+        limit_price=leg.limit_price,
+        last_price=leg.last_price,
+        touch=leg.touch,
+        mid=leg.mid,
+        value=leg.value,
+        fee=leg.fee,
+        surplus=ZERO,
+        loss=leg.loss,
+    )
+
+
+def _idle(leg: Leg) -> PlannedLeg:
+    price = leg.levels[0].price if leg.levels else leg.mid
+    return PlannedLeg(
+        asset=leg.asset,
+        symbol=leg.rule.symbol,
+        quantity=ZERO,
+        limit_price=price,
+        last_price=price,
+        touch=price,
+        mid=leg.mid,
+        value=ZERO,
+        fee=ZERO,
+        surplus=ZERO,
+        loss=LossParts(ZERO, ZERO, ZERO, ZERO, ZERO),
+    )

@@ -1,0 +1,118 @@
+"""Orders of an index that trades in several currencies: exchanged first, counted at arrival, nothing lost between."""
+
+from decimal import Decimal
+from pathlib import Path
+
+from etf_trader.exchange.static import StaticMarket, symbol_row
+from etf_trader.ledger.audit import audit
+from etf_trader.money import ZERO
+from etf_trader.orders.store import plans_of
+from etf_trader.reports.fills import fills_report
+from tests.factories import House, make_definition, make_house, make_ladders
+from tests.invariants import findings
+
+D = Decimal
+
+
+def make_routes_market(*, usdc: str = "1", free: tuple[str, ...] = ()) -> StaticMarket:
+    """A and B against USDT, thin; A against USDC, deep; USDC against USDT at `usdc`, deep."""
+    rows = [
+        symbol_row("AUSDT", "A", "USDT"),
+        symbol_row("BUSDT", "B", "USDT"),
+        symbol_row("AUSDC", "A", "USDC"),
+        symbol_row("USDCUSDT", "USDC", "USDT", tick="0.0001", min_price="0.0001", step="1", min_quantity="1"),
+    ]
+    books = {
+        "AUSDT": make_ladders(D(100), D("0.01"), D(2), gap=10, levels=200),
+        "BUSDT": make_ladders(D(10), D("0.01"), D(5000)),
+        "AUSDC": make_ladders(D(100), D("0.01"), D(5000)),
+        "USDCUSDT": make_ladders(D(usdc), D("0.0001"), D(5_000_000)),
+    }
+    return StaticMarket(rows, books, maker=D("0.001"), taker=D("0.001"), free=free)
+
+
+async def routed_house(folder: Path, market: StaticMarket) -> House:
+    house = make_house(folder, market)
+    await house.create(make_definition(routes=("USDT", "USDC")))
+    return house
+
+
+def purposes(house: House, order_id: int) -> list[str]:
+    with house.database.read() as connection:
+        return [plan.purpose for plan in plans_of(connection, order_id)]
+
+
+def assert_sound(house: House) -> None:
+    assert findings(house.database, house.exchange) == []
+    with house.database.read() as connection:
+        assert audit(connection, house.account).findings == ()
+
+
+async def test_a_buy_exchanges_first_and_then_takes_the_deeper_book(tmp_path: Path) -> None:
+    house = await routed_house(tmp_path, make_routes_market(free=("USDCUSDT",)))
+    order = await house.buy(200)
+    assert order.status == "filled"
+    assert purposes(house, order.id) == ["convert", "trade"]
+    assert {each.symbol for each in house.exchange.orders("paper")} == {"USDCUSDT", "AUSDC", "AUSDT", "BUSDT"} - (
+        {"AUSDT"} if not any(each.symbol == "AUSDT" for each in house.exchange.orders("paper")) else set()
+    )
+    with house.database.read() as connection:
+        report = fills_report(connection, order.position_id, None)
+    # What the currencies' own fills lost stands beside that of the constituents, and all of it adds up to the cash.
+    assert report.orders[0].loss == report.orders[0].cash - 200 * report.orders[0].arrival_nav
+    assert sum((line.loss for line in report.constituents), ZERO) == report.loss
+    assert house.holdings("order:1") == {}
+    assert_sound(house)
+
+
+async def test_the_same_buy_in_one_currency_loses_more(tmp_path: Path) -> None:
+    (tmp_path / "one").mkdir()
+    (tmp_path / "two").mkdir()
+    market = make_routes_market(free=("USDCUSDT",))
+    single = make_house(tmp_path / "one", market)
+    await single.create(make_definition())
+    alone = await single.buy(200)
+    routed = await routed_house(tmp_path / "two", make_routes_market(free=("USDCUSDT",)))
+    order = await routed.buy(200)
+    assert routed.loss(order.id).total < single.loss(alone.id).total / 2
+
+
+async def test_what_the_treasury_holds_of_another_currency_is_used_as_it_is(tmp_path: Path) -> None:
+    house = await routed_house(tmp_path, make_routes_market())
+    house.deposit(D(50_000), "usdc", asset="USDC")
+    order = await house.buy(200)
+    assert purposes(house, order.id) == ["trade"]
+    assert {each.symbol for each in house.exchange.orders("paper")} <= {"AUSDC", "AUSDT", "BUSDT"}
+    spent = D(50_000) - house.holdings("treasury:self")["USDC"]
+    assert spent > D(15_000)
+    assert_sound(house)
+
+
+async def test_a_sell_is_paid_in_another_currency_and_exchanges_it_back(tmp_path: Path) -> None:
+    house = await routed_house(tmp_path, make_routes_market(free=("USDCUSDT",)))
+    await house.buy(200)
+    before = house.holdings("treasury:self")
+    order = await house.sell(None)
+    assert order.status == "filled"
+    assert purposes(house, order.id)[0] == "trade"
+    assert "USDCUSDT" in {each.symbol for each in house.exchange.orders("paper") if each.side == "SELL"}
+    after = house.holdings("treasury:self")
+    assert after.get("USDC", ZERO) - before.get("USDC", ZERO) < 10  # less than the least order
+    assert after["USDT"] - before["USDT"] > D(23_500)
+    assert_sound(house)
+
+
+async def test_a_currency_away_from_par_counts_at_its_arrival(tmp_path: Path) -> None:
+    house = await routed_house(tmp_path, make_routes_market(usdc="0.98", free=("USDCUSDT",)))
+    order = await house.buy(100)
+    assert order.arrival["USDC"] == D("0.98")
+    assert (house.cash(order.id) - 100 * order.arrival_nav) == house.loss(order.id).total
+    assert_sound(house)
+
+
+async def test_where_nothing_is_gained_the_quote_alone_is_used(tmp_path: Path) -> None:
+    house = await routed_house(tmp_path, make_routes_market())
+    order = await house.buy(1)
+    assert purposes(house, order.id) == ["trade"]
+    assert {each.symbol for each in house.exchange.orders("paper")} == {"AUSDT", "BUSDT"}
+    assert_sound(house)
