@@ -128,6 +128,7 @@ def _stopped(quote: Quote, answer: Answer) -> Stopped:
         stopped_by=answer.plan.stopped_by,
         side=quote.request.side,
         symbol=quote.index.symbol,
+        quote=quote.index.quote,
         index_id=quote.index.id,
         limit=quote.request.limit_price,
         max_loss_bps=quote.request.max_loss_bps,
