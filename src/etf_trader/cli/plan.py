@@ -125,7 +125,12 @@ def _binding(statement: Statement | None) -> Sequence[Nudge]:
         return what_binds(statement.problem, plan_order(statement.problem))
 
 
-@command(app, "verify", examples=("etf plan verify 7", DRY_RUN), csv="findings")
+@command(
+    app,
+    "verify",
+    examples=("etf plan verify 7", "etf plan verify - < plan.json   what a dry run printed with --json"),
+    csv="findings",
+)
 def verify(plan: PlanOrStdinArgument) -> None:
     """Prove a plan again without trusting it: books, filters, sums, limits, size, and that none is cheaper."""
     number, document, market, findings = _from_stdin() if plan == STDIN else _stored(int(plan))
