@@ -8,6 +8,7 @@ from sqlalchemy import Connection, select
 
 from etf_trader.database import Database
 from etf_trader.exchange.paper import PaperExchange
+from etf_trader.execution.proof import prove
 from etf_trader.execution.state import cash_of, order_loss
 from etf_trader.index.store import current_basket, list_indices, list_positions
 from etf_trader.ledger import accounts
@@ -18,6 +19,7 @@ from etf_trader.market.symbol import Side
 from etf_trader.money import ZERO
 from etf_trader.orders.status import AssetOrderStatus, IndexOrderStatus
 from etf_trader.orders.store import list_asset_orders, list_index_orders, list_plans
+from etf_trader.solver.verify import METHODS
 
 QUOTE = "USDT"
 
@@ -65,7 +67,18 @@ def findings(database: Database, exchange: PaperExchange, uid: str = "paper") ->
             + _lot_findings(connection)
             + _order_findings(connection)
             + _venue_findings(connection, exchange, uid)
+            + _plan_findings(connection)
         )
+
+
+def _plan_findings(connection: Connection) -> list[str]:
+    """Prove every plan again."""
+    return [
+        f"plan {plan.id}: {finding.where} {finding.what}"
+        for plan in list_plans(connection)
+        if plan.method in METHODS
+        for finding in prove(connection, plan.id).findings
+    ]
 
 
 def _chain_findings(connection: Connection) -> list[str]:

@@ -75,6 +75,18 @@ def test_a_buy_beyond_the_treasury_and_the_limit_in_words(made: Shell) -> None:
     assert "pays for 998." in told
 
 
+def test_other_currencies_save_something_where_books_are_used_up_and_nothing_before(made: Shell) -> None:
+    assert "Trading in USDC or FDUSD beside USDT would save nothing." in made.ok(
+        "quote", "buy", "--index", "1", "--qty", "100"
+    )
+    quoted = made.json("quote", "buy", "--index", "1", "--qty", "20000")
+    alone, *others = quoted["routes"]
+    assert (alone["currencies"], alone["saved"]) == (["USDT"], "0")
+    assert [row["currencies"][1:] for row in others] == [["USDC"], ["FDUSD"], ["USDC", "FDUSD"]]
+    assert all(D(row["saved_bps"]) > 0 and row["orders"] > quoted["orders"] for row in others)
+    assert D(others[2]["saved_bps"]) >= max(D(row["saved_bps"]) for row in others)
+
+
 def test_the_largest_size_under_a_loss(made: Shell) -> None:
     quoted = made.json("quote", "buy", "--index", "1", "--max-loss", "20")
     assert quoted["units"] is None

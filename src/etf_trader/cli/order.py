@@ -204,7 +204,7 @@ def _draw_head(page: Page, opened: Services, facts: OrderFacts) -> None:
         page.line(
             f"{str(order.side).capitalize()} {unit_count(order.quantity)} of {facts.index.symbol}: nothing yet."
         )
-    for sentence in sentences(stopped_order(opened, order, facts.index.symbol)):
+    for sentence in sentences(stopped_order(opened, order, facts.index)):
         page.line(sentence)
     page.line()
     limits = [

@@ -1,41 +1,71 @@
-"""`etf plan`: the plans that were made, with their certificates."""
+"""`etf plan`: the plans that were made, shown and proved again."""
 
 from __future__ import annotations
 
-from decimal import Decimal
+import sys
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
 
 from etf_trader.cli.commands import command, group
 from etf_trader.cli.invocation import output
-from etf_trader.cli.numbers import local_time, money
-from etf_trader.cli.options import PlanArgument
-from etf_trader.cli.output import Page
+from etf_trader.cli.numbers import local_time
+from etf_trader.cli.options import PlanArgument, read_plan_number
+from etf_trader.cli.output import Page, bad, good
 from etf_trader.cli.services import in_loop, services
+from etf_trader.errors import LedgerError, UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from etf_trader.solver.binding import Nudge
+    from etf_trader.solver.findings import Finding
+    from etf_trader.solver.statement import Statement
 
 app = group()
 
-METHODS = {
-    "closed_form": "closed form",
-    "linprog": "linear program",
-    "unwind": "trading back at the best prices",
-}
+SCHEMA = "etf.plan/1"
+STDIN = "-"
+SHOWN = 20
+DRY_RUN = "etf submit buy --index 1 --qty 100 --dry-run --json | etf plan verify -"
+
+
+def read_plan_or_stdin(text: str) -> str:
+    """Return the number of a plan, or "-" for what comes from stdin."""
+    return text if text == STDIN else str(read_plan_number(text))
+
+
+PlanOrStdinArgument = Annotated[
+    str,
+    typer.Argument(
+        help="The plan's number, or - to read the JSON of a dry run from stdin.",
+        metavar="PLAN",
+        parser=read_plan_or_stdin,
+    ),
+]
 
 
 @command(app, "show", examples=("etf plan show 7", "etf plan show 7 --json"))
 def show(plan: PlanArgument) -> None:
-    """Show a plan: what it traded where, what it cost, and the proof that it is nearly the best."""
+    """Show a plan: what it traded where, what it cost, what binds, and the proof that nothing is better."""
     import json
 
+    from etf_trader.cli.certificates import draw_books, draw_certificate, draw_stops
     from etf_trader.cli.plans import draw_plan
     from etf_trader.index.store import index_by_id
-    from etf_trader.orders.store import index_order, stored_plan
+    from etf_trader.market.document import market_of
+    from etf_trader.orders.store import index_order, stored_market, stored_plan
 
     with services() as opened:
         with opened.database.read() as connection:
             stored = stored_plan(connection, plan)
             order = index_order(connection, stored.index_order_id)
             index = index_by_id(connection, order.index_id)
-        rules = in_loop(opened.venue.rules())
+            market = stored_market(connection, stored.book_hash)
+        rules = market_of(market)[1] if market else in_loop(opened.venue.rules())
     document = json.loads(stored.document)
+    statement = _read(document, market)
+    nudges = _binding(statement)
 
     def draw(page: Page) -> None:
         if stored.purpose == "unwind":
@@ -44,17 +74,16 @@ def show(plan: PlanArgument) -> None:
             page.line(f"Plan {stored.id} of order {order.id}, {local_time(stored.created_at)}:")
         draw_plan(page, document, index.quote, rules)
         page.line()
-        verb = "cost" if document["side"] == "buy" else "brings"
-        best = "no plan for these units costs less than" if verb == "cost" else "no plan for them brings more than"
-        page.fields(
-            [
-                ("found by", METHODS.get(stored.method, stored.method)),
-                (verb, f"{money(stored.cost)} {index.quote}"),
-                ("bound", f"{money(stored.bound)} {index.quote}: {best} this"),
-                ("gap", _gap(stored.gap_bps, Decimal(document["rounding_bps"]))),
-                ("books", f"SHA-256 {stored.book_hash}"),
-            ]
-        )
+        draw_certificate(page, document, index.quote)
+        if statement is None:
+            page.line(f"What bound it cannot be worked out again: etf plan verify {stored.id} says why.")
+            return
+        if stored.purpose == "trade":
+            page.line()
+            draw_books(page, statement)
+            page.line()
+            draw_stops(page, statement, nudges, index.quote)
+        page.line(f"To prove it again: etf plan verify {stored.id}")
 
     payload = {
         "id": stored.id,
@@ -65,12 +94,132 @@ def show(plan: PlanArgument) -> None:
         "settled_at": stored.settled_at,
         "dry_run": False,
         "plan": document,
+        "market": market,
+        "binds": [nudge._asdict() for nudge in nudges],
     }
-    output().emit("etf.plan/1", payload, draw)
+    output().emit(SCHEMA, payload, draw)
 
 
-def _gap(gap: Decimal, rounding: Decimal) -> str:
-    if gap == 0:
-        return "none: it is the best possible"
-    due = " from whole lots and least orders" if rounding == gap else f", {rounding:.3f} of it from whole lots"
-    return f"{gap:.3f} bps{due}"
+def _read(document: Mapping[str, Any], market: Mapping[str, Any] | None) -> Statement | None:
+    """Return a stored plan and its market as values; None when it has no market, or cannot be read."""
+    from etf_trader.solver.statement import Malformed, read_statement
+
+    if market is None:
+        return None
+    try:
+        return read_statement(document, market)
+    except Malformed:
+        return None
+
+
+def _binding(statement: Statement | None) -> Sequence[Nudge]:
+    """Return what the size of a plan depends on, worked out again from its market."""
+    from etf_trader.money import money_context
+    from etf_trader.solver.binding import what_binds
+    from etf_trader.solver.order import plan_order
+    from etf_trader.solver.verify import UNWIND
+
+    if statement is None or statement.method == UNWIND:
+        return ()
+    with money_context():
+        return what_binds(statement.problem, plan_order(statement.problem))
+
+
+@command(
+    app,
+    "verify",
+    examples=("etf plan verify 7", "etf plan verify - < plan.json   what a dry run printed with --json"),
+    csv="findings",
+)
+def verify(plan: PlanOrStdinArgument) -> None:
+    """Prove a plan again without trusting it: books, filters, sums, limits, size, and that none is cheaper."""
+    number, document, market, findings = _from_stdin() if plan == STDIN else _stored(int(plan))
+    payload = {
+        "plan": number,
+        "proved": not findings,
+        "book_hash": document.get("book_hash"),
+        "findings": [finding._asdict() for finding in findings],
+    }
+
+    def draw(page: Page) -> None:
+        name = "The plan" if number is None else f"Plan {number}"
+        if findings:
+            _draw_findings(page, name, findings)
+        else:
+            _draw_proof(page, name, document, market)
+
+    output().emit("etf.proof/1", payload, draw, columns=("where", "what"))
+    if findings:
+        raise typer.Exit(LedgerError.exit_code)
+
+
+Proved = tuple[int | None, "Mapping[str, Any]", "Mapping[str, Any]", "Sequence[Finding]"]
+
+
+def _stored(number: int) -> Proved:
+    from etf_trader.execution.proof import prove
+
+    with services() as opened, opened.database.read() as connection:
+        proof = prove(connection, number)
+    return number, proof.document, proof.market, proof.findings
+
+
+def _from_stdin() -> Proved:
+    """Read a document of `etf.plan/1` and prove its plan.
+
+    Raises:
+        UsageError: it is none.
+    """
+    import json
+
+    from etf_trader.solver.statement import Malformed
+    from etf_trader.solver.verify import verify
+
+    try:
+        text = sys.stdin.read()
+    except UnicodeDecodeError:
+        raise _refused("is not text") from None
+    if not text.strip():
+        raise _refused("is empty")
+    try:
+        document = json.loads(text)
+    except (ValueError, RecursionError):
+        raise _refused("is not JSON") from None
+    schema = document.get("schema") if isinstance(document, dict) else None
+    if schema != SCHEMA:
+        raise _refused(
+            f"is {f'of {schema}' if isinstance(schema, str) else 'JSON without a schema'}, not of {SCHEMA}"
+        )
+    plan, market = document.get("plan"), document.get("market")
+    if not isinstance(plan, dict):
+        raise _refused("has no plan")
+    if not isinstance(market, dict):
+        raise _refused("has a plan without the market it was made on")
+    try:
+        findings = verify(plan, market)
+    except Malformed as error:
+        raise _refused(f"is no plan with its market: {error}") from error
+    number = document.get("id")
+    return number if isinstance(number, int) else None, plan, market, findings
+
+
+def _refused(what: str) -> UsageError:
+    return UsageError(f"what came from stdin {what}", where="PLAN", hint=DRY_RUN)
+
+
+def _draw_findings(page: Page, name: str, findings: Sequence[Finding]) -> None:
+    first = findings[0]
+    page.line(bad(f"{name} is not proved: ") + f"{first.where} {first.what}.")
+    for finding in findings[1:SHOWN]:
+        page.line(f"  also {finding.where} {finding.what}")
+    if len(findings) > SHOWN:
+        page.line(f"  and {len(findings) - SHOWN} more; --json lists them all")
+    page.line("Do not trust what it says: it was changed, or it was made by a program that is wrong.")
+
+
+def _draw_proof(page: Page, name: str, document: Mapping[str, Any], market: Mapping[str, Any]) -> None:
+    from etf_trader.cli.certificates import proved_fields
+    from etf_trader.solver.statement import read_statement
+
+    page.line(good(f"{name} is proved") + ", without a solver and from its books alone:")
+    page.fields(proved_fields(read_statement(document, market)))

@@ -6,13 +6,24 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from etf_trader.cli.charts import Mark, curve_chart
-from etf_trader.cli.numbers import bps, count, few_digits, joined, money, percent, unit_count
+from etf_trader.cli.numbers import EIGHT_PLACES, bps, count, few_digits, joined, money, percent, unit_count
 from etf_trader.cli.orders import loss_line
 from etf_trader.cli.output import Page, Table, dim, look, number, text
 from etf_trader.cli.plans import headline, pieces, proof
 from etf_trader.cli.stops import Stopped, sentences
 from etf_trader.market.currency import how_to_deposit
-from etf_trader.money import ONE, UNIT_GRID, ZERO, average_price, ceil_to, floor_to, percentage, plain
+from etf_trader.money import (
+    BPS,
+    ONE,
+    UNIT_GRID,
+    ZERO,
+    average_price,
+    ceil_to,
+    floor_to,
+    percentage,
+    plain,
+    round_to,
+)
 from etf_trader.money import bps as bps_of
 from etf_trader.orders.plan import LOSS_PARTS
 
@@ -20,6 +31,7 @@ if TYPE_CHECKING:
     from etf_trader.execution.quoting import Answer, Quote
     from etf_trader.orders.plan import Plan
     from etf_trader.solver.quote import BookEnd, Naive
+    from etf_trader.solver.route_problem import RouteSaving
 
 ASKED, WITHIN, EMPTY, UNREAD = "●", "◆", "▲", "△"
 
@@ -93,7 +105,7 @@ def _draw_answer(page: Page, quote: Quote, answer: Answer) -> None:
         )
     for sentence in sentences(_stopped(quote, answer)):
         page.line(sentence)
-    for sentence in _compared(quote, answer):
+    for sentence in (*_compared(quote, answer), *_routes(quote, answer)):
         page.line(sentence)
 
 
@@ -116,6 +128,7 @@ def _stopped(quote: Quote, answer: Answer) -> Stopped:
         stopped_by=answer.plan.stopped_by,
         side=quote.request.side,
         symbol=quote.index.symbol,
+        quote=quote.index.quote,
         index_id=quote.index.id,
         limit=quote.request.limit_price,
         max_loss_bps=quote.request.max_loss_bps,
@@ -147,6 +160,29 @@ def _compared(quote: Quote, answer: Answer) -> list[str]:
             f"{money(by_asset.stranded)} {cash} in assets that make none."
         )
     return told
+
+
+def _routes(quote: Quote, answer: Answer) -> list[str]:
+    """Return what other currencies would save, plainly."""
+    if answer.routes_unknown:
+        return [f"What other currencies would save cannot be told: {answer.routes_unknown}."]
+    saved = [(", ".join(each.currencies[1:]), each) for each in answer.routes[1:]]
+    if not saved:
+        return []
+    if all(each.saved_bps < HUNDREDTH / 2 for _, each in saved):
+        names = " or ".join(dict.fromkeys(name for each in answer.routes[1:] for name in each.currencies[1:]))
+        return [f"Trading in {names} beside {quote.index.quote} would save nothing."]
+    told = [
+        f"{names} {each.saved_bps:.2f} bps ({money(saved_cash(quote, each))} {quote.index.quote}, "
+        f"{count(each.orders, 'order')})"
+        for names, each in saved
+    ]
+    return [f"Trading in other currencies beside {quote.index.quote} would save: {joined(told)}."]
+
+
+def saved_cash(quote: Quote, saving: RouteSaving) -> Decimal:
+    """Return what other currencies save, in the quote asset."""
+    return saving.saved_bps * saving.units * quote.nav / BPS
 
 
 def gain_bps(quote: Quote, answer: Answer) -> Decimal:
@@ -331,6 +367,8 @@ def document_of(quote: Quote) -> dict[str, Any]:
         "gain_bps": None if answer is None or not _are_alike(answer) else gain_bps(quote, answer),
         "market_orders": None if answer is None else _naive_document(quote, answer.market),
         "limit_by_asset": None if answer is None else _naive_document(quote, answer.by_asset),
+        "routes": [] if answer is None else [_route_document(quote, each) for each in answer.routes],
+        "routes_unknown": None if answer is None else answer.routes_unknown or None,
         "orders": None if answer is None else orders,
         "free_slots": quote.free_slots,
         "seconds": None if answer is None else quote.seconds_for(orders),
@@ -379,6 +417,18 @@ def _naive_document(quote: Quote, naive: Naive | None) -> dict[str, Any] | None:
         "loss": naive.loss,
         "unwinding": naive.unwinding,
         "loss_bps": naive_bps(quote, naive),
+    }
+
+
+def _route_document(quote: Quote, saving: RouteSaving) -> dict[str, Any]:
+    return {
+        "currencies": saving.currencies,
+        "units": saving.units,
+        "loss_bps": saving.loss_bps,
+        "orders": saving.orders,
+        "saved_bps": saving.saved_bps,
+        "saved": round_to(saved_cash(quote, saving), EIGHT_PLACES),
+        "method": saving.method,
     }
 
 

@@ -9,12 +9,14 @@ from typing import TYPE_CHECKING
 
 from etf_trader.cli.numbers import bps, money, unit_count, units
 from etf_trader.cli.services import in_loop
+from etf_trader.market.currency import how_to_deposit
 from etf_trader.money import round_to
 
 if TYPE_CHECKING:
     from etf_trader.bootstrap import Services
     from etf_trader.execution.desk import Preview
     from etf_trader.execution.outlook import Outlook
+    from etf_trader.index.store import Index
     from etf_trader.market.symbol import Side
     from etf_trader.orders.index_order import IndexOrder
 
@@ -29,6 +31,7 @@ class Stopped:
     stopped_by: Sequence[str]
     side: Side
     symbol: str
+    quote: str
     index_id: int
     limit: Decimal | None
     max_loss_bps: Decimal | None
@@ -69,7 +72,9 @@ def _sentence(name: str, stopped: Stopped) -> str:
     if kind in LIMITS:
         return f"Stopped by the {'limit' if kind == 'limit' else 'loss limit'}: " + _limit(kind, stopped)
     words = {
-        "cash": "Stopped by cash: the treasury does not hold more for it. etf treasury deposit 1000000 adds some.",
+        "cash": (
+            f"Stopped by cash: the treasury does not hold more for it. {how_to_deposit(stopped.quote)} adds some."
+        ),
         "float": (
             f"Stopped by the float: {stopped.symbol} has too little beside the units for lot steps and least "
             f"orders. etf index fund {stopped.index_id} 600 adds some."
@@ -130,13 +135,14 @@ def _beyond(price: Decimal, limit: Decimal | None) -> str:
     return units(round_to(price, Decimal("0.000001")))
 
 
-def stopped_order(opened: Services, order: IndexOrder, symbol: str) -> Stopped:
+def stopped_order(opened: Services, order: IndexOrder, index: Index) -> Stopped:
     """Return what stopped an order, with a look at what the books offer beyond its limits now."""
     return Stopped(
         stopped_by=order.stopped_by,
         side=order.side,
-        symbol=symbol,
-        index_id=order.index_id,
+        symbol=index.symbol,
+        quote=index.quote,
+        index_id=index.id,
         limit=order.limit_price,
         max_loss_bps=order.max_loss_bps,
         outlook=_outlook_of(opened, order) if set(LIMITS) & set(order.stopped_by) else None,
@@ -151,6 +157,7 @@ def stopped_preview(opened: Services, preview: Preview) -> Stopped:
         stopped_by=preview.plan.stopped_by,
         side=preview.request.side,
         symbol=preview.index.symbol,
+        quote=preview.index.quote,
         index_id=preview.index.id,
         limit=preview.request.limit_price,
         max_loss_bps=preview.request.max_loss_bps,

@@ -205,7 +205,8 @@ def _show_preview(opened: Services, preview: Preview, spread: tuple[str, timedel
         draw_schedule(page, schedule, preview.index.quote, opened.settings.schedule.volatility)
         page.line(dim("Nothing was sent. An order over time can be planned today, and not yet be run."))
 
-    output().emit("etf.plan/1", {"dry_run": True, "plan": document, "schedule": schedule, "order": None}, draw)
+    payload = {"dry_run": True, "plan": document, "market": preview.market, "schedule": schedule, "order": None}
+    output().emit("etf.plan/1", payload, draw)
     if not preview.plan.units and preview.request.time_in_force == "now":
         raise typer.Exit(7)
 
@@ -315,7 +316,7 @@ def _show_order(opened: Services, facts: OrderFacts, *, interrupted: bool) -> No
     plan = json.loads(plans[0].document) if plans else None
 
     def draw(page: Page) -> None:
-        stopped = stopped_order(opened, order, facts.index.symbol)
+        stopped = stopped_order(opened, order, facts.index)
         page.line(result(facts))
         if order.filled:
             page.line(loss_sentence(facts))

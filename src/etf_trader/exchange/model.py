@@ -210,9 +210,9 @@ def _symbols(seed: int) -> Iterator[_Symbol]:
     starts = {USDT: 1.0} | {each.asset: each.middle for each in CURRENCIES}
     starts |= {coin.asset: float(coin.price) for coin in COINS}
 
-    def ladder(name: str, base: str, quote: str, shape: Shape, tick: str, step: str) -> Ladder:
+    def ladder(base: str, quote: str, shape: Shape, tick: str, step: str) -> Ladder:
         start = starts[base] / starts[quote] / float(tick)
-        return Ladder(key(seed, name, "sizes"), shape, tick, step, start, _DOUBT)
+        return Ladder(key(seed, base + quote, "sizes"), shape, tick, step, start, _DOUBT)
 
     for coin in COINS:
         shape = Shape(coin.depth, coin.eighths, coin.touch, 1, coin.wide, coin.recovery)
@@ -220,13 +220,13 @@ def _symbols(seed: int) -> Iterator[_Symbol]:
         yield _Symbol(coin.asset, USDT, books, LIMITS[coin.asset], COIN_BAND)
     for each in CURRENCIES:
         shape = Shape(each.depth, each.eighths, each.touch, 1, each.wide, each.recovery)
-        books = ladder(each.asset + USDT, each.asset, USDT, shape, CURRENCY_TICK, CURRENCY_STEP)
+        books = ladder(each.asset, USDT, shape, CURRENCY_TICK, CURRENCY_STEP)
         yield _Symbol(each.asset, USDT, books, CURRENCY_LIMITS[each.asset], CURRENCY_BAND)
     for pair in PAIRS:
         base, quote, coin = pair.base, pair.quote, coins[pair.base]
         depth, touch = coin.depth * pair.share, coin.touch * pair.share
         shape = Shape(depth, coin.eighths, touch, pair.spread, coin.wide, coin.recovery * _SLOWER)
-        books = ladder(base + quote, base, quote, shape, pair.tick or coin.tick, coin.step)
+        books = ladder(base, quote, shape, pair.tick or coin.tick, coin.step)
         limits = LIMITS[base]._replace(max_market_quantity=pair.max_market_quantity)
         if pair.max_quantity:
             limits = limits._replace(max_quantity=pair.max_quantity)

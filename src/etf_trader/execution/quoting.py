@@ -10,17 +10,18 @@ from sqlalchemy import Connection
 
 from etf_trader.clock import Clock
 from etf_trader.database import Database
-from etf_trader.errors import UsageError
+from etf_trader.errors import DataError, SolverError, UsageError
 from etf_trader.execution.budget import budget
 from etf_trader.execution.desk import CENT
 from etf_trader.execution.look import look
 from etf_trader.execution.outlook import Outlook, outlook
 from etf_trader.execution.planning import MarketView, Wish, cash_to_reserve, document_for, order_problem
+from etf_trader.execution.routing import OtherBooks, other_currencies, route_problem, route_symbols
 from etf_trader.execution.settings import ExecutionSettings
 from etf_trader.index.store import Basket, Index, current_basket, index_by_id, list_positions
 from etf_trader.ledger import accounts
 from etf_trader.ledger.repository import Account, Ledger, find_holder
-from etf_trader.market.symbol import Side
+from etf_trader.market.symbol import Side, SymbolRule
 from etf_trader.money import ONE, UNIT_GRID, ZERO, ceil_to, floor_to, money_context
 from etf_trader.orders.index_order import OrderRequest
 from etf_trader.orders.plan import Plan
@@ -38,7 +39,11 @@ from etf_trader.solver.quote import (
     shape,
     unlimited,
 )
+from etf_trader.solver.route_problem import RouteSaving
 from etf_trader.venue.interface import OrderLimit, Venue
+
+ROUTE_DEPTH = 100
+"""Levels that are read of the books in other currencies: they are many, and the best levels decide."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +103,8 @@ class Answer:
     it; `payable` are the units for which it does (None: a sell). `outlook` is
     there when a limit stops the plan. `market` and `by_asset` are the naive
     ways: a market order an asset, and (None without a limit) a limit an asset.
+    `routes` says what other currencies would save for the plan's units, the quote
+    alone in front; none where the venue has none, or for the reason that `routes_unknown` tells.
     """
 
     quantity: Decimal
@@ -107,6 +114,8 @@ class Answer:
     payable: Decimal | None
     market: Naive
     by_asset: Naive | None
+    routes: tuple[RouteSaving, ...]
+    routes_unknown: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,9 +162,13 @@ class _State:
     index: Index
     basket: Basket
     quantity: Decimal | None
-    treasury: Decimal
+    treasuries: Mapping[str, Decimal]
     in_float: Mapping[str, Decimal]
     windows: tuple[Window, ...]
+
+    @property
+    def treasury(self) -> Decimal:
+        return self.treasuries.get(self.index.quote, ZERO)
 
     @property
     def float_cash(self) -> Decimal:
@@ -192,8 +205,20 @@ class Quoter:
         limits = await self._venue.order_limits()
         with self._database.read() as connection:
             state = self._state(connection, request, limits)
-        view = await look(self._venue, state.basket, self._settings.depth)
-        return await asyncio.to_thread(self._quote, request, state, view)
+        rules = await self._venue.rules()
+        view = await look(self._venue, state.basket, self._settings.depth, rules)
+        other = None if state.quantity is None else await self._look_elsewhere(state, rules)
+        return await asyncio.to_thread(self._quote, request, state, view, other)
+
+    async def _look_elsewhere(self, state: _State, rules: Mapping[str, SymbolRule]) -> OtherBooks | None:
+        """Read the books of the other currencies; None where the venue has none."""
+        quote, assets = state.index.quote, state.basket.quantities
+        others = other_currencies(quote, state.index.routes, assets, rules)
+        if not others:
+            return None
+        symbols = route_symbols(quote, others, assets, rules)
+        depth = min(self._settings.depth, ROUTE_DEPTH)
+        return OtherBooks(others, await self._venue.books(symbols, depth), rules)
 
     def _state(self, connection: Connection, request: QuoteRequest, limits: Sequence[OrderLimit]) -> _State:
         index = index_by_id(connection, request.index_id)
@@ -204,7 +229,7 @@ class Quoter:
             index=index,
             basket=current_basket(connection, index.id),
             quantity=self._free_units(connection, index) if request.is_all else request.quantity,
-            treasury=ledger.balance(accounts.treasury(self._holder), index.quote),
+            treasuries=ledger.holdings(accounts.treasury(self._holder)),
             in_float=ledger.holdings(accounts.index_float(index.id)),
             windows=tuple(self._window(connection, limit) for limit in limits),
         )
@@ -227,7 +252,7 @@ class Quoter:
             )
         return units
 
-    def _quote(self, request: QuoteRequest, state: _State, view: MarketView) -> Quote:
+    def _quote(self, request: QuoteRequest, state: _State, view: MarketView, other: OtherBooks | None) -> Quote:
         with money_context():
             wish = Wish(
                 side=request.side,
@@ -250,7 +275,7 @@ class Quoter:
                 index=state.index,
                 view=view,
                 nav=problem.nav,
-                answer=None if state.quantity is None else self._answer(problem, state, view),
+                answer=None if state.quantity is None else self._answer(problem, state, view, other),
                 treasury=state.treasury,
                 largest=self._plan(everything),
                 least=least,
@@ -262,14 +287,15 @@ class Quoter:
                 windows=state.windows,
             )
 
-    def _answer(self, problem: OrderProblem, state: _State, view: MarketView) -> Answer:
-        other = Side.SELL if problem.side is Side.BUY else Side.BUY
-        back = {leg.asset: view.books[leg.rule.symbol].offers(other) for leg in problem.legs}
+    def _answer(self, problem: OrderProblem, state: _State, view: MarketView, other: OtherBooks | None) -> Answer:
+        opposite = Side.SELL if problem.side is Side.BUY else Side.BUY
+        back = {leg.asset: view.books[leg.rule.symbol].offers(opposite) for leg in problem.legs}
         payable = None
         if problem.side is Side.BUY:
             payable = ZERO if state.treasury <= 0 else self._plan(self._funded(problem, state.treasury)).units
         funded = self._funded(problem) if problem.side is Side.BUY else problem
         plan = self._plan(funded)
+        routes, unknown = _routes(replace(problem, quantity=plan.units), other, state.treasuries)
         is_limited = {"limit", "loss"} & set(plan.stopped_by)
         return Answer(
             quantity=problem.quantity,
@@ -279,6 +305,8 @@ class Quoter:
             payable=payable,
             market=market_orders(problem, back),
             by_asset=limits_by_asset(problem, back),
+            routes=routes,
+            routes_unknown=unknown,
         )
 
     def _funded(self, problem: OrderProblem, treasury: Decimal | None = None) -> OrderProblem:
@@ -289,6 +317,20 @@ class Quoter:
 
     def _plan(self, problem: OrderProblem) -> Plan:
         return plan_order(problem, self._settings.method)
+
+
+def _routes(
+    problem: OrderProblem, other: OtherBooks | None, held: Mapping[str, Decimal]
+) -> tuple[tuple[RouteSaving, ...], str]:
+    """Return what trading in other currencies too would save, or why that cannot be told."""
+    if other is None or not problem.quantity:
+        return (), ""
+    from etf_trader.solver.routes import route_savings  # NumPy is imported only where there are routes
+
+    try:
+        return route_savings(route_problem(problem, other, held)), ""
+    except (DataError, SolverError) as error:
+        return (), error.message
 
 
 def _smallest_shown(quantity: Decimal | None, least: Decimal | None, most: Decimal) -> Decimal:

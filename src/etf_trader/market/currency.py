@@ -1,6 +1,7 @@
 """Currencies: what a treasury holds and an index is priced, paid and traded in."""
 
 from collections.abc import Iterable
+from difflib import get_close_matches
 
 CURRENCIES = (
     *("USDT", "USDC", "FDUSD", "TUSD", "USD1", "USDP", "DAI", "BUSD", "EURI", "AEUR"),
@@ -21,8 +22,6 @@ MOST_NAMED = 3
 
 def meant(name: str, known: Iterable[str]) -> str:
     """Return a hint for a name that is none of `known` (not empty): the nearest of them, else the first few."""
-    from difflib import get_close_matches  # 2 ms that a command which is typed right need not pay
-
     names = list(known)
     near = get_close_matches(name.upper(), names, n=1, cutoff=0.5)
     first = ", ".join(names[:MOST_NAMED])

@@ -103,21 +103,30 @@ def affordable(problem: RebalanceProblem, books: Sequence[LegBook], trades: Sequ
             if each.beyond:
                 kept[position] = _less(books[position], each, divide(short * each.beyond, beyond, _FINE))
     while (short := _short(problem, kept)) > 0:
-        buys = [position for position, each in enumerate(kept) if each.side is Side.BUY and each.quantity]
+        buys = [position for position, each in enumerate(kept) if each.side is Side.BUY and not each.is_idle]
         if not buys:
             break
-        lots = {position: kept[position].take.last * books[position].rule.step for position in buys}
-        enough = [position for position in buys if lots[position] >= short]
-        chosen = min(enough, key=lots.__getitem__) if enough else max(buys, key=lots.__getitem__)
+        least = {position: _least_cash(books[position], kept[position]) for position in buys}
+        enough = [position for position in buys if least[position] >= short]
+        chosen = min(enough, key=least.__getitem__) if enough else max(buys, key=least.__getitem__)
         kept[chosen] = _less(books[chosen], kept[chosen], short)
     return kept
 
 
+def _least_cash(book: LegBook, trade: LegTrade) -> Decimal:
+    """Return what one lot less saves at most; of a trade inside alone, one quantum less."""
+    return trade.take.last * book.rule.step if trade.quantity else trade.mid * book.rule.base_quantum
+
+
 def _less(book: LegBook, trade: LegTrade, cash: Decimal) -> LegTrade:
-    """Return a buy that is at least `cash` smaller at its last price, or none."""
-    step = book.rule.step
-    lots = ceil_to(divide(cash, trade.take.last, _FINE), step)
-    return book.of(trade.inside, max(trade.quantity - max(lots, step), ZERO))
+    """Return a buy that pays at least `cash` less at its last price, on the venue as far as it goes; or none."""
+    if trade.quantity:
+        step = book.rule.step
+        lots = ceil_to(divide(cash, trade.take.last, _FINE), step)
+        return book.of(trade.inside, max(trade.quantity - max(lots, step), ZERO))
+    quantum = book.rule.base_quantum
+    less = ceil_to(divide(cash, trade.mid, _FINE), quantum)
+    return trade._replace(inside=max(trade.inside - max(less, quantum), ZERO))
 
 
 def _short(problem: RebalanceProblem, trades: Sequence[LegTrade]) -> Decimal:

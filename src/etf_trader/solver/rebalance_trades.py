@@ -166,7 +166,7 @@ class _Program:
         self.nav = self.traded + 4 * self.count
         dearest = float(self.lost.max(initial=0.0))
         off = 4.0 * dearest + 0.01 if price_off is None else price_off
-        self.prices = Prices(off, 4.0 * max(off, dearest) + 1.0)
+        self.prices = Prices(off, 4.0 * max(off, dearest) + 0.01)
         near, far = np.full(2 * self.count, scaled.band), np.full(2 * self.count, 2.0)
         # V' is 1 at most by its row; a bound of its own there would take the price that belongs to the assets
         self.high = np.concatenate([self.buy.depth, self.sell.depth, near, far, [2.0, 1.0]])

@@ -31,7 +31,7 @@ from etf_trader.solver.highs import SMALLEST, Rows, minimise, rows_of
 from etf_trader.solver.route_books import Books, Flows
 
 EPS = 1e-6
-"""What joining levels may overstate the cost by, in V: 0.01 bps over all assets, as much again over conversions."""
+"""What joining levels may overstate the cost by, in V: 0.01 bps over assets, as much again over conversions."""
 
 _TIE = 1e-9  # where the marginal price equals the limit on a stretch, the larger fraction is meant
 BASIS = float(BPS)

@@ -6,7 +6,7 @@ from decimal import Decimal
 from fractions import Fraction
 
 from etf_trader.market.symbol import Side, SymbolRule
-from etf_trader.money import ZERO, bps
+from etf_trader.money import ZERO, bps, ceil_to
 from etf_trader.orders.plan import LossParts, Plan
 from etf_trader.solver.network import Network
 from etf_trader.solver.route_bound import cash_bound
@@ -158,7 +158,7 @@ def _leg(model: RouteModel, number: int, fill: ArcFill) -> RouteLeg:
 
 def _orders(rule: SymbolRule, quantity: Decimal, price: Decimal) -> int:
     most = rule.most_quantity(price)
-    return int(-(-quantity // most)) if most else 1
+    return int(ceil_to(quantity, most) / most) if most else 1
 
 
 def _loss(network: Network, number: int, fill: ArcFill, touch: Decimal) -> LossParts:

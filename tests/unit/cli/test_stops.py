@@ -18,6 +18,7 @@ STOPPED = Stopped(
     stopped_by=("limit",),
     side=Side.BUY,
     symbol="TOP8",
+    quote="USDT",
     index_id=3,
     limit=D("1004"),
     max_loss_bps=D("12.5"),
@@ -156,3 +157,8 @@ def _named_in_the_source() -> set[str]:
                     if isinstance(each, ast.Constant) and isinstance(each.value, str)
                 }
     return found
+
+
+def test_the_currency_that_is_missing_is_named() -> None:
+    (sentence,) = sentences(replace(STOPPED, stopped_by=("cash",), quote="USDC"))
+    assert sentence.endswith("etf treasury deposit 1000000 --asset USDC adds some.")

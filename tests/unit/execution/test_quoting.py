@@ -12,7 +12,7 @@ import pytest
 from tests.factories import House, make_definition, make_house, make_ladders, make_market, make_request
 
 from etf_trader.errors import MissingPrice, UsageError
-from etf_trader.exchange.static import StaticMarket
+from etf_trader.exchange.static import StaticMarket, symbol_row
 from etf_trader.execution.budget import use
 from etf_trader.execution.quoting import Answer, Quote, Quoter, QuoteRequest, Window
 from etf_trader.index.store import set_status
@@ -247,3 +247,49 @@ async def test_slots_are_those_that_are_left(house: House) -> None:
 )
 def test_orders_beyond_a_window_wait_for_the_next_ones(orders: int, seconds: float) -> None:
     assert Window(most=10, seconds=10, free=3, opens_in=7).wait(orders) == seconds
+
+
+def make_routed(tmp_path: Path, conversion: str = "0.0001", *, crossed: bool = False) -> House:
+    """The index above on thin books, with a book of A in USDC that is as deep again."""
+    books = {
+        "AUSDT": make_ladders(D(100), D("0.10"), D(10)),
+        "BUSDT": make_ladders(D(10), D("0.01"), D(10_000)),
+        "AUSDC": make_ladders(D(100), D("0.10"), D(10)),
+        "USDCUSDT": make_ladders(D(1), D(conversion), D(1_000_000)),
+    }
+    if crossed:
+        books["AUSDC"] = (books["AUSDC"][1], books["AUSDC"][0])
+    rows = [symbol_row(symbol, symbol[:-4], symbol[-4:], tick="0.0001") for symbol in books]
+    return make_house(tmp_path, StaticMarket(rows, books))
+
+
+async def test_another_currency_saves_what_its_books_are_better(tmp_path: Path) -> None:
+    house = make_routed(tmp_path)
+    await house.create(make_definition())
+    found = await answer(house, quantity="40")
+    assert [each.currencies for each in found.routes] == [("USDT",), ("USDT", "USDC")]
+    assert found.routes[1].saved_bps > 0
+    assert found.routes[1].orders == 4
+    assert {each.units for each in found.routes} == {D(40)}
+    assert (await answer(house, quantity="1")).routes[1].saved_bps == 0
+
+
+async def test_only_what_the_books_allow_is_compared(tmp_path: Path) -> None:
+    house = make_routed(tmp_path)
+    await house.create(make_definition())
+    found = await answer(house, quantity="49", limit_price=D("120.40"))
+    assert 0 < found.plan.units < 49
+    assert {each.units for each in found.routes} == {found.plan.units}
+
+
+async def test_other_books_that_cannot_be_used_are_told(tmp_path: Path) -> None:
+    house = make_routed(tmp_path, crossed=True)
+    await house.create(make_definition())
+    found = await answer(house)
+    assert found.routes == ()
+    assert found.routes_unknown.startswith("AUSDC is crossed")
+
+
+async def test_a_venue_without_other_currencies_has_nothing_to_compare(house: House) -> None:
+    found = await answer(house)
+    assert (found.routes, found.routes_unknown) == ((), "")

@@ -1,4 +1,4 @@
-"""Orders over several currencies for the solver's tests: worked by hand, and random ones that hold no paying cycle."""
+"""Orders over several currencies for the solver's tests; the random ones hold no cycle that pays."""
 
 import random
 from dataclasses import replace
@@ -8,7 +8,7 @@ from tests.unit.solver.solver_cases import make_leg, make_problem, make_rule
 
 from etf_trader.market.book import Level
 from etf_trader.market.symbol import Side, SymbolRule
-from etf_trader.money import ZERO, ceil_to, floor_to
+from etf_trader.money import ZERO, ceil_to, divide, floor_to
 from etf_trader.solver.problem import Leg
 from etf_trader.solver.route_problem import Conversion, Currency, Route, RouteProblem
 
@@ -81,7 +81,8 @@ def random_routes(
 
 def _ladder(chance: random.Random, price: D, side: Side, depth: int, tick: D, size: D) -> tuple[Level, ...]:
     sign = side.sign
-    found, offset = [], D(chance.choice(["0.0001", "0.0002", "0.0005"]))
+    found: list[Level] = []
+    offset = D(chance.choice(["0.0001", "0.0002", "0.0005"]))
     for _ in range(depth):
         at = price * (1 + sign * offset)
         at = ceil_to(at, tick) if sign > 0 else floor_to(at, tick)
@@ -113,10 +114,8 @@ def _route(
     step: str,
 ) -> Route:
     tick = D("1e-9") if quote == "BTC" else D("0.0001")
-    rule = make_book(
-        name, quote, tick=tick, min_price=tick, step=D(step), min_quantity=D(step), taker_fee=D(fee)
-    )
-    own = (price / worth).quantize(D("1e-10"))
+    rule = make_book(name, quote, tick=tick, min_price=tick, step=D(step), min_quantity=D(step), taker_fee=D(fee))
+    own = divide(price, worth, D("1e-10"))
     return Route(name, rule, _ladder(chance, own, side, depth, tick, D(10)), True, own)
 
 

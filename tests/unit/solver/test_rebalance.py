@@ -167,6 +167,14 @@ def test_orders_of_the_same_assets_trade_inside_at_mid() -> None:
     assert plan.saving == pytest.approx(D("0.056"), abs=D("0.0005"))
 
 
+def test_what_is_bought_inside_must_be_paid_for_too() -> None:
+    # B has 0.49 too much and trades in lots of 1: nothing is sold, and A cannot be bought though clients sell it.
+    lots = replace(make_constituent("B").rule, step=D(1), min_quantity=D(1))
+    a = make_constituent("A", holding=D("9.51"), ordered=D(-5))
+    plan = plan_rebalance(make_rebalance(a, make_constituent("B", holding=D("10.49"), rule=lots)))
+    assert plan.waves == 0 and plan.cash_after == 0
+
+
 def test_on_the_same_side_the_orders_go_first() -> None:
     ladder = (Level(D("10.01"), D(1)), Level(D("10.05"), D(10)))
     b = replace(UNDER, asks=ladder, ordered=D("0.999"))

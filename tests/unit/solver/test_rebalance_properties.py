@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from tests.unit.solver.rebalance_cases import make_constituent, make_rebalance, offers_of, random_rebalance
 from tests.unit.solver.solver_cases import D
@@ -78,6 +78,10 @@ def check_sums(problem: RebalanceProblem, plan: RebalancePlan) -> None:
 
 @settings(max_examples=60, deadline=None)
 @given(SEEDS, AIMS, st.booleans(), st.booleans(), st.sampled_from(["0.0001", "0.01", "1"]))
+@example(712, Exact(), False, False, "0.0001")  # an asset not held has bids that nobody can sell into
+@example(712, Exact(), False, True, "0.0001")  # free trades inside: NAV after is NAV before
+@example(50946, Tracking(D(200)), False, True, "0.0001")  # a reserve that cannot be reached
+@example(1026, Exact(), False, True, "1")  # bought inside, sold in lots of one
 def test_a_plan_adds_up_keeps_every_rule_and_never_owes(
     seed: int, aim: Aim, deep: bool, orders: bool, step: str
 ) -> None:

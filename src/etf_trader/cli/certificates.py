@@ -1,0 +1,150 @@
+"""The proof of a plan as a person follows it: where it ends in each book, what stops it, what more would bring."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+from etf_trader.cli.numbers import count, few_digits, money, price, units
+from etf_trader.cli.output import Page, Table, number, text
+from etf_trader.cli.stops import in_short
+
+if TYPE_CHECKING:
+    from etf_trader.solver.binding import Nudge
+    from etf_trader.solver.statement import Statement
+
+METHODS = {
+    "closed_form": "closed form",
+    "linprog": "linear program",
+    "unwind": "trading back at the best prices",
+}
+UNWIND = "unwind"
+MOST_SHOWN = 6
+"""Nudges told at most: the first are the order's own limits, then the books that matter most."""
+
+
+def draw_certificate(page: Page, document: Mapping[str, Any], quote: str) -> None:
+    """Draw how a plan was found, and how near it is proved to be to the best possible."""
+    is_buy = document["side"] == "buy"
+    best = "no plan for these units costs less" if is_buy else "no plan for them brings more"
+    if document["method"] == UNWIND:
+        best = "what the books give"
+    page.fields(
+        [
+            ("found by", METHODS.get(document["method"], document["method"])),
+            ("cost" if is_buy else "brings", f"{money(Decimal(document['cost']))} {quote}"),
+            ("bound", f"{money(Decimal(document['bound']))} {quote}: {best}"),
+            ("gap", _gap(Decimal(document["gap_bps"]), Decimal(document["rounding_bps"]))),
+            ("books", f"SHA-256 {document['book_hash']}"),
+        ]
+    )
+
+
+def draw_books(page: Page, statement: Statement) -> None:
+    """Draw where the plan ends in each book: the dearest level used, and the cheapest that is left."""
+    from etf_trader.solver.binding import frontiers
+
+    used = frontiers(statement.problem, statement.legs)
+    if not used:
+        return
+    is_buy = statement.problem.side.sign > 0
+    worst, best = ("dearest used", "cheapest left") if is_buy else ("cheapest used", "dearest left")
+    ticks = {leg.asset: leg.rule.tick for leg in statement.problem.legs}
+    table = Table(text(""), number(worst), number(best), number("worth after fee", optional=1))
+    for each in used:
+        left = "none" if each.best_left is None else price(each.best_left, ticks[each.asset])
+        worth = price(statement.multipliers[each.asset], ticks[each.asset])
+        table.row(each.asset, price(each.worst_used, ticks[each.asset]), left, worth)
+    page.table(table)
+    better = "cheaper" if is_buy else "dearer"
+    page.line(f"No level that is left is {better} than one that is used: nothing can be exchanged for the better.")
+
+
+def draw_stops(page: Page, statement: Statement, nudges: Sequence[Nudge], quote: str) -> None:
+    """Draw what stopped the plan, and what each limit decides, in units."""
+    problem = statement.problem
+    verb = "buys" if problem.side.sign > 0 else "sells"
+    if statement.stopped_by == ("filled",):
+        page.line("Nothing binds: all of it fills, and one market-like order an asset is the optimum.")
+        page.line("Optimising gains 0.00 bps.")
+    else:
+        what = in_short(statement.stopped_by, problem.limit, problem.max_loss_bps)
+        page.line(f"What binds: {what}. {units(statement.beyond[0])} units would break it.")
+    shown = nudges[:MOST_SHOWN]
+    if shown:
+        table = Table(text("what decides"), text(""), number(f"more {verb}"), number(f"less {verb}"))
+        for nudge in shown:
+            table.row(_name(nudge.name), _by(nudge, quote), _units(nudge.more), _units(nudge.less))
+        page.table(table)
+    for name in statement.stopped_by:
+        if name.startswith("window("):
+            page.line(f"Look deeper in {name[7:-1]}: what lies beyond the levels that were read is not known.")
+
+
+def proved_fields(statement: Statement) -> list[tuple[str, str]]:
+    """Return what was proved, a line for each kind of statement."""
+    problem, totals = statement.problem, statement.totals
+    levels = sum(len(book.bids) + len(book.asks) for book in statement.books.values())
+    traded = [leg for leg in statement.legs if leg.quantity]
+    fields = [
+        (
+            "books",
+            f"{count(len(statement.books), 'book')} of {levels:,} levels and their rules: the hash is theirs",
+        ),
+        ("orders", f"{count(len(traded), 'asset order')}: filters, levels from the best price, value, fee, loss"),
+    ]
+    if statement.method == UNWIND:
+        return [
+            *fields,
+            ("sums", "cash and loss to the last digit; no more is sold than is held beyond the units"),
+        ]
+    stop = "all of it fills"
+    if statement.stopped_by != ("filled",):
+        what = in_short(statement.stopped_by, problem.limit, problem.max_loss_bps)
+        stop = f"{units(statement.beyond[0])} units would break what stops it: {what}"
+    fields += [
+        (
+            "fraction",
+            f"every asset covers {units(statement.units)} units exactly; the float takes what is over",
+        ),
+        ("limits", f"{_limits(statement)}; {stop}"),
+        ("bound", f"{units(totals['bound'] or Decimal(0))}, in exact fractions over all levels"),
+        ("gap", f"{totals['gap_bps'] or Decimal(0):f} bps, from whole lots and least orders"),
+    ]
+    return fields
+
+
+def _limits(statement: Statement) -> str:
+    problem = statement.problem
+    given = {"limit": problem.limit, "loss limit": problem.max_loss_bps, "cash": problem.cash}
+    return f"{', '.join([*(name for name, value in given.items() if value is not None), 'float'])} kept"
+
+
+def _gap(gap: Decimal, rounding: Decimal) -> str:
+    if gap == 0:
+        return "none: it is the best possible"
+    due = " from whole lots and least orders" if rounding == gap else f", {rounding:.3f} of it from whole lots"
+    return f"{gap:.3f} bps{due}"
+
+
+def _name(name: str) -> str:
+    kind, _, of = name.rstrip(")").partition("(")
+    words = {
+        "limit": "limit",
+        "loss": "loss limit",
+        "limit and loss": "both limits",
+        "cash": "cash",
+        "float": "float",
+    }
+    return f"depth of {of}" if kind == "depth" else words.get(kind, kind)
+
+
+def _by(nudge: Nudge, quote: str) -> str:
+    if nudge.name.startswith("depth("):
+        return f"{nudge.by * 100:.0f}%"
+    return f"{nudge.by:,f} {quote}" if nudge.name in ("cash", "float") else f"{nudge.by:f} bps"
+
+
+def _units(change: Decimal) -> str:
+    return f"{'+' if change > 0 else '-'}{few_digits(abs(change))}" if change else "0"

@@ -1,0 +1,150 @@
+"""A plan that was carried out, proved again: by itself, and against the rows around it."""
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any
+
+from sqlalchemy import Connection
+
+from etf_trader.errors import NotFound
+from etf_trader.execution.batch import MOST_PIECES
+from etf_trader.index.store import Basket, list_baskets
+from etf_trader.money import ZERO, money_context, plain
+from etf_trader.orders.asset_order import AssetOrder
+from etf_trader.orders.index_order import IndexOrder
+from etf_trader.orders.store import StoredPlan, asset_orders_of_plan, index_order, stored_market, stored_plan
+from etf_trader.solver.findings import Finding, differs
+from etf_trader.solver.statement import Malformed, Statement, read_statement
+from etf_trader.solver.verify import UNWIND, verify
+
+COLUMNS = ("units", "method", "cost", "bound", "gap_bps", "book_hash")
+"""What the row of a plan repeats of its document."""
+
+
+@dataclass(frozen=True, slots=True)
+class Proof:
+    """A stored plan and what was found: nothing when it is proved."""
+
+    stored: StoredPlan
+    document: Mapping[str, Any]
+    market: Mapping[str, Any]
+    findings: tuple[Finding, ...]
+
+
+def market_of_plan(connection: Connection, stored: StoredPlan) -> dict[str, Any]:
+    """Return the books and rules that a plan was made on.
+
+    Raises:
+        NotFound: the plan is from before they were kept.
+    """
+    market = stored_market(connection, stored.book_hash)
+    if market is None:
+        raise NotFound(
+            f"plan {stored.id} was made before books were kept with plans: it cannot be proved again",
+            where="plan",
+            hint=f"etf plan show {stored.id} shows what it says; the plans of newer orders carry their books",
+        )
+    return market
+
+
+def prove(connection: Connection, plan_id: int) -> Proof:
+    """Prove a stored plan again, and compare it with its order, its basket and what was sent.
+
+    Raises:
+        NotFound: there is no plan with this number, or it is from before books were kept.
+    """
+    stored = stored_plan(connection, plan_id)
+    market = market_of_plan(connection, stored)
+    findings = list(_row(stored))
+    document: dict[str, Any] = {}
+    try:
+        document = json.loads(stored.document)
+        findings += verify(document, market)
+        statement = read_statement(document, market)
+    except ValueError as error:  # Malformed is one
+        told = Finding(error.where, error.what) if isinstance(error, Malformed) else Finding("plan", "is no JSON")
+        findings += [] if told in findings else [told]
+        return Proof(stored, document, market, tuple(findings))
+    order = index_order(connection, stored.index_order_id)
+    basket = next(each for each in list_baskets(connection) if each.id == stored.basket_id)
+    with money_context():
+        findings += _columns(stored, document)
+        findings += _asked(statement, order, stored.purpose)
+        findings += _basket(statement, basket, document)
+        findings += _sent(statement, stored, asset_orders_of_plan(connection, plan_id))
+    return Proof(stored, document, market, tuple(findings))
+
+
+def _row(stored: StoredPlan) -> Iterator[Finding]:
+    if stored.seal != stored.facts_seal():
+        yield Finding(f"row of plan {stored.id}", "does not match its seal")
+
+
+def _columns(stored: StoredPlan, document: Mapping[str, Any]) -> Iterator[Finding]:
+    for name in COLUMNS:
+        value = getattr(stored, name)
+        column = plain(value) if isinstance(value, Decimal) else value
+        yield from differs(f"row of plan {stored.id}, {name}", column, document[name])
+    yield from differs(
+        f"row of plan {stored.id}, purpose", stored.purpose, UNWIND if stored.method == UNWIND else "trade"
+    )
+
+
+def _asked(statement: Statement, order: IndexOrder, purpose: str) -> Iterator[Finding]:
+    """Compare what the plan says it was asked with what was accepted."""
+    where, problem = f"order {order.id}", statement.problem
+    if order.seal != order.facts_seal():
+        yield Finding(where, "does not match its seal")
+    for leg in problem.legs:
+        yield from differs(f"arrival of {leg.asset} in {where}", order.arrival.get(leg.asset), leg.arrival_mid)
+    if purpose != "trade":
+        return
+    yield from differs(f"side of {where}", order.side, problem.side)
+    yield from differs(f"limit of {where}", order.limit_price, problem.limit)
+    units = problem.units_done + problem.quantity
+    beside_filled = problem.max_loss_bps is None and any(leg.held for leg in problem.legs)
+    if not (beside_filled and units <= order.quantity):  # completing what is held goes by no loss limit
+        yield from differs(f"loss limit of {where}", order.max_loss_bps, problem.max_loss_bps)
+        yield from differs(f"quantity of {where}", order.quantity, units)
+
+
+def _basket(statement: Statement, basket: Basket, document: Mapping[str, Any]) -> Iterator[Finding]:
+    where = f"basket {basket.version}"
+    if basket.seal != basket.facts_seal():
+        yield Finding(where, "does not match its seal")
+    yield from differs(f"version of {where}", basket.version, document.get("basket_version"))
+    yield from differs(f"cash of {where}", basket.cash_per_unit, statement.problem.cash_per_unit)
+    stated = {leg.asset: leg.per_unit for leg in statement.problem.legs}
+    yield from differs(f"quantities of {where}", dict(basket.quantities), stated)
+    symbols = {leg.asset: leg.rule.symbol for leg in statement.problem.legs}
+    yield from differs(f"symbols of {where}", dict(basket.symbols), symbols)
+
+
+def _sent(statement: Statement, stored: StoredPlan, sent: list[AssetOrder]) -> Iterator[Finding]:
+    """Compare the orders that were written for the plan with its legs."""
+    planned = {leg.asset: leg for leg in statement.legs if leg.quantity}
+    written: dict[str, Decimal] = {}
+    for order in sent:
+        where, intent = f"asset order {order.id}", order.intent
+        if order.seal != intent.seal(order.plan_id, order.index_order_id):
+            yield Finding(where, "does not match its seal")
+        leg = planned.get(intent.asset)
+        if leg is None:
+            yield Finding(where, f"trades {intent.asset}, which the plan does not")
+            continue
+        own = [share for share in order.shares if share.plan_id == stored.id]
+        part = sum((share.quantity for share in own), ZERO)
+        written[intent.asset] = written.get(intent.asset, ZERO) + part
+        stated = (leg.symbol, statement.problem.side, leg.mid, leg.touch)
+        yield from differs(where, (intent.symbol, intent.side, intent.mid, intent.touch), stated)
+        for share in own:
+            for each in share.slices:
+                yield from differs(f"{where}, price", each.last_price, leg.limit_price)
+    for asset, leg in planned.items():
+        quantity = written.get(asset, ZERO)
+        if quantity != leg.quantity and len(sent) < MOST_PIECES:
+            yield Finding(
+                f"plan.legs.{asset}.quantity", f"is {plain(leg.quantity)}, but {plain(quantity)} was written"
+            )

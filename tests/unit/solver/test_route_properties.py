@@ -1,0 +1,211 @@
+"""What holds for every plan over several currencies, on random small markets."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from decimal import Decimal as D
+from fractions import Fraction as F
+from random import Random
+
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from tests.unit.solver.route_cases import random_routes
+
+from etf_trader.market.book import Level
+from etf_trader.market.symbol import Side, SymbolRule
+from etf_trader.money import ONE, ZERO, ceil_to, money_context, round_to
+from etf_trader.orders.plan import Plan
+from etf_trader.solver.order import plan_order
+from etf_trader.solver.route_problem import RouteLeg, RoutePlan, RouteProblem
+from etf_trader.solver.routes import plan_routes
+
+some = settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+seeds = st.integers(0, 10**6)
+sides = st.sampled_from(list(Side))
+
+
+def limited(problem: RouteProblem, seed: int) -> RouteProblem:
+    """The problem with, by chance, each of the limits of an order, and something held and left over before."""
+    chance, order = Random(seed), problem.order
+    sign, nav = order.side.sign, order.nav
+    if chance.random() < 0.5:
+        order = replace(order, limit=round_to(nav * (1 + sign * D(chance.choice(["0.0012", "0.002"]))), D("0.01")))
+    if chance.random() < 0.3:
+        order = replace(order, max_loss_bps=D(chance.choice(["8", "12", "15"])))
+    if chance.random() < 0.5 and order.side is Side.BUY:
+        order = replace(order, cash=round_to(nav * order.quantity * D(chance.choice(["0.5", "1.002"])), D("0.01")))
+    if chance.random() < 0.3:
+        order = replace(order, float_cash=D(chance.choice(["0", "0.5", "30"])), cash_per_unit=D("3.25"))
+    if chance.random() < 0.4:
+        legs = [replace(leg, residual=D(chance.choice(["0", "0.00005", "0.3"]))) for leg in order.legs]
+        order = replace(order, legs=tuple(legs))
+    return replace(problem, order=order)
+
+
+def rule_of(problem: RouteProblem, symbol: str) -> SymbolRule:
+    """The rule of a symbol."""
+    rules = [leg.rule for leg in problem.order.legs] + [route.rule for route in problem.routes]
+    return next(rule for rule in rules + [book.rule for book in problem.conversions] if rule.symbol == symbol)
+
+
+def ladder_of(problem: RouteProblem, leg: RouteLeg) -> tuple[Level, ...]:
+    """The levels that a leg of a plan takes."""
+    for book in problem.conversions:
+        if book.rule.symbol == leg.symbol:
+            return book.asks if leg.side is Side.BUY else book.bids
+    for route in problem.routes:
+        if route.rule.symbol == leg.symbol:
+            return route.levels
+    return next(each.levels for each in problem.order.legs if each.rule.symbol == leg.symbol)
+
+
+def walked(problem: RouteProblem, leg: RouteLeg) -> tuple[D, D]:
+    """Value and fee of a leg, level by level, each level's fee rounded up as the venue does."""
+    rule, rest, value, fee = rule_of(problem, leg.symbol), leg.quantity, ZERO, ZERO
+    for price, quantity in ladder_of(problem, leg):
+        part = min(rest, quantity)
+        value, rest = value + part * price, rest - part
+        received = part if leg.side is Side.BUY else part * price
+        quantum = rule.base_quantum if leg.side is Side.BUY else rule.quote_quantum
+        fee += ceil_to(received * rule.taker_fee, quantum)
+    assert rest == 0
+    return value, fee
+
+
+def mids(problem: RouteProblem, *, arrival: bool = False) -> dict[str, D]:
+    """Every node's mid in the home currency."""
+    found = {problem.home: ONE}
+    for each in problem.currencies:
+        found[each.name] = each.arrival_mid if arrival else each.mid
+    return found
+
+
+def check(problem: RouteProblem, plan: RoutePlan) -> None:
+    """Every promise of a plan, tested without the solver's own sums."""
+    order, sign = problem.order, problem.order.side.sign
+    moves: dict[str, D] = dict.fromkeys(mids(problem), ZERO)
+    for leg in (*plan.conversions, *plan.legs):
+        check_filters(problem, leg)
+        value, fee = walked(problem, leg)
+        assert (leg.value, leg.fee) == (value, fee)
+        rule, is_buy = rule_of(problem, leg.symbol), leg.side is Side.BUY
+        moves[rule.base] = moves.get(rule.base, ZERO) + (leg.quantity - fee if is_buy else -leg.quantity)
+        moves[rule.quote] += -value if is_buy else value - fee
+    surplus = {each.asset: each.quantity for each in plan.surplus}
+    for each in order.legs:
+        assert surplus[each.asset] == each.held + moves.get(each.asset, ZERO) - sign * each.per_unit * plan.units
+        assert each.residual + surplus[each.asset] >= 0
+    pays = sum((surplus[each.asset] * each.mid for each in order.legs), ZERO)
+    assert pays <= order.float_cash
+    used = {each.currency: each.quantity for each in plan.used}
+    basket = sign * order.cash_per_unit * plan.units
+    for name, amount in used.items():
+        assert amount == -moves[name] + (basket - pays if name == problem.home else ZERO)
+    worth = mids(problem)
+    assert plan.cash == sign * sum((worth[name] * amount for name, amount in used.items()), ZERO)
+    check_balances(problem, plan)
+    check_loss(problem, plan, used)
+    if order.limit is not None and plan.units:
+        assert sign * (marginal(problem, plan) - F(order.limit)) <= 0
+    assert sign * (plan.cost - plan.bound) >= 0
+    check_against(plan, plan.single)
+
+
+def check_filters(problem: RouteProblem, leg: RouteLeg) -> None:
+    """The venue's filters, and the order's price beyond the last level."""
+    rule = rule_of(problem, leg.symbol)
+    assert leg.quantity > 0
+    assert leg.quantity % rule.step == 0
+    assert leg.limit_price % rule.tick == 0
+    assert leg.quantity >= rule.least_quantity(leg.limit_price)
+    assert (leg.limit_price - leg.last_price) * leg.side.sign >= 0
+
+
+def check_balances(problem: RouteProblem, plan: RoutePlan) -> None:
+    """No balance below zero when all fills at the orders' prices, in the order in which they are sent."""
+    order, is_buy = problem.order, plan.side is Side.BUY
+    reserved = {each.currency: each.quantity for each in plan.reserved}
+    for each in problem.currencies:
+        assert reserved[each.name] <= (each.balance if is_buy else ZERO)
+    if is_buy and order.cash is not None:
+        assert reserved[problem.home] <= order.cash
+    there: dict[str, D] = dict(reserved)
+    for leg in order.legs:
+        there[leg.asset] = ZERO if is_buy else leg.held + leg.residual + leg.per_unit * plan.units
+    legs = (*plan.conversions, *plan.legs) if is_buy else (*plan.legs, *plan.conversions)
+    for sent in legs:
+        rule, at_price = rule_of(problem, sent.symbol), sent.quantity * sent.limit_price
+        takes, brings = (rule.quote, rule.base) if sent.side is Side.BUY else (rule.base, rule.quote)
+        there[takes] -= at_price if sent.side is Side.BUY else sent.quantity
+        received = sent.quantity - sent.fee
+        if sent.side is Side.SELL:
+            received = at_price - ceil_to(at_price * rule.taker_fee, rule.quote_quantum)
+        there[brings] += received
+        assert there[takes] >= 0, (sent.symbol, there)
+
+
+def check_loss(problem: RouteProblem, plan: RoutePlan, used: Mapping[str, D]) -> None:
+    """The loss is the cash at the arrival mids less the units' arrival value, to the last digit."""
+    order, sign = problem.order, plan.side.sign
+    paid = sum((mids(problem, arrival=True)[name] * amount for name, amount in used.items()), ZERO)
+    assert plan.loss.total == paid - sign * plan.units * order.arrival_nav
+    if order.max_loss_bps is not None and plan.units:
+        assert plan.loss.total * 10000 <= order.max_loss_bps * plan.units * order.arrival_nav
+
+
+def marginal(problem: RouteProblem, plan: RoutePlan) -> F:
+    """The price of one more unit at the orders' prices, every book used counted, conversions and fees included."""
+    is_buy = plan.side is Side.BUY
+    rates = {name: F(mid) for name, mid in mids(problem).items()}
+    pick = max if is_buy else min
+    for leg in plan.conversions:  # every conversion of the cases is a book of a currency in the home one
+        net = 1 - F(rule_of(problem, leg.symbol).taker_fee)
+        each = F(leg.limit_price) / net if is_buy else F(leg.limit_price) * net
+        rates[leg.asset] = pick(rates[leg.asset], each)
+    total = F(problem.order.cash_per_unit)
+    for asset in problem.order.legs:
+        used = [leg for leg in plan.legs if leg.asset == asset.asset]
+        prices = []
+        for leg in used:
+            net = 1 - F(rule_of(problem, leg.symbol).taker_fee)
+            prices.append(rates[leg.currency] * F(leg.limit_price) * (1 / net if is_buy else net))
+        total += F(asset.per_unit) * pick(prices, default=F(0) if is_buy else F(asset.mid))
+    return total
+
+
+def check_against(plan: RoutePlan, single: Plan) -> None:
+    """Never less filled than on the home books, and for as much never more paid."""
+    assert plan.units >= single.units
+    if plan.units == single.units:
+        assert plan.side.sign * (plan.cash - single.cash) <= 0
+    assert plan.saved_bps >= 0
+
+
+@some
+@given(seed=seeds, side=sides, balances=st.booleans(), step=st.sampled_from(["0.0001", "0.01"]))
+def test_every_filter_balance_limit_and_sum_holds_exactly(
+    seed: int, side: Side, balances: bool, step: str
+) -> None:
+    problem = random_routes(seed, side, balances=balances and side is Side.BUY, step=step, cross=seed % 3 == 0)
+    with money_context():
+        check(problem, plan_routes(problem))
+        check(narrow := limited(problem, seed), plan_routes(narrow))
+
+
+@some
+@given(seed=seeds, side=sides)
+def test_without_other_currencies_it_is_the_plan_of_one_order(seed: int, side: Side) -> None:
+    problem = limited(random_routes(seed, side), seed)
+    alone = plan_routes(replace(problem, currencies=(), routes=(), conversions=()))
+    single = plan_order(problem.order)
+    assert alone.single == single
+    assert (alone.units, alone.cash, alone.loss, alone.stopped_by) == (
+        single.units,
+        single.cash,
+        single.loss,
+        single.stopped_by,
+    )
+    assert (alone.cost, alone.bound, alone.gap_bps) == (single.cost, single.bound, single.gap_bps)
+    assert (alone.method, alone.saved_bps) == ("closed_form", D(0))
+    assert [(leg.symbol, leg.quantity, leg.limit_price, leg.fee) for leg in alone.legs] == [
+        (leg.symbol, leg.quantity, leg.limit_price, leg.fee) for leg in single.legs if leg.quantity
+    ]
