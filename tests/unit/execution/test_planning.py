@@ -141,7 +141,11 @@ def test_a_plan_object_is_the_same_bytes_for_the_same_books() -> None:
 
 def test_unwinding_sells_what_is_beyond_the_bounds_at_the_best_prices() -> None:
     plan = unwinding(
-        make_wish(), BASKET.symbols, make_view(), {"A": D("6.019"), "B": D("0.5")}, {"A": D("0.06"), "B": D("0.53")}
+        make_wish(),
+        BASKET.symbols,
+        make_view(),
+        {"A": D("6.019"), "B": D("0.5")},
+        {"A": D("0.06"), "B": D("0.53")},
     )
     (leg,) = plan.legs
     # 5 at 99.99 and 1.01 at 99.90; .009 is less than a lot
@@ -155,6 +159,5 @@ def test_unwinding_sells_no_more_than_the_book_takes_and_nothing_below_the_least
     assert [leg.quantity for leg in plan.legs] == [D(80)]
     thin = make_view()
     books = {**thin.books, "BUSDT": make_book("BUSDT", [("9.99", "0.4")], [("10.01", "80")])}
-    assert (
-        unwinding(make_wish(), BASKET.symbols, MarketView(books, thin.rules), {"B": D(100)}, {"B": D("0.53")}).legs == ()
-    )
+    view = MarketView(books, thin.rules)
+    assert unwinding(make_wish(), BASKET.symbols, view, {"B": D(100)}, {"B": D("0.53")}).legs == ()
