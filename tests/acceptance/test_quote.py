@@ -117,7 +117,7 @@ def test_a_book_that_was_read_in_part_does_not_count_as_empty(made: Shell) -> No
     assert "etf config set solver.depth 5000 reads on." in told
     assert "△" in told
     assert "▲" not in told
-    assert " (read no further)" in told
+    assert "BTC beyond " in told
     assert not any(end["complete"] for end in made.json("quote", "buy", "--index", "1")["ends"])
 
 

@@ -85,7 +85,7 @@ def _quote(
     side: str, index: str, quantity: Quantity | None, limit: Decimal | None, max_loss: Decimal | None
 ) -> None:
     from etf_trader.cli.quotes import CURVE_COLUMNS, document_of, draw_quote
-    from etf_trader.execution.quoting import QuoteRequest
+    from etf_trader.execution.quote import QuoteRequest
     from etf_trader.index.store import find_index
     from etf_trader.market.symbol import Side
 

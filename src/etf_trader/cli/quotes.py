@@ -28,7 +28,7 @@ from etf_trader.money import bps as bps_of
 from etf_trader.orders.plan import LOSS_PARTS
 
 if TYPE_CHECKING:
-    from etf_trader.execution.quoting import Answer, Quote
+    from etf_trader.execution.quote import Answer, Quote
     from etf_trader.orders.plan import Plan
     from etf_trader.solver.quote import BookEnd, Naive
     from etf_trader.solver.route_problem import RouteSaving
@@ -138,12 +138,12 @@ def _stopped(quote: Quote, answer: Answer) -> Stopped:
 
 def _compared(quote: Quote, answer: Answer) -> list[str]:
     """Return how much the plan is better than orders asset by asset, plainly."""
-    market, by_asset, cash = answer.market, answer.by_asset, quote.index.quote
-    if {"float", "minimum"} & set(answer.plan.stopped_by):
+    market, by_asset, cash = quote.market, quote.by_asset, quote.index.quote
+    if market is None or {"float", "minimum"} & set(answer.plan.stopped_by):
         return []  # no way of trading makes whole lots of it
     lost = f"{bps(naive_bps(quote, market))} bps"
-    if _are_alike(answer):
-        gain = gain_bps(quote, answer)
+    gain = gain_bps(quote)
+    if gain is not None:
         if abs(gain) < HUNDREDTH / 2:
             return ["The best way is one market-like order per asset: optimising gains 0.00 bps."]
         return [f"One market order per asset would lose {gain:.2f} bps more."]
@@ -185,9 +185,12 @@ def saved_cash(quote: Quote, saving: RouteSaving) -> Decimal:
     return saving.saved_bps * saving.units * quote.nav / BPS
 
 
-def gain_bps(quote: Quote, answer: Answer) -> Decimal:
-    """Return what the plan loses less than one market order an asset does for the same units."""
-    return naive_bps(quote, answer.market) - _loss_bps(quote, answer.plan)
+def gain_bps(quote: Quote) -> Decimal | None:
+    """Return what the plan loses less than a market order an asset; None unless both trade all that was asked."""
+    answer, market = quote.answer, quote.market
+    if answer is None or market is None or not answer.plan.units == answer.quantity == market.units:
+        return None
+    return naive_bps(quote, market) - _loss_bps(quote, answer.plan)
 
 
 def naive_bps(quote: Quote, naive: Naive) -> Decimal:
@@ -294,7 +297,7 @@ def _bounds(quote: Quote) -> list[tuple[str, str]]:
 
 def _ends(quote: Quote) -> str:
     shown = [
-        f"{end.asset} {_rounded(end.units)}{'' if end.is_complete else ' (read no further)'}"
+        f"{end.asset} {'' if end.is_complete else 'beyond '}{_rounded(end.units)}"
         for end in quote.ends[:ENDS_SHOWN]
     ]
     rest = len(quote.ends) - len(shown)
@@ -364,9 +367,9 @@ def document_of(quote: Quote) -> dict[str, Any]:
         "nav": quote.nav,
         **{part: None if plan is None else plan[part] for part in parts},
         "stopped_by": None if plan is None else plan["stopped_by"],
-        "gain_bps": None if answer is None or not _are_alike(answer) else gain_bps(quote, answer),
-        "market_orders": None if answer is None else _naive_document(quote, answer.market),
-        "limit_by_asset": None if answer is None else _naive_document(quote, answer.by_asset),
+        "gain_bps": gain_bps(quote),
+        "market_orders": _naive_document(quote, quote.market),
+        "limit_by_asset": _naive_document(quote, quote.by_asset),
         "routes": [] if answer is None else [_route_document(quote, each) for each in answer.routes],
         "routes_unknown": None if answer is None else answer.routes_unknown or None,
         "orders": None if answer is None else orders,
@@ -430,11 +433,6 @@ def _route_document(quote: Quote, saving: RouteSaving) -> dict[str, Any]:
         "saved": round_to(saved_cash(quote, saving), EIGHT_PLACES),
         "method": saving.method,
     }
-
-
-def _are_alike(answer: Answer) -> bool:
-    """Return whether the plan and market orders make the same units: then their losses compare."""
-    return answer.plan.units == answer.quantity == answer.market.units
 
 
 def _loss_bps(quote: Quote, plan: Plan) -> Decimal:

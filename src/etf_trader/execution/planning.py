@@ -168,8 +168,8 @@ def _leg(wish: Wish, asset: str, per_unit: Decimal, view: MarketView, symbol: st
     rule, book = view.rules[symbol], view.books[symbol]
     mid = book.mid
     low, high = rule.price_bounds(wish.side, mid)
-    offers = book.offers(wish.side)
-    levels = tuple(level for level in offers if low <= level.price <= high and level.quantity > 0)
+    offers = [level for level in book.offers(wish.side) if level.quantity]
+    levels = tuple(level for level in offers if low <= level.price and (not high or level.price <= high))
     return Leg(
         asset=asset,
         rule=rule,

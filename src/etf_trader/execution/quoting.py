@@ -1,10 +1,10 @@
 """What an order would cost, at any size: all that can be said about a trade without writing anything."""
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
-from typing import Any, NamedTuple
+from typing import TypeVar
 
 from sqlalchemy import Connection
 
@@ -13,24 +13,22 @@ from etf_trader.database import Database
 from etf_trader.errors import DataError, SolverError, UsageError
 from etf_trader.execution.budget import budget
 from etf_trader.execution.desk import CENT
-from etf_trader.execution.look import look
-from etf_trader.execution.outlook import Outlook, outlook
+from etf_trader.execution.look import FIRST_LOOK, look_and_plan, require_listed
+from etf_trader.execution.outlook import outlook
 from etf_trader.execution.planning import MarketView, Wish, cash_to_reserve, document_for, order_problem
+from etf_trader.execution.quote import Answer, Quote, QuoteRequest, Window
 from etf_trader.execution.routing import OtherBooks, other_currencies, route_problem, route_symbols
 from etf_trader.execution.settings import ExecutionSettings
 from etf_trader.index.store import Basket, Index, current_basket, index_by_id, list_positions
 from etf_trader.ledger import accounts
 from etf_trader.ledger.repository import Account, Ledger, find_holder
+from etf_trader.market.book import Level
 from etf_trader.market.symbol import Side, SymbolRule
 from etf_trader.money import ONE, UNIT_GRID, ZERO, ceil_to, floor_to, money_context
-from etf_trader.orders.index_order import OrderRequest
 from etf_trader.orders.plan import Plan
 from etf_trader.solver.order import plan_order, smallest_quantity
 from etf_trader.solver.problem import OrderProblem
 from etf_trader.solver.quote import (
-    BookEnd,
-    Naive,
-    SizeCost,
     book_ends,
     float_for_any_size,
     limits_by_asset,
@@ -42,123 +40,14 @@ from etf_trader.solver.quote import (
 from etf_trader.solver.route_problem import RouteSaving
 from etf_trader.venue.interface import OrderLimit, Venue
 
-ROUTE_DEPTH = 100
-"""Levels that are read of the books in other currencies: they are many, and the best levels decide."""
-
-
-@dataclass(frozen=True, slots=True)
-class QuoteRequest:
-    """What somebody would like to know.
-
-    `quantity` is in units, or `is_all` of the holder's; neither asks for the curve alone.
-    """
-
-    side: Side
-    index_id: int
-    quantity: Decimal | None
-    is_all: bool
-    limit_price: Decimal | None
-    max_loss_bps: Decimal | None
-
-    def check(self) -> None:
-        """Check what can be checked without the books, as for an order.
-
-        Raises:
-            UsageError: a value cannot be; says which and what to write.
-        """
-        quantity = ONE if self.quantity is None else self.quantity
-        OrderRequest(
-            side=self.side,
-            index_id=self.index_id,
-            quantity=quantity,
-            position="",
-            limit_price=self.limit_price,
-            max_loss_bps=self.max_loss_bps,
-            time_in_force="now",
-            client_key="quote",
-        ).check()
-
-
-class Window(NamedTuple):
-    """A limit of the venue: `most` orders in each `seconds`, `free` of them until it begins anew in `opens_in`."""
-
-    most: int
-    seconds: float
-    free: int
-    opens_in: float
-
-    def wait(self, orders: int) -> float:
-        """Return the seconds until the last of `orders` may be sent."""
-        if orders <= self.free:
-            return 0.0
-        windows = -(-(orders - self.free) // self.most)
-        return self.opens_in + (windows - 1) * self.seconds
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """What the size that was asked for comes to.
-
-    `plan` is what a dry run of the same size makes when the treasury pays for
-    it; `payable` are the units for which it does (None: a sell). `outlook` is
-    there when a limit stops the plan. `market` and `by_asset` are the naive
-    ways: a market order an asset, and (None without a limit) a limit an asset.
-    `routes` says what other currencies would save for the plan's units, the quote
-    alone in front; none where the venue has none, or for the reason that `routes_unknown` tells.
-    """
-
-    quantity: Decimal
-    plan: Plan
-    document: dict[str, Any]
-    outlook: Outlook | None
-    payable: Decimal | None
-    market: Naive
-    by_asset: Naive | None
-    routes: tuple[RouteSaving, ...]
-    routes_unknown: str
-
-
-@dataclass(frozen=True, slots=True)
-class Quote:
-    """What trading an index costs on the books of now.
-
-    `answer` is None when no size was asked for. `largest` is the plan of the
-    largest size within the limits; `least` the least size that the float of now
-    allows (None: none), `float_needed` the float cash that allows every size.
-    `curve` holds plans of growing sizes that the books alone bound, the last as
-    large as the first book to give out allows; `shape` the same, denser, for a
-    chart. `windows` are the venue's limits on orders with what is left of each.
-    """
-
-    request: QuoteRequest
-    index: Index
-    view: MarketView
-    nav: Decimal
-    answer: Answer | None
-    treasury: Decimal
-    largest: Plan
-    least: Decimal | None
-    float_cash: Decimal
-    float_needed: Decimal
-    curve: tuple[Plan, ...]
-    shape: tuple[SizeCost, ...]
-    ends: tuple[BookEnd, ...]
-    windows: tuple[Window, ...]
-
-    @property
-    def free_slots(self) -> int:
-        """Orders that may be sent at once."""
-        return min((window.free for window in self.windows), default=10**9)
-
-    def seconds_for(self, orders: int) -> float:
-        """Return how long it takes until the venue lets the last of `orders` through; 0 when it does at once."""
-        return max((window.wait(orders) for window in self.windows), default=0.0)
+Result = TypeVar("Result")
 
 
 @dataclass(frozen=True, slots=True)
 class _State:
     """What our books say, at one moment."""
 
+    request: QuoteRequest
     index: Index
     basket: Basket
     quantity: Decimal | None
@@ -206,9 +95,30 @@ class Quoter:
         with self._database.read() as connection:
             state = self._state(connection, request, limits)
         rules = await self._venue.rules()
-        view = await look(self._venue, state.basket, self._settings.depth, rules)
-        other = None if state.quantity is None else await self._look_elsewhere(state, rules)
-        return await asyncio.to_thread(self._quote, request, state, view, other)
+        require_listed(state.basket, rules)
+        answer = None if state.quantity is None else await self._answer(state, rules)
+        view, plan = await self._planned(state, rules, self._all_there_is)
+        return await asyncio.to_thread(self._quote, state, view, plan.units, answer)
+
+    async def _planned(
+        self, state: _State, rules: Mapping[str, SymbolRule], plan: Callable[[OrderProblem], Plan]
+    ) -> tuple[MarketView, Plan]:
+        """Plan on no more levels than it takes; `plan` is called in a thread."""
+
+        async def planned(view: MarketView) -> Plan:
+            return await asyncio.to_thread(self._on, view, state, plan)
+
+        depth = self._settings.depth
+        return await look_and_plan(
+            self._venue, [state.basket], depth, rules, planned, lambda made: made.stopped_by
+        )
+
+    async def _answer(self, state: _State, rules: Mapping[str, SymbolRule]) -> Answer:
+        view, plan = await self._planned(state, rules, lambda problem: self._plan(self._funded(problem)))
+        other = await self._look_elsewhere(state, rules)
+        return await asyncio.to_thread(
+            self._on, view, state, lambda problem: self._told(problem, state, view, plan, other)
+        )
 
     async def _look_elsewhere(self, state: _State, rules: Mapping[str, SymbolRule]) -> OtherBooks | None:
         """Read the books of the other currencies; None where the venue has none."""
@@ -217,7 +127,7 @@ class Quoter:
         if not others:
             return None
         symbols = route_symbols(quote, others, assets, rules)
-        depth = min(self._settings.depth, ROUTE_DEPTH)
+        depth = min(self._settings.depth, FIRST_LOOK)
         return OtherBooks(others, await self._venue.books(symbols, depth), rules)
 
     def _state(self, connection: Connection, request: QuoteRequest, limits: Sequence[OrderLimit]) -> _State:
@@ -226,6 +136,7 @@ class Quoter:
             raise UsageError(f"{index.symbol} is closed: its units can only be sold", where="--index")
         ledger = Ledger(connection, self._account.id)
         return _State(
+            request=request,
             index=index,
             basket=current_basket(connection, index.id),
             quantity=self._free_units(connection, index) if request.is_all else request.quantity,
@@ -252,7 +163,9 @@ class Quoter:
             )
         return units
 
-    def _quote(self, request: QuoteRequest, state: _State, view: MarketView, other: OtherBooks | None) -> Quote:
+    def _on(self, view: MarketView, state: _State, work: Callable[[OrderProblem], Result]) -> Result:
+        """Do `work` on what was asked for, without a bound on cash; one unit where no size was."""
+        request = state.request
         with money_context():
             wish = Wish(
                 side=request.side,
@@ -262,39 +175,44 @@ class Quoter:
                 arrival=view.mids(state.basket.symbols),
                 cash=None,
             )
-            problem = order_problem(
-                wish, state.basket, view, state.in_float, state.float_cash, self._settings.slack_ticks
-            )
-            ends = book_ends(problem)
-            everything = replace(problem, quantity=ends[0].units + ONE)
-            most = plan_order(unlimited(everything)).units
+            slack = self._settings.slack_ticks
+            return work(order_problem(wish, state.basket, view, state.in_float, state.float_cash, slack))
+
+    def _all_there_is(self, problem: OrderProblem) -> Plan:
+        """Return the plan of all that the books hold."""
+        return plan_order(unlimited(_everything(problem)))
+
+    def _quote(self, state: _State, view: MarketView, most: Decimal, answer: Answer | None) -> Quote:
+        def quoted(problem: OrderProblem) -> Quote:
             least = smallest_quantity(problem)
             low = _smallest_shown(state.quantity, least, most)
             return Quote(
-                request=request,
+                request=state.request,
                 index=state.index,
                 view=view,
                 nav=problem.nav,
-                answer=None if state.quantity is None else self._answer(problem, state, view, other),
+                answer=answer,
                 treasury=state.treasury,
-                largest=self._plan(everything),
+                largest=self._plan(_everything(problem)),
                 least=least,
                 float_cash=state.float_cash,
                 float_needed=ceil_to(float_for_any_size(problem), CENT),
                 curve=tuple(_curve(problem, state.quantity, low, most)),
                 shape=tuple(shape(problem, low, most)) if most else (),
-                ends=tuple(ends),
+                ends=tuple(book_ends(problem)),
+                market=None if answer is None else market_orders(problem, _other_side(problem, view)),
+                by_asset=None if answer is None else limits_by_asset(problem, _other_side(problem, view)),
                 windows=state.windows,
             )
 
-    def _answer(self, problem: OrderProblem, state: _State, view: MarketView, other: OtherBooks | None) -> Answer:
-        opposite = Side.SELL if problem.side is Side.BUY else Side.BUY
-        back = {leg.asset: view.books[leg.rule.symbol].offers(opposite) for leg in problem.legs}
-        payable = None
+        return self._on(view, state, quoted)
+
+    def _told(
+        self, problem: OrderProblem, state: _State, view: MarketView, plan: Plan, other: OtherBooks | None
+    ) -> Answer:
+        funded, payable = self._funded(problem), None
         if problem.side is Side.BUY:
             payable = ZERO if state.treasury <= 0 else self._plan(self._funded(problem, state.treasury)).units
-        funded = self._funded(problem) if problem.side is Side.BUY else problem
-        plan = self._plan(funded)
         routes, unknown = _routes(replace(problem, quantity=plan.units), other, state.treasuries)
         is_limited = {"limit", "loss"} & set(plan.stopped_by)
         return Answer(
@@ -303,20 +221,31 @@ class Quoter:
             document=document_for(plan, funded, state.basket, state.index.symbol, problem.arrival_nav, view),
             outlook=outlook(problem, self._settings.method) if is_limited else None,
             payable=payable,
-            market=market_orders(problem, back),
-            by_asset=limits_by_asset(problem, back),
             routes=routes,
             routes_unknown=unknown,
         )
 
     def _funded(self, problem: OrderProblem, treasury: Decimal | None = None) -> OrderProblem:
         """Return a buy with the cash that the desk would set aside for it, of a treasury or of plenty."""
+        if problem.side is Side.SELL:
+            return problem
         estimate = self._plan(replace(problem, cash=treasury))
         reserve = ceil_to(cash_to_reserve(problem, estimate, self._settings.reserve_bps), CENT)
         return replace(problem, cash=reserve if treasury is None else min(treasury, reserve))
 
     def _plan(self, problem: OrderProblem) -> Plan:
         return plan_order(problem, self._settings.method)
+
+
+def _everything(problem: OrderProblem) -> OrderProblem:
+    """Return the same order for more than the first book to give out holds."""
+    return replace(problem, quantity=book_ends(problem)[0].units + ONE)
+
+
+def _other_side(problem: OrderProblem, view: MarketView) -> dict[str, Sequence[Level]]:
+    """Return the levels on which what was traded is traded back, by asset."""
+    opposite = Side.SELL if problem.side is Side.BUY else Side.BUY
+    return {leg.asset: view.books[leg.rule.symbol].offers(opposite) for leg in problem.legs}
 
 
 def _routes(

@@ -87,4 +87,5 @@ def route_problem(order: OrderProblem, other: OtherBooks, held: Mapping[str, Dec
 def _levels(book: OrderBook, rule: SymbolRule, side: Side) -> tuple[Level, ...]:
     """Return what a trade of ours on `side` may take."""
     low, high = rule.price_bounds(side, book.mid)
-    return tuple(level for level in book.offers(side) if low <= level.price <= high and level.quantity > 0)
+    offers = [level for level in book.offers(side) if level.quantity]
+    return tuple(level for level in offers if low <= level.price and (not high or level.price <= high))

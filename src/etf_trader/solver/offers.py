@@ -9,7 +9,7 @@ So an order never pays more than without the rebalance, what both trade inside
 costs neither of them anything, and no level is sold twice.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
 from typing import Any, NamedTuple
 
@@ -98,6 +98,19 @@ def _left(levels: Sequence[Level], taken: Decimal) -> Sequence[Level]:
             return (Level(price, quantity - taken), *levels[position + 1 :])
         taken -= quantity
     return ()
+
+
+def net_demand(orders: Iterable[tuple[Side, Decimal, Mapping[str, Decimal]]]) -> dict[str, Decimal]:
+    """Return what index orders want of each asset, netted with each other, in base; below 0 they sell.
+
+    Args:
+        orders: Side, units that are to fill, and basket of each.
+    """
+    demand: dict[str, Decimal] = {}
+    for side, units, basket in orders:
+        for asset, per_unit in basket.items():
+            demand[asset] = demand.get(asset, ZERO) + side.sign * per_unit * units
+    return demand
 
 
 class NetLadder(Sequence[Any]):

@@ -96,15 +96,16 @@ def _solved(problem: RebalanceProblem, *, with_orders: bool) -> _Solved:
             LegBook(each, offers[Side.BUY if amount > 0 else Side.SELL][place])
             for place, (each, amount) in enumerate(zip(problem.constituents, found.trades.amounts, strict=True))
         ]
-        lots = [_lots(problem, *pair) for pair in zip(books, found.trades.amounts, strict=True)]
+        nav = problem.nav
+        lots = [_lots(nav, *pair) for pair in zip(books, found.trades.amounts, strict=True)]
         below = {each.asset for each, trade in zip(problem.constituents, lots, strict=True) if trade.is_small}
         if not below - small:
             return found._replace(lots=affordable(problem, books, lots), small=small)
         small |= below
 
 
-def _lots(problem: RebalanceProblem, book: LegBook, amount: float) -> LegTrade:
-    value = Decimal(repr(abs(float(amount)))) * problem.nav
+def _lots(nav: Decimal, book: LegBook, amount: float) -> LegTrade:
+    value = Decimal(repr(abs(float(amount)))) * nav
     return book.nearest(divide(value, book.offer.mid))
 
 
@@ -198,22 +199,22 @@ def _loss(ladder: Ladder, constituent: Constituent, side: Side, quantity: Decima
     """Return what it costs beyond mid that `quantity` arrives (sell: leaves), as far as the ladder goes."""
     net = ONE - constituent.rule.taker_fee
     gross = divide(quantity, net) if side is Side.BUY else quantity
-    value = ladder.take(min(gross, ladder.depth())).value
+    value = ladder.take(gross if ladder.holds(gross) else ladder.depth()).value
     return (value if side is Side.BUY else value * net) * side.sign - quantity * constituent.mid * side.sign
 
 
 def _plan(problem: RebalanceProblem, solved: _Solved, saving: Decimal | None) -> RebalancePlan:
-    after = nav_after(problem, solved.lots)
+    before, after = problem.nav, nav_after(problem, solved.lots)
     waves = wave_numbers(solved.lots, problem.cash, problem.reserve * after)
     legs = tuple(
-        _leg(problem, constituent, trade, wave, after, constituent.asset in solved.small)
+        _leg(problem, constituent, trade, wave, (before, after), constituent.asset in solved.small)
         for constituent, trade, wave in zip(problem.constituents, solved.lots, waves, strict=True)
     )
-    reached = problem.nav * Decimal(repr(solved.trades.nav_after))
+    reached = before * Decimal(repr(solved.trades.nav_after))
     return RebalancePlan(
         legs=legs,
         waves=max(waves, default=0),
-        nav_before=problem.nav,
+        nav_before=before,
         nav_after=after,
         cash_before=problem.cash,
         cash_after=problem.cash + sum((each.cash for each in solved.lots), ZERO),
@@ -222,18 +223,23 @@ def _plan(problem: RebalanceProblem, solved: _Solved, saving: Decimal | None) ->
         method=solved.trades.method,
         bound=solved.bound,
         gap_bps=solved.gap_bps,
-        rounding_bps=bps(reached - after, problem.nav),
+        rounding_bps=bps(reached - after, before),
         multipliers=solved.multipliers,
         nav_multiplier=solved.nav_multiplier,
     )
 
 
 def _leg(
-    problem: RebalanceProblem, constituent: Constituent, trade: LegTrade, wave: int, after: Decimal, is_small: bool
+    problem: RebalanceProblem,
+    constituent: Constituent,
+    trade: LegTrade,
+    wave: int,
+    nav: tuple[Decimal, Decimal],
+    is_small: bool,
 ) -> RebalanceLeg:
     holding = constituent.holding + trade.change
-    before = divide(constituent.value, problem.nav, _FRACTION) - constituent.weight
-    drift = divide(holding * constituent.mid, after, _FRACTION) - constituent.weight
+    before = divide(constituent.value, nav[0], _FRACTION) - constituent.weight
+    drift = divide(holding * constituent.mid, nav[1], _FRACTION) - constituent.weight
     return RebalanceLeg(
         asset=constituent.asset,
         symbol=constituent.rule.symbol,
@@ -250,7 +256,7 @@ def _leg(
         holding_after=holding,
         drift_before=before,
         drift_after=drift,
-        why_skipped=_why(problem, constituent, before, drift * after, is_small) if trade.is_idle else None,
+        why_skipped=_why(problem, constituent, before, drift * nav[1], is_small) if trade.is_idle else None,
     )
 
 

@@ -79,7 +79,9 @@ class LegBook:
         )
         rest = max(min(wanted, most) - inside, ZERO)
         gross = divide(rest, ONE - self.rule.taker_fee, _FINE) if side is Side.BUY else rest
-        lots = min(round_to(gross, step), floor_to(self.ladder.depth(), step))
+        lots = round_to(gross, step)
+        if not self.ladder.holds(lots):
+            lots = floor_to(self.ladder.depth(), step)
         if side is Side.SELL:
             lots = min(lots, floor_to(self.holding - inside, step))
         return self.of(inside, lots)

@@ -125,13 +125,14 @@ class Books:
         return np.maximum(self.weights - spare, 0.0) if self._buys else self.weights + spare
 
     def residual_used(self) -> float:
-        """Return what the whole of a buy pays the float for what it gives."""
-        missing = np.maximum(self.weights - self.held, 0.0)
-        return float(np.minimum(missing, self.residual).sum()) if self._buys else 0.0
+        """Return what the whole order pays the float for what it gives."""
+        missing = np.maximum(self.weights - self.held, 0.0) if self._buys else self.residual
+        return float(np.minimum(missing, self.residual).sum())
 
     def held_used(self) -> float:
-        """Return what the whole of a buy uses of what the order holds, at the arrival mids."""
-        return float((np.minimum(self.held, self.weights) * self.arrival).sum()) if self._buys else 0.0
+        """Return what the whole order uses of what it holds, at the arrival mids."""
+        used = np.minimum(self.held, self.weights) if self._buys else self.held
+        return float((used * self.arrival).sum())
 
     def _most(self) -> Array:
         """Return the most of each arc that can be of use: all of its asset, or all the cash to convert."""

@@ -44,10 +44,11 @@ def choose(
     lots = [ArcLots(arc, 0) for arc in network.arcs]
     legs = {leg.asset: leg for leg in network.legs}
     supplies = {}
+    closed = _closed(network, flows)
     for node in sequence:
         numbers = [number for number in flows if _served(network, number) == node]
         if not numbers and node in legs:
-            numbers = _best_arc(network, node, prices)
+            numbers = _best_arc(network, node, prices, but=closed) or _best_arc(network, node, prices)
         totals = {number: _base(books, number, flows.get(number, 0.0)) for number in numbers}
         amount = _amount(network, node, legs.get(node), totals, units)
         supplies[node] = _cheapest(network, lots, _Node(totals, amount), prices, network.mids[node], units)
@@ -88,6 +89,12 @@ def _sequence(network: Network, flows: dict[int, float]) -> list[str]:
         sequence += first
         waiting = [node for node in waiting if node not in first]
     return sequence
+
+
+def _closed(network: Network, flows: Iterable[int]) -> set[str]:
+    """Return the currencies that the plan converts nothing into (sell: out of), and that are not held."""
+    converted = {_served(network, number) for number in flows if network.arcs[number].is_conversion}
+    return {name for name, there in network.balances.items() if not there} - converted - {network.home}
 
 
 def _best_arc(network: Network, node: str, prices: Mapping[str, Decimal], but: Container[str] = ()) -> list[int]:

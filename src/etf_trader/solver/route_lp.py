@@ -112,12 +112,12 @@ class Program:
                 if not quantity:
                     continue
                 entries.append((1.0, node, len(columns)))
-                cost, paid = 0.0, float(leg.arrival_mid) / float(leg.mid)
+                cost, paid = 0.0, 1.0 if is_residual else float(leg.arrival_mid) / float(leg.mid)
                 if is_residual and is_buy:
                     entries.append((-1.0, home, len(columns)))
                     residual.append(len(columns))
-                    cost, paid = -1.0, 0.0
-                columns.append((cost, paid if is_buy else 0.0, float(quantity * leg.mid) / self.books.value))
+                    cost, paid = -1.0, 0.0  # out of what is spent
+                columns.append((cost, paid, float(quantity * leg.mid) / self.books.value))
         entries.append((-1.0, home, len(columns)))
         columns.append((-1.0, -1.0, _MOST_SPENT))
         sign = float(network.side.sign)
@@ -146,13 +146,15 @@ class Program:
                     f"{name} is {weight:.1e} of the basket: too little for the solver", where=name
                 )
 
-    def solve(self, allowed: NDArray[np.bool_] | None = None, *, at: float | None = None) -> Flows:
-        """Return the best plan over the arcs allowed: `at` a fraction whatever the limits, or all they leave.
+    def solve(
+        self, allowed: NDArray[np.bool_] | None = None, *, most: float = 1.0, is_limited: bool = True
+    ) -> Flows:
+        """Return the best plan over the arcs allowed: the largest fraction up to `most`, within the limits or not.
 
         Raises:
             NumericalFailure: HiGHS found no optimum.
         """
-        columns = self.columns(allowed, at=at)
+        columns = self.columns(allowed, most=most, is_limited=is_limited)
         found = minimise(columns.objective, columns.high, equal=columns.equal, upper=columns.upper)
         return self.flows(found.x, found.equal_duals / BASIS)
 
@@ -168,26 +170,28 @@ class Program:
         cash = self.books.cash_weight * self.network.side.sign * float(x[-1])
         return Flows(float(x[-1]), taken, prices, cost - cash - overstated)
 
-    def columns(self, allowed: NDArray[np.bool_] | None = None, *, at: float | None = None) -> Columns:
+    def columns(
+        self, allowed: NDArray[np.bool_] | None = None, *, most: float = 1.0, is_limited: bool = True
+    ) -> Columns:
         """Return the arrays, as `solve` needs them."""
         count, others = len(self.price), self._others
         order, side = self.network.problem.order, self.network.side
         high = np.concatenate([self.joined, others.high])
         if allowed is not None:
             high[:count] = np.where(allowed[self.arc], self.joined, 0.0)
-        if at is not None:
-            high[-1] = at
+        high[-1] = most
+        if not is_limited:
             high[count + sorted(self.network.balances).index(self.network.home)] = _MOST_SPENT
         objective = np.concatenate([np.zeros(count), others.cost])
         objective[count + others.residual] = 0.0  # paid out of what is spent already
-        if order.limit is not None and at is None:
+        if order.limit is not None and is_limited:
             worth = side.sign * float(order.limit) / float(order.nav) + _TIE
         elif side is Side.SELL:
             worth = 1.0
         else:
             worth = 2.0 + 4.0 * float(self.price.max(initial=1.0)) / float(self.books.net.min(initial=1.0)) ** 2
         objective[-1] = -worth
-        upper = None if at is not None else self._loss_row()
+        upper = self._loss_row() if is_limited else None
         return Columns(objective * BASIS, high, self._balance(), upper)
 
     def _balance(self) -> Rows:

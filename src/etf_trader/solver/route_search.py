@@ -4,6 +4,9 @@ from collections.abc import Mapping
 from decimal import Decimal
 from typing import TYPE_CHECKING, NamedTuple
 
+import numpy as np
+from numpy.typing import NDArray
+
 from etf_trader.market.symbol import Side
 from etf_trader.money import BPS, UNIT_GRID, floor_to
 from etf_trader.solver.curves import Array
@@ -26,7 +29,8 @@ class Answer(NamedTuple):
     """A continuous plan and who found it.
 
     `prices` are the multipliers of the nodes, home currency a unit of each;
-    `stopped_by` names what made the plan small that its limits do not show.
+    `stopped_by` names what made the plan small that its limits do not show,
+    `allowed` are the arcs chosen under slots.
     """
 
     books: Books
@@ -35,6 +39,7 @@ class Answer(NamedTuple):
     method: str
     proof: SlotProof | None
     stopped_by: tuple[str, ...]
+    allowed: NDArray[np.bool_] | None
 
 
 def search(books: Books) -> Answer:
@@ -49,7 +54,7 @@ def search(books: Books) -> Answer:
     if flows is not None and _fits(books, flows, slots):
         prices = _prices(books, flows.prices)
         if _gap(books, flows, prices) <= FLAT:
-            return Answer(books, flows, prices, "merge", None, ())
+            return Answer(books, flows, prices, "merge", None, (), None)
     from etf_trader.solver.route_lp import EPS, Program
 
     program = Program(books)
@@ -58,7 +63,7 @@ def search(books: Books) -> Answer:
         program = Program(books, EPS / _FINER)
         flows, prices = _solved(program)
     if _fits(books, flows, slots):
-        return Answer(books, flows, prices, "linprog", None, ())
+        return Answer(books, flows, prices, "linprog", None, (), None)
     return _within_slots(program, flows, prices, slots or 0)
 
 
@@ -69,14 +74,30 @@ def _within_slots(program: "Program", free: Flows, prices: Mapping[str, Decimal]
 
     books = program.books
     choice = chosen(program, slots, books.network.problem.seconds)
-    flows = program.solve(fewer(books, free, slots) if choice is None else choice.allowed)
+    allowed = fewer(books, free, slots) if choice is None else choice.allowed
+    flows = program.solve(allowed)
     stopped_by = ("slots",) if flows.fraction < free.fraction * (1 - 1e-9) else ()
     if choice is None:
-        return Answer(books, flows, prices, "linprog", SlotProof(slots, None, False, True), stopped_by)
+        return Answer(books, flows, prices, "linprog", SlotProof(slots, None, False, True), stopped_by, allowed)
     # joined levels overstate by up to eps, over the assets and once more over the conversions
     least = (choice.bound - 2 * EPS) * books.value * books.network.side.sign
     proof = SlotProof(slots, Decimal(f"{least:.8f}"), choice.is_proved, False)
-    return Answer(books, flows, prices, "milp", proof, stopped_by)
+    return Answer(books, flows, prices, "milp", proof, stopped_by, allowed)
+
+
+def smaller(answer: Answer, share: float) -> Answer:
+    """Return the best plan for at most a share of an answer's fraction, over the same books.
+
+    Where lots break a limit that an answer just keeps, less of the same mix may
+    break it too: a smaller plan mixes its books anew.
+    """
+    from etf_trader.solver.route_lp import Program
+
+    program = Program(answer.books)
+    flows = program.solve(answer.allowed, most=answer.flows.fraction * share)
+    ratios = program.solve(most=flows.fraction, is_limited=False).prices
+    method = "linprog" if answer.method == "merge" else answer.method
+    return answer._replace(flows=flows, prices=_prices(answer.books, ratios), method=method)
 
 
 def _solved(program: "Program") -> tuple[Flows, Mapping[str, Decimal]]:
@@ -84,7 +105,7 @@ def _solved(program: "Program") -> tuple[Flows, Mapping[str, Decimal]]:
     flows = program.solve()
     ratios = flows.prices
     if flows.fraction < 1:
-        ratios = program.solve(at=flows.fraction).prices
+        ratios = program.solve(most=flows.fraction, is_limited=False).prices
     return flows, _prices(program.books, ratios)
 
 

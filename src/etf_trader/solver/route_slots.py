@@ -63,7 +63,9 @@ def chosen(program: Program, slots: int, seconds: float) -> Choice | None:
     if found is None:
         return None
     fraction = float(found.x[before - 1])
-    beside = program.books.cash_weight * program.network.side.sign * fraction + program.books.residual_used()
+    beside = program.books.cash_weight * program.network.side.sign * fraction
+    if program.network.side is Side.BUY:
+        beside += program.books.residual_used()
     bound = (found.bound + worth * fraction) / BASIS - beside
     return Choice(found.x[before:] > 0.5, bound, found.is_proved)
 

@@ -234,6 +234,8 @@ class _State:
         """Note what a currency must have, and whether it has it; of a sell, whether all of it is converted."""
         model, worst = self.model, self._worst.get(node, ZERO)
         if model.side is Side.SELL:
+            if node != model.network.home and not model.supplies[node].arcs and worst > 0:
+                self.gone.append(node)
             if node in self.gone:
                 self.covered[node] = Fraction(sum((fill.paid for fill in fills.values()), ZERO)) / Fraction(worst)
             return

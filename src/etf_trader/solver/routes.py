@@ -26,10 +26,11 @@ from etf_trader.solver.route_bound import cash_bound
 from etf_trader.solver.route_choice import choose, eased
 from etf_trader.solver.route_plan import alone, largest, stated, stops
 from etf_trader.solver.route_problem import RoutePlan, RouteProblem, RouteSaving
-from etf_trader.solver.route_search import Answer, search
+from etf_trader.solver.route_search import Answer, search, smaller
 from etf_trader.solver.route_trial import RouteModel, RouteTrial
 
 _ROUNDS = 4  # of using less of a currency that lots and order prices have overdrawn
+_SHARES = (0.9999, 0.999, 0.99, 0.9, 0.5)  # of an answer that lots do not let through whole
 _DIGITS = 100  # products of prices, fees and multipliers over a few books
 
 
@@ -76,7 +77,7 @@ def _planned(problem: RouteProblem, single: Plan) -> RoutePlan:
         prices = dict(network.mids)
         return alone(problem, single, prices, single.bound, single.method)
     answer = search(Books(network))
-    plan = _finished(network, answer, single)
+    plan = _in_lots(network, answer, single)
     fits = problem.slots is None or sum(1 for leg in single.legs if leg.quantity) <= problem.slots
     if plan is not None and (_is_better(plan, single) or not fits):
         return plan
@@ -85,6 +86,19 @@ def _planned(problem: RouteProblem, single: Plan) -> RoutePlan:
         single = replace(nothing, wanted=problem.order.quantity, stopped_by=("slots",))
     bound = cash_bound(network, answer.prices, single.units, {})
     return replace(alone(problem, single, answer.prices, bound, answer.method), slots=answer.proof)
+
+
+def _in_lots(network: Network, answer: Answer, single: Plan) -> RoutePlan | None:
+    """Return an answer's plan in whole lots, or that of a smaller one where lots break its limits."""
+    best = _finished(network, answer, single)
+    wanted = answer.flows.fraction * float(network.problem.order.quantity)
+    for share in _SHARES:
+        if wanted == 0 or (best is not None and best.units >= Decimal(repr(wanted * share))):
+            break
+        plan = _finished(network, smaller(answer, share), single)
+        if plan is not None and (best is None or plan.units > best.units):
+            best = plan
+    return best
 
 
 def _finished(network: Network, answer: Answer, single: Plan) -> RoutePlan | None:

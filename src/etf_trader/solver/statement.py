@@ -237,7 +237,7 @@ def _leg(leg: Reader, side: Side, books: Mapping[str, OrderBook], rules: Mapping
     numbers = {name: leg[name].number() for name in ("per_unit", "arrival_mid", "held", "held_cost", "residual")}
     if min(numbers.values()) < 0 or not numbers["arrival_mid"]:
         raise Impossible(leg.where, "has a quantity below 0, or no price at arrival")
-    offered = book.asks if side is Side.BUY else book.bids
+    offered = [level for level in (book.asks if side is Side.BUY else book.bids) if level.quantity]
     low, high = price_bounds(rule, side, mid)
     levels = tuple(each for each in offered if low <= each.price and (high is None or each.price <= high))
     return Leg(
@@ -264,8 +264,10 @@ def _mid(book: OrderBook) -> Decimal:
         raise Impossible(where, "has a side without levels: it has no price")
     for name, sign, levels in (("bids", -1, book.bids), ("asks", 1, book.asks)):
         for place, (price, quantity) in enumerate(levels):
-            if price <= 0 or quantity <= 0:
-                raise Impossible(f"{where}.{name}[{place}]", "is not a level: price and quantity must be above 0")
+            if price <= 0 or quantity < 0:
+                raise Impossible(
+                    f"{where}.{name}[{place}]", "is not a level: it has no price, or less than nothing"
+                )
             if place and (price - levels[place - 1].price) * sign <= 0:
                 raise Impossible(f"{where}.{name}[{place}]", "is out of order: levels run from the best price")
     if book.bids[0].price >= book.asks[0].price:

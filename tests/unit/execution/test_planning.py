@@ -90,6 +90,12 @@ def test_levels_beyond_the_venues_band_do_not_exist_but_are_known_to_end_there()
     assert problem.legs[0].complete
 
 
+def test_a_venue_without_a_highest_price_sells_at_every_level() -> None:
+    view = make_view(bid_band=(D(0), D(0)), max_price=D(0))
+    problem = order_problem(make_wish(), BASKET, view, {}, D(9), 1)
+    assert [level.price for level in problem.legs[0].levels] == [D("100.01"), D("100.1")]
+
+
 def test_a_symbol_that_does_not_trade_now_has_no_price() -> None:
     with pytest.raises(MissingPrice, match="AUSDT does not trade now"):
         order_problem(make_wish(), BASKET, make_view(status="BREAK"), {}, D(9), 1)

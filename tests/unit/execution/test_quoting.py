@@ -14,7 +14,8 @@ from tests.factories import House, make_definition, make_house, make_ladders, ma
 from etf_trader.errors import MissingPrice, UsageError
 from etf_trader.exchange.static import StaticMarket, symbol_row
 from etf_trader.execution.budget import use
-from etf_trader.execution.quoting import Answer, Quote, Quoter, QuoteRequest, Window
+from etf_trader.execution.quote import Answer, Quote, QuoteRequest, Window
+from etf_trader.execution.quoting import Quoter
 from etf_trader.index.store import set_status
 from etf_trader.ledger import accounts
 from etf_trader.market.symbol import Side
@@ -187,13 +188,16 @@ async def test_a_limit_that_stops_comes_with_an_outlook(house: House) -> None:
     found = await answer(house, quantity="400", limit_price=D("120.40"))
     assert found.outlook is not None
     assert found.outlook.units == found.plan.units
-    assert found.by_asset is not None
 
 
 async def test_the_naive_ways_stand_beside_the_plan(house: House) -> None:
-    found = await answer(house)
-    assert found.market.loss == found.plan.loss.total
+    found = await quote(house)
+    assert found.answer is not None
+    assert found.market is not None
+    assert found.market.loss == found.answer.plan.loss.total
     assert found.by_asset is None
+    assert (await quote(house, max_loss_bps=D(30))).by_asset is not None
+    assert (await quote(house, quantity=None)).market is None
 
 
 async def test_a_closed_index_has_no_price_to_buy_at(house: House) -> None:

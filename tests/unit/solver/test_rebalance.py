@@ -11,6 +11,7 @@ from etf_trader.errors import CrossedBook, NumericalFailure, StaleQuote
 from etf_trader.market.book import Level
 from etf_trader.market.symbol import Side
 from etf_trader.money import money_context
+from etf_trader.solver.offers import net_demand
 from etf_trader.solver.rebalance import plan_rebalance
 from etf_trader.solver.rebalance_problem import Bands, Constituent, RebalanceProblem, Tracking
 
@@ -165,6 +166,29 @@ def test_orders_of_the_same_assets_trade_inside_at_mid() -> None:
     assert plan.cost == pytest.approx(D("0.012"), abs=D("0.0001"))
     # apart: 20 bps of the fund's 20 and of the clients' 4 + 10; together 6 and 20.01: saved 8 + 20
     assert plan.saving == pytest.approx(D("0.056"), abs=D("0.0005"))
+
+
+def test_orders_are_netted_with_each_other_before_they_meet_the_fund() -> None:
+    demand = net_demand(
+        [
+            (Side.BUY, D(3), {"A": D("0.5"), "B": D(2)}),
+            (Side.SELL, D(2), {"A": D("0.25"), "C": D(1)}),
+            (Side.SELL, D(1), {"A": D(1)}),
+        ]
+    )
+    assert demand == {"A": D(0), "B": D(6), "C": D(-2)}
+
+
+def test_a_spread_of_a_thousandth_of_a_basis_point_is_not_lost() -> None:
+    # Half a spread of 5e-8 and no fee: 0.0005 bps. Prices and costs in one row would drop it below 1e-7.
+    def narrow(asset: str, holding: str) -> Constituent:
+        levels = {"bids": (Level(D("9.9999995"), D(10**6)),), "asks": (Level(D("10.0000005"), D(10**6)),)}
+        rule = replace(make_constituent(asset).rule, taker_fee=D(0), tick=D("1e-7"))
+        return make_constituent(asset, holding=D(holding), rule=rule, **levels)
+
+    pair = narrow("A", "11"), narrow("B", "9")
+    assert plan_rebalance(make_rebalance(*pair, aim=Tracking(D("0.00049")))).waves == 0
+    assert plan_rebalance(make_rebalance(*pair, aim=Tracking(D("0.00051")))).cost == pytest.approx(D("1e-6"))
 
 
 def test_what_is_bought_inside_must_be_paid_for_too() -> None:

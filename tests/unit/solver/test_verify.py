@@ -325,7 +325,7 @@ def test_a_plan_without_one_of_its_parts_is_no_plan(name: str) -> None:
         (("books", "AUSDT", "asks"), [], "has a side without levels"),
         (("books", "AUSDT", "asks", 0, 0), "90", "is crossed"),
         (("books", "AUSDT", "asks", 1, 0), "100.01", "is out of order"),
-        (("books", "AUSDT", "asks", 1, 1), "0", "price and quantity must be above 0"),
+        (("books", "AUSDT", "asks", 1, 1), "-1", "less than nothing"),
         (("rules", "AUSDT", "step"), "0", "rules.AUSDT.step is not above 0"),
         (("rules", "AUSDT", "taker_fee"), "1", "is not a share of what is received"),
     ],

@@ -1,0 +1,331 @@
+"""From fractions to whole units: the largest near them that keep every limit of every order, exactly.
+
+Floats have found how far each order gets. Here every asset is shared out in
+whole lots and quanta, and every limit is looked at again with what each order
+really gets. An order that breaks one shrinks by about what is too much, and
+everything it touches is shared out again; sizes only fall, so that it ends.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from decimal import Decimal
+from heapq import heapify, heappop, heappush
+from typing import NamedTuple
+
+from etf_trader.market.symbol import Side
+from etf_trader.money import BPS, ONE, UNIT_GRID, ZERO, ceil_to, divide, divide_up, floor_to
+from etf_trader.solver.allotment import Allotted, Taken, Want, allot_asset
+from etf_trader.solver.problem import Leg, OrderProblem
+
+_ROUNDS = 60
+_PATIENCE = 3  # estimates of what is too much, before an order shrinks by leaps
+_LEAP = 8
+_KINDS = ("limit", "loss", "cash", "float", "minimum", "depth", "window", "cross")
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """Orders of one index that are solved as one: their sum, and how many there are."""
+
+    index: str
+    problem: OrderProblem
+    orders: int
+
+
+class Standing(NamedTuple):
+    """What a column's units come to; as in a `Trial`, `limited` and `marginal` times `scale`."""
+
+    float_pays: Decimal
+    limited: Decimal
+    marginal: Decimal
+    reserve: Decimal
+    loss: Decimal
+
+
+class Fault(NamedTuple):
+    """A limit that a column breaks, and by how many steps of the unit grid it should shrink."""
+
+    name: str
+    steps: int
+
+
+class Finish:
+    """The columns of one solve and their sizes; orders and assets as in the asks."""
+
+    def __init__(self, asks: Sequence[Ask], fractions: Sequence[float], stops: Sequence[tuple[str, ...]]) -> None:
+        self.asks = asks
+        self.stops = list(stops)
+        self.fractions = list(fractions)
+        self.steps = [
+            min(round(fraction * float(ask.problem.quantity / UNIT_GRID)), int(ask.problem.quantity / UNIT_GRID))
+            if fraction < 1.0
+            else int(ask.problem.quantity / UNIT_GRID)
+            for ask, fraction in zip(asks, fractions, strict=True)
+        ]
+        self.allotted: dict[str, Allotted] = {}
+        self.prices = [Prices(ask.problem) for ask in asks]
+        self._wanted = list(self.steps)
+        self._is_out = [False] * len(asks)
+        self._tries = [0] * len(asks)
+        self._faults: list[set[str]] = [set() for _ in asks]
+        self._legs: dict[str, list[tuple[int, Leg]]] = {}
+        for column, ask in enumerate(asks):
+            for leg in ask.problem.legs:
+                self._legs.setdefault(leg.asset, []).append((column, leg))
+        self._residuals = self._who_uses_residuals()
+
+    def run(self) -> None:
+        """Shrink what breaks a limit until nothing does."""
+        self._settle(self._legs)
+        dusty = [column for column in range(len(self.asks)) if self._is_dust(column)]
+        for column in dusty:
+            self.steps[column] = 0
+        if dusty:
+            self._settle(self._assets_of(dusty))
+
+    def units(self, column: int) -> Decimal:
+        """The units of a column."""
+        return self.steps[column] * UNIT_GRID
+
+    def taken(self, column: int) -> dict[str, Taken]:
+        """Return what a column gets of each of its assets; nothing of those it does not trade."""
+        legs = self.asks[column].problem.legs
+        traded = [leg.asset for leg in legs if leg.asset in self.allotted]
+        found = {asset: self.allotted[asset].taken.get(column) for asset in traded}
+        return {asset: taken for asset, taken in found.items() if taken is not None}
+
+    def stopped_by(self, column: int) -> tuple[str, ...]:
+        """Return what stops a column, in canonical order."""
+        if self.steps[column] == int(self.asks[column].problem.quantity / UNIT_GRID):
+            return ("filled",)
+        before, faults = self.stops[column], self._faults[column]
+        if before == ("filled",) or (faults and self.steps[column] * 100 < self._wanted[column] * 99):
+            before = tuple(faults)
+        return tuple(sorted(before, key=lambda name: (_KINDS.index(name.split("(")[0]), name)))
+
+    def _settle(self, assets: Iterable[str]) -> None:
+        self._allot(assets)
+        for _ in range(_ROUNDS):
+            faults = self._all_faults()
+            if not faults:
+                return
+            for column, fault in faults.items():
+                self._shrink(column, fault)
+            self._allot(self._assets_of(faults))
+        while faults := self._all_faults():
+            for column, fault in faults.items():
+                self._faults[column].add(fault.name)
+                self.steps[column], self._is_out[column] = 0, True
+            self._allot(self._assets_of(faults))
+
+    def _shrink(self, column: int, fault: Fault) -> None:
+        self._faults[column].add(fault.name)
+        if self.steps[column] == 0:
+            self._is_out[column] = True
+        self._tries[column] += 1
+        leap = _LEAP ** max(self._tries[column] - _PATIENCE, 0)
+        self.steps[column] = max(self.steps[column] - max(fault.steps, leap), 0)
+        self.fractions[column] = self.steps[column] / max(int(self.asks[column].problem.quantity / UNIT_GRID), 1)
+        if self.steps[column] == 0 and any(taken.fill.is_minimal for taken in self.taken(column).values()):
+            self._faults[column].add("minimum")
+
+    def _is_dust(self, column: int) -> bool:
+        problem, units = self.asks[column].problem, self.units(column)
+        return 0 < units < problem.quantity and units * problem.nav < problem.least_value
+
+    def _assets_of(self, columns: Iterable[int]) -> list[str]:
+        return sorted({leg.asset for column in columns for leg in self.asks[column].problem.legs})
+
+    def _who_uses_residuals(self) -> dict[tuple[str, str], int]:
+        """Return, by index and asset, who uses the float's residual: the column that goes furthest."""
+        users: dict[tuple[str, str], int] = {}
+        order = sorted(range(len(self.asks)), key=lambda column: (-self.fractions[column], column))
+        for column in order:
+            ask = self.asks[column]
+            if self.steps[column] or ask.problem.side is Side.SELL:
+                for leg in ask.problem.legs:
+                    users.setdefault((ask.index, leg.asset), column)
+        return users
+
+    def _allot(self, assets: Iterable[str]) -> None:
+        for asset in assets:
+            wants = [self._want(column, leg) for column, leg in self._legs[asset] if self._trades(column, leg)]
+            if wants:
+                self.allotted[asset] = allot_asset(wants)
+            else:
+                self.allotted.pop(asset, None)
+
+    def _trades(self, column: int, leg: Leg) -> bool:
+        if self._is_out[column]:
+            return False
+        return self.steps[column] > 0 or (self.asks[column].problem.side is Side.SELL and leg.held > 0)
+
+    def _want(self, column: int, leg: Leg) -> Want:
+        ask, units, fraction = self.asks[column], self.units(column), self.fractions[column]
+        least = leg.rule.least_quantity(leg.levels[0].price if leg.levels else leg.mid)
+        room = max(least - leg.residual, ZERO)
+        if self._residuals.get((ask.index, leg.asset)) != column and leg.residual:
+            leg = replace(leg, residual=ZERO)
+        begin = 0.0
+        if leg.held and leg.per_unit:
+            begin = ask.problem.side.sign * float(leg.held / (leg.per_unit * max(ask.problem.quantity, UNIT_GRID)))
+        return Want(column, ask.problem.side, leg, units, begin, fraction, ask.orders, room)
+
+    def _all_faults(self) -> dict[int, Fault]:
+        """Return what the columns break, at most one fault each; a depth before a limit of the orders' own."""
+        faults: dict[int, Fault] = {}
+        for asset in sorted(self.allotted):
+            if self.allotted[asset].is_deep:
+                column, fault = self._too_deep(asset)
+                faults.setdefault(column, fault)
+        if faults:
+            return faults
+        standings = {column: self.standing(column) for column in range(len(self.asks)) if self.taken(column)}
+        for column, standing in standings.items():
+            fault_of = self._own_fault(column, standing)
+            if fault_of is not None:
+                faults[column] = fault_of
+        return faults or self._float_faults(standings)
+
+    def standing(self, column: int, at: Mapping[str, Decimal] | None = None) -> Standing:
+        """Return the totals of a column; `at` are the prices of its orders, instead of the last level's."""
+        problem = self.asks[column].problem
+        return self.prices[column].standing(problem, self.units(column), self.taken(column), at or {})
+
+    def _own_fault(self, column: int, standing: Standing) -> Fault | None:
+        problem, prices = self.asks[column].problem, self.prices[column]
+        sign = problem.side.sign
+        if problem.limit is not None and sign * (standing.limited - problem.limit * prices.scale) > 0:
+            return Fault("limit", self._retreat(column, standing))
+        if problem.max_loss_bps is not None:
+            units = problem.units_done + self.units(column)
+            excess = problem.loss_done + standing.loss - problem.max_loss_bps * units * problem.arrival_nav / BPS
+            if excess > 0:
+                dearest = problem.arrival_nav * (ONE + sign * problem.max_loss_bps / BPS)
+                slope = sign * (divide(standing.marginal, prices.scale) - dearest)
+                return Fault("loss", _steps_up(excess, slope) if slope > 0 else 1)
+        if problem.cash is not None and problem.side is Side.BUY and standing.reserve > problem.cash:
+            per_unit = divide(standing.marginal, prices.scale)
+            return Fault("cash", _steps_up(standing.reserve - problem.cash, per_unit) if per_unit > 0 else 1)
+        return None
+
+    def _too_deep(self, asset: str) -> tuple[int, Fault]:
+        """Return who goes furthest on a book that is too short, and by how much."""
+        allotted = self.allotted[asset]
+        excess = allotted.quantity - allotted.levels[-1][1]
+        takers = [column for column, taken in allotted.taken.items() if taken.fill.is_deep and taken.fill.quantity]
+        column = max(takers, key=lambda each: (self.fractions[each], -each))
+        leg = next(leg for leg in self.asks[column].problem.legs if leg.asset == asset)
+        name = f"depth({asset})" if leg.complete else f"window({leg.rule.symbol})"
+        return column, Fault(name, _steps_up(excess, leg.per_unit))
+
+    def _float_faults(self, standings: Mapping[int, Standing]) -> dict[int, Fault]:
+        faults = {}
+        for index in sorted({ask.index for ask in self.asks}):
+            mine = [column for column in standings if self.asks[column].index == index]
+            pays = sum((standings[column].float_pays for column in mine), ZERO)
+            if mine and pays > self.asks[mine[0]].problem.float_cash:
+                column = max(mine, key=lambda each: (standings[each].float_pays, -each))
+                faults[column] = Fault("float", self._to_fewer_lots(column))
+        return faults
+
+    def _to_fewer_lots(self, column: int) -> int:
+        """Return about the steps after which the dearest of what the float takes of a column is a lot less."""
+        problem = self.asks[column].problem
+        taken = self.taken(column)
+        legs = [leg for leg in problem.legs if leg.per_unit and leg.asset in taken]
+        leg = max(legs, key=lambda each: taken[each.asset].fill.surplus * each.mid)
+        allotted = self.allotted[leg.asset]
+        wanted = allotted.ends[-1] if allotted.ends else ZERO
+        if problem.side is Side.BUY:
+            return _steps_up(max(wanted - allotted.quantity + leg.rule.step, leg.rule.step / 8), leg.per_unit)
+        return _steps_up(max(wanted - allotted.quantity, leg.rule.step / 8), leg.per_unit)
+
+    def _retreat(self, column: int, standing: Standing) -> int:
+        """Return about the steps after which a column's last levels are cheap enough for its limit."""
+        problem, prices = self.asks[column].problem, self.prices[column]
+        excess = abs(float(standing.limited - (problem.limit or ZERO) * prices.scale))
+        ways = []
+        for leg in problem.legs:
+            taken = self.taken(column).get(leg.asset)
+            if taken is not None and taken.fill.quantity:
+                allotted = self.allotted[leg.asset]
+                number = max(place for place, level in enumerate(allotted.levels) if level[0] == taken.fill.last)
+                ways.append((self._way_back(column, leg, allotted, taken, number), leg.asset, number))
+        heapify(ways)
+        slopes = {leg.asset: slope for leg, slope in zip(problem.legs, prices.slopes, strict=True)}
+        back = 0.0
+        while ways and excess > 0:
+            back, asset, number = heappop(ways)
+            if number == 0:
+                return self.steps[column]
+            allotted = self.allotted[asset]
+            excess -= abs(float(slopes[asset] * (allotted.levels[number][0] - allotted.levels[number - 1][0])))
+            leg = next(each for each in problem.legs if each.asset == asset)
+            taken = self.taken(column)[asset]
+            heappush(ways, (self._way_back(column, leg, allotted, taken, number - 1), asset, number - 1))
+        return int(back * float(problem.quantity / UNIT_GRID)) + 2
+
+    def _way_back(self, column: int, leg: Leg, allotted: Allotted, taken: Taken, number: int) -> float:
+        """Return the fraction by which a column must come down to leave level `number`."""
+        phase = max((place for place, part in enumerate(taken.phases) if part), default=0)
+        start = allotted.levels[number][1]
+        if allotted.side is Side.BUY and phase == len(allotted.ends) - 1:
+            start = floor_to(start, leg.rule.step)
+        before = allotted.ends[phase - 1] if phase else ZERO
+        span = allotted.points[phase] - (allotted.points[phase - 1] if phase else 0.0)
+        used = float(allotted.ends[phase] - before)
+        return float(allotted.ends[phase] - start) / used * span if used else 0.0
+
+
+class Prices:
+    """What the price of each leg weighs in an order's marginal price; as in `trial.Model`."""
+
+    def __init__(self, problem: OrderProblem) -> None:
+        nets = sorted({ONE - leg.rule.taker_fee for leg in problem.legs})
+        self.scale = ONE
+        if problem.side is Side.BUY:
+            for net in nets:
+                self.scale *= net
+        self.slopes = []
+        for leg in problem.legs:
+            net = ONE - leg.rule.taker_fee
+            weight = self.scale / net if problem.side is Side.BUY else net
+            self.slopes.append(leg.per_unit * weight)
+
+    def standing(
+        self, problem: OrderProblem, units: Decimal, taken: Mapping[str, Taken], at: Mapping[str, Decimal]
+    ) -> Standing:
+        """Return the totals of an order that gets `taken`, its venue orders at the prices `at` where given."""
+        float_pays = marginal = limited = reserve = loss = ZERO
+        for leg, slope in zip(problem.legs, self.slopes, strict=True):
+            got = taken.get(leg.asset)
+            if got is None:
+                continue
+            fill, crossed = got.fill, got.crossed
+            last = at.get(leg.asset, fill.last)
+            float_pays += fill.surplus * leg.mid
+            price = leg.per_unit * self.scale * leg.mid if crossed and not fill.quantity else slope * last
+            marginal += price
+            limited += self._limited(problem.side, leg, price, units)
+            reserve += fill.quantity * last + crossed * leg.mid
+            loss -= fill.surplus * (leg.mid - leg.arrival_mid)
+            cash = fill.value + crossed * leg.mid
+            if problem.side is Side.BUY:
+                loss += cash - (fill.quantity - fill.fee + crossed) * leg.arrival_mid
+            else:
+                loss += (fill.quantity + crossed) * leg.arrival_mid - cash + fill.fee
+        reserve += problem.cash_per_unit * units + max(-float_pays, ZERO)
+        basket = problem.cash_per_unit * self.scale
+        return Standing(float_pays, limited + basket, marginal + basket, reserve, loss)
+
+    def _limited(self, side: Side, leg: Leg, price: Decimal, units: Decimal) -> Decimal:
+        if side is Side.SELL or not leg.held:
+            return price
+        paid = leg.per_unit * self.scale * divide_up(leg.held_cost, leg.held, Decimal("1e-18"))
+        return paid if leg.per_unit * units <= leg.held else max(paid, price)
+
+
+def _steps_up(amount: Decimal, each: Decimal) -> int:
+    """Return the steps of the unit grid that are worth `amount` at `each` a unit, and one more."""
+    return int(ceil_to(divide_up(amount, each, UNIT_GRID), UNIT_GRID) / UNIT_GRID) + 1 if each else 1

@@ -1,0 +1,111 @@
+"""The prices of shared asset orders: one order an asset, and more only where a limit forbids its price.
+
+An order that stops early may pay as much as the others where its own limits
+allow it: then all share one price. Where they do not, its part goes to the
+venue at its own last price, first, and no fill beyond that can become its own.
+"""
+
+from collections.abc import Mapping
+from decimal import Decimal
+
+from etf_trader.market.symbol import Side
+from etf_trader.money import ceil_to, divide_up, floor_to
+from etf_trader.solver.allotment import Allotted
+from etf_trader.solver.finish import Finish
+from etf_trader.solver.problem import Leg
+from etf_trader.solver.shares import Slice
+
+
+def worst_prices(finish: Finish) -> list[dict[str, Decimal]]:
+    """Return, by column and asset, the worst price that an order of ours may have for it."""
+    own = [_own_prices(finish, column) for column in range(len(finish.asks))]
+    common: dict[str, Decimal] = {}
+    for asset, allotted in finish.allotted.items():
+        prices = [mine[asset] for mine in own if asset in mine]
+        if prices:
+            common[asset] = max(prices) if allotted.side is Side.BUY else min(prices)
+    return [
+        {asset: common[asset] for asset in mine} if _accepts(finish, column, mine, common) else mine
+        for column, mine in enumerate(own)
+    ]
+
+
+def slices(allotted: Allotted, parts: Mapping[Decimal, Decimal]) -> tuple[Slice, ...]:
+    """Return the venue's orders in one asset, best price first; `parts` are quantities by worst price.
+
+    Each has whole lots, and at least the venue's least order. What is too small
+    for an order of its own goes with the better price, where no limit breaks.
+    """
+    rule, sign = allotted.rule, allotted.side.sign
+    prices = sorted(parts, key=lambda price: price * sign)
+    found: list[Slice] = []
+    sent, due = Decimal(0), Decimal(0)
+    for price, following in zip(prices, [*prices[1:], None], strict=True):
+        due += parts[price]
+        left = allotted.quantity - sent
+        size = left
+        if following is not None:
+            size = ceil_to(due - sent, rule.step)
+            if size <= 0:
+                continue
+            size = max(size, rule.least_quantity(price))
+            if left - size < rule.least_quantity(following):
+                size = left
+        if size > 0:
+            found.append(Slice(size, price))
+            sent += size
+    return tuple(found)
+
+
+def _own_prices(finish: Finish, column: int) -> dict[str, Decimal]:
+    """Return the last price of each leg with the slack that the order's own limit and cash leave."""
+    problem, prices = finish.asks[column].problem, finish.prices[column]
+    side, standing = problem.side, finish.standing(column)
+    room = None if problem.limit is None else (problem.limit * prices.scale - standing.limited) * side.sign
+    cash = None if problem.cash is None or side is Side.SELL else problem.cash - standing.reserve
+    taken = finish.taken(column)
+    found = {}
+    legs = sorted(zip(problem.legs, prices.slopes, strict=True), key=lambda each: each[0].rule.symbol)
+    for leg, slope in legs:
+        got = taken.get(leg.asset)
+        if got is None or not got.fill.quantity:
+            continue
+        tick, fill = leg.rule.tick, got.fill
+        ticks = min(problem.slack_ticks, _ticks_allowed(leg, side, fill.last, finish.allotted[leg.asset].quantity))
+        if room is not None and slope:
+            ticks = min(ticks, int(room // (slope * tick)) if tick else 0)
+        if cash is not None:
+            ticks = min(ticks, int(cash // (fill.quantity * tick)) if tick else 0)
+        ticks = max(ticks, 0)
+        room = None if room is None else room - ticks * slope * tick
+        cash = None if cash is None else cash - ticks * fill.quantity * tick
+        found[leg.asset] = fill.last + side.sign * ticks * tick
+    return found
+
+
+def _accepts(finish: Finish, column: int, own: Mapping[str, Decimal], common: Mapping[str, Decimal]) -> bool:
+    """Return whether every limit of a column holds at the common prices."""
+    if all(common[asset] == price for asset, price in own.items()):
+        return True
+    problem, prices = finish.asks[column].problem, finish.prices[column]
+    if problem.max_loss_bps is not None:
+        return False
+    at = {asset: common[asset] for asset in own}
+    standing = finish.standing(column, at)
+    if problem.limit is not None and (standing.limited - problem.limit * prices.scale) * problem.side.sign > 0:
+        return False
+    return problem.cash is None or problem.side is Side.SELL or standing.reserve <= problem.cash
+
+
+def _ticks_allowed(leg: Leg, side: Side, last: Decimal, quantity: Decimal) -> int:
+    """Return how many ticks beyond the last level the venue accepts."""
+    venue = leg.rule
+    if not venue.tick:
+        return 0
+    low, high = venue.price_bounds(side, leg.mid)
+    if side is Side.BUY:
+        return int((floor_to(high, venue.tick) - last) // venue.tick) if high else 1_000_000
+    low = max(low, venue.tick)
+    if venue.min_notional:
+        low = max(low, divide_up(venue.min_notional, quantity, venue.tick))
+    return int((last - ceil_to(low, venue.tick)) // venue.tick)
