@@ -12,6 +12,7 @@ from etf_trader.execution.proof import prove
 from etf_trader.execution.state import cash_of, order_loss
 from etf_trader.index.store import current_basket, list_indices, list_positions
 from etf_trader.ledger import accounts
+from etf_trader.ledger.fill import INTERNAL
 from etf_trader.ledger.repository import GENESIS, inside_balances
 from etf_trader.ledger.tables import allocations, balances, fills, lots, postings, transactions
 from etf_trader.ledger.transaction import Posting, chain_hash
@@ -265,14 +266,17 @@ def _venue_findings(connection: Connection, exchange: PaperExchange, uid: str) -
         for asset in sorted(held.keys() | inside.keys())
         if held.get(asset, ZERO) != inside.get(asset, ZERO)
     ]
-    booked = Counter((row.symbol, row.trade_id, row.quantity) for row in connection.execute(select(fills)))
+    at_venue = select(fills).where(fills.c.era != INTERNAL)
+    booked = Counter((row.symbol, row.trade_id, row.quantity) for row in connection.execute(at_venue))
     traded = Counter((trade.symbol, trade.trade_id, trade.quantity) for trade in exchange.trades(uid))
     if booked != traded:
         found.append(f"booked but not traded: {booked - traded}; traded but not booked: {traded - booked}")
-    allotted = {row.fill_id: row.quantity for row in connection.execute(select(allocations))}
+    allotted: dict[int, Decimal] = defaultdict(lambda: ZERO)
+    for row in connection.execute(select(allocations)):
+        allotted[row.fill_id] += row.quantity
     for row in connection.execute(select(fills)):
-        if allotted.get(row.id) != row.quantity:
-            found.append(f"fill {row.id} of {row.quantity} is allotted {allotted.get(row.id)}")
+        if allotted[row.id] != row.quantity:
+            found.append(f"fill {row.id} of {row.quantity} is allotted {allotted[row.id]}")
     intents = {order.intent.client_order_id: order.intent for order in list_asset_orders(connection)}
     seen = Counter(order.client_order_id for order in exchange.orders(uid))
     found += [f"{name} reached the venue {times} times" for name, times in seen.items() if times > 1]

@@ -30,6 +30,9 @@ TRADE, CONVERT, UNWIND = "trade", "convert", "unwind"
 """What a batch is for: units, the currencies that the next batch pays in, or trading back."""
 
 
+Slices = tuple[Slice, ...]
+
+
 @dataclass(frozen=True, slots=True)
 class Member:
     """An index order in a batch, what was asked for it, the plan, and what it is for now."""
@@ -59,7 +62,7 @@ class Demand:
     price: Decimal
     mid: Decimal
     touch: Decimal
-    slices: Mapping[int, tuple[Slice, ...]]
+    slices: Mapping[int, Slices]
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,11 +167,11 @@ def _intents(
     sent = {order_id: count_asset_orders(connection, order_id) for order_id in numbers}
     made: list[tuple[Intent, Sequence[Share]]] = []
     for demand in batch.demands:
-        lead = min(demand.slices)
-        left = dict(demand.slices)
+        left: Mapping[int, Slices] = demand.slices
         for quantity in pieces(demand.quantity, demand.price, batch.view.rules[demand.symbol]):
+            own, left = cut(left, quantity, demand.side.sign)
+            lead = min(own)
             sent[lead] += 1
-            cut, left = _cut(left, quantity)
             intent = Intent(
                 client_order_id=client_order_id(life, lead, sent[lead]),
                 asset=demand.asset,
@@ -180,23 +183,29 @@ def _intents(
                 mid=demand.mid,
                 touch=demand.touch,
             )
-            made.append((intent, [Share(numbers[each], each, cut[each]) for each in sorted(cut)]))
-            lead = min(left, default=lead)
+            made.append((intent, [Share(numbers[each], each, own[each]) for each in sorted(own)]))
     return made
 
 
-def _cut(
-    slices: Mapping[int, tuple[Slice, ...]], quantity: Decimal
-) -> tuple[dict[int, tuple[Slice, ...]], dict[int, tuple[Slice, ...]]]:
-    """Take `quantity` off the slices, those served first before the others; return (taken, left)."""
-    ranked = sorted((place, order_id, each) for order_id, own in slices.items() for place, each in enumerate(own))
-    taken: dict[int, tuple[Slice, ...]] = {}
-    left: dict[int, tuple[Slice, ...]] = {}
-    for _, order_id, each in ranked:
+def cut(slices: Mapping[int, Slices], quantity: Decimal, sign: int) -> tuple[dict[int, Slices], dict[int, Slices]]:
+    """Take `quantity` off what is whose; return (taken, left), each without those who have nothing of it.
+
+    Whoever accepts only the better prices is served first, then phase by phase;
+    places stand for phases and stay where they are.
+    """
+    ranked = sorted(
+        (each.last_price * sign, place, owner) for owner, own in slices.items() for place, each in enumerate(own)
+    )
+    taken = {owner: [each._replace(quantity=ZERO) for each in own] for owner, own in slices.items()}
+    left = {owner: list(own) for owner, own in slices.items()}
+    for _, place, owner in ranked:
+        each = left[owner][place]
         part = min(each.quantity, quantity)
         quantity -= part
-        if part:
-            taken[order_id] = (*taken.get(order_id, ()), each._replace(quantity=part))
-        if part < each.quantity:
-            left[order_id] = (*left.get(order_id, ()), each._replace(quantity=each.quantity - part))
-    return taken, left
+        taken[owner][place] = each._replace(quantity=part)
+        left[owner][place] = each._replace(quantity=each.quantity - part)
+    return _owned(taken), _owned(left)
+
+
+def _owned(slices: Mapping[int, Sequence[Slice]]) -> dict[int, Slices]:
+    return {owner: tuple(own) for owner, own in slices.items() if any(each.quantity for each in own)}

@@ -1,18 +1,24 @@
 """One solve for all open orders of an account. Pure."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from etf_trader.errors import DataError
-from etf_trader.execution.batch import TRADE, Batch, batch_of
+from etf_trader.execution.batch import TRADE, Batch, Demand, Member, Slices, batch_of, cut
+from etf_trader.execution.crossing import Cross
 from etf_trader.execution.planning import MarketView
 from etf_trader.execution.routed import foreign_currencies, plan_of, routed_problem
 from etf_trader.execution.state import OrderState
 from etf_trader.money import money_context
+from etf_trader.orders.asset_order import Slice
 from etf_trader.orders.plan import Plan
 from etf_trader.solver.order import plan_order
+from etf_trader.solver.outcomes import outcomes
 from etf_trader.solver.problem import OrderProblem
 from etf_trader.solver.routes import plan_routes
+from etf_trader.solver.shared import plan_together as solve_together
+from etf_trader.solver.shares import SharedAssetOrder, SharedOrder, Touch
+from etf_trader.solver.splitting import apportion, member_quantities
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,22 +48,20 @@ def stops_of(together: Together) -> list[str]:
 def plan_together(
     asked: Sequence[Asked], unpriced: Sequence[tuple[OrderState, DataError]], view: MarketView, method: str
 ) -> Together:
-    """Plan all orders on the same books."""
+    """Plan all orders on the same books; an order alone is planned by `method`."""
     with money_context():
-        planned = [(each, _plan(each, view, method)) for each in asked]
-    alone = [batch_of(each.state, each.problem, plan, TRADE, view) for each, plan in planned if _is_busy(plan)]
-    return Together(
-        Batch(
-            view,
-            tuple(member for batch in alone for member in batch.members),
-            tuple(demand for batch in alone for demand in batch.demands),
-        ),
-        tuple((each.state, plan) for each, plan in planned if not _is_busy(plan)),
-        tuple(unpriced),
-    )
+        if len(asked) == 1:
+            (only,) = asked
+            plan = _alone(only, view, method)
+            batch, plans = batch_of(only.state, only.problem, plan, TRADE, view), {only.state.order.id: plan}
+        else:
+            batch, plans = _shared(asked, view)
+    idle = tuple((each.state, plans[each.state.order.id]) for each in asked if not _is_busy(plans, batch, each))
+    members = tuple(each for each in batch.members if all(each.state is not state for state, _ in idle))
+    return Together(Batch(view, members, batch.demands, batch.crosses), idle, tuple(unpriced))
 
 
-def _plan(asked: Asked, view: MarketView, method: str) -> Plan:
+def _alone(asked: Asked, view: MarketView, method: str) -> Plan:
     if not foreign_currencies(asked.state.index):
         return plan_order(asked.problem, method)
     state, may_convert = asked.state, asked.may_convert
@@ -67,5 +71,58 @@ def _plan(asked: Asked, view: MarketView, method: str) -> Plan:
     return plan_of(plan_routes(problem), asked.problem)
 
 
-def _is_busy(plan: Plan) -> bool:
-    return bool(plan.units) or any(leg.quantity for leg in plan.legs)
+def _shared(asked: Sequence[Asked], view: MarketView) -> tuple[Batch, dict[int, Plan]]:
+    orders = [SharedOrder(each.state.order.id, each.state.index.symbol, each.problem) for each in asked]
+    shared = solve_together(orders, _touches(asked, view))
+    plans = {key: outcome.plan for key, outcome in outcomes(shared).items()}
+    members = tuple(Member(each.state, each.problem, plans[each.state.order.id], TRADE) for each in asked)
+    demands = tuple(demand for sent in shared.asset_orders for demand in _demands(sent, view))
+    return Batch(view, members, demands, tuple(Cross(*each) for each in shared.crosses)), plans
+
+
+def _touches(asked: Sequence[Asked], view: MarketView) -> dict[str, Touch]:
+    """Return best bid and ask of every asset; books of this look are fresh, older ones are refused before."""
+    symbols = {asset: symbol for each in asked for asset, symbol in each.state.basket.symbols.items()}
+    books = {asset: view.books[symbol] for asset, symbol in symbols.items()}
+    return {asset: Touch(book.bids[0].price, book.asks[0].price, is_fresh=True) for asset, book in books.items()}
+
+
+def _demands(sent: SharedAssetOrder, view: MarketView) -> list[Demand]:
+    """Return what goes to the venue in one asset: an order a price, each with whose parts it is."""
+    book, left = view.books[sent.symbol], _slices(sent)
+    found = []
+    for quantity, price in sent.slices:
+        own, left = cut(left, quantity, sent.side.sign)
+        found.append(
+            Demand(
+                asset=sent.asset,
+                symbol=sent.symbol,
+                side=sent.side,
+                quantity=quantity,
+                price=price,
+                mid=book.mid,
+                touch=book.offers(sent.side)[0].price,
+                slices=own,
+            )
+        )
+    return found
+
+
+def _slices(sent: SharedAssetOrder) -> dict[int, Slices]:
+    """Return the parts of each index order by phase; of orders that were solved as one, each its own."""
+    found: dict[int, Slices] = {}
+    for share in sent.shares:
+        left = [int(each / sent.grid) for each in member_quantities(share, sent.side, sent.grid)]
+        rows: list[list[Slice]] = [[] for _ in share.members]
+        for phase in share.phases:
+            for place, part in enumerate(apportion(int(phase / sent.grid), left)):
+                left[place] -= part
+                rows[place].append(Slice(part * sent.grid, share.worst_price))
+        found |= {member.key: tuple(row) for member, row in zip(share.members, rows, strict=True)}
+    return found
+
+
+def _is_busy(plans: Mapping[int, Plan], batch: Batch, asked: Asked) -> bool:
+    """Return whether an order trades anything: units, what it has left over, or currencies."""
+    plan, number = plans[asked.state.order.id], asked.state.order.id
+    return bool(plan.units) or any(demand.slices.get(number) for demand in batch.demands)

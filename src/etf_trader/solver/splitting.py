@@ -93,7 +93,7 @@ def allot(order: SharedAssetOrder, fills: Sequence[VenueFill]) -> dict[int, list
                             number,
                             amount * order.grid,
                             values[place][index],
-                            fees[place][index] * order.fee_quantum,
+                            fees[place][index],
                         )
                         found.setdefault(keys[place][index], []).append(part)
     return {key: sorted(found[key]) for key in sorted(found)}
