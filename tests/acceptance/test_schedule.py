@@ -44,6 +44,12 @@ def test_pov_says_how_long_all_of_it_takes(made: Shell) -> None:
     assert re.search(r"^At 10\.0% of the volume all 900 take \d:\d\d:\d\d\.$", said, re.MULTILINE)
 
 
+def test_where_nothing_can_trade_neither_can_it_over_time(made: Shell) -> None:
+    answer = made.etf(*BUY, "--limit", "900", "--algo", "optimal", "--duration", "30m", "--dry-run")
+    assert answer.code == 7
+    assert "Over 30:00 (optimal): nothing of it either, as long as the books are these." in answer.out
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [

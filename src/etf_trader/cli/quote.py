@@ -84,7 +84,8 @@ def sell(
 def _quote(
     side: str, index: str, quantity: Quantity | None, limit: Decimal | None, max_loss: Decimal | None
 ) -> None:
-    from etf_trader.cli.quotes import CURVE_COLUMNS, document_of, draw_quote
+    from etf_trader.cli.quote_document import CURVE_COLUMNS, document_of
+    from etf_trader.cli.quotes import draw_quote
     from etf_trader.execution.quote import QuoteRequest
     from etf_trader.index.store import find_index
     from etf_trader.market.symbol import Side

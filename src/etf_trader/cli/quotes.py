@@ -1,45 +1,25 @@
-"""A quote as a person reads it, and as a document."""
+"""A quote as a person reads it."""
 
 from __future__ import annotations
 
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from etf_trader.cli.charts import Mark, curve_chart
-from etf_trader.cli.numbers import EIGHT_PLACES, bps, count, few_digits, joined, money, percent, unit_count
+from etf_trader.cli.numbers import bps, count, few_digits, joined, money, percent, unit_count
 from etf_trader.cli.orders import loss_line
-from etf_trader.cli.output import Page, Table, dim, look, number, text
+from etf_trader.cli.output import Page, dim, look
 from etf_trader.cli.plans import headline, pieces, proof
+from etf_trader.cli.quote_curve import draw_curve, end_of_curve, within
 from etf_trader.cli.stops import Stopped, sentences
 from etf_trader.market.currency import how_to_deposit
-from etf_trader.money import (
-    BPS,
-    ONE,
-    UNIT_GRID,
-    ZERO,
-    average_price,
-    ceil_to,
-    floor_to,
-    percentage,
-    plain,
-    round_to,
-)
-from etf_trader.money import bps as bps_of
+from etf_trader.money import ONE, UNIT_GRID, ceil_to, floor_to, percentage, plain
 from etf_trader.orders.plan import LOSS_PARTS
 
 if TYPE_CHECKING:
     from etf_trader.execution.quote import Answer, Quote
-    from etf_trader.orders.plan import Plan
-    from etf_trader.solver.quote import BookEnd, Naive
-    from etf_trader.solver.route_problem import RouteSaving
-
-ASKED, WITHIN, EMPTY, UNREAD = "●", "◆", "▲", "△"
-
-CHART_ROOM = 96
-"""A chart is not drawn wider than this; in a pipe it is as wide as 80 columns."""
+    from etf_trader.solver.quote import Naive
 
 ENDS_SHOWN = 8
-HALF_DECADE = 3
 HUNDRED = Decimal(100)
 HUNDREDTH = Decimal("0.01")
 
@@ -52,8 +32,7 @@ def draw_quote(page: Page, quote: Quote) -> None:
         _draw_answer(page, quote, quote.answer)
     if quote.curve:
         page.line()
-        page.table(_curve_table(quote))
-        _draw_chart(page, quote)
+        draw_curve(page, quote)
     page.line()
     page.fields(_bounds(quote))
     page.line(_next_step(quote))
@@ -61,28 +40,19 @@ def draw_quote(page: Page, quote: Quote) -> None:
 
 def _range_headline(quote: Quote) -> str:
     """Return what a person who named no size wants to know first."""
-    doing, cash, largest = "Buying" if _is_buy(quote) else "Selling", quote.index.quote, quote.largest
+    doing, cash, largest = "Buying" if quote.is_buy else "Selling", quote.index.quote, quote.largest
     if not quote.curve:
         return f"{doing} {quote.index.symbol}: {look('nothing of it is possible now')}."
-    if within := _within(quote):
+    if bounds := within(quote):
         if not largest.units:
-            return f"{doing} {quote.index.symbol}: {look('nothing of it is possible')}{within}."
+            return f"{doing} {quote.index.symbol}: {look('nothing of it is possible')}{bounds}."
         return (
-            f"{doing} {quote.index.symbol}{within}: up to {unit_count(largest.units)}, "
+            f"{doing} {quote.index.symbol}{bounds}: up to {unit_count(largest.units)}, "
             f"about {money(largest.cash)} {cash}; a unit is worth {money(quote.nav)} now."
         )
     ends = [quote.curve[0], quote.curve[-1]][: len(quote.curve)]
-    losses = " and ".join(f"{bps(_loss_bps(quote, plan))} bps at {unit_count(plan.units)}" for plan in ends)
+    losses = " and ".join(f"{bps(quote.loss_bps(plan))} bps at {unit_count(plan.units)}" for plan in ends)
     return f"{doing} {quote.index.symbol} loses {losses}; a unit is worth {money(quote.nav)} {cash} now."
-
-
-def _within(quote: Quote) -> str:
-    """Return the limits that were given, as a sentence ends; nothing without one."""
-    limit, most = quote.request.limit_price, quote.request.max_loss_bps
-    bounds = [] if limit is None else [f"{money(limit)} a unit"]
-    if most is not None:
-        bounds.append(f"{bps(most)} bps")
-    return f" within {' and '.join(bounds)}" if bounds else ""
 
 
 def _draw_answer(page: Page, quote: Quote, answer: Answer) -> None:
@@ -103,6 +73,8 @@ def _draw_answer(page: Page, quote: Quote, answer: Answer) -> None:
                 ]
             )
         )
+    if plan.cash < 0:
+        page.line("It costs more than it brings: its lots are larger than the units. Sell more at once.")
     for sentence in sentences(_stopped(quote, answer)):
         page.line(sentence)
     for sentence in (*_compared(quote, answer), *_routes(quote, answer)):
@@ -132,34 +104,36 @@ def _stopped(quote: Quote, answer: Answer) -> Stopped:
         index_id=quote.index.id,
         limit=quote.request.limit_price,
         max_loss_bps=quote.request.max_loss_bps,
-        outlook=answer.outlook,
+        outlook=quote.outlook,
     )
 
 
 def _compared(quote: Quote, answer: Answer) -> list[str]:
     """Return how much the plan is better than orders asset by asset, plainly."""
-    market, by_asset, cash = quote.market, quote.by_asset, quote.index.quote
+    market, by_asset = quote.market, quote.by_asset
     if market is None or {"float", "minimum"} & set(answer.plan.stopped_by):
         return []  # no way of trading makes whole lots of it
-    lost = f"{bps(naive_bps(quote, market))} bps"
-    gain = gain_bps(quote)
-    if gain is not None:
+    lost = f"{bps(quote.naive_bps(market))} bps"
+    if (gain := quote.gain_bps) is not None:
         if abs(gain) < HUNDREDTH / 2:
             return ["The best way is one market-like order per asset: optimising gains 0.00 bps."]
         return [f"One market order per asset would lose {gain:.2f} bps more."]
-    told = [f"One market order per asset would {_verb(quote)} all {unit_count(market.units)} and lose {lost}."]
+    told = [
+        f"One market order per asset would {quote.request.side} all {unit_count(market.units)} and lose {lost}."
+    ]
     if market.units < answer.quantity:
-        told = [
-            f"One market order per asset would make {unit_count(market.units)} and leave {money(market.stranded)} "
-            f"{cash} in assets that make none"
-            + (f"; with those traded back it loses {lost}." if market.units else ".")
-        ]
+        back = f"; with those traded back it loses {lost}" if market.units else ""
+        told = [f"One market order per asset would {_made(quote, market)}{back}."]
     if by_asset is not None:
-        told.append(
-            f"The same limit on each asset alone would make {unit_count(by_asset.units)} and leave "
-            f"{money(by_asset.stranded)} {cash} in assets that make none."
-        )
+        told.append(f"The same limit on each asset alone would {_made(quote, by_asset)}.")
     return told
+
+
+def _made(quote: Quote, naive: Naive) -> str:
+    made = f"make {unit_count(naive.units)}"
+    if not naive.stranded:
+        return made
+    return f"{made} and leave {money(naive.stranded)} {quote.index.quote} in assets that make none"
 
 
 def _routes(quote: Quote, answer: Answer) -> list[str]:
@@ -173,116 +147,11 @@ def _routes(quote: Quote, answer: Answer) -> list[str]:
         names = " or ".join(dict.fromkeys(name for each in answer.routes[1:] for name in each.currencies[1:]))
         return [f"Trading in {names} beside {quote.index.quote} would save nothing."]
     told = [
-        f"{names} {each.saved_bps:.2f} bps ({money(saved_cash(quote, each))} {quote.index.quote}, "
+        f"{names} {each.saved_bps:.2f} bps ({money(quote.saved(each))} {quote.index.quote}, "
         f"{count(each.orders, 'order')})"
         for names, each in saved
     ]
     return [f"Trading in other currencies beside {quote.index.quote} would save: {joined(told)}."]
-
-
-def saved_cash(quote: Quote, saving: RouteSaving) -> Decimal:
-    """Return what other currencies save, in the quote asset."""
-    return saving.saved_bps * saving.units * quote.nav / BPS
-
-
-def gain_bps(quote: Quote) -> Decimal | None:
-    """Return what the plan loses less than a market order an asset; None unless both trade all that was asked."""
-    answer, market = quote.answer, quote.market
-    if answer is None or market is None or not answer.plan.units == answer.quantity == market.units:
-        return None
-    return naive_bps(quote, market) - _loss_bps(quote, answer.plan)
-
-
-def naive_bps(quote: Quote, naive: Naive) -> Decimal:
-    """Return the loss of a naive way in bps of the units it makes, what is stranded traded back."""
-    return bps_of(naive.loss + naive.unwinding, naive.units * quote.nav)
-
-
-def _curve_table(quote: Quote) -> Table:
-    table = Table(
-        number("units"),
-        number("cash", optional=1),
-        number("loss"),
-        number("bps"),
-        number("last unit"),
-        text("", wrap=True),
-    )
-    told: set[str] = set()
-    for plan in quote.curve:
-        remarks = [each for each in _remarks(quote, plan) if each not in told]
-        told.update(remarks)
-        table.row(
-            few_digits(plan.units),
-            money(plan.cash),
-            money(plan.loss.total),
-            bps(_loss_bps(quote, plan)),
-            money(plan.marginal_price),
-            ", ".join(remarks),
-        )
-    return table
-
-
-def _remarks(quote: Quote, plan: Plan) -> list[str]:
-    request, remarks = quote.request, []
-    if quote.answer is not None and plan.units == quote.answer.quantity:
-        remarks.append("asked for")
-    limit, most = request.limit_price, request.max_loss_bps
-    if limit is not None and (plan.marginal_price - limit) * request.side.sign > 0:
-        remarks.append("from here beyond the limit")
-    if most is not None and _loss_bps(quote, plan) > most:
-        remarks.append("from here beyond the loss limit")
-    if plan is quote.curve[-1]:
-        remarks.append(_end_of_curve(quote))
-    return remarks
-
-
-def _end_of_curve(quote: Quote) -> str:
-    first = quote.ends[0]
-    return f"{first.asset} {'gives out' if first.is_complete else 'is read no further'}"
-
-
-def _draw_chart(page: Page, quote: Quote) -> None:
-    points = [(point.units, max(point.loss_bps, ZERO)) for point in quote.shape]
-    last = points[-1][0] if points else ONE
-    near = [end for end in quote.ends if end.units <= last * HALF_DECADE]
-    marks = [Mark(end.units, EMPTY if end.is_complete else UNREAD, on_axis=True) for end in near if end.units]
-    if quote.answer is not None and quote.answer.quantity <= last:
-        marks.append(Mark(quote.answer.quantity, ASKED))
-    if _within(quote) and quote.largest.units:
-        marks.append(Mark(quote.largest.units, WITHIN))
-    lines = curve_chart(
-        points,
-        room=min(CHART_ROOM, 80 if page.room is None else page.room),
-        until=near[-1].units if near else last,
-        marks=marks,
-        level=quote.request.max_loss_bps,
-    )
-    if not lines:
-        return
-    page.line()
-    page.line(dim("loss in bps, by units"))
-    for line in lines:
-        page.line(line)
-    page.line(dim(_legend(quote, near)))
-
-
-def _legend(quote: Quote, near: list[BookEnd]) -> str:
-    answer, bound, within = quote.answer, quote.request.max_loss_bps, _within(quote)
-    is_shown = answer is not None and answer.quantity <= quote.curve[-1].units
-    return joined(
-        [
-            f"{ASKED} {unit_count(answer.quantity)}" if answer is not None and is_shown else "",
-            f"{WITHIN} the most{within}" if within and quote.largest.units else "",
-            f"╌ {bps(bound)} bps" if bound is not None else "",
-            _named(EMPTY, "empty beyond", [end.asset for end in near if end.is_complete]),
-            _named(UNREAD, "read no further", [end.asset for end in near if not end.is_complete]),
-        ]
-    )
-
-
-def _named(sign: str, told: str, assets: list[str]) -> str:
-    names = ", ".join([*assets[:ENDS_SHOWN], *["…"][: len(assets) > ENDS_SHOWN]])
-    return f"{sign} {names} {told}" if assets else ""
 
 
 def _bounds(quote: Quote) -> list[tuple[str, str]]:
@@ -310,13 +179,13 @@ def _rounded(units: Decimal) -> str:
 
 
 def _largest(quote: Quote) -> str:
-    plan, within = quote.largest, _within(quote)
+    plan, bounds = quote.largest, within(quote)
     if not plan.units:
-        return look(f"none{within}")
-    cost = "" if quote.request.max_loss_bps is not None else f", at {bps(_loss_bps(quote, plan))} bps"
+        return look(f"none{bounds}")
+    cost = "" if quote.request.max_loss_bps is not None else f", at {bps(quote.loss_bps(plan))} bps"
     by_book = [name for name in plan.stopped_by if name.startswith(("depth", "window"))]
-    end = f": then {_end_of_curve(quote)}" if by_book else ""
-    return f"{unit_count(plan.units)}{within}{cost}{end}"
+    end = f": then {end_of_curve(quote)}" if by_book else ""
+    return f"{unit_count(plan.units)}{bounds}{cost}{end}"
 
 
 def _least(quote: Quote) -> str:
@@ -334,114 +203,11 @@ def _least(quote: Quote) -> str:
 
 def _next_step(quote: Quote) -> str:
     request, answer = quote.request, quote.answer
-    typed = ["etf submit", _verb(quote), f"--index {quote.index.id}"]
-    amount = floor_to(quote.largest.units, HUNDREDTH) if _within(quote) and quote.largest.units >= 1 else HUNDRED
+    typed = ["etf submit", quote.request.side, f"--index {quote.index.id}"]
+    amount = floor_to(quote.largest.units, HUNDREDTH) if within(quote) and quote.largest.units >= 1 else HUNDRED
     typed.append(f"--qty {plain(amount if answer is None else answer.quantity)}")
     if request.limit_price is not None:
         typed.append(f"--limit {plain(request.limit_price)}")
     if request.max_loss_bps is not None:
         typed.append(f"--max-loss {plain(request.max_loss_bps)}")
     return dim(f"A quote changes nothing. The orders one by one: {' '.join(typed)} --dry-run")
-
-
-def document_of(quote: Quote) -> dict[str, Any]:
-    """Return the quote as a document: the answer at the top, then the curve and what bounds it."""
-    answer, orders = quote.answer, orders_of(quote)
-    plan = None if answer is None else answer.document
-    parts = (
-        "units",
-        "fill_percentage",
-        "cash",
-        "average_price",
-        "marginal_price",
-        "loss",
-        "loss_bps",
-        *LOSS_PARTS,
-    )
-    return {
-        "index": quote.index.symbol,
-        "side": quote.request.side,
-        "quantity": None if answer is None else answer.quantity,
-        "limit": quote.request.limit_price,
-        "max_loss_bps": quote.request.max_loss_bps,
-        "nav": quote.nav,
-        **{part: None if plan is None else plan[part] for part in parts},
-        "stopped_by": None if plan is None else plan["stopped_by"],
-        "gain_bps": gain_bps(quote),
-        "market_orders": _naive_document(quote, quote.market),
-        "limit_by_asset": _naive_document(quote, quote.by_asset),
-        "routes": [] if answer is None else [_route_document(quote, each) for each in answer.routes],
-        "routes_unknown": None if answer is None else answer.routes_unknown or None,
-        "orders": None if answer is None else orders,
-        "free_slots": quote.free_slots,
-        "seconds": None if answer is None else quote.seconds_for(orders),
-        "treasury": quote.treasury,
-        "treasury_units": None if answer is None else answer.payable,
-        "largest": {
-            "units": quote.largest.units,
-            "loss_bps": _loss_bps(quote, quote.largest),
-            "stopped_by": quote.largest.stopped_by,
-        },
-        "least": quote.least,
-        "float": quote.float_cash,
-        "float_for_every_size": quote.float_needed,
-        "curve_method": "plan",
-        "curve": [_curve_row(quote, each) for each in quote.curve],
-        "ends": [
-            {"asset": end.asset, "symbol": end.symbol, "units": end.units, "complete": end.is_complete}
-            for end in quote.ends
-        ],
-        "plan": plan,
-    }
-
-
-CURVE_COLUMNS = ("units", "cash", "average_price", "marginal_price", "loss", "loss_bps", *LOSS_PARTS)
-
-
-def _curve_row(quote: Quote, plan: Plan) -> dict[str, Any]:
-    loss = {part: getattr(plan.loss, part) for part in LOSS_PARTS}
-    return {
-        "units": plan.units,
-        "cash": plan.cash,
-        "average_price": average_price(plan.cash, plan.units),
-        "marginal_price": plan.marginal_price,
-        "loss": plan.loss.total,
-        "loss_bps": _loss_bps(quote, plan),
-        **loss,
-    }
-
-
-def _naive_document(quote: Quote, naive: Naive | None) -> dict[str, Any] | None:
-    if naive is None:
-        return None
-    return {
-        "units": naive.units,
-        "stranded": naive.stranded,
-        "loss": naive.loss,
-        "unwinding": naive.unwinding,
-        "loss_bps": naive_bps(quote, naive),
-    }
-
-
-def _route_document(quote: Quote, saving: RouteSaving) -> dict[str, Any]:
-    return {
-        "currencies": saving.currencies,
-        "units": saving.units,
-        "loss_bps": saving.loss_bps,
-        "orders": saving.orders,
-        "saved_bps": saving.saved_bps,
-        "saved": round_to(saved_cash(quote, saving), EIGHT_PLACES),
-        "method": saving.method,
-    }
-
-
-def _loss_bps(quote: Quote, plan: Plan) -> Decimal:
-    return bps_of(plan.loss.total, plan.units * quote.nav)
-
-
-def _is_buy(quote: Quote) -> bool:
-    return quote.request.side.sign > 0
-
-
-def _verb(quote: Quote) -> str:
-    return "buy" if _is_buy(quote) else "sell"

@@ -58,6 +58,9 @@ def draw_schedule(page: Page, schedule: Mapping[str, Any], quote: str, volatilit
         volatility: How far prices move in a day, in percent.
     """
     time = duration(timedelta(seconds=schedule["duration_seconds"]))
+    if not Decimal(schedule["units"]):
+        page.line(f"Over {time} ({schedule['algo']}): nothing of it either, as long as the books are these.")
+        return
     page.line(f"Over {time} ({schedule['algo']}), in place of all at once:")
     page.line()
     page.table(_periods(schedule, quote))

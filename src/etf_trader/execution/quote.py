@@ -8,7 +8,7 @@ from etf_trader.execution.outlook import Outlook
 from etf_trader.execution.planning import MarketView
 from etf_trader.index.store import Index
 from etf_trader.market.symbol import Side
-from etf_trader.money import ONE
+from etf_trader.money import BPS, ONE, bps
 from etf_trader.orders.index_order import OrderRequest
 from etf_trader.orders.plan import Plan
 from etf_trader.solver.quote import BookEnd, Naive, SizeCost
@@ -69,16 +69,15 @@ class Answer:
     """What the size that was asked for comes to.
 
     `plan` is what a dry run of the same size makes when the treasury pays for
-    it; `payable` are the units for which it does (None: a sell). `outlook` is
-    there when a limit stops the plan.
-    `routes` says what other currencies would save for the plan's units, the quote
-    alone in front; none where the venue has none, or for the reason that `routes_unknown` tells.
+    it; `payable` are the units for which it does (None: a sell). `routes` says
+    what other currencies would save for the plan's units, the quote alone in
+    front; none where the venue has none, or for the reason that `routes_unknown`
+    tells.
     """
 
     quantity: Decimal
     plan: Plan
     document: dict[str, Any]
-    outlook: Outlook | None
     payable: Decimal | None
     routes: tuple[RouteSaving, ...]
     routes_unknown: str
@@ -88,7 +87,8 @@ class Answer:
 class Quote:
     """What trading an index costs on the books of now.
 
-    `answer` is None when no size was asked for. `largest` is the plan of the
+    `answer` is None when no size was asked for, `outlook` unless a limit stops
+    the answer. `largest` is the plan of the
     largest size within the limits; `least` the least size that the float of now
     allows (None: none), `float_needed` the float cash that allows every size.
     `curve` holds plans of growing sizes that the books alone bound, the last as
@@ -103,6 +103,7 @@ class Quote:
     view: MarketView
     nav: Decimal
     answer: Answer | None
+    outlook: Outlook | None
     treasury: Decimal
     largest: Plan
     least: Decimal | None
@@ -114,6 +115,31 @@ class Quote:
     market: Naive | None
     by_asset: Naive | None
     windows: tuple[Window, ...]
+
+    @property
+    def is_buy(self) -> bool:
+        """Whether units are bought."""
+        return self.request.side is Side.BUY
+
+    @property
+    def gain_bps(self) -> Decimal | None:
+        """What the plan loses less than a market order an asset; None unless both trade all that was asked for."""
+        answer, market = self.answer, self.market
+        if answer is None or market is None or not answer.plan.units == answer.quantity == market.units:
+            return None
+        return self.naive_bps(market) - self.loss_bps(answer.plan)
+
+    def loss_bps(self, plan: Plan) -> Decimal:
+        """Return the loss of a plan in bps of its units' value now."""
+        return bps(plan.loss.total, plan.units * self.nav)
+
+    def naive_bps(self, naive: Naive) -> Decimal:
+        """Return the loss of a naive way in bps of the units it makes, what is stranded traded back."""
+        return bps(naive.loss + naive.unwinding, naive.units * self.nav)
+
+    def saved(self, saving: RouteSaving) -> Decimal:
+        """Return what other currencies save, in the quote asset."""
+        return saving.saved_bps * saving.units * self.nav / BPS
 
     @property
     def free_slots(self) -> int:

@@ -185,6 +185,7 @@ class Quoter:
     def _quote(self, state: _State, view: MarketView, most: Decimal, answer: Answer | None) -> Quote:
         def quoted(problem: OrderProblem) -> Quote:
             least = smallest_quantity(problem)
+            is_limited = answer is not None and {"limit", "loss"} & set(answer.plan.stopped_by)
             low = _smallest_shown(state.quantity, least, most)
             return Quote(
                 request=state.request,
@@ -192,6 +193,7 @@ class Quoter:
                 view=view,
                 nav=problem.nav,
                 answer=answer,
+                outlook=outlook(problem, self._settings.method) if is_limited else None,
                 treasury=state.treasury,
                 largest=self._plan(_everything(problem)),
                 least=least,
@@ -214,12 +216,10 @@ class Quoter:
         if problem.side is Side.BUY:
             payable = ZERO if state.treasury <= 0 else self._plan(self._funded(problem, state.treasury)).units
         routes, unknown = _routes(replace(problem, quantity=plan.units), other, state.treasuries)
-        is_limited = {"limit", "loss"} & set(plan.stopped_by)
         return Answer(
             quantity=problem.quantity,
             plan=plan,
             document=document_for(plan, funded, state.basket, state.index.symbol, problem.arrival_nav, view),
-            outlook=outlook(problem, self._settings.method) if is_limited else None,
             payable=payable,
             routes=routes,
             routes_unknown=unknown,

@@ -36,12 +36,13 @@ from etf_trader.solver.problem import Leg, OrderProblem
 Array = NDArray[np.float64]
 
 EPS_BPS = 0.1
-"""How much joined levels may overstate the cost of the order, in bps."""
+"""How much joined levels may overstate the cost of the order in all its periods, in bps."""
 
-NOTHING_BPS = 1e-6
-"""A gain below this is none."""
+NOTHING_BPS = 0.01
+"""A gain below this is not worth a second batch."""
 
 _GONE = 1e-6  # a share that has not come back, below which all has
+_TIE_BPS = 1e-8
 _DUST = 1e-12  # of the order: two levels that end so near to each other end together
 _WIDTH = 64
 
@@ -60,8 +61,13 @@ class Fractions(NamedTuple):
     cost_bps: float
 
 
-def basket_segments(problem: OrderProblem, eps_bps: float = EPS_BPS) -> Segments:
-    """Return what the order as a whole costs, cheapest first, up to its limit and its size."""
+def basket_segments(problem: OrderProblem, eps_bps: float) -> Segments:
+    """Return what the order as a whole costs, cheapest first, up to its limit and its size.
+
+    Args:
+        problem: The order.
+        eps_bps: How much joined levels may overstate the cost of one period, in bps of the order.
+    """
     sign = problem.side.sign
     price, depth = _basket_ladder(problem)
     if not len(price):
@@ -140,7 +146,7 @@ class _Program:
             [row, start + period, start + np.arange(self.periods), np.full(len(priced), start + self.periods)]
         )
         column = np.concatenate([column, np.arange(self.taken), np.full(self.periods, width - 1), priced])
-        bound = np.concatenate([bound, np.zeros(self.periods), [cost + NOTHING_BPS / 100]])
+        bound = np.concatenate([bound, np.zeros(self.periods), [cost + _TIE_BPS]])
         objective = np.zeros(width)
         objective[-1] = 1.0
         equal = rows_of(*self._equal(), width)
@@ -151,7 +157,7 @@ class _Program:
             upper=rows_of(data, row, column, bound, width),
         )
         fractions: Array = found.x[: self.taken].reshape(self.periods, self.count).sum(axis=1)
-        return fractions
+        return fractions.clip(min=0.0)
 
     def _equal(self) -> tuple[Array, NDArray[np.intp], NDArray[np.intp], Array]:
         """Return the rows that everything is traded or given up, and that v follows from what was taken."""

@@ -13,11 +13,11 @@ from decimal import Decimal
 from typing import NamedTuple
 
 from etf_trader.market.symbol import Side
-from etf_trader.money import ONE, ZERO, bps, ceil_to, divide, divide_down, money_context
+from etf_trader.money import ONE, ZERO, bps, divide, money_context
 from etf_trader.orders.rebalance import RebalanceLeg, RebalancePlan
-from etf_trader.solver.certificate import BOUND_GRID, all_digits, least_cost
 from etf_trader.solver.ladder import Ladder
 from etf_trader.solver.offers import Offer, offer
+from etf_trader.solver.rebalance_bound import multipliers_of, nav_bound
 from etf_trader.solver.rebalance_lots import LegBook, LegTrade, affordable, nav_after
 from etf_trader.solver.rebalance_problem import Bands, Constituent, Exact, RebalanceProblem, Tracking, check
 from etf_trader.solver.rebalance_trades import Trades, cheapest_trades, exact_trades
@@ -30,7 +30,6 @@ GAP_BPS = Decimal("0.05")
 """The gap that is left as it is."""
 
 _FRACTION = Decimal("1e-12")
-_MULTIPLIER = Decimal("1e-15")
 
 
 class _Solved(NamedTuple):
@@ -114,7 +113,7 @@ def _proved(problem: RebalanceProblem, buys: tuple[Offer, ...], sells: tuple[Off
     exact = exact_trades(problem, buys, sells) if isinstance(problem.aim, Exact) else None
     tries = [exact] if exact else (cheapest_trades(problem, buys, sells, eps) for eps in EPS_BPS)
     for trades in tries:
-        multipliers, nav_multiplier = _multipliers(problem, trades)
+        multipliers, nav_multiplier = multipliers_of(problem, trades)
         bound = nav_bound(problem, buys, sells, multipliers, nav_multiplier)
         reached = problem.nav * Decimal(repr(trades.objective))
         gap = bps(max(bound - reached, ZERO), problem.nav)
@@ -122,65 +121,6 @@ def _proved(problem: RebalanceProblem, buys: tuple[Offer, ...], sells: tuple[Off
         if gap <= GAP_BPS:
             break
     return solved
-
-
-def _multipliers(problem: RebalanceProblem, trades: Trades) -> tuple[dict[str, Decimal], Decimal]:
-    """Return what a unit of each asset, of the quote asset, and of NAV is worth, within what the aim allows."""
-    found, prices = trades.multipliers, trades.prices
-    nav = _decimal(found.nav)
-    cash = max(_decimal(found.cash), nav)
-    worth = [_decimal(float(each)) for each in found.assets]
-    if prices.short:  # the LP pays for being off: what a unit is worth differs from NAV by no more
-        off, short = _decimal(prices.off), _decimal(prices.short)
-        worth = [min(max(each, nav - off), nav + off) for each in worth]
-        cash = min(cash, nav + short)
-    multipliers = {
-        each.asset: max(value, ZERO) * each.mid for each, value in zip(problem.constituents, worth, strict=True)
-    }
-    return multipliers | {problem.quote: cash}, nav
-
-
-def _decimal(value: float) -> Decimal:
-    return divide(Decimal(repr(value)), ONE, _MULTIPLIER)
-
-
-def nav_bound(
-    problem: RebalanceProblem,
-    buys: Sequence[Offer],
-    sells: Sequence[Offer],
-    multipliers: Mapping[str, Decimal],
-    nav_multiplier: Decimal,
-) -> Decimal:
-    """Return the most that any rebalance could leave of NAV, what being off target costs taken off; exactly.
-
-    With node multipliers l and that of NAV v, for holdings h' and cash b' after any trades
-    l . end <= l . start - least cost, and l . end = sum l h' + l b' is at least S V' less |v - l_i / m_i| for
-    each unit of value that asset i is off its target, S = sum l_i w_i / m_i + l r. What is inside the band costs
-    the objective nothing and is added; S differs from 1 only by rounding. Nothing sells more than is held: to buy
-    and to sell one asset only costs.
-
-    Args:
-        problem: Holdings, targets and aim.
-        buys, sells: All that is offered.
-        multipliers: Of each asset, in quote a unit, and of the quote asset; none negative.
-        nav_multiplier: v.
-
-    Returns:
-        In quote, rounded up to 1e-8.
-    """
-    with all_digits():
-        start = {each.asset: -each.holding for each in problem.constituents} | {problem.quote: -problem.cash}
-        held = [sell.within(each.holding) for sell, each in zip(sells, problem.constituents, strict=True)]
-        books = [book for each in (*buys, *held) for book in each.sides()]
-        bound = -least_cost(books, multipliers, start)
-        whole = problem.reserve * multipliers[problem.quote]
-        for each in problem.constituents:
-            worth = multipliers[each.asset]
-            whole += divide_down(worth * each.weight, each.mid, _MULTIPLIER)
-            if isinstance(problem.aim, Bands):
-                apart = abs(nav_multiplier * each.mid - worth)
-                bound += problem.aim.width * problem.nav * -divide_down(-apart, each.mid, _MULTIPLIER)
-        return ceil_to(bound + max(ONE - whole, ZERO) * problem.nav, BOUND_GRID)
 
 
 def _orders_save(problem: RebalanceProblem, lots: Sequence[LegTrade]) -> Decimal:

@@ -51,8 +51,23 @@ def choose(
             numbers = _best_arc(network, node, prices, but=closed) or _best_arc(network, node, prices)
         totals = {number: _base(books, number, flows.get(number, 0.0)) for number in numbers}
         amount = _amount(network, node, legs.get(node), totals, units)
-        supplies[node] = _cheapest(network, lots, _Node(totals, amount), prices, network.mids[node], units)
+        supply = _cheapest(network, lots, _Node(totals, amount), prices, network.mids[node], units)
+        supplies[node] = _with_home(network, node, supply) if node in legs else supply
     return supplies
+
+
+def _with_home(network: Network, node: str, supply: Supply) -> Supply:
+    """Return a constituent's books and after them its home book, for what lots make the others lack."""
+    if network.problem.slots is not None:
+        return supply
+    home = [
+        number
+        for number, arc in enumerate(network.arcs)
+        if number not in supply.arcs
+        and _served(network, number) == node
+        and _drawn(network, number) == network.home
+    ]
+    return Supply((*supply.arcs, *home), (*supply.totals, *(ZERO for _ in home)))
 
 
 def _served(network: Network, number: int) -> str:

@@ -66,13 +66,17 @@ class ArcLots:
         return lots if lots >= self.least(lots) else ZERO
 
     def covering(self, need: Decimal) -> Decimal:
-        """Return the least lots, and at least the least order, of which `need` arrives; at most the depth."""
+        """Return the least lots, and at least the least order, of which `need` arrives.
+
+        What the book has where it has less, and 0 where that is below the least order.
+        """
         step, rate = self.rule.step, self.net * self.ladder.touch
         quantity = divide_up(need, self.net if self.arc.side is Side.BUY else rate, step)
         while (missing := need - self.fill(quantity).received) > 0 and self.ladder.holds(quantity):
             last = ONE if self.arc.side is Side.BUY else self.ladder.take(quantity).last
             quantity += divide_up(missing, last, step)
-        return self._within(max(quantity, self.least(quantity)))
+        lots = self._within(max(quantity, self.least(quantity)))
+        return lots if lots >= self.least(lots) else ZERO
 
     def selling(self, have: Decimal) -> Decimal:
         """Return the most lots for which `have` of the source surely suffices; 0 below the least order."""

@@ -64,7 +64,7 @@ def _exact() -> Iterator[None]:
 
 
 def _planned(problem: RouteProblem, single: Plan) -> RoutePlan:
-    if not problem.currencies:
+    if not (problem.currencies or problem.routes or problem.conversions):
         legs = [leg for leg in problem.order.legs if leg.per_unit]
         side = single.side
         prices = {leg.asset: multiplier(leg, side, need_of(leg, side, single.units)) for leg in legs}

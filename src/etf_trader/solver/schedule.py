@@ -177,11 +177,12 @@ def _cheapest(
     """Return the fractions that the period LP finds; all in the first period when nothing at all can trade."""
     import numpy as np
 
-    from etf_trader.solver.periods import basket_segments, cheapest_fractions
+    from etf_trader.solver.periods import EPS_BPS, basket_segments, cheapest_fractions
 
     depths = np.array([float(volume / profile[0]) if volume != profile[0] else 1.0 for volume in profile])
     waiting = float(assumed.waiting_bps) * time.period_seconds / HOUR
-    found = cheapest_fractions(basket_segments(problem), depths, float(still_missing(time, assumed)), waiting)
+    segments = basket_segments(problem, EPS_BPS / time.periods)
+    found = cheapest_fractions(segments, depths, float(still_missing(time, assumed)), waiting)
     shares = [floor_to(Decimal(repr(float(each))), _FRACTION) for each in found.periods]
     return shares if any(shares) else [ONE] + [ZERO] * (time.periods - 1)
 

@@ -13,11 +13,10 @@ from typing import Any, TypeVar
 from etf_trader.market.book import Level, OrderBook
 from etf_trader.market.document import BANDS, NO_TIME, NUMBERS, WORDS
 from etf_trader.market.symbol import Side, SymbolRule
-from etf_trader.money import plain
 from etf_trader.orders.plan import LOSS_PARTS, LossParts, PlannedLeg
 from etf_trader.solver.problem import Leg, OrderProblem
 
-_NUMBER = re.compile(r"-?\d{1,60}(\.\d{1,60})?")
+_NUMBER = re.compile(r"(?!-0$)-?(0|[1-9][0-9]{0,59})(\.[0-9]{0,59}[1-9])?")  # as `plain` writes it
 _LEG_NUMBERS = ("quantity", "limit_price", "last_price", "touch", "mid", "value", "surplus")
 Item = TypeVar("Item")
 
@@ -81,7 +80,7 @@ class Reader:
     def number(self) -> Decimal:
         """Return a decimal, which must be written as `plain` writes it."""
         text = self.text()
-        if not _NUMBER.fullmatch(text) or plain(Decimal(text)) != text:
+        if not _NUMBER.fullmatch(text):
             raise Malformed(self.where, f"is {text[:40]!r}, which is not a number as plans write it")
         return Decimal(text)
 
@@ -95,6 +94,19 @@ class Reader:
         if len(entries) != 2:
             raise Malformed(self.where, "is not a pair of numbers")
         return entries[0].number(), entries[1].number()
+
+    def levels(self) -> tuple[Level, ...]:
+        """Return a list of levels, [price, quantity] each; there may be a hundred thousand of them."""
+        if not isinstance(self.value, list):
+            raise Malformed(self.where, "is not a list")
+        found = []
+        for place, entry in enumerate(self.value):
+            match entry:
+                case [str(price), str(quantity)] if _NUMBER.fullmatch(price) and _NUMBER.fullmatch(quantity):
+                    found.append(Level(Decimal(price), Decimal(quantity)))
+                case _:
+                    raise Malformed(f"{self.where}[{place}]", "is not a price and a quantity as plans write them")
+        return tuple(found)
 
     def numbers(self) -> dict[str, Decimal]:
         """Return the members of an object, all of them numbers."""
@@ -182,8 +194,8 @@ def _market(market: Reader) -> tuple[dict[str, OrderBook], dict[str, SymbolRule]
     books = {
         symbol: OrderBook(
             symbol=symbol,
-            bids=tuple(Level(*level.pair()) for level in book["bids"].list()),
-            asks=tuple(Level(*level.pair()) for level in book["asks"].list()),
+            bids=book["bids"].levels(),
+            asks=book["asks"].levels(),
             update_id=0,
             at=NO_TIME,
             complete=book["complete"].flag(),

@@ -184,10 +184,11 @@ async def test_what_the_float_lacks_is_no_error(tmp_path: Path) -> None:
 
 
 async def test_a_limit_that_stops_comes_with_an_outlook(house: House) -> None:
-    assert (await answer(house)).outlook is None
-    found = await answer(house, quantity="400", limit_price=D("120.40"))
+    assert (await quote(house)).outlook is None
+    found = await quote(house, quantity="400", limit_price=D("120.40"))
+    assert found.answer is not None
     assert found.outlook is not None
-    assert found.outlook.units == found.plan.units
+    assert found.outlook.units == found.answer.plan.units
 
 
 async def test_the_naive_ways_stand_beside_the_plan(house: House) -> None:

@@ -10,7 +10,7 @@ from tests.unit.solver.solver_cases import D, make_leg, make_problem, make_rule,
 
 from etf_trader.market.symbol import Side
 from etf_trader.money import money_context
-from etf_trader.solver.periods import Segments, basket_segments, cheapest_fractions
+from etf_trader.solver.periods import NOTHING_BPS, Segments, basket_segments, cheapest_fractions
 from etf_trader.solver.problem import OrderProblem
 
 Array = NDArray[np.float64]
@@ -172,7 +172,23 @@ def test_the_ladder_of_the_basket_loses_nothing_against_every_level(
     traded = found.periods.sum()
     assert traded == pytest.approx(1.0 - left, abs=1e-7)
     waited = waiting * float(found.periods @ np.arange(periods))
-    assert cost_of(segments, found.periods, rho, depths) + waited == pytest.approx(cost, abs=1e-5)
+    assert cost - 1e-5 <= cost_of(segments, found.periods, rho, depths) + waited <= cost + NOTHING_BPS + 1e-5
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.integers(0, 10**9), st.sampled_from(list(Side)), st.sampled_from([0.0, 0.4, 1.0]), st.integers(1, 6))
+def test_joined_levels_lose_no_more_than_their_error_in_every_period(
+    seed: int, side: Side, rho: float, periods: int
+) -> None:
+    with money_context():
+        problem = random_problem(seed, side, step="0.01", limits=False)
+        fine = basket_segments(problem, eps_bps=0.0)
+        joined = basket_segments(problem, eps_bps=3.0 / periods)
+    depths = np.ones(periods)
+    best, found = (cheapest_fractions(each, depths, rho, 0.5) for each in (fine, joined))
+    assume(best.periods.sum() > 1 - 1e-9)
+    waited = 0.5 * float(found.periods @ np.arange(periods))
+    assert best.cost_bps - 1e-6 <= cost_of(fine, found.periods, rho, depths) + waited <= best.cost_bps + 3.02
 
 
 @settings(max_examples=40, deadline=None)

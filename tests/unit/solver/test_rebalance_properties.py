@@ -13,7 +13,8 @@ from tests.unit.solver.solver_cases import D
 from etf_trader.market.symbol import Side
 from etf_trader.money import money_context, round_to
 from etf_trader.orders.rebalance import RebalancePlan
-from etf_trader.solver.rebalance import nav_bound, plan_rebalance
+from etf_trader.solver.rebalance import plan_rebalance
+from etf_trader.solver.rebalance_bound import nav_bound
 from etf_trader.solver.rebalance_problem import Aim, Bands, Exact, RebalanceProblem, Tracking
 from etf_trader.solver.rebalance_trades import cheapest_trades, exact_trades
 
@@ -73,7 +74,8 @@ def check_sums(problem: RebalanceProblem, plan: RebalancePlan) -> None:
     if waves[1]:
         assert problem.cash - waves[1] >= min(reserve, problem.cash)
     if waves[1] or waves[2]:
-        assert cash >= reserve
+        brought = sum((leg.cash for leg in plan.legs if leg.side is Side.SELL), D(0))
+        assert cash >= problem.cash + brought - waves[1] - waves[2] >= reserve
 
 
 @settings(max_examples=60, deadline=None)
@@ -90,8 +92,6 @@ def test_a_plan_adds_up_keeps_every_rule_and_never_owes(
         plan = plan_rebalance(problem)
         check_sums(problem, plan)
         assert plan.gap_bps <= D("0.05")
-        if step == "0.0001" and isinstance(aim, Exact) and deep and not any(leg.why_skipped for leg in plan.legs):
-            assert all(abs(leg.drift_after) < D("0.001") for leg in plan.legs)
 
 
 @settings(max_examples=30, deadline=None)

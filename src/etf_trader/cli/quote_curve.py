@@ -1,0 +1,126 @@
+"""What each size costs: a table, and a chart of loss against size."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from etf_trader.cli.charts import Mark, curve_chart
+from etf_trader.cli.numbers import bps, few_digits, joined, money, unit_count
+from etf_trader.cli.output import Page, Table, dim, number, text
+from etf_trader.money import ZERO
+
+if TYPE_CHECKING:
+    from etf_trader.execution.quote import Quote
+    from etf_trader.orders.plan import Plan
+    from etf_trader.solver.quote import BookEnd
+
+ASKED, WITHIN, EMPTY, UNREAD = "●", "◆", "▲", "△"
+
+CHART_ROOM = 96
+"""A chart is not drawn wider than this; in a pipe it is as wide as 80 columns."""
+
+NAMES_SHOWN = 8
+HALF_DECADE = 3
+
+
+def draw_curve(page: Page, quote: Quote) -> None:
+    """Draw what the sizes cost that the books alone bound."""
+    page.table(_table(quote))
+    _draw_chart(page, quote)
+
+
+def within(quote: Quote) -> str:
+    """Return the limits that were given, as a sentence ends; nothing without one."""
+    limit, most = quote.request.limit_price, quote.request.max_loss_bps
+    bounds = [] if limit is None else [f"{money(limit)} a unit"]
+    if most is not None:
+        bounds.append(f"{bps(most)} bps")
+    return f" within {' and '.join(bounds)}" if bounds else ""
+
+
+def _table(quote: Quote) -> Table:
+    table = Table(
+        number("units"),
+        number("cash", optional=1),
+        number("loss"),
+        number("bps"),
+        number("last unit"),
+        text("", wrap=True),
+    )
+    told: set[str] = set()
+    for plan in quote.curve:
+        remarks = [each for each in _remarks(quote, plan) if each not in told]
+        told.update(remarks)
+        table.row(
+            few_digits(plan.units),
+            money(plan.cash),
+            money(plan.loss.total),
+            bps(quote.loss_bps(plan)),
+            money(plan.marginal_price),
+            ", ".join(remarks),
+        )
+    return table
+
+
+def _remarks(quote: Quote, plan: Plan) -> list[str]:
+    request, remarks = quote.request, []
+    if quote.answer is not None and plan.units == quote.answer.quantity:
+        remarks.append("asked for")
+    limit, most = request.limit_price, request.max_loss_bps
+    if limit is not None and (plan.marginal_price - limit) * request.side.sign > 0:
+        remarks.append("from here beyond the limit")
+    if most is not None and quote.loss_bps(plan) > most:
+        remarks.append("from here beyond the loss limit")
+    if plan is quote.curve[-1]:
+        remarks.append(end_of_curve(quote))
+    return remarks
+
+
+def end_of_curve(quote: Quote) -> str:
+    """Return what the first book to give out does."""
+    first = quote.ends[0]
+    return f"{first.asset} {'gives out' if first.is_complete else 'is read no further'}"
+
+
+def _draw_chart(page: Page, quote: Quote) -> None:
+    points = [(point.units, max(point.loss_bps, ZERO)) for point in quote.shape]
+    last = quote.curve[-1].units
+    near = [end for end in quote.ends if end.units <= last * HALF_DECADE]
+    marks = [Mark(end.units, EMPTY if end.is_complete else UNREAD, on_axis=True) for end in near if end.units]
+    if quote.answer is not None and quote.answer.quantity <= last:
+        marks.append(Mark(quote.answer.quantity, ASKED))
+    if within(quote) and quote.largest.units:
+        marks.append(Mark(quote.largest.units, WITHIN))
+    lines = curve_chart(
+        points,
+        room=min(CHART_ROOM, 80 if page.room is None else page.room),
+        until=near[-1].units if near else last,
+        marks=marks,
+        level=quote.request.max_loss_bps,
+    )
+    if not lines:
+        return
+    page.line()
+    page.line(dim("loss in bps, by units"))
+    for line in lines:
+        page.line(line)
+    page.line(dim(_legend(quote, near)))
+
+
+def _legend(quote: Quote, near: list[BookEnd]) -> str:
+    answer, bound, bounds = quote.answer, quote.request.max_loss_bps, within(quote)
+    is_shown = answer is not None and answer.quantity <= quote.curve[-1].units
+    return joined(
+        [
+            f"{ASKED} {unit_count(answer.quantity)}" if answer is not None and is_shown else "",
+            f"{WITHIN} the most{bounds}" if bounds and quote.largest.units else "",
+            f"╌ {bps(bound)} bps" if bound is not None else "",
+            _named(EMPTY, "empty beyond", [end.asset for end in near if end.is_complete]),
+            _named(UNREAD, "read no further", [end.asset for end in near if not end.is_complete]),
+        ]
+    )
+
+
+def _named(sign: str, told: str, assets: list[str]) -> str:
+    names = ", ".join([*assets[:NAMES_SHOWN], *["…"][: len(assets) > NAMES_SHOWN]])
+    return f"{sign} {names} {told}" if assets else ""
