@@ -110,7 +110,7 @@ class Quoter:
 
         depth = self._settings.depth
         return await look_and_plan(
-            self._venue, [state.basket], depth, rules, planned, lambda made: made.stopped_by
+            self._venue, state.basket.symbols.values(), depth, rules, planned, lambda made: made.stopped_by
         )
 
     async def _answer(self, state: _State, rules: Mapping[str, SymbolRule]) -> Answer:
