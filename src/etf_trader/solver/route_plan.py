@@ -25,13 +25,17 @@ from etf_trader.solver.route_trial import RouteModel, RouteTrial
 _GRAIN = Decimal("1e-18")
 
 
-def largest(model: RouteModel, top: int) -> RouteTrial:
-    """Return the largest size up to `top` that breaks no limit, as far as halving finds it; 0 is always one."""
+def largest(model: RouteModel, wanted: int, top: int) -> RouteTrial:
+    """Return `wanted`, or the largest size up to `top` that breaks no limit, as far as halving finds it.
+
+    `top` is what a continuous plan reached; lots sometimes reach a little further.
+    """
 
     def fits(steps: int) -> bool:
         return not model.breaches(model.trial(steps))
 
-    return model.trial(top if fits(top) else _below(fits, top))
+    sizes = [size for size in (wanted, top) if fits(size)]
+    return model.trial(sizes[0] if sizes else _below(fits, top))
 
 
 def _below(fits: Callable[[int], bool], high: int) -> int:
@@ -50,15 +54,18 @@ def _below(fits: Callable[[int], bool], high: int) -> int:
 
 
 def stops(model: RouteModel, trial: RouteTrial, wanted: int) -> tuple[str, ...]:
-    """Return what the next larger size breaks that breaks anything; ("filled",) when all is planned."""
+    """Return what the next larger size breaks that breaks anything; ("filled",) when all is planned.
+
+    `trial` is what `largest` found: `wanted`, if it is larger, breaks something.
+    """
     if trial.steps >= wanted:
         return ("filled",)
     stride = 1
     while True:
         probe = min(trial.steps + stride, wanted)
         names = model.breaches(model.trial(probe))
-        if names or probe == wanted:
-            return names or ("lots",)
+        if names:
+            return names
         stride *= 2
 
 

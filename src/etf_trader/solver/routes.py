@@ -112,7 +112,7 @@ def _finished(network: Network, answer: Answer, single: Plan) -> RoutePlan | Non
         if not (covered := model.trial(top).covered):
             break
         model = RouteModel(network, eased(network, model.supplies, covered, answer.prices), planned, 0)
-    trial = largest(model, top)
+    trial = largest(model, wanted, top)
     if not trial.steps:
         return None
     stopped_by = answer.stopped_by or stops(model, trial, wanted)
