@@ -73,11 +73,11 @@ def findings(database: Database, exchange: PaperExchange, uid: str = "paper") ->
 
 
 def _plan_findings(connection: Connection) -> list[str]:
-    """Prove every plan again."""
+    """Prove every plan again that was made since plans keep their books."""
     return [
         f"plan {plan.id}: {finding.where} {finding.what}"
         for plan in list_plans(connection)
-        if plan.method in METHODS
+        if plan.method in METHODS and "problem" in json.loads(plan.document)
         for finding in prove(connection, plan.id).findings
     ]
 

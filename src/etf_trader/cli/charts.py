@@ -117,8 +117,8 @@ class _Axis:
         """Return the line below the axis: a label under its decade, as far as they do not touch."""
         line = ""
         for column, label in self.decades():
-            start = max(column - len(label) // 2, 0)
-            if start >= len(line) + bool(line) * 2 and start + len(label) <= self.columns:
+            start = max(min(column - len(label) // 2, self.columns - len(label)), 0)
+            if start >= len(line) + bool(line) * 2:
                 line = line.ljust(start) + label
         return line
 

@@ -199,6 +199,8 @@ def _from_stdin() -> Proved:
         findings = verify(plan, market)
     except Malformed as error:
         raise _refused(f"is no plan with its market: {error}") from error
+    except (UnicodeEncodeError, RecursionError):
+        raise _refused("is no plan with its market") from None
     number = document.get("id")
     return number if isinstance(number, int) else None, plan, market, findings
 

@@ -27,6 +27,7 @@ Indices = NDArray[np.intp]
 
 _TIGHT = 1e-12
 _DUAL = 1e-9
+_FIXED = 2e-9
 _NEGLIGIBLE = 1e-7  # beside the largest of its row; HiGHS would drop it, and lots are coarser
 
 
@@ -141,15 +142,19 @@ def _raise_smallest(
     count = int(active.sum())
     signed = demand.sign[:, None] * demand.rate
     constant = -(signed * demand.start).sum(axis=0) + (signed[~active] * fixed[~active, None]).sum(axis=0)
+    in_hand = (np.maximum(signed, 0.0) * demand.start).sum(axis=0)  # of buys: no seller can sell to it
     ask, bid = np.isfinite(demand.ask_depth), np.isfinite(demand.bid_depth)
     rows = np.vstack([signed[active][:, ask].T, -signed[active][:, bid].T])
-    room = np.concatenate([demand.ask_depth[ask] - constant[ask], demand.bid_depth[bid] + constant[bid]])
+    room = np.concatenate(
+        [demand.ask_depth[ask] - constant[ask], demand.bid_depth[bid] + (constant + in_hand)[bid]]
+    )
+    if not active.all():  # what the rounds before fixed is exact to about this
+        most = np.abs(signed).max(axis=0)
+        room += _FIXED * np.concatenate([most[ask], most[bid]])
     scale = np.abs(rows).max(axis=1, initial=0.0)
     rows, room, scale = rows[scale > 0], room[scale > 0], scale[scale > 0]
-    rows = rows / scale[:, None]
+    rows, room = rows / scale[:, None], room / scale
     rows[np.abs(rows) < _NEGLIGIBLE] = 0.0
-    room = room / scale
-    room = room + 1e-11 * (1.0 + np.abs(room))  # what the rounds before fixed is exact to about this
     at, column = np.nonzero(rows)
     each = np.arange(count)
     upper = rows_of(

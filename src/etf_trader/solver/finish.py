@@ -163,12 +163,16 @@ class Finish:
     def _want(self, column: int, leg: Leg) -> Want:
         ask, units, fraction = self.asks[column], self.units(column), self.fractions[column]
         least = leg.rule.least_quantity(leg.levels[0].price if leg.levels else leg.mid)
-        room = max(least - leg.residual, ZERO)
         if self._residuals.get((ask.index, leg.asset)) != column and leg.residual:
             leg = replace(leg, residual=ZERO)
+        room = max(least - leg.residual, ZERO)
         begin = 0.0
         if leg.held and leg.per_unit:
-            begin = ask.problem.side.sign * float(leg.held / (leg.per_unit * max(ask.problem.quantity, UNIT_GRID)))
+            begin = (
+                ask.problem.side.sign
+                * float(leg.held)
+                / float(leg.per_unit * max(ask.problem.quantity, UNIT_GRID))
+            )
         return Want(column, ask.problem.side, leg, units, begin, fraction, ask.orders, room)
 
     def _all_faults(self) -> dict[int, Fault]:

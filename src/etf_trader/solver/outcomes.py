@@ -25,7 +25,8 @@ def column_plan(finish: Finish, column: int, prices: Mapping[str, Decimal]) -> P
         bound += _bound(problem.side, leg, got) if got else ZERO
     standing = finish.standing(column)
     marginal = divide(standing.marginal, finish.prices[column].scale)
-    return _plan(problem, units, legs, crossed, marginal, finish.stopped_by(column), bound)
+    cost = sum((_cash(problem.side, planned, crossed) for planned in legs), ZERO)
+    return _plan(problem, units, legs, crossed, marginal, finish.stopped_by(column), cost - bound)
 
 
 def _plan(
@@ -35,14 +36,14 @@ def _plan(
     crossed: Mapping[str, Decimal],
     marginal: Decimal,
     stopped_by: tuple[str, ...],
-    bound: Decimal,
+    beyond_bound: Decimal,
 ) -> Plan:
     side = problem.side
     cost = float_pays = ZERO
     for leg in legs:
-        cost += crossed[leg.asset] * leg.mid + (leg.value if side is Side.BUY else leg.value - leg.fee)
+        cost += _cash(side, leg, crossed)
         float_pays += leg.surplus * leg.mid
-    gap = bps((cost - bound) * side.sign, units * problem.nav)
+    gap = bps(beyond_bound * side.sign, units * problem.nav)
     return Plan(
         side=side,
         wanted=problem.quantity,
@@ -54,10 +55,15 @@ def _plan(
         stopped_by=stopped_by,
         method="shared",
         cost=cost,
-        bound=bound,
+        bound=cost - beyond_bound,
         gap_bps=gap,
         rounding_bps=gap,
     )
+
+
+def _cash(side: Side, leg: PlannedLeg, crossed: Mapping[str, Decimal]) -> Decimal:
+    """Return what a leg pays (sell: receives) after fees, what meets inside included."""
+    return crossed[leg.asset] * leg.mid + (leg.value if side is Side.BUY else leg.value - leg.fee)
 
 
 def _planned_leg(side: Side, leg: Leg, got: Taken | None, prices: Mapping[str, Decimal]) -> PlannedLeg:
@@ -115,12 +121,15 @@ def _loss(
 
 
 def _bound(side: Side, leg: Leg, got: Taken) -> Decimal:
-    """Return the leg's cash on its part of the books without lots, minimums and rounded fees."""
+    """Return the leg's cash on its part of the books without lots, minimums and rounded fees.
+
+    The fee of a level is rounded once for all: one order's part may lie below its rate.
+    """
     fill, met = got.fill, got.crossed * leg.mid
     lots = (fill.quantity - got.exact) * fill.last
     if side is Side.BUY:
         return fill.value - lots + met
-    return (fill.value - lots) * (ONE - leg.rule.taker_fee) + met
+    return max((fill.value - lots) * (ONE - leg.rule.taker_fee), fill.value - fill.fee) + met
 
 
 def shared_orders(
@@ -231,10 +240,8 @@ def _split(column: Column, orders: Mapping[str, SharedAssetOrder]) -> dict[int, 
     found = {}
     for place, member in enumerate(members):
         problem, plan = column.problems[place], column.plan
-        bound = divide(plan.bound * member.units, plan.units) if plan.units else ZERO
-        own = _plan(
-            problem, member.units, legs[place], crossed[place], plan.marginal_price, plan.stopped_by, bound
-        )
+        gap = divide((plan.cost - plan.bound) * member.units, plan.units) if plan.units else ZERO
+        own = _plan(problem, member.units, legs[place], crossed[place], plan.marginal_price, plan.stopped_by, gap)
         met_only = {asset: quantity for asset, quantity in crossed[place].items() if quantity}
         found[member.key] = Outcome(member.key, column.index, own, met_only)
     return found

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from decimal import Decimal
 from typing import NamedTuple
 
-from etf_trader.market.symbol import Side
+from etf_trader.market.symbol import Side, SymbolRule
 from etf_trader.money import ONE, ZERO, ceil_to, divide_down, divide_up, floor_to, share_down
 from etf_trader.solver.ladder import Ladder
 from etf_trader.solver.network import Arc
@@ -22,8 +22,9 @@ _GRAIN = Decimal("1e-6")  # of a lot: what a float total may lack of a whole one
 class ArcFill(NamedTuple):
     """What is traded on one arc: base gross of fee, value and fee as in `Take`, and the price of the order.
 
-    `paid` leaves the source at most when the order fills at its own price,
-    `got` reaches the target at least; `spent` and `received` are expected.
+    `orders` is into how many the venue's largest size splits it. `paid` leaves
+    the source at most when the order fills at its own price, `got` reaches the
+    target at least; `spent` and `received` are expected.
     """
 
     quantity: Decimal
@@ -36,6 +37,13 @@ class ArcFill(NamedTuple):
     received: Decimal
     paid: Decimal
     got: Decimal
+    orders: int
+
+
+def orders_of(rule: SymbolRule, quantity: Decimal, price: Decimal) -> int:
+    """Return how many orders a quantity at a price makes: more than one beyond the venue's largest size."""
+    most = rule.most_quantity(price) if quantity else ZERO
+    return int(ceil_to(quantity, most) / most) if most else int(quantity > 0)
 
 
 class ArcLots:
@@ -52,12 +60,13 @@ class ArcLots:
         """Return what `quantity` does."""
         take = self.ladder.take(quantity)
         price = self._order_price(quantity, take.last) if quantity else take.last
+        orders = orders_of(self.rule, quantity, price)
         if self.arc.side is Side.BUY:
             received = quantity - take.fee
-            return ArcFill(quantity, *take, price, take.value, received, quantity * price, received)
+            return ArcFill(quantity, *take, price, take.value, received, quantity * price, received, orders)
         worst = quantity * price
         fee = ceil_to(worst * self.rule.taker_fee, self.rule.quote_quantum)
-        return ArcFill(quantity, *take, price, quantity, take.value - take.fee, quantity, worst - fee)
+        return ArcFill(quantity, *take, price, quantity, take.value - take.fee, quantity, worst - fee, orders)
 
     def planned(self, total: Decimal, units: Decimal, of: Decimal) -> Decimal:
         """Return the whole lots of `total` x units / of; 0 below the least order."""

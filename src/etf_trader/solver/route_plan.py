@@ -5,12 +5,12 @@ from dataclasses import replace
 from decimal import Decimal
 from fractions import Fraction
 
-from etf_trader.market.symbol import Side, SymbolRule
-from etf_trader.money import ZERO, bps, ceil_to
+from etf_trader.market.symbol import Side
+from etf_trader.money import ZERO, bps
 from etf_trader.orders.plan import LossParts, Plan
 from etf_trader.solver.network import Network
 from etf_trader.solver.route_bound import cash_bound
-from etf_trader.solver.route_lots import ArcFill
+from etf_trader.solver.route_lots import ArcFill, orders_of
 from etf_trader.solver.route_problem import (
     Amount,
     Multiplier,
@@ -25,13 +25,17 @@ from etf_trader.solver.route_trial import RouteModel, RouteTrial
 _GRAIN = Decimal("1e-18")
 
 
-def largest(model: RouteModel, top: int) -> RouteTrial:
-    """Return the largest size up to `top` that breaks no limit, as far as halving finds it; 0 is always one."""
+def largest(model: RouteModel, wanted: int, top: int) -> RouteTrial:
+    """Return `wanted`, or the largest size up to `top` that breaks no limit, as far as halving finds it.
+
+    `top` is what a continuous plan reached; lots sometimes reach a little further.
+    """
 
     def fits(steps: int) -> bool:
         return not model.breaches(model.trial(steps))
 
-    return model.trial(top if fits(top) else _below(fits, top))
+    sizes = [size for size in (wanted, top) if fits(size)]
+    return model.trial(sizes[0] if sizes else _below(fits, top))
 
 
 def _below(fits: Callable[[int], bool], high: int) -> int:
@@ -50,15 +54,18 @@ def _below(fits: Callable[[int], bool], high: int) -> int:
 
 
 def stops(model: RouteModel, trial: RouteTrial, wanted: int) -> tuple[str, ...]:
-    """Return what the next larger size breaks that breaks anything; ("filled",) when all is planned."""
+    """Return what the next larger size breaks that breaks anything; ("filled",) when all is planned.
+
+    `trial` is what `largest` found: `wanted`, if it is larger, breaks something.
+    """
     if trial.steps >= wanted:
         return ("filled",)
     stride = 1
     while True:
         probe = min(trial.steps + stride, wanted)
         names = model.breaches(model.trial(probe))
-        if names or probe == wanted:
-            return names or ("lots",)
+        if names:
+            return names
         stride *= 2
 
 
@@ -86,12 +93,10 @@ def stated(
         single: The plan on the home books alone.
     """
     network, order, side, units = model.network, model.order, model.side, trial.units
-    numbers = _sent(model, trial)
-    legs = [_leg(model, number, trial.fills[number]) for number in numbers]
-    constituents = tuple(
-        leg for leg, number in zip(legs, numbers, strict=True) if not _is_conversion(model, number)
+    constituents, conversions = (
+        tuple(_leg(model, number, trial.fills[number]) for number in _sent(model, trial, conversions=each))
+        for each in (False, True)
     )
-    conversions = tuple(leg for leg, number in zip(legs, numbers, strict=True) if _is_conversion(model, number))
     float_pays = model.float_pays(trial)
     basket = order.cash_per_unit * units
     assets = {leg.asset for leg in network.legs}
@@ -126,15 +131,19 @@ def stated(
     )
 
 
-def _is_conversion(model: RouteModel, number: int) -> bool:
-    return model.network.arcs[number].is_conversion
-
-
-def _sent(model: RouteModel, trial: RouteTrial) -> list[int]:
-    """Return the arcs that trade, a source's suppliers before what draws on it; of one node by symbol."""
-    served = [sorted(model.supplies[node].arcs) for node in model.supplies]
-    order = served[::-1] if model.side is Side.BUY else served
-    return [number for arcs in order for number in arcs if trial.fills[number].quantity]
+def _sent(model: RouteModel, trial: RouteTrial, *, conversions: bool) -> list[int]:
+    """Return the arcs that trade, those that bring a node what it pays before it pays; else by symbol."""
+    arcs, nodes = model.network.arcs, list(model.supplies)
+    used = {
+        number
+        for number, fill in trial.fills.items()
+        if fill.quantity and arcs[number].is_conversion == conversions
+    }
+    stage = dict.fromkeys(model.network.mids, 0)
+    for node in reversed(nodes) if model.side is Side.BUY else nodes:
+        for arc in (arcs[number] for number in model.supplies[node].arcs if number in used):
+            stage[arc.target] = max(stage[arc.target], stage[arc.source] + 1)
+    return sorted(used, key=lambda number: (stage[arcs[number].source], arcs[number].rule.symbol))
 
 
 def _leg(model: RouteModel, number: int, fill: ArcFill) -> RouteLeg:
@@ -152,13 +161,8 @@ def _leg(model: RouteModel, number: int, fill: ArcFill) -> RouteLeg:
         value=fill.value,
         fee=fill.fee,
         loss=_loss(model.network, number, fill, model.lots[number].ladder.touch),
-        orders=_orders(arc.rule, fill.quantity, fill.price),
+        orders=fill.orders,
     )
-
-
-def _orders(rule: SymbolRule, quantity: Decimal, price: Decimal) -> int:
-    most = rule.most_quantity(price)
-    return int(ceil_to(quantity, most) / most) if most else 1
 
 
 def _loss(network: Network, number: int, fill: ArcFill, touch: Decimal) -> LossParts:
@@ -238,7 +242,7 @@ def alone(
                 value=leg.value,
                 fee=leg.fee,
                 loss=replace(leg.loss, rounding=ZERO),
-                orders=_orders(rules[leg.symbol], leg.quantity, leg.limit_price),
+                orders=orders_of(rules[leg.symbol], leg.quantity, leg.limit_price),
             )
             for leg in sorted(single.legs, key=lambda leg: leg.symbol)
             if leg.quantity

@@ -103,8 +103,9 @@ def smaller(answer: Answer, share: float) -> Answer:
 def _solved(program: "Program") -> tuple[Flows, Mapping[str, Decimal]]:
     """Return the best plan, and multipliers that no limit has a part in."""
     flows = program.solve()
+    order = program.network.problem.order
     ratios = flows.prices
-    if flows.fraction < 1:
+    if flows.fraction < 1 or order.cash is not None or order.max_loss_bps is not None:
         ratios = program.solve(most=flows.fraction, is_limited=False).prices
     return flows, _prices(program.books, ratios)
 

@@ -103,6 +103,9 @@ class RouteModel:
                 names.add("cash")
         if self.float_pays(trial) > order.float_cash:
             names.add("float")
+        slots = self.network.problem.slots
+        if slots is not None and sum(fill.orders for fill in trial.fills.values()) > slots:
+            names.add("slots")
         return tuple(sorted(names | {self._gone(node) for node in trial.gone}, key=_rank))
 
     def _gone(self, node: str) -> str:

@@ -78,14 +78,20 @@ def _planned(problem: RouteProblem, single: Plan) -> RoutePlan:
         return alone(problem, single, prices, single.bound, single.method)
     answer = search(Books(network))
     plan = _in_lots(network, answer, single)
-    fits = problem.slots is None or sum(1 for leg in single.legs if leg.quantity) <= problem.slots
+    at_home = _at_home(network, answer, single)
+    fits = problem.slots is None or at_home.orders <= problem.slots
     if plan is not None and (_is_better(plan, single) or not fits):
         return plan
-    if not fits:
-        nothing = plan_order(replace(problem.order, quantity=ZERO))
-        single = replace(nothing, wanted=problem.order.quantity, stopped_by=("slots",))
+    if fits:
+        return at_home
+    nothing = plan_order(replace(problem.order, quantity=ZERO))
+    return _at_home(network, answer, replace(nothing, wanted=problem.order.quantity, stopped_by=("slots",)))
+
+
+def _at_home(network: Network, answer: Answer, single: Plan) -> RoutePlan:
+    """Return the plan on the home books, and what the search proves about it."""
     bound = cash_bound(network, answer.prices, single.units, {})
-    return replace(alone(problem, single, answer.prices, bound, answer.method), slots=answer.proof)
+    return replace(alone(network.problem, single, answer.prices, bound, answer.method), slots=answer.proof)
 
 
 def _in_lots(network: Network, answer: Answer, single: Plan) -> RoutePlan | None:
@@ -112,7 +118,7 @@ def _finished(network: Network, answer: Answer, single: Plan) -> RoutePlan | Non
         if not (covered := model.trial(top).covered):
             break
         model = RouteModel(network, eased(network, model.supplies, covered, answer.prices), planned, 0)
-    trial = largest(model, top)
+    trial = largest(model, wanted, top)
     if not trial.steps:
         return None
     stopped_by = answer.stopped_by or stops(model, trial, wanted)

@@ -99,6 +99,7 @@ def _grouped(orders: Sequence[SharedOrder]) -> list[_Group]:
                 problem.max_loss_bps,
                 problem.slack_ticks,
                 problem.cash_per_unit,
+                problem.cash is None,
                 tuple(leg.per_unit for leg in problem.legs),
                 None if problem.max_loss_bps is None else tuple(leg.arrival_mid for leg in problem.legs),
             )

@@ -143,7 +143,7 @@ class Course:
         """Return the least fraction beyond `since` where orders break limits of their own, and which; or None."""
         low = max(since, 0.0)
         for end in np.unique(self.fractions):
-            active = self.fractions >= end
+            active = (self.fractions >= end) & (self.fractions > 0)
             if end <= since or not self._breaches(float(end), active).any():
                 low = max(low, float(end))
                 continue

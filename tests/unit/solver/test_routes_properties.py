@@ -4,18 +4,27 @@ from collections.abc import Mapping
 from dataclasses import replace
 from decimal import Decimal as D
 from fractions import Fraction as F
+from itertools import pairwise, product
 from random import Random
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from tests.unit.solver.route_cases import random_routes
+from tests.unit.solver.route_cases import make_book, make_conversion, make_currency, make_route, random_routes
+from tests.unit.solver.solver_cases import Continuous, make_leg, make_problem, make_rule, random_problem
 
 from etf_trader.market.book import Level
 from etf_trader.market.symbol import Side, SymbolRule
 from etf_trader.money import ONE, ZERO, ceil_to, money_context, round_to
 from etf_trader.orders.plan import Plan
+from etf_trader.solver.merge import merged
+from etf_trader.solver.network import network_of
 from etf_trader.solver.order import plan_order
+from etf_trader.solver.route_books import Books
+from etf_trader.solver.route_bound import cash_bound
+from etf_trader.solver.route_lp import Program
 from etf_trader.solver.route_problem import RouteLeg, RoutePlan, RouteProblem
+from etf_trader.solver.route_search import FLAT, search
 from etf_trader.solver.routes import plan_routes
 
 some = settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -209,3 +218,176 @@ def test_without_other_currencies_it_is_the_plan_of_one_order(seed: int, side: S
     assert [(leg.symbol, leg.quantity, leg.limit_price, leg.fee) for leg in alone.legs] == [
         (leg.symbol, leg.quantity, leg.limit_price, leg.fee) for leg in single.legs if leg.quantity
     ]
+
+
+@some
+@given(seed=seeds, side=sides)
+def test_one_currency_in_the_linear_program_is_the_continuous_order(seed: int, side: Side) -> None:
+    problem = random_problem(seed, side, step="0.01")
+    if problem.max_loss_bps is not None:
+        problem = replace(problem, units_done=ZERO, loss_done=ZERO)
+    flows = Program(Books(network_of(RouteProblem(problem))), 1e-12).solve()
+    exact = Continuous(problem)
+    assert abs(flows.fraction - float(exact.fraction)) < 1e-7
+    cash = float(exact.value)
+    assert abs(flows.cost * side.sign * float(problem.quantity * problem.nav) - cash) < 1e-6 * max(cash, 1.0)
+
+
+@some
+@given(seed=seeds, side=sides, balances=st.booleans())
+def test_merged_ladders_are_the_linear_program_while_conversion_is_flat(
+    seed: int, side: Side, balances: bool
+) -> None:
+    books = Books(network_of(random_routes(seed, side, balances=balances and side is Side.BUY)))
+    answer = search(books)
+    best = Program(books, 1e-9).solve()
+    assert abs(answer.flows.fraction - best.fraction) < 1e-6
+    assert answer.flows.cost - best.cost <= FLAT / 10_000 + 1e-8
+    if (flat := merged(books)) is not None:
+        assert flat.cost >= best.cost - 1e-8
+
+
+@some
+@given(seed=seeds, side=sides)
+def test_more_currencies_and_more_depth_never_cost_more(seed: int, side: Side) -> None:
+    problem = random_routes(seed, side)
+    less = replace(
+        problem,
+        currencies=problem.currencies[:1],
+        routes=tuple(route for route in problem.routes if route.rule.quote == problem.currencies[0].name),
+        conversions=problem.conversions[:1],
+    )
+    deeper = replace(
+        problem,
+        routes=tuple(
+            replace(route, levels=tuple(level._replace(quantity=2 * level.quantity) for level in route.levels))
+            for route in problem.routes
+        ),
+    )
+    costs = [Program(Books(network_of(each)), 1e-9).solve() for each in (less, problem, deeper)]
+    assert all(more.fraction >= few.fraction - 1e-9 for few, more in pairwise(costs))
+    assert all(more.cost <= few.cost + 1e-8 for few, more in pairwise(costs) if few.fraction > 1 - 1e-9)
+
+
+@some
+@given(seed=seeds, side=sides, weights=st.randoms())
+def test_whatever_the_multipliers_no_plan_is_below_their_bound(seed: int, side: Side, weights: Random) -> None:
+    problem = random_routes(seed, side)
+    plan, network = plan_routes(problem), network_of(problem)
+    prices = {
+        node: mid * D(weights.choice(["0.9", "0.999", "1", "1.0005", "1.1"])) for node, mid in network.mids.items()
+    }
+    left = {each.currency: max(-each.quantity, ZERO) for each in plan.used if each.currency != problem.home}
+    bound = cash_bound(network, prices | {problem.home: ONE}, plan.units, left)
+    assert side.sign * (plan.cost - bound) >= 0
+
+
+@some
+@given(seed=seeds, side=sides, order=st.randoms(), slots=st.sampled_from([None, 5]))
+def test_the_order_of_the_input_changes_no_byte(seed: int, side: Side, order: Random, slots: int | None) -> None:
+    problem = replace(random_routes(seed, side), slots=slots)
+
+    mixed = replace(
+        problem,
+        order=replace(problem.order, legs=tuple(order.sample(problem.order.legs, len(problem.order.legs)))),
+        currencies=tuple(order.sample(problem.currencies, len(problem.currencies))),
+        routes=tuple(order.sample(problem.routes, len(problem.routes))),
+        conversions=tuple(order.sample(problem.conversions, len(problem.conversions))),
+    )
+    first, second = plan_routes(problem), plan_routes(mixed)
+    assert repr(replace(second, single=first.single)) == repr(first)
+
+
+@some
+@given(seed=seeds)
+def test_buying_and_selling_again_never_gains(seed: int) -> None:
+    bought, sold = (plan_routes(random_routes(seed, side)) for side in (Side.BUY, Side.SELL))
+    assert bought.units == sold.units
+    assert sold.cash <= bought.cash
+
+
+@some
+@given(seed=seeds, side=sides, power=st.integers(-2, 2))
+def test_units_of_account_of_an_asset_may_change(seed: int, side: Side, power: int) -> None:
+    problem = random_routes(seed, side)
+    up, down = D(10) ** power, D(10) ** -power
+
+    def rule(each: SymbolRule) -> SymbolRule:
+        return replace(
+            each,
+            tick=each.tick * up,
+            min_price=each.min_price * up,
+            max_price=each.max_price * up,
+            step=each.step * down,
+            min_quantity=each.min_quantity * down,
+            max_quantity=each.max_quantity * down,
+            base_quantum=each.base_quantum * down,
+        )
+
+    def ladder(each: tuple[Level, ...]) -> tuple[Level, ...]:
+        return tuple(Level(price * up, quantity * down) for price, quantity in each)
+
+    legs = tuple(
+        replace(
+            leg,
+            rule=rule(leg.rule),
+            levels=ladder(leg.levels),
+            per_unit=leg.per_unit * down,
+            mid=leg.mid * up,
+            arrival_mid=leg.arrival_mid * up,
+        )
+        for leg in problem.order.legs
+    )
+    routes = tuple(
+        replace(route, rule=rule(route.rule), levels=ladder(route.levels), mid=route.mid * up)
+        for route in problem.routes
+    )
+    plan = plan_routes(problem)
+    scaled = plan_routes(replace(problem, order=replace(problem.order, legs=legs), routes=routes))
+    assert (scaled.units, scaled.stopped_by, scaled.method) == (plan.units, plan.stopped_by, plan.method)
+    assert abs(scaled.cash - plan.cash) < D("0.001")
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_no_combination_of_lots_does_better_but_for_what_lots_cost(seed: int) -> None:
+    chance = Random(seed)
+    home = [(str(D(100) + D(chance.randint(1, 30)) / 100), str(chance.randint(1, 3))), ("101", "9")]
+    other = [(str(D(100) + D(chance.randint(1, 30)) / 100), str(chance.randint(1, 3))), ("100.70", "2")]
+    rule = make_rule("A", step=D(1), min_quantity=D(1))
+    order = make_problem(make_leg("A", *home, rule=rule, per_unit=D("0.9")), quantity=D(5), slack_ticks=0)
+    problem = RouteProblem(
+        order,
+        (make_currency("FDUSD"),),
+        (make_route("A", "FDUSD", *other, rule=make_book("A", "FDUSD", step=D(1), min_quantity=D(1))),),
+        (
+            make_conversion(
+                "FDUSD", "USDT", "0.9999 x 9", "1.0001 x 210, 1.001 x 9999", step=D(1), min_quantity=D(1)
+            ),
+        ),
+    )
+    plan = plan_routes(problem)
+    costs = []
+    depths = [
+        int(sum(level.quantity for level in ladder)) for ladder in (order.legs[0].levels, problem.routes[0].levels)
+    ]
+    for lots, others in product(range(depths[0] + 1), range(depths[1] + 1)):
+        if lots + others < D("4.5"):
+            continue
+        spent, last = taken(problem.routes[0].levels, D(others))
+        converted = ceil_to(others * last, ONE)
+        paid, _ = taken(problem.conversions[0].asks, converted)
+        cost = taken(order.legs[0].levels, D(lots))[0] + paid - (converted - spent)
+        costs.append(cost - (lots + others - D("4.5")) * 100)
+    best = min(costs)
+    assert plan.units == 5
+    assert best <= plan.cash <= best + 1  # a lot on the dearer book, and a few dollars too many converted
+
+
+def taken(ladder: tuple[Level, ...], quantity: D) -> tuple[D, D]:
+    """Value and last price of a quantity."""
+    value, last, rest = ZERO, ladder[0].price, quantity
+    for level in ladder:
+        if rest > 0:
+            part = min(rest, level.quantity)
+            value, last, rest = value + part * level.price, level.price, rest - part
+    return value, last

@@ -192,5 +192,7 @@ def test_parts_add_up_to_the_order_and_all_that_is_planned_can_be(
             assert schedule.cash <= problem.cash
         if problem.limit is not None and schedule.units and problem.max_loss_bps is None:
             limit = Decimal(problem.limit)
-            assert (schedule.cash - limit * schedule.units) * side.sign <= D("0.02") * schedule.units
+            # whole lots bring too much, for which the float pays the mid and not the price
+            lots = D("0.001") * len(schedule.periods)
+            assert (schedule.cash - limit * schedule.units) * side.sign <= D("0.02") * schedule.units + lots
         assert plan_schedule(problem, algo, time, assumed) == schedule

@@ -338,3 +338,27 @@ def test_a_market_that_cannot_be_is_found(path: Path, value: object, told: str) 
     inner[path[-1]] = value
     (finding,) = verify(sealed(plan, market), market)
     assert told in f"{finding.where} {finding.what}"
+
+
+SPANS = ["0", "-1", "9" * 60, "0." + "0" * 59 + "1"]
+JUNK = [None, True, 0, -1, 10**30, 0.5, "", "x", "1e5", [], [[]], {}, ["0"], *SPANS, *SPANS]
+
+
+@settings(max_examples=60, deadline=None)
+@given(seed=st.integers(0, 10**6))
+def test_whatever_is_handed_in_is_answered(seed: int) -> None:
+    chance = random.Random(seed)
+    plan, market = copy.deepcopy(documents_of(stopped_problem(chance.choice(list(Side)))))
+    for document in (plan, market):
+        for _ in range(chance.randint(0, 2)):
+            inner: Any = document
+            while isinstance(inner, dict | list) and inner:
+                key = chance.choice(list(inner)) if isinstance(inner, dict) else chance.randrange(len(inner))
+                if not isinstance(inner[key], dict | list) or not inner[key] or chance.random() < 0.2:
+                    inner[key] = copy.deepcopy(chance.choice(JUNK))
+                    break
+                inner = inner[key]
+    try:
+        verify(sealed(plan, market), market)
+    except Malformed as error:
+        assert str(error)

@@ -1,0 +1,223 @@
+"""`etf plan show` and `etf plan verify`: what they say of plans that hold, and of plans that do not."""
+
+import asyncio
+import io
+import json
+import shutil
+import sqlite3
+import sys
+from collections.abc import Callable
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+
+from etf_trader.bootstrap import make, open_services
+from etf_trader.cli import app
+from etf_trader.config import Settings
+from etf_trader.index.definition import definition_from_options
+from etf_trader.market.symbol import Side
+from etf_trader.money import money_context
+from etf_trader.orders.index_order import OrderRequest
+
+D = Decimal
+Run = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with an index of two: 40.5 units were bought, then 9,000 wanted within a limit."""
+    folder = tmp_path_factory.mktemp("made")
+    (folder / "etf.toml").write_text('[exchange]\nclock = "stepped"\ndeposit = "100000000"\n')
+    with money_context():
+        settings = Settings.load(cwd=folder, environ={}, user_file=folder / "none.toml")
+        make(settings)
+        services = open_services(settings)
+        definition = definition_from_options(
+            "TWO", ["BTC=0.6", "ETH=0.4"], name=None, start_value=D(1000), float_cash=D(600)
+        )
+
+        async def trade() -> None:
+            await services.administration.create_index(definition, 100)
+            for quantity, limit in (("40.5", None), ("9000", D("1002"))):
+                request = OrderRequest(Side.BUY, 1, D(quantity), "", limit, None, "now", f"k{quantity}")
+                order = await services.desk.accept(request)
+                await services.manager.run([order.id])
+
+        asyncio.run(trade())
+        services.close()
+    return folder
+
+
+@pytest.fixture
+def folder(made: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(made, tmp_path / "copy"))
+
+
+@pytest.fixture
+def run(folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Run:
+    monkeypatch.chdir(folder)
+
+    def typed(*arguments: str, stdin: str = "") -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "stdin", io.StringIO(stdin))
+        code = app.run(arguments)
+        captured = capsys.readouterr()
+        return code, captured.out, captured.err
+
+    return typed
+
+
+def test_a_plan_that_fills_says_that_nothing_binds_and_nothing_is_gained(run: Run) -> None:
+    code, out, err = run("plan", "show", "1")
+    assert (code, err) == (0, "")
+    assert "Nothing binds: all of it fills, and one market-like order an asset is the optimum." in out
+    assert "Optimising gains 0.00 bps." in out
+    assert out.endswith("To prove it again: etf plan verify 1\n")
+
+
+def test_a_plan_that_a_limit_stops_says_what_more_would_bring_and_where_each_book_ends(run: Run) -> None:
+    code, out, err = run("plan", "show", "2")
+    assert (code, err) == (0, "")
+    lines = out.splitlines()
+    (stopped,) = [line for line in lines if line.startswith("What binds: limit 1,002.00. ")]
+    assert stopped.endswith(" units would break it.")
+    assert any(line.split()[:3] == ["limit", "1", "bps"] and "+" in line and "-" in line for line in lines)
+    assert any(line.startswith("depth of BTC") and "10%" in line for line in lines)
+    titles = next(line for line in lines if "dearest used" in line)
+    assert titles.split() == ["dearest", "used", "cheapest", "left", "worth", "after", "fee"]
+    assert "No level that is left is cheaper than one that is used" in out
+
+
+def test_the_document_of_a_shown_plan_has_its_market_and_what_binds(run: Run) -> None:
+    code, out, _ = run("plan", "show", "2", "--json")
+    document = json.loads(out)
+    assert code == 0
+    assert sorted(document["market"]["books"]) == ["BTCUSDT", "ETHUSDT"]
+    names = [nudge["name"] for nudge in document["binds"]]
+    assert names[0] == "limit"
+    assert {"depth(BTC)", "depth(ETH)"} <= set(names)
+    assert Decimal(document["binds"][0]["more"]) > 0 > Decimal(document["binds"][0]["less"])
+
+
+@pytest.mark.parametrize("plan", ["1", "2"])
+def test_a_stored_plan_is_proved(run: Run, plan: str) -> None:
+    code, out, err = run("plan", "verify", plan)
+    assert (code, err) == (0, "")
+    assert out.startswith(f"Plan {plan} is proved, without a solver and from its books alone:\n")
+    assert [line.split()[0] for line in out.splitlines()[1:]] == [
+        "books",
+        "orders",
+        "fraction",
+        "limits",
+        "bound",
+        "gap",
+    ]
+
+
+def test_what_is_shown_and_what_is_only_planned_is_proved_from_stdin(run: Run) -> None:
+    _, shown, _ = run("plan", "show", "2", "--json")
+    assert run("plan", "verify", "-", stdin=shown)[:2] == (0, run("plan", "verify", "2")[1])
+    _, planned, _ = run("submit", "buy", "--index", "1", "--qty", "3", "--dry-run", "--json")
+    code, out, err = run("plan", "verify", "-", stdin=planned)
+    assert (code, err) == (0, "")
+    assert out.startswith("The plan is proved, without a solver")
+    assert json.loads(run("plan", "verify", "-", "--json", stdin=planned)[1]) == {
+        "schema": "etf.proof/1",
+        "plan": None,
+        "proved": True,
+        "book_hash": json.loads(planned)["plan"]["book_hash"],
+        "findings": [],
+    }
+
+
+def test_a_changed_digit_is_told_with_its_place_and_an_exit_code(run: Run) -> None:
+    _, planned, _ = run("submit", "sell", "--index", "1", "--qty", "3", "--dry-run", "--json")
+    document = json.loads(planned)
+    document["plan"]["cash"] = "1" + document["plan"]["cash"]
+    code, out, err = run("plan", "verify", "-", stdin=json.dumps(document))
+    assert (code, err) == (9, "")
+    assert out.startswith("The plan is not proved: plan was changed after it was made: its seal is another.\n")
+    assert f"  also plan.cash is {document['plan']['cash']}, but comes to " in out
+    assert "Do not trust what it says" in out
+    code, out, _ = run("plan", "verify", "-", "--json", stdin=json.dumps(document))
+    assert (code, json.loads(out)["proved"]) == (9, False)
+    code, out, _ = run("plan", "verify", "-", "--format", "csv", stdin=json.dumps(document))
+    assert (code, out.splitlines()[0]) == (9, "where,what")
+
+
+def test_a_long_list_of_findings_is_cut(run: Run) -> None:
+    _, planned, _ = run("submit", "sell", "--index", "1", "--qty", "3", "--dry-run", "--json")
+    document = json.loads(planned)
+    document["plan"]["units"] = "2"
+    code, out, _ = run("plan", "verify", "-", stdin=json.dumps(document))
+    assert code == 9
+    assert "more; --json lists them all" in out
+    assert len(out.splitlines()) == 22
+
+
+@pytest.mark.parametrize(
+    ("stdin", "told"),
+    [
+        ("", "what came from stdin is empty"),
+        (" \n", "what came from stdin is empty"),
+        ("Buy 100 units", "what came from stdin is not JSON"),
+        ("[" * 100_000, "what came from stdin is not JSON"),
+        ("[1]", "what came from stdin is JSON without a schema, not of etf.plan/1"),
+        ('{"schema": "etf.order/1", "plan": {}}', "what came from stdin is of etf.order/1, not of etf.plan/1"),
+        ('{"schema": "etf.plan/1"}', "what came from stdin has no plan"),
+        ('{"schema": "etf.plan/1", "plan": {}}', "what came from stdin has a plan without the market"),
+        ('{"schema": "etf.plan/1", "plan": {"a": "\\ud800"}, "market": {}}', "is no plan with its market"),
+    ],
+)
+def test_what_is_no_plan_is_refused_in_a_sentence(run: Run, stdin: str, told: str) -> None:
+    code, out, err = run("plan", "verify", "-", stdin=stdin)
+    assert (code, out) == (2, "")
+    assert told in err
+    assert "--dry-run --json | etf plan verify -" in err
+
+
+@pytest.mark.parametrize("typed", ["x", "--", "1.5"])
+def test_what_is_no_number_of_a_plan_is_refused(run: Run, typed: str) -> None:
+    assert run("plan", "verify", typed)[0] == 2
+
+
+def test_a_plan_that_is_not_there_is_not_found(run: Run) -> None:
+    code, out, err = run("plan", "verify", "77")
+    assert (code, out) == (3, "")
+    assert "there is no plan 77" in err
+
+
+def _change(folder: Path, statement: str) -> None:
+    connection = sqlite3.connect(folder / "etf.db", isolation_level=None)
+    assert connection.execute(statement).rowcount > 0
+    connection.close()
+
+
+def test_a_plan_from_before_books_were_kept_is_shown_and_says_why_it_cannot_be_proved(
+    run: Run, folder: Path
+) -> None:
+    _change(folder, "DELETE FROM market")
+    code, out, _ = run("plan", "show", "1")
+    assert code == 0
+    assert out.endswith("What bound it cannot be worked out again: etf plan verify 1 says why.\n")
+    code, out, err = run("plan", "verify", "1")
+    assert (code, out) == (3, "")
+    assert "plan 1 was made before books were kept with plans: it cannot be proved again" in err
+
+
+def test_a_stored_plan_that_was_changed_is_told(run: Run, folder: Path) -> None:
+    _change(folder, "UPDATE plan SET document = replace(document, '40.5', '40.6') WHERE id = 1")
+    code, out, _ = run("plan", "verify", "1")
+    assert code == 9
+    assert out.startswith("Plan 1 is not proved: row of plan 1 does not match its seal.\n")
+
+
+def test_verifying_needs_neither_numpy_nor_scipy(folder: Path) -> None:
+    import subprocess
+
+    asked = (
+        "import sys; from etf_trader.cli import app; code = app.run(['plan', 'verify', '1']); "
+        "loaded = {'numpy', 'scipy'} & set(sys.modules); sys.exit(code or bool(loaded))"
+    )
+    done = subprocess.run([sys.executable, "-c", asked], cwd=folder, capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stderr) == (0, "")
