@@ -14,8 +14,9 @@ from etf_trader.market.symbol import Side
 from etf_trader.money import ZERO, divide
 from etf_trader.orders.index_order import IndexOrder
 from etf_trader.orders.status import AssetOrderStatus
-from etf_trader.orders.store import asset_orders_of
+from etf_trader.orders.store import asset_orders_of, plans_of
 from etf_trader.reports.crosses import CrossesReport, crosses_report
+from etf_trader.seal import canonical
 
 D = Decimal
 
@@ -125,6 +126,37 @@ async def test_a_constituent_without_a_price_stops_only_the_orders_that_hold_it(
         await house.manager.run([held.id, free.id])
     assert house.order(held.id).stopped_by == ("price",)
     assert house.order(free.id).status == "filled"
+    assert_sound(house)
+
+
+async def test_a_dry_run_beside_open_orders_is_what_happens(tmp_path: Path) -> None:
+    house = make_house(tmp_path, make_market(books()))
+    await house.create(make_definition())
+    await house.buy(20)
+    (sell,) = await accepted(house, (Side.SELL, 5))
+    request = make_request(Side.BUY, quantity=D(30))
+    preview = await house.desk.preview(request)
+    assert preview.document["crossed"].keys() == {"A", "B"}
+    buy = await house.desk.accept(request)
+    await house.manager.run([buy.id])
+    with house.database.read() as connection:
+        (plan,) = plans_of(connection, buy.id)
+    assert plan.document == canonical(preview.document)
+    assert house.order(sell.id).status == "filled"
+    assert_sound(house)
+
+
+async def test_a_buy_and_a_sell_of_different_indices_meet_in_what_they_share(tmp_path: Path) -> None:
+    house = make_house(tmp_path, make_market(books()))
+    await house.create(make_definition())
+    await house.create(make_definition(symbol="ONE", basket={"B": D(5)}))
+    await house.buy(20)
+    sell = await house.desk.accept(make_request(Side.SELL, quantity=D(10)))
+    buy = await house.desk.accept(make_request(Side.BUY, index_id=2, quantity=D(10)))
+    await house.manager.run([sell.id, buy.id])
+    assert [house.order(each.id).status for each in (sell, buy)] == ["filled", "filled"]
+    lines = crossed(house).crosses
+    assert [(line.asset, line.buyer, line.seller) for line in lines] == [("B", buy.id, sell.id)]
     assert_sound(house)
 
 

@@ -1,7 +1,7 @@
 """Where wishes come in: previewed on the books of now, or accepted with their cash or units reserved."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Any
@@ -10,7 +10,7 @@ from sqlalchemy import Connection
 
 from etf_trader.clock import Clock
 from etf_trader.database import Database
-from etf_trader.errors import UsageError
+from etf_trader.errors import DataError, UsageError
 from etf_trader.events import EventLog, OrderAccepted
 from etf_trader.execution.look import look_and_plan, require_listed
 from etf_trader.execution.planning import MarketView, Wish, cash_to_reserve, document_for, order_problem
@@ -22,6 +22,8 @@ from etf_trader.execution.routed import (
     symbols_of,
 )
 from etf_trader.execution.settings import ExecutionSettings
+from etf_trader.execution.state import OrderState, order_state
+from etf_trader.execution.together import Asked, plan_beside
 from etf_trader.index.store import (
     Basket,
     Index,
@@ -87,6 +89,7 @@ class _Means:
     other_cash: Mapping[str, Decimal]
     float: Mapping[str, Decimal]
     float_cash: Decimal
+    others: Sequence[OrderState]
 
 
 class Desk:
@@ -126,7 +129,9 @@ class Desk:
         async def plan(view: MarketView) -> Preview:
             return await asyncio.to_thread(self._plan, request, means, view)
 
-        symbols = symbols_of(means.index, means.basket, rules)
+        symbols = set(symbols_of(means.index, means.basket, rules))
+        for state in means.others:
+            symbols |= set(symbols_of(state.index, state.basket, rules))
         _, preview = await look_and_plan(
             self._venue, symbols, self._settings.depth, rules, plan, lambda made: made.plan.stopped_by
         )
@@ -178,7 +183,31 @@ class Desk:
             other_cash={name: held[name] for name in foreign_currencies(index) if name in held},
             float=in_float,
             float_cash=in_float.get(index.quote, ZERO),
+            others=() if foreign_currencies(index) else self._open_orders(connection),
         )
+
+    def _open_orders(self, connection: Connection) -> list[OrderState]:
+        """Return the orders that would trade in one batch with a new one."""
+        found = list_index_orders(connection, account_id=self._account.id, statuses=[IndexOrderStatus.OPEN])
+        now = self._clock.now()
+        states = [
+            order_state(connection, order.id)
+            for order in found
+            if order.remaining
+            and order.cancel_requested_at is None
+            and (order.expires_at is None or order.expires_at > now)
+        ]
+        return [state for state in states if not foreign_currencies(state.index)]
+
+    def _asked(self, state: OrderState, view: MarketView) -> Asked | None:
+        """Return what is asked for an open order; None when a constituent of it has no price."""
+        try:
+            require_listed(state.basket, view.rules)
+            slack = self._settings.slack_ticks
+            problem = order_problem(state.wish(), state.basket, view, state.float, state.float_cash, slack)
+        except DataError:
+            return None
+        return Asked(state, problem, may_convert=False)
 
     def _position(self, connection: Connection, index: Index, request: OrderRequest) -> Position | None:
         holder = find_holder(connection, self._holder)
@@ -254,13 +283,15 @@ class Desk:
             if foreign_currencies(means.index):
                 routed = routed_problem(problem, means.index, view, means.other_cash, {}, may_convert=True)
                 answer = plan_routes(routed)
-                plan = plan_of(answer, problem)
+                plan = plan_of(answer, routed)
                 arrival |= rates_of(routed)
                 if request.side is Side.BUY:
                     wanted = {each.currency: each.quantity for each in answer.reserved}
                     reserved |= {
                         name: min(held, wanted.get(name, ZERO)) for name, held in means.other_cash.items()
                     }
+            elif others := [asked for state in means.others if (asked := self._asked(state, view)) is not None]:
+                plan = plan_beside(problem, means.index, means.basket, others, view)
             else:
                 plan = plan_order(problem, self._settings.method)
             _require_size(plan, problem, means)

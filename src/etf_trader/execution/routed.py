@@ -9,10 +9,10 @@ from etf_trader.execution.routing import OtherBooks, route_problem, route_symbol
 from etf_trader.execution.state import OrderState
 from etf_trader.index.store import Basket, Index
 from etf_trader.market.symbol import Side, SymbolRule
-from etf_trader.money import ZERO
-from etf_trader.orders.plan import LossParts, Plan, PlannedConversion, PlannedLeg
+from etf_trader.money import ZERO, plain
+from etf_trader.orders.plan import LossParts, Plan, PlannedConversion, PlannedLeg, leg_document
 from etf_trader.solver.problem import Leg, OrderProblem
-from etf_trader.solver.route_problem import RouteLeg, RoutePlan, RouteProblem
+from etf_trader.solver.route_problem import Currency, RouteLeg, RoutePlan, RouteProblem
 
 
 def foreign_currencies(index: Index) -> tuple[str, ...]:
@@ -66,13 +66,14 @@ def routed_problem(
     return replace(problem, currencies=currencies, conversions=problem.conversions if may_convert else ())
 
 
-def plan_of(answer: RoutePlan, order: OrderProblem) -> Plan:
+def plan_of(answer: RoutePlan, problem: RouteProblem) -> Plan:
     """Return the answer in the words of one order's plan."""
+    conversions = tuple(PlannedConversion(each.side, _leg(each)) for each in answer.conversions)
     return Plan(
         side=answer.side,
         wanted=answer.wanted,
         units=answer.units,
-        legs=tuple(_legs(answer, order)),
+        legs=tuple(_legs(answer, problem.order)),
         cash=answer.cash,
         loss=answer.loss,
         marginal_price=answer.marginal_price,
@@ -84,9 +85,25 @@ def plan_of(answer: RoutePlan, order: OrderProblem) -> Plan:
         rounding_bps=answer.rounding_bps,
         multipliers={each.node: each.price for each in answer.multipliers},
         beyond=answer.single.beyond if answer.units == answer.single.units else (),
-        conversions=tuple(PlannedConversion(each.side, _leg(each)) for each in answer.conversions),
-        saved_bps=answer.saved_bps,
+        conversions=conversions,
+        beside={
+            "currencies": [_currency(each) for each in problem.currencies],
+            "may_convert": bool(problem.conversions),
+            "conversions": [{"side": str(each.side), **leg_document(each.leg)} for each in conversions],
+            "used": {each.currency: plain(each.quantity) for each in answer.used},
+            "reserved": {each.currency: plain(each.quantity) for each in answer.reserved},
+            "saved_bps": plain(answer.saved_bps),
+        },
     )
+
+
+def _currency(currency: Currency) -> dict[str, str]:
+    return {
+        "name": currency.name,
+        "balance": plain(currency.balance),
+        "mid": plain(currency.mid),
+        "arrival_mid": plain(currency.arrival_mid),
+    }
 
 
 def _legs(answer: RoutePlan, order: OrderProblem) -> Iterable[PlannedLeg]:

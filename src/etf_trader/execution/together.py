@@ -1,7 +1,9 @@
 """One solve for all open orders of an account. Pure."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from decimal import Decimal
+from typing import Any
 
 from etf_trader.errors import DataError
 from etf_trader.execution.batch import TRADE, Batch, Demand, Member, Slices, batch_of, cut
@@ -9,7 +11,8 @@ from etf_trader.execution.crossing import Cross
 from etf_trader.execution.planning import MarketView
 from etf_trader.execution.routed import foreign_currencies, plan_of, routed_problem
 from etf_trader.execution.state import OrderState
-from etf_trader.money import money_context
+from etf_trader.index.store import Basket, Index
+from etf_trader.money import money_context, plain
 from etf_trader.orders.asset_order import Slice
 from etf_trader.orders.plan import Plan
 from etf_trader.solver.order import plan_order
@@ -61,6 +64,18 @@ def plan_together(
     return Together(Batch(view, members, batch.demands, batch.crosses), idle, tuple(unpriced))
 
 
+def plan_beside(
+    problem: OrderProblem, index: Index, basket: Basket, others: Sequence[Asked], view: MarketView
+) -> Plan:
+    """Plan an order that is not accepted yet together with those that are open: the plan it would get."""
+    key = 1 + max(each.state.order.id for each in others)
+    orders = [*_orders(others), SharedOrder(key, index.symbol, problem)]
+    baskets = [*(each.state.basket for each in others), basket]
+    with money_context():
+        plans, _, _ = _solved(orders, _touches(baskets, view), view)
+    return plans[key]
+
+
 def _alone(asked: Asked, view: MarketView, method: str) -> Plan:
     if not foreign_currencies(asked.state.index):
         return plan_order(asked.problem, method)
@@ -68,21 +83,64 @@ def _alone(asked: Asked, view: MarketView, method: str) -> Plan:
     problem = routed_problem(
         asked.problem, state.index, view, state.other_cash, state.order.arrival, may_convert=may_convert
     )
-    return plan_of(plan_routes(problem), asked.problem)
+    return plan_of(plan_routes(problem), problem)
 
 
 def _shared(asked: Sequence[Asked], view: MarketView) -> tuple[Batch, dict[int, Plan]]:
-    orders = [SharedOrder(each.state.order.id, each.state.index.symbol, each.problem) for each in asked]
-    shared = solve_together(orders, _touches(asked, view))
-    plans = {key: outcome.plan for key, outcome in outcomes(shared).items()}
+    touches = _touches([each.state.basket for each in asked], view)
+    plans, demands, crosses = _solved(_orders(asked), touches, view)
     members = tuple(Member(each.state, each.problem, plans[each.state.order.id], TRADE) for each in asked)
+    return Batch(view, members, demands, crosses), plans
+
+
+def _orders(asked: Sequence[Asked]) -> list[SharedOrder]:
+    return [SharedOrder(each.state.order.id, each.state.index.symbol, each.problem) for each in asked]
+
+
+def _solved(
+    orders: Sequence[SharedOrder], touches: Mapping[str, Touch], view: MarketView
+) -> tuple[dict[int, Plan], tuple[Demand, ...], tuple[Cross, ...]]:
+    """Return the plan of each order, what goes to the venue for all of them, and what meets inside."""
+    shared = solve_together(orders, touches)
     demands = tuple(demand for sent in shared.asset_orders for demand in _demands(sent, view))
-    return Batch(view, members, demands, tuple(Cross(*each) for each in shared.crosses)), plans
+    plans = {
+        key: replace(outcome.plan, beside=_beside(key, outcome.crossed, demands))
+        for key, outcome in outcomes(shared).items()
+    }
+    return plans, demands, tuple(Cross(*each) for each in shared.crosses)
 
 
-def _touches(asked: Sequence[Asked], view: MarketView) -> dict[str, Touch]:
+def _beside(number: int, crossed: Mapping[str, Decimal], demands: Sequence[Demand]) -> dict[str, Any]:
+    """Return what a plan says of the orders that trade with it: asset orders in common, and what meets inside.
+
+    Whose a slice is, is "own" or "others": numbers of orders stand outside a plan.
+    """
+    common = [demand for demand in demands if number in demand.slices and len(demand.slices) > 1]
+    if not common and not any(crossed.values()):
+        return {}
+    return {
+        "crossed": {asset: plain(quantity) for asset, quantity in sorted(crossed.items()) if quantity},
+        "shared": [
+            {
+                "asset": demand.asset,
+                "symbol": demand.symbol,
+                "quantity": plain(demand.quantity),
+                "price": plain(demand.price),
+                "own": [[plain(each.quantity), plain(each.last_price)] for each in demand.slices[number]],
+                "others": [
+                    [[plain(each.quantity), plain(each.last_price)] for each in own]
+                    for owner, own in sorted(demand.slices.items())
+                    if owner != number
+                ],
+            }
+            for demand in common
+        ],
+    }
+
+
+def _touches(baskets: Sequence[Basket], view: MarketView) -> dict[str, Touch]:
     """Return best bid and ask of every asset; books of this look are fresh, older ones are refused before."""
-    symbols = {asset: symbol for each in asked for asset, symbol in each.state.basket.symbols.items()}
+    symbols = {asset: symbol for basket in baskets for asset, symbol in basket.symbols.items()}
     books = {asset: view.books[symbol] for asset, symbol in symbols.items()}
     return {asset: Touch(book.bids[0].price, book.asks[0].price, is_fresh=True) for asset, book in books.items()}
 

@@ -79,8 +79,9 @@ class Plan:
 
     Of an order that may use several currencies a constituent may have a leg for
     each; a leg's prices, value and a fee in quote are in the quote of its
-    symbol. `conversions` are sent before the legs of a buy, and `saved_bps` is
-    what the other currencies save against the index's quote alone.
+    symbol. `conversions` are sent before the legs of a buy. `beside` is what the
+    plan object says of such a plan, or of one that trades together with other
+    orders, beyond what it says of an order alone.
     """
 
     side: Side
@@ -99,7 +100,7 @@ class Plan:
     multipliers: Mapping[str, Decimal] = field(default_factory=dict)
     beyond: tuple[Decimal, ...] = ()
     conversions: tuple[PlannedConversion, ...] = ()
-    saved_bps: Decimal | None = None
+    beside: Mapping[str, Any] = field(default_factory=dict)
 
 
 def plan_document(
@@ -146,16 +147,12 @@ def plan_document(
         "book_hash": book_hash,
         "mids": {asset: plain(mids[asset]) for asset in sorted(mids)},
         "bounds": {asset: plain(bounds[asset]) for asset in sorted(bounds)},
-        "legs": [_leg_document(leg) for leg in plan.legs],
+        "legs": [leg_document(leg) for leg in plan.legs],
         "multipliers": {asset: plain(plan.multipliers[asset]) for asset in sorted(plan.multipliers)},
         "beyond": [plain(units) for units in plan.beyond],
         "problem": dict(problem),
     }
-    if plan.saved_bps is not None:
-        document["saved_bps"] = plain(plan.saved_bps)
-        document["conversions"] = [
-            {"side": str(each.side), **_leg_document(each.leg)} for each in plan.conversions
-        ]
+    document |= plan.beside
     return document | {"seal": plan_object_seal(document)}
 
 
@@ -164,7 +161,8 @@ def plan_object_seal(document: Mapping[str, Any]) -> str:
     return seal(PLAN, {name: value for name, value in document.items() if name != "seal"})
 
 
-def _leg_document(leg: PlannedLeg) -> dict[str, Any]:
+def leg_document(leg: PlannedLeg) -> dict[str, Any]:
+    """Return a leg in plain values."""
     return {
         "asset": leg.asset,
         "symbol": leg.symbol,
