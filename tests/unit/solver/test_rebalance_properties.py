@@ -111,11 +111,11 @@ def test_the_order_of_the_constituents_changes_no_byte(seed: int, aim: Aim, shuf
 def test_dearer_and_fewer_is_the_same_plan(seed: int, aim: Aim, scale: int) -> None:
     with money_context():
         plan = plan_rebalance(random_rebalance(seed, aim))
-        problem = random_rebalance(seed, aim, scale=scale)
-        scaled = plan_rebalance(problem)
-        for leg, other, each in zip(plan.legs, scaled.legs, problem.constituents, strict=True):
+        scaled = plan_rebalance(random_rebalance(seed, aim, scale=scale))
+        for leg, other in zip(plan.legs, scaled.legs, strict=True):
             assert (leg.side, leg.why_skipped) == (other.side, other.why_skipped)
-            assert abs(leg.quantity.scaleb(-scale) - other.quantity) <= each.rule.step
+            # floats differ in their last digit, and with it a lot may: of 50 to 1,000 in all
+            assert abs(leg.quantity.scaleb(-scale) - other.quantity) * other.mid <= D("0.05")
         assert abs(plan.cost - scaled.cost) < D("0.001")
 
 
