@@ -42,7 +42,7 @@ def plan_order(problem: OrderProblem, method: str = "auto") -> Plan:
         ValueError: The problem is malformed: a ladder out of order, a negative quantity.
         NumericalFailure: The LP failed, or a weight is too small for it.
     """
-    with _exact(problem):
+    with exact(problem):
         model = Model(problem)
         if method == "linprog":
             from etf_trader.solver.lp import units_up, widest_fraction
@@ -66,20 +66,20 @@ def smallest_quantity(problem: OrderProblem) -> Decimal | None:
     None when no size does: the float needs cash. Sizes above the least may
     still need more float, up to max(step, least order) of every asset.
     """
-    with _exact(problem):
+    with exact(problem):
         steps = smallest(Model(problem))
         return None if steps is None else steps * UNIT_GRID
 
 
 def float_needed(problem: OrderProblem) -> Decimal:
     """Return the cash that the float must have for all of `quantity`, in quote; 0 if it receives some."""
-    with _exact(problem):
+    with exact(problem):
         model = Model(problem)
         return max(model.trial(model.wanted).float_pays, ZERO)
 
 
 @contextmanager
-def _exact(problem: OrderProblem) -> Iterator[None]:
+def exact(problem: OrderProblem) -> Iterator[None]:
     """Run in the money context, with digits for one factor more for each fee rate there is."""
     with money_context():
         getcontext().prec += 10 * len({leg.rule.taker_fee for leg in problem.legs})
