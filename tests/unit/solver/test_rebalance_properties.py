@@ -133,6 +133,18 @@ def test_a_wider_band_never_costs_more(seed: int, narrow: int, more: int, deep: 
 
 
 @settings(max_examples=40, deadline=None)
+@given(SEEDS, AIMS, st.sampled_from([0.1, 2.0]))
+def test_joined_levels_lose_no_more_than_their_error(seed: int, aim: Aim, eps_bps: float) -> None:
+    with money_context():
+        problem = random_rebalance(seed, aim, deep=False)
+        offers = offers_of(problem)
+        fine, joined = (cheapest_trades(problem, *offers, eps) for eps in (0.0, eps_bps))
+    # the price of being off follows the dearest level left, which joining moves
+    lost = fine.objective - joined.nav_after + fine.prices.off * joined.off + fine.prices.short * joined.short
+    assert -1e-8 <= lost <= eps_bps / 1e4 + 1e-8
+
+
+@settings(max_examples=40, deadline=None)
 @given(SEEDS, st.integers(0, 100), st.integers(0, 100))
 def test_dearer_tracking_is_nearer_and_costs_more(seed: int, price: int, more: int) -> None:
     with money_context():
