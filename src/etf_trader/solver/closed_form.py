@@ -11,7 +11,7 @@ the average price only get worse with size and every limit is reached once:
 
     f* = min(1, depth, C^-1(cash), marginal^-1(limit), average^-1(1 + max loss))
 
-Each is bracketed by doubling, so that no book is read much deeper than the
+Each is bracketed from below, so that no book is read much deeper than the
 answer, and then finished exactly on its last segment. Floats: they find sizes
 and draw curves, and never state money.
 """
@@ -32,6 +32,7 @@ _BPS = 1e4
 _TIE = 1e-12  # a size that ends a level within this still uses that level, whatever rounding says
 _BEYOND = 1.0 + 4.0 * _TIE
 _ROUNDING = 1e-11  # what sums of floats may be off by, in units of V
+_FURTHER = 1.5  # how much larger the next fraction is that brackets the answer
 _ROUNDS = 200  # halving ends after 60; Newton's method needs one a segment at most, and in practice five
 
 
@@ -154,10 +155,10 @@ class IndexCurve:
         return self.largest(Bounds(loss_bps=loss_bps))
 
     def _bracket(self, bounds: Bounds) -> float:
-        """Return a fraction that is not below the answer, and never more than twice it."""
+        """Return a fraction that is not below the answer, and never much beyond it."""
         top = self._first_fraction()
         while top < 1.0 and self._ends_within(top).min() > top and not self._is_beyond(top, bounds):
-            top = min(1.0, 2.0 * top)
+            top = min(1.0, _FURTHER * top)
         return top
 
     def _ends_within(self, fraction: float) -> Array:

@@ -3,7 +3,7 @@
     c   price / mid                    shape (n, k), best level first
     u   depth x mid / V                shape (n, k); V is the value of what is wanted
 
-Each row is read in widths of 16, 32, ... levels, and only while it ends inside
+Each row is read in widths of 16, 24, 36, ... levels, and only while it ends inside
 the question: a plan that ends in the first levels never pays for the rest.
 """
 
@@ -178,15 +178,15 @@ class Curves:
             self._read_more(short)
 
     def _read_more(self, rows: NDArray[np.bool_]) -> None:
-        """Read `rows` to twice as many levels as before."""
+        """Read half as many levels of `rows` again as before."""
         for read in np.unique(self._read[rows]):
-            stop = max(2 * int(read), FIRST_WIDTH)
+            stop = max(int(read) * 3 // 2, FIRST_WIDTH)
             if stop > self.prices.shape[1]:
                 self._widen()
             self._read_block(np.flatnonzero(rows & (self._read == read)), int(read), stop)
 
     def _widen(self) -> None:
-        width = self.prices.shape[1]
+        width = self.prices.shape[1] // 2
         self.prices, self.ends, self.costs = (
             np.pad(columns, ((0, 0), (0, width)), mode="edge") for columns in (self.prices, self.ends, self.costs)
         )

@@ -28,6 +28,7 @@ Indices = NDArray[np.intp]
 _TIGHT = 1e-12
 _DUAL = 1e-9
 _FIXED = 2e-9
+_NEAR = 1e-8
 _NEGLIGIBLE = 1e-7  # beside the largest of its row; HiGHS would drop it, and lots are coarser
 
 
@@ -62,8 +63,8 @@ class Demand(NamedTuple):
         A used up asset stops those that got furthest with it; who stopped
         before was stopped by another.
         """
-        net = self.used(fractions, 1) - self.used(fractions, -1)
-        near = _TIGHT + 1e-9 * np.abs(net)
+        bought, sold = self.used(fractions, 1), self.used(fractions, -1)
+        net, near = bought - sold, _TIGHT + _NEAR * (bought + sold)
         is_out = np.where(self.sign[:, None] > 0, net >= self.ask_depth - near, -net >= self.bid_depth - near)
         holds = (self.rate > 0) & is_out
         reached = np.where(holds, fractions[:, None], 0.0)

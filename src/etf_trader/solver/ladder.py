@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from decimal import Decimal
 from typing import NamedTuple
 
+from etf_trader.errors import DataError
 from etf_trader.market.book import Level
 from etf_trader.market.symbol import Side, SymbolRule
 from etf_trader.money import ZERO, ceil_to
@@ -34,6 +35,11 @@ class Ladder:
     """
 
     def __init__(self, levels: Sequence[Level], rule: SymbolRule, side: Side, empty_price: Decimal) -> None:
+        """Take the levels of one side and read the first; without any, `touch` is `empty_price`.
+
+        Raises:
+            DataError: a level, now or when it is read, is not finite, not positive or out of order.
+        """
         self._levels = levels
         self._side = side
         self._symbol = rule.symbol
@@ -44,8 +50,7 @@ class Ladder:
         self._values: list[Decimal] = [ZERO]
         self._fees: list[Decimal] = [ZERO]
         self._fee_values: list[Decimal] = [ZERO]
-        if levels:
-            self._read_level()
+        self._read_to(rule.step)
         self.touch = self._prices[0] if levels else empty_price
 
     def __bool__(self) -> bool:
@@ -58,8 +63,7 @@ class Ladder:
 
     def depth(self) -> Decimal:
         """Return the quantity of all levels, having read them all."""
-        while len(self._prices) < len(self._levels):
-            self._read_level()
+        self._read_to(Decimal("Infinity"))
         return self._ends[-1]
 
     def take(self, quantity: Decimal) -> Take:
@@ -87,18 +91,21 @@ class Ladder:
         return fee, fee
 
     def _read_to(self, quantity: Decimal) -> None:
-        while self._ends[-1] < quantity and len(self._prices) < len(self._levels):
-            self._read_level()
-
-    def _read_level(self) -> None:
-        price, quantity = self._levels[len(self._prices)]
-        if not (price.is_finite() and quantity.is_finite() and price > 0 and quantity > 0):
-            raise ValueError(f"{self._symbol}: a level of {quantity} at {price} is not a level")
-        if self._prices and (price - self._prices[-1]) * self._side.sign <= 0:
-            raise ValueError(f"{self._symbol}: level {price} after {self._prices[-1]} is out of order")
-        fee, fee_value = self._fee(price, quantity)
-        self._prices.append(price)
-        self._ends.append(self._ends[-1] + quantity)
-        self._values.append(self._values[-1] + price * quantity)
-        self._fees.append(self._fees[-1] + fee)
-        self._fee_values.append(self._fee_values[-1] + fee_value)
+        """Read levels until they hold `quantity`: the inner loop of every plan, hence its local names."""
+        levels, prices, sign = self._levels, self._prices, self._side.sign
+        ends, values, fees, fee_values = self._ends, self._values, self._fees, self._fee_values
+        end, value = ends[-1], values[-1]
+        last = prices[-1] if prices else None
+        while end < quantity and len(prices) < len(levels):
+            price, size = levels[len(prices)]
+            if not (price.is_finite() and size.is_finite() and price > 0 and size > 0):
+                raise DataError(f"{self._symbol}: a level of {size} at {price} is no level", where=self._symbol)
+            if last is not None and (price - last) * sign <= 0:
+                raise DataError(f"{self._symbol}: level {price} after {last} is out of order", where=self._symbol)
+            fee, fee_value = self._fee(price, size)
+            end, value, last = end + size, value + price * size, price
+            prices.append(price)
+            ends.append(end)
+            values.append(value)
+            fees.append(fees[-1] + fee)
+            fee_values.append(fee_values[-1] + fee_value)

@@ -10,7 +10,7 @@ and whole lots; `method="linprog"` lets the LP find the fraction instead, and
 then goes through the same finish.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from decimal import Decimal, getcontext
 
@@ -39,20 +39,14 @@ def plan_order(problem: OrderProblem, method: str = "auto") -> Plan:
         method: "auto" (closed form) or "linprog" (the LP finds the fraction).
 
     Raises:
-        ValueError: The problem is malformed: a ladder out of order, a negative quantity.
+        ValueError: The problem is malformed: a negative quantity, an asset twice.
+        DataError: A level of a book is not finite, not positive or out of order.
         NumericalFailure: The LP failed, or a weight is too small for it.
     """
-    with _exact(problem):
+    with exact(problem):
         model = Model(problem)
-        if method == "linprog":
-            from etf_trader.solver.lp import units_up, widest_fraction
-
-            most = min(model.wanted, units_up(problem, widest_fraction(problem)))
-        elif method == "auto":
-            most = model.wanted
-        else:
-            raise ValueError(f"no method {method!r}")
-        top = ceiling(model, 0 if model.empty_legs() else most)
+        guess = _guesses(problem, method)
+        top = 0 if model.empty_legs() else ceiling(model, model.wanted, guess)
         trial = _settled(model, largest(model, top))
         stopped = stops(model, trial, top)
         if stopped != FILLED and trial.units * model.nav < problem.least_value:
@@ -66,20 +60,46 @@ def smallest_quantity(problem: OrderProblem) -> Decimal | None:
     None when no size does: the float needs cash. Sizes above the least may
     still need more float, up to max(step, least order) of every asset.
     """
-    with _exact(problem):
+    with exact(problem):
         steps = smallest(Model(problem))
         return None if steps is None else steps * UNIT_GRID
 
 
 def float_needed(problem: OrderProblem) -> Decimal:
     """Return the cash that the float must have for all of `quantity`, in quote; 0 if it receives some."""
-    with _exact(problem):
+    with exact(problem):
         model = Model(problem)
         return max(model.trial(model.wanted).float_pays, ZERO)
 
 
+def _guesses(problem: OrderProblem, method: str) -> Callable[[], int]:
+    """Return what tells about how many steps of the unit grid an order gets to.
+
+    NumPy is imported when it is first called: small orders on deep books never do.
+    """
+    if method == "auto":
+
+        def closed_form() -> int:
+            from etf_trader.solver.closed_form import index_curve
+
+            curve, bounds = index_curve(problem)
+            return _steps(problem, curve.largest(bounds).fraction)
+
+        return closed_form
+    if method != "linprog":
+        raise ValueError(f"no method {method!r}")
+    from etf_trader.solver.lp import widest_fraction
+
+    solved = _steps(problem, widest_fraction(problem).fraction)
+    return lambda: solved
+
+
+def _steps(problem: OrderProblem, fraction: float) -> int:
+    return round(fraction * int(problem.quantity / UNIT_GRID))
+
+
 @contextmanager
-def _exact(problem: OrderProblem) -> Iterator[None]:
+def exact(problem: OrderProblem) -> Iterator[None]:
     """Run in the money context, with digits for one factor more for each fee rate there is."""
     with money_context():
         getcontext().prec += 10 * len({leg.rule.taker_fee for leg in problem.legs})

@@ -93,7 +93,9 @@ def cheapest_fractions(segments: Segments, depths: Array, rho: float, waiting_bp
     """
     if not len(segments.cost):
         return Fractions(np.zeros(len(depths)), 0.0)
-    program = _Program(segments, depths, 0.0 if rho < _GONE else rho, waiting_bps)
+    # Dearer than any difference between two levels, waiting means at once; more would only strain the floats.
+    waiting = min(waiting_bps, 2.0 * float(np.abs(segments.cost).max()) + 1.0)
+    program = _Program(segments, depths, 0.0 if rho < _GONE else rho, waiting)
     at_once = np.minimum(segments.depth, np.maximum(1.0 - np.cumsum(segments.depth) + segments.depth, 0.0))
     best = program.cheapest()
     if at_once.sum() >= 1.0 - _DUST and at_once @ segments.cost - best <= NOTHING_BPS:

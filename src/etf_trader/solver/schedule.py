@@ -268,16 +268,18 @@ def _settled(before: Leg, leg: Leg, planned: PlannedLeg) -> Leg:
 
 def _remaining(leg: Leg, missing: dict[Decimal, Decimal], depth: Decimal) -> Leg:
     """Return a leg on the levels that are expected: `depth` times those of now, less what is missing."""
-    levels = []
-    for price, quantity in leg.levels:
-        there = (
-            floor_to(quantity * depth - missing.get(price, ZERO), leg.rule.step)
-            if missing or depth != 1
-            else quantity
-        )
-        if there > 0:
-            levels.append(Level(price, there))
-    return replace(leg, levels=tuple(levels))
+    levels: Sequence[Level] = leg.levels
+    if depth != 1:
+        grown = (Level(price, floor_to(quantity * depth, leg.rule.step)) for price, quantity in levels)
+        levels = [level for level in grown if level.quantity]
+    touched, found = [], 0
+    for price, quantity in levels:
+        if found == len(missing):
+            break
+        found += price in missing
+        touched.append(Level(price, quantity - missing.get(price, ZERO)))
+    there = (level for level in touched if level.quantity > 0)
+    return replace(leg, levels=(*there, *levels[len(touched) :]))
 
 
 def _take(missing: dict[Decimal, Decimal], levels: Sequence[Level], quantity: Decimal) -> None:

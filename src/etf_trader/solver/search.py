@@ -18,6 +18,13 @@ _EFFORT = 40_000
 """Legs looked at, at most, before a search for a size that suits the float turns to halving."""
 
 
+_SHALLOW = 4
+"""How much more than the first levels hold is tried before anything is guessed."""
+
+_FASTER = 16
+"""By how much the strides away from a guess grow."""
+
+
 def largest(model: Model, top: int) -> int:
     """Return the largest feasible size up to `top`, which must not be beyond the tightening limits."""
     steps = top
@@ -47,17 +54,16 @@ def smallest(model: Model) -> int | None:
     return None
 
 
-def ceiling(model: Model, most: int) -> int:
+def ceiling(model: Model, most: int, guess: Callable[[], int]) -> int:
     """Return the largest size up to `most` that is not beyond the limits that tighten with size.
 
-    Grows from a small size, so that ladders are read little further than the
-    plan needs.
+    What the best levels hold is tried at once. For more, `guess` tells where to
+    start: about the answer, so that ladders are read little further than the
+    plan needs. It decides how many sizes are tried, never which is found.
     """
-    low, high = 0, min(_first_size(model), most)
-    while not model.is_beyond(model.trial(high)):
-        if high >= most:
-            return most
-        low, high = high, min(4 * high, most)
+    if most == 0 or (most <= _SHALLOW * _first_size(model) and not model.is_beyond(model.trial(most))):
+        return most
+    low, high = _around(model, min(guess(), most), most)
     while high - low > 1:
         middle = (low + high) // 2
         if model.is_beyond(model.trial(middle)):
@@ -65,6 +71,22 @@ def ceiling(model: Model, most: int) -> int:
         else:
             low = middle
     return low
+
+
+def _around(model: Model, start: int, most: int) -> tuple[int, int]:
+    """Return a size that is not beyond, or 0, and a larger one that is, both close to `start`."""
+    low, stride = start, 1
+    if model.is_beyond(model.trial(start)):
+        high = start + 1
+        while low > 0 and model.is_beyond(model.trial(low)):
+            low, high, stride = max(low - stride, 0), low, _FASTER * stride
+        return low, high
+    while low < most:
+        reached = min(low + stride, most)
+        if model.is_beyond(model.trial(reached)):
+            return low, reached
+        low, stride = reached, _FASTER * stride
+    return low, low + 1
 
 
 def _first_size(model: Model) -> int:

@@ -45,6 +45,7 @@ class Model:
         self.wanted = int(problem.quantity / UNIT_GRID)
         self.nav, self.arrival_nav = problem.nav, problem.arrival_nav
         self.scale, self.slopes = self._marginal_slopes()
+        self._trials: dict[int, Trial] = {}
 
     def _marginal_slopes(self) -> tuple[Decimal, list[Decimal]]:
         """Return a scale and, per leg, what its price weighs in the marginal price times that scale.
@@ -59,8 +60,10 @@ class Model:
 
     def trial(self, steps: int) -> Trial:
         """Return the order at `steps` of the unit grid."""
-        units = steps * UNIT_GRID
-        return self.total(steps, tuple(rule.fill(units) for rule in self.legs))
+        if steps not in self._trials:
+            units = steps * UNIT_GRID
+            self._trials[steps] = self.total(steps, tuple(rule.fill(units) for rule in self.legs))
+        return self._trials[steps]
 
     def total(self, steps: int, fills: tuple[LegFill, ...]) -> Trial:
         """Return the totals of `fills`."""

@@ -25,8 +25,9 @@ from etf_trader.solver.problem import Leg, OrderProblem
 _HALVINGS = 52
 _TIE = 1e-12  # the end of a level, missed by the rounding of floats, is still that level
 _SLACK = 1e-11
+_SHORT = 1e-8  # what an LP leaves below a cap is rounding
 _NOTHING = 1e-10  # of an order: less than the unit grid
-_ROUNDS = 64
+_ROUNDS = 8
 _BPS = 1e4
 
 Mask = NDArray[np.bool_]
@@ -103,8 +104,8 @@ class Wishes:
         """
         caps = np.ones(len(self.orders))
         stops: list[tuple[str, ...]] = [("filled",)] * len(self.orders)
-        since = -1.0
-        rounds = 0
+        falls = np.zeros(len(self.orders))
+        since, rounds = -1.0, 0
         while True:
             fractions = fair_fractions(self.demand, caps)
             found = Course(self, fractions).first_breach(since)
@@ -112,17 +113,33 @@ class Wishes:
                 break
             reached, names = found
             rounds += 1
-            if rounds > _ROUNDS + len(caps):
-                reached /= 2  # opposite orders that hold each other up creep down; nobody waits for that
             for row, broken in names.items():
-                caps[row] = 0.0 if reached < _NOTHING else min(reached, caps[row] * (1 - _TIE))
-                stops[row] = broken
+                cap = min(reached, caps[row] * (1 - _TIE))
+                if rounds > _ROUNDS + 2 * len(caps):
+                    cap = _limit_of(float(fractions[row]), cap, float(falls[row]))
+                falls[row] = fractions[row] - cap
+                caps[row], stops[row] = (0.0 if cap < _NOTHING else cap), broken
             since = -1.0 if self.demand.is_mixed else reached
         is_out = self.demand.bottlenecks(fractions)
-        for row in map(int, np.flatnonzero(fractions < caps)):
+        for row in map(int, np.flatnonzero(fractions < caps * (1 - _SHORT))):
             sign = int(self.sign[row])
-            stops[row] = tuple(sorted(self.names[sign, int(column)] for column in np.flatnonzero(is_out[row])))
+            ended = tuple(sorted(self.names[sign, int(column)] for column in np.flatnonzero(is_out[row])))
+            stops[row] = ended or stops[row]
         return fractions, stops
+
+
+def _limit_of(before: float, now: float, fall: float) -> float:
+    """Return about where a cap that keeps falling comes to rest.
+
+    Opposite orders whose limits only hold inside can pull each other down, each
+    time by about the same share of the time before: the geometric series has a sum.
+    """
+    if not 0 < before - now < fall:
+        return now
+    if before - now < _SHORT * before:
+        return now * (1 - _SHORT)
+    ratio = (before - now) / fall
+    return max(now - (before - now) * ratio / (1 - ratio) * (1 + 1e-6), 0.0)
 
 
 class Course:

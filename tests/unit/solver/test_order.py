@@ -6,6 +6,7 @@ from decimal import Decimal as D
 import pytest
 from tests.unit.solver.solver_cases import make_leg, make_problem, make_rule
 
+from etf_trader.errors import DataError
 from etf_trader.market.symbol import Side
 from etf_trader.orders.plan import LossParts
 from etf_trader.solver.order import float_needed, plan_order, smallest_quantity
@@ -248,8 +249,8 @@ def test_a_deep_book_is_read_only_as_far_as_the_plan_goes() -> None:
 @pytest.mark.parametrize(
     "level", [("100.10", "1"), ("100.05", "1"), ("100.30", "0"), ("100.30", "NaN"), ("-1", "1"), ("Infinity", "1")]
 )
-def test_a_ladder_that_is_no_ladder_is_a_bug(level: tuple[str, str]) -> None:
-    with pytest.raises(ValueError, match="AUSDT"):
+def test_a_ladder_that_is_no_ladder_is_refused_by_name(level: tuple[str, str]) -> None:
+    with pytest.raises(DataError, match="AUSDT"):
         plan_order(make_problem(make_leg("A", ("100.10", "4"), level)))
 
 

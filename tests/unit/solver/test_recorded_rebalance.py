@@ -23,6 +23,8 @@ DATA = Path(os.environ.get("ETF_TEST_DATA", Path(__file__).parents[4] / "shared"
 FOLDER = DATA / "recordings-2021"
 ASSETS = ("BTC", "ETH", "DOT", "ZIL", "MANA", "DENT", "BTCST")
 FEE = D("0.001")
+HALF_HOUR = Span(1800, 30, 1000)
+ASSUMED = Assumptions(recovery_seconds=D(20), waiting_bps=D(1), turnover=D(15), participation=D("0.1"))
 
 pytestmark = pytest.mark.skipif(not FOLDER.is_dir(), reason="recordings absent")
 
@@ -63,28 +65,22 @@ def test_a_rebalance_on_recorded_books_adds_up_and_is_proved(aim: Aim, nav: int)
         assert plan.waves == 2 and 0 < plan.cost < nav // 100
 
 
+def order(units: int) -> OrderProblem:
+    """A buy of an index of equal weights, 1,000 a unit."""
+    legs = []
+    for rule, bids, asks in recorded():
+        mid = (bids[0].price + asks[0].price) / 2
+        per_unit = divide_down(D(1000), mid * 7, D("1e-8"))
+        legs.append(Leg(rule.base, rule, per_unit, asks, False, mid, mid, D(0), D(0), D(0)))
+    return OrderProblem(Side.BUY, D(units), tuple(legs), D(0), float_cash=D(10**6))
+
+
 def test_spreading_over_recorded_books_gains_with_size_and_nothing_without() -> None:
     with money_context():
-        legs = tuple(
-            Leg(
-                asset=rule.base,
-                rule=rule,
-                per_unit=divide_down(D(1000), (bids[0].price + asks[0].price) * 7, D("1e-8")),
-                levels=asks,
-                complete=False,
-                mid=(bids[0].price + asks[0].price) / 2,
-                arrival_mid=(bids[0].price + asks[0].price) / 2,
-                held=D(0),
-                held_cost=D(0),
-                residual=D(0),
-            )
-            for rule, bids, asks in recorded()
-        )
-        assumed = Assumptions(D(20), D(1), D(15), D("0.1"))
-        gains = []
-        for units in (2, 2000):
-            problem = OrderProblem(Side.BUY, D(units), legs, D(0), float_cash=D(10**6))
-            gains.append(plan_schedule(problem, Algo.OPTIMAL, Span(1800, 30, 1000), assumed).gain_bps)
-        small, large = gains
-        assert small is not None and large is not None
-        assert small < 1 and large > 5
+        small = plan_schedule(order(2), Algo.OPTIMAL, HALF_HOUR, ASSUMED)
+        large = plan_schedule(order(500), Algo.OPTIMAL, HALF_HOUR, ASSUMED)
+        even = plan_schedule(order(500), Algo.TWAP, HALF_HOUR, ASSUMED)
+        assert small.gain_bps == 0 and len(small.periods) == 1
+        assert large.gain_bps is not None and large.gain_bps > 5
+        # joined levels may cost a tenth of a basis point over all periods, not in each
+        assert large.loss_bps + large.waiting_bps < even.loss_bps + even.waiting_bps + D("0.1")
