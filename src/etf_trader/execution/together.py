@@ -1,9 +1,7 @@
 """One solve for all open orders of an account. Pure."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
-from decimal import Decimal
-from typing import Any
+from dataclasses import dataclass
 
 from etf_trader.errors import DataError
 from etf_trader.execution.batch import TRADE, Batch, Demand, Member, Slices, batch_of, cut
@@ -12,7 +10,7 @@ from etf_trader.execution.planning import MarketView
 from etf_trader.execution.routed import foreign_currencies, plan_of, routed_problem
 from etf_trader.execution.state import OrderState
 from etf_trader.index.store import Basket, Index
-from etf_trader.money import money_context, plain
+from etf_trader.money import money_context
 from etf_trader.orders.asset_order import Slice
 from etf_trader.orders.plan import Plan
 from etf_trader.solver.order import plan_order
@@ -103,39 +101,8 @@ def _solved(
     """Return the plan of each order, what goes to the venue for all of them, and what meets inside."""
     shared = solve_together(orders, touches)
     demands = tuple(demand for sent in shared.asset_orders for demand in _demands(sent, view))
-    plans = {
-        key: replace(outcome.plan, beside=_beside(key, outcome.crossed, demands))
-        for key, outcome in outcomes(shared).items()
-    }
+    plans = {key: outcome.plan for key, outcome in outcomes(shared).items()}
     return plans, demands, tuple(Cross(*each) for each in shared.crosses)
-
-
-def _beside(number: int, crossed: Mapping[str, Decimal], demands: Sequence[Demand]) -> dict[str, Any]:
-    """Return what a plan says of the orders that trade with it: asset orders in common, and what meets inside.
-
-    Whose a slice is, is "own" or "others": numbers of orders stand outside a plan.
-    """
-    common = [demand for demand in demands if number in demand.slices and len(demand.slices) > 1]
-    if not common and not any(crossed.values()):
-        return {}
-    return {
-        "crossed": {asset: plain(quantity) for asset, quantity in sorted(crossed.items()) if quantity},
-        "shared": [
-            {
-                "asset": demand.asset,
-                "symbol": demand.symbol,
-                "quantity": plain(demand.quantity),
-                "price": plain(demand.price),
-                "own": [[plain(each.quantity), plain(each.last_price)] for each in demand.slices[number]],
-                "others": [
-                    [[plain(each.quantity), plain(each.last_price)] for each in own]
-                    for owner, own in sorted(demand.slices.items())
-                    if owner != number
-                ],
-            }
-            for demand in common
-        ],
-    }
 
 
 def _touches(baskets: Sequence[Basket], view: MarketView) -> dict[str, Touch]:

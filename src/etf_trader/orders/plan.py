@@ -79,9 +79,8 @@ class Plan:
 
     Of an order that may use several currencies a constituent may have a leg for
     each; a leg's prices, value and a fee in quote are in the quote of its
-    symbol. `conversions` are sent before the legs of a buy. `beside` is what the
-    plan object says of such a plan, or of one that trades together with other
-    orders, beyond what it says of an order alone.
+    symbol. `conversions` are sent before the legs of a buy, and `beside` is what
+    the plan object of such an order says beyond others.
     """
 
     side: Side
