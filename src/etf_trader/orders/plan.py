@@ -75,7 +75,8 @@ class Plan:
     bps of the value at mid, of which `rounding_bps` is due to lots and minimums.
     `multipliers` prove the bound: the price after fee of the dearest level that
     the units need, for each asset that trades. `beyond` are the sizes above
-    `units` at which `stopped_by` shows.
+    `units` at which `stopped_by` shows. `crossed` is what meets other orders
+    inside, in base by asset, at mid and without fee: `cost` has it, legs do not.
 
     Of an order that may use several currencies a constituent may have a leg for
     each; a leg's prices, value and a fee in quote are in the quote of its
@@ -98,6 +99,7 @@ class Plan:
     rounding_bps: Decimal
     multipliers: Mapping[str, Decimal] = field(default_factory=dict)
     beyond: tuple[Decimal, ...] = ()
+    crossed: Mapping[str, Decimal] = field(default_factory=dict)
     conversions: tuple[PlannedConversion, ...] = ()
     beside: Mapping[str, Any] = field(default_factory=dict)
 
@@ -149,6 +151,7 @@ def plan_document(
         "legs": [leg_document(leg) for leg in plan.legs],
         "multipliers": {asset: plain(plan.multipliers[asset]) for asset in sorted(plan.multipliers)},
         "beyond": [plain(units) for units in plan.beyond],
+        "crossed": {asset: plain(plan.crossed[asset]) for asset in sorted(plan.crossed)},
         "problem": dict(problem),
     }
     document |= plan.beside

@@ -47,22 +47,29 @@ def check_filters(where: str, stated: PlannedLeg, leg: Leg, side: Side, slack_ti
     if not quantity:
         yield from differs(f"{where}.limit_price", price, stated.touch)
         return
-    low, high = price_bounds(rule, side, leg.mid)
-    if price < low or (high is not None and price > high):
-        yield Finding(f"{where}.limit_price", f"is {plain(price)}: the venue does not accept it")
-    slack = (price - stated.last_price) * side.sign
-    if slack < 0 or slack > slack_ticks * rule.tick:
+    yield from check_order_price(where, stated, leg, side)
+    if (price - stated.last_price) * side.sign > slack_ticks * rule.tick:
         yield Finding(
             f"{where}.limit_price", f"is {plain(price)}: not within {slack_ticks} ticks of the last price"
         )
-    if rule.tick and price % rule.tick:
-        yield Finding(f"{where}.limit_price", f"is {plain(price)}: not on the tick of {plain(rule.tick)}")
-    yield from _order_size(where, quantity, price, rule)
+    yield from check_order_size(where, quantity, price, rule)
     if quantity > sum((level.quantity for level in leg.levels), ZERO):
         yield Finding(f"{where}.quantity", "is more than the book shows")
 
 
-def _order_size(where: str, quantity: Decimal, price: Decimal, rule: SymbolRule) -> Iterator[Finding]:
+def check_order_price(where: str, stated: PlannedLeg, leg: Leg, side: Side) -> Iterator[Finding]:
+    """Check that the venue accepts the price of a leg's orders, and that it reaches the levels it means to use."""
+    rule, price = leg.rule, stated.limit_price
+    low, high = price_bounds(rule, side, leg.mid)
+    if price < low or (high is not None and price > high):
+        yield Finding(f"{where}.limit_price", f"is {plain(price)}: the venue does not accept it")
+    if (price - stated.last_price) * side.sign < 0:
+        yield Finding(f"{where}.limit_price", f"is {plain(price)}: it does not reach the last price")
+    if rule.tick and price % rule.tick:
+        yield Finding(f"{where}.limit_price", f"is {plain(price)}: not on the tick of {plain(rule.tick)}")
+
+
+def check_order_size(where: str, quantity: Decimal, price: Decimal, rule: SymbolRule) -> Iterator[Finding]:
     """Check that a quantity can be sent in orders that the venue accepts."""
     if quantity % rule.step:
         yield Finding(f"{where}.quantity", f"is {plain(quantity)}: not on the step of {plain(rule.step)}")

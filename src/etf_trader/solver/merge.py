@@ -15,6 +15,7 @@ from etf_trader.market.symbol import Side
 from etf_trader.solver.curves import Array
 from etf_trader.solver.route_books import Books, Flows
 
+_FIRST = 1e-4  # of the best price: how far the search for the last price looks first
 _HALVINGS = 60
 _FAR = 1e4  # of the best price: no level lies beyond
 _ROOM = 1e-9  # a limit that is this near binds
@@ -27,14 +28,76 @@ class _Rates(NamedTuple):
     by: NDArray[np.intp]
 
 
-class _Ladders(NamedTuple):
-    """The arcs that trade constituents: number, asset, what turns a book's price into the common one, and share
-    of what is taken that arrives."""
+class _Ladders:
+    """The arcs that trade constituents, one ladder an asset, at a common price: after fees, in the home currency.
 
-    arc: NDArray[np.intp]
-    asset: NDArray[np.intp]
-    factor: Array
-    arrives: Array
+    `factor` turns a book's price into the common one; of what is taken of an arc,
+    `share` arrives (sell: all of it leaves).
+    """
+
+    def __init__(self, books: Books, rates: _Rates) -> None:
+        self.books = books
+        self.sign = books.network.side.sign
+        rate = rates.price[books.quote]
+        self.arc = np.flatnonzero(~books.is_conversion & np.isfinite(rate) & (rate > 0))
+        self.asset = books.base[self.arc]
+        buys = self.sign > 0
+        net = books.net[self.arc]
+        self.factor = rate[self.arc] / net if buys else rate[self.arc] * net
+        self.share = net if buys else np.ones(len(self.arc))
+
+    def up_to(self, price: Array) -> Array:
+        """Return the depth of each arc at common prices no worse than `price` of its asset."""
+        own = np.zeros(len(self.books.source))
+        own[self.arc] = price[self.asset] / self.factor
+        taken, found = np.zeros((2, len(self.books.source)))
+        rows = self.books.rows(self.books.network.side)
+        found[rows] = self.books.curves[self.books.network.side].up_to(own[rows])
+        taken[self.arc] = found[self.arc]
+        return taken
+
+    def total(self, taken: Array) -> Array:
+        """Return what arrives at (sell: leaves) each asset."""
+        total = np.zeros(len(self.books.nodes))
+        np.add.at(total, self.asset, taken[self.arc] * self.share)
+        return total
+
+    def covering(self, need: Array) -> tuple[Array, Array] | None:
+        """Return what is taken of each arc, and the price of each asset, where its books together cover the need.
+
+        None where they do not.
+        """
+        best = np.full(len(self.books.nodes), np.inf)
+        np.minimum.at(best, self.asset, self.sign * self.books.touch()[self.arc] * self.factor)
+        if (np.isinf(best) & (need > 0)).any():
+            return None
+        best = np.where(np.isinf(best), float(self.sign), best)  # a node that is no constituent
+        low, high = best, best + np.abs(best) * _FIRST
+        while (short := self.total(self.up_to(self.sign * high)) < need).any():
+            if (short & (high - best > _FAR * np.abs(best))).any():
+                return None
+            low, high = np.where(short, high, low), np.where(short, high + 2 * (high - best), high)
+        for _ in range(_HALVINGS):
+            middle = 0.5 * (low + high)
+            enough = self.total(self.up_to(self.sign * middle)) >= need
+            low, high = np.where(enough, low, middle), np.where(enough, middle, high)
+        is_touch = self.total(self.up_to(self.sign * best)) >= need
+        sure = self.up_to(self.sign * np.where(is_touch, best - np.abs(best), low))
+        return self._shared(need, sure, self.up_to(self.sign * high)), self.sign * high
+
+    def _shared(self, need: Array, sure: Array, most: Array) -> Array:
+        """Return all of the better levels, and of the last price what is still needed.
+
+        The last price may stand on several books: those in use take it first, then by symbol.
+        """
+        taken, rest = sure.copy(), need - self.total(sure)
+        places = [place for place, arc in enumerate(self.arc) if most[arc] > sure[arc]]
+        for place in sorted(places, key=lambda place: (sure[self.arc[place]] <= 0, self.arc[place])):
+            arc, asset = self.arc[place], self.asset[place]
+            more = min(most[arc] - sure[arc], max(rest[asset], 0.0) / self.share[place])
+            taken[arc] += more
+            rest[asset] -= more * self.share[place]
+        return taken
 
 
 def merged(books: Books) -> Flows | None:
@@ -44,20 +107,15 @@ def merged(books: Books) -> Flows | None:
         return None  # an asset that others are quoted in has no ladder of its own
     held = _held(books)
     rates = _rates(books, held > 0)
-    for _ in range(2):
-        flows, drawn = _at(books, rates)
-        if flows is None:
-            return None
-        short = (drawn > held) & (rates.by < 0) & (held > 0)
-        if not short.any():
-            break
+    found = _at(books, rates)
+    if found is not None and (short := (found[1] > held) & (rates.by < 0) & (held > 0)).any():
         rates = _rates(books, (held > 0) & ~short)
-    else:
+        found = _at(books, rates)
+    if found is None:
         return None
+    flows, drawn = found
     converted = _converted(books, rates, drawn, held)
-    if converted is None:
-        return None
-    return _checked(books, flows._replace(taken=flows.taken + converted), held)
+    return None if converted is None else _checked(books, flows._replace(taken=flows.taken + converted), held)
 
 
 def _held(books: Books) -> Array:
@@ -71,137 +129,74 @@ def _held(books: Books) -> Array:
 
 def _rates(books: Books, is_held: NDArray[np.bool_]) -> _Rates:
     """Return the best price of each currency by conversion at best prices; what is held costs its mid."""
-    buys = books.network.side is Side.BUY
+    buys, home = books.network.side is Side.BUY, books.index[books.network.home]
     price = np.where(is_held, 1.0, np.inf if buys else 0.0)
+    price[home] = 1.0
     by = np.full(len(books.nodes), -1, dtype=np.intp)
-    price[books.index[books.network.home]] = 1.0
-    touch, rows = books.touch(), np.flatnonzero(books.is_conversion)
+    touch = books.touch()
     rate = np.where(books.is_buy, books.net / touch, books.net * touch)  # of the target for one of the source
+    rows = np.flatnonzero(books.is_conversion & (books.served != home))
     for _ in rows:
         for row in rows:
-            source, target = books.source[row], books.target[row]
-            if buys and price[source] / rate[row] < price[target]:
-                price[target], by[target] = price[source] / rate[row], row
-            elif not buys and price[target] * rate[row] > price[source]:
-                price[source], by[source] = price[target] * rate[row], row
+            node, other = books.served[row], books.drawn[row]
+            offered = price[other] / rate[row] if buys else price[other] * rate[row]
+            if (offered < price[node]) if buys else (offered > price[node]):
+                price[node], by[node] = offered, row
     return _Rates(price, by)
 
 
-def _at(books: Books, rates: _Rates) -> tuple[Flows | None, Array]:
+def _at(books: Books, rates: _Rates) -> tuple[Flows, Array] | None:
     """Return the constituents' trades at these rates, and what they draw on (sell: bring to) each currency."""
-    side = books.network.side
-    rows = np.flatnonzero(
-        ~books.is_conversion & np.isfinite(rates.price[books.quote]) & (rates.price[books.quote] > 0)
-    )
-    buys = side is Side.BUY
-    net, rate = books.net[rows], rates.price[books.quote[rows]]
-    ladders = _Ladders(
-        rows, books.base[rows], rate / net if buys else rate * net, net if buys else np.ones(len(rows))
-    )
-    need = books.need()
-    found = _common_prices(books, ladders, need)
-    drawn = np.zeros(len(books.nodes))
+    ladders = _Ladders(books, rates)
+    found = ladders.covering(books.need())
     if found is None:
-        return None, drawn
+        return None
     taken, price = found
-    prices = rates.price.copy()
-    prices[np.unique(ladders.asset)] = price[np.unique(ladders.asset)]
-    prices = np.where(np.isfinite(prices), prices, 1.0)
-    value = books.costs(taken) * (1.0 if buys else books.net)
-    np.add.at(drawn, books.quote[rows], value[rows])
+    prices = np.where(np.isfinite(rates.price), rates.price, 1.0)
+    prices[ladders.asset] = price[ladders.asset]
+    value = books.costs(taken) * (1.0 if books.network.side is Side.BUY else books.net)
+    drawn = np.zeros(len(books.nodes))
+    np.add.at(drawn, books.quote[ladders.arc], value[ladders.arc])
     return Flows(1.0, taken, prices, 0.0), drawn
 
 
-def _common_prices(books: Books, ladders: _Ladders, need: Array) -> tuple[Array, Array] | None:
-    """Return what is taken of each arc, and the price of each asset at which all its books cover the need."""
-    sign = books.network.side.sign
-    best = np.full(len(books.nodes), np.inf)
-    np.minimum.at(best, ladders.asset, sign * books.touch()[ladders.arc] * ladders.factor)
-    if (np.isinf(best) & (need > 0)).any():
-        return None
-    best = np.where(np.isinf(best), float(sign), best)
-    low, high = best.copy(), best + np.abs(best) * 1e-4
-    while (short := _arrives(books, ladders, _up_to(books, ladders, sign * high)) < need).any():
-        if (short & (high - best > _FAR * np.abs(best))).any():
-            return None
-        low, high = np.where(short, high, low), np.where(short, high + 2 * (high - best), high)
-    for _ in range(_HALVINGS):
-        middle = 0.5 * (low + high)
-        enough = _arrives(books, ladders, _up_to(books, ladders, sign * middle)) >= need
-        low, high = np.where(enough, low, middle), np.where(enough, middle, high)
-    is_touch = _arrives(books, ladders, _up_to(books, ladders, sign * best)) >= need
-    sure = _up_to(books, ladders, sign * np.where(is_touch, best - np.abs(best), low))
-    return _shared(books, ladders, need, sure, _up_to(books, ladders, sign * high)), sign * high
-
-
-def _up_to(books: Books, ladders: _Ladders, price: Array) -> Array:
-    """Return the depth of each arc at common prices no worse than `price` of its asset."""
-    taken = np.zeros(len(books.source))
-    own = np.full(len(books.source), 0.0)
-    own[ladders.arc] = price[ladders.asset] / ladders.factor
-    side = books.network.side
-    rows = books.rows(side)
-    inside = np.zeros(len(books.source), dtype=bool)
-    inside[ladders.arc] = True
-    taken[rows] = books.curves[side].up_to(own[rows])
-    return np.where(inside, taken, 0.0)
-
-
-def _arrives(books: Books, ladders: _Ladders, taken: Array) -> Array:
-    """Return what arrives at (sell: leaves) each asset."""
-    arrives = np.zeros(len(books.nodes))
-    np.add.at(arrives, ladders.asset, taken[ladders.arc] * ladders.arrives)
-    return arrives
-
-
-def _shared(books: Books, ladders: _Ladders, need: Array, sure: Array, most: Array) -> Array:
-    """Return what is taken of each arc: all of the better levels, and of the last price what is still needed.
-
-    The last price may stand on several books: those in use take it first, then by symbol.
-    """
-    taken = sure.copy()
-    rest = need - _arrives(books, ladders, sure)
-    order = sorted(range(len(ladders.arc)), key=lambda each: (sure[ladders.arc[each]] <= 0, ladders.arc[each]))
-    for each in order:
-        row, asset = ladders.arc[each], ladders.asset[each]
-        if rest[asset] > 0 and most[row] > sure[row]:
-            more = min(most[row] - sure[row], rest[asset] / ladders.arrives[each])
-            taken[row] += more
-            rest[asset] -= more * ladders.arrives[each]
-    return taken
-
-
 def _converted(books: Books, rates: _Rates, drawn: Array, held: Array) -> Array | None:
-    """Return what the conversions take, the last hop first; None where one does not hold its best price."""
-    taken = np.zeros(len(books.source))
-    buys = books.network.side is Side.BUY
-    amount = drawn.copy()
-    for node in sorted(np.flatnonzero(rates.by >= 0), key=lambda node: (-_hops(books, rates, node), node)):
-        row = rates.by[node]
-        if amount[node] <= held[node] and buys and held[node] > 0:
-            return None  # between mid and conversion: a price that only the linear program finds
-        rest = amount[node] - (held[node] if buys else 0.0)
-        if rest <= 0:
-            continue
-        at_base = books.is_buy[row] == buys
-        taken[row] = rest / books.net[row] if at_base and buys else rest
-        if not at_base:
-            taken[row] = rest / books.touch()[row] / (books.net[row] if buys else 1.0)
-        other = books.source[row] if buys else books.target[row]
-        cost = books.costs(taken)[row]
-        if not at_base and abs(cost - taken[row] * books.touch()[row]) > 1e-12:
+    """Return what the conversions take, the last hop first.
+
+    None where a balance lies between its mid and the conversion: a price that
+    only the linear program finds.
+    """
+    taken, amount = np.zeros(len(books.source)), drawn.copy()
+    nodes = [int(node) for node in np.flatnonzero(rates.by >= 0)]
+    for node in sorted(nodes, key=lambda node: (-_hops(books, rates, node), node)):
+        if 0 < amount[node] <= held[node]:
             return None
-        amount[other] += (cost if at_base else taken[row]) * (1.0 if buys else books.net[row])
+        if amount[node] > 0:
+            row = int(rates.by[node])
+            taken[row], passed = _conversion(books, row, amount[node] - held[node])
+            amount[books.drawn[row]] += passed
     return taken
+
+
+def _conversion(books: Books, row: int, amount: float) -> tuple[float, float]:
+    """Return what is taken of a conversion that brings (sell: takes) an amount, and what its other end then moves.
+
+    Where the amount is counted in the book's quote it is divided by the best price: right while that holds.
+    """
+    net, touch = float(books.net[row]), float(books.touch()[row])
+    is_buy = bool(books.is_buy[row])
+    if books.network.side is Side.BUY:
+        base = amount / net if is_buy else amount / (net * touch)
+        return base, float(books.cost_of(row, base)) if is_buy else base
+    base = amount / touch if is_buy else amount
+    return base, net * (base if is_buy else float(books.cost_of(row, base)))
 
 
 def _hops(books: Books, rates: _Rates, node: int) -> int:
     """Return how many conversions lie between a node and the home currency."""
     hops = 0
     while rates.by[node] >= 0:
-        row = rates.by[node]
-        node = books.source[row] if books.network.side is Side.BUY else books.target[row]
-        hops += 1
+        node, hops = int(books.drawn[rates.by[node]]), hops + 1
     return hops
 
 
@@ -211,8 +206,9 @@ def _checked(books: Books, flows: Flows, held: Array) -> Flows | None:
     home = books.index[books.network.home]
     is_currency = np.array([name in books.network.balances for name in books.nodes])
     spent = np.where(is_currency, -books.brought(flows.taken), 0.0)
-    if (np.delete(spent - held, home) > _ROOM).any():
-        return None
+    beside = np.delete(spent, home)
+    if (beside > np.delete(held, home) + _ROOM).any() or (beside < -_ROOM).any() or not books.hold(flows.taken):
+        return None  # a conversion did not hold its best price, or has not the depth
     nav, basket = float(order.nav), books.cash_weight * side.sign
     if order.limit is not None:
         marginal = float((books.weights * flows.prices).sum()) + books.cash_weight

@@ -58,6 +58,7 @@ def _plan(
         bound=cost - beyond_bound,
         gap_bps=gap,
         rounding_bps=gap,
+        crossed={asset: quantity for asset, quantity in crossed.items() if quantity},
     )
 
 

@@ -147,7 +147,9 @@ def _plan(problem: RebalanceProblem, solved: _Solved, saving: Decimal | None) ->
     before, after = problem.nav, nav_after(problem, solved.lots)
     waves = wave_numbers(solved.lots, problem.cash, problem.reserve * after)
     legs = tuple(
-        _leg(problem, constituent, trade, wave, (before, after), constituent.asset in solved.small)
+        _leg(
+            problem, constituent, trade, wave, (before, after), trade.is_small or constituent.asset in solved.small
+        )
         for constituent, trade, wave in zip(problem.constituents, solved.lots, waves, strict=True)
     )
     reached = before * Decimal(repr(solved.trades.nav_after))

@@ -87,7 +87,7 @@ def total(problem: OrderProblem, units: Decimal, legs: tuple[Refill, ...]) -> Si
             loss += refill.quantity * leg.arrival_mid - (refill.value - refill.fee)
         price = unit_price(leg, problem.side, refill.last)
         marginal += price
-        limited += _held_price(leg, price, leg.per_unit * units) if buys and leg.held else price
+        limited += held_price(leg, price, leg.per_unit * units) if buys and leg.held else price
     return Size(units, legs, cash + max(-float_pays, ZERO), float_pays, marginal, limited, loss)
 
 
@@ -210,7 +210,12 @@ def _leftover(leg: Leg) -> Refill:
     return _sale(leg, down(_depth(leg), leg.rule.step), leg.held)._replace(is_short=True)
 
 
-def _held_price(leg: Leg, price: Fraction, wanted: Decimal) -> Fraction:
+def nearest(value: Fraction) -> Decimal:
+    """Return the multiple of 1e-18 nearest to `value`, ties to even."""
+    return round(value * 10**18) * Decimal("1e-18")
+
+
+def held_price(leg: Leg, price: Fraction, wanted: Decimal) -> Fraction:
     """Return what a unit's part of an asset costs when some of it was bought before, at the price then."""
     paid = Fraction(leg.per_unit) * Fraction(up(Fraction(leg.held_cost) / Fraction(leg.held), Decimal("1e-18")))
     return paid if wanted <= leg.held else max(paid, price)

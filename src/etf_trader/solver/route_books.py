@@ -77,6 +77,16 @@ class Books:
         """The node of each arc's quote asset."""
         return np.where(self.is_buy, self.source, self.target)
 
+    @property
+    def served(self) -> NDArray[np.intp]:
+        """The node that each arc serves: of a buy the one it supplies, of a sell the one it sells."""
+        return self.target if self._buys else self.source
+
+    @property
+    def drawn(self) -> NDArray[np.intp]:
+        """The node at each arc's other end: of a buy the one that pays, of a sell the one that receives."""
+        return self.source if self._buys else self.target
+
     def _curves(self, side: Side) -> Curves:
         rows = self.rows(side)
         base, quote = self.mids[self.base[rows]], self.mids[self.quote[rows]]
@@ -91,6 +101,16 @@ class Books:
             rows = self.rows(side)
             costs[rows] = curves.cost(taken[rows])
         return costs
+
+    def cost_of(self, row: int, taken: float) -> float:
+        """Return the cost in quote of what is taken of one arc."""
+        only = np.zeros(len(self.source))
+        only[row] = taken
+        return float(self.costs(only)[row])
+
+    def hold(self, taken: Array) -> bool:
+        """Return whether every arc is deep enough for what is taken of it."""
+        return all(bool(curves.holds(taken[self.rows(side)]).all()) for side, curves in self.curves.items())
 
     def touch(self) -> Array:
         """Return the best price of each arc."""

@@ -236,5 +236,4 @@ class Program:
         name = self.books.nodes[quote]
         if name == network.home or network.balances[name] or name in {leg.asset for leg in network.legs}:
             return None
-        served = self.books.target if network.side is Side.BUY else self.books.source
-        return np.flatnonzero((served == quote) & self.books.is_conversion)
+        return np.flatnonzero((self.books.served == quote) & self.books.is_conversion)

@@ -83,10 +83,8 @@ def fewer(books: Books, flows: Flows, slots: int) -> NDArray[np.bool_]:
         if not len(spare):
             break
         amounts[spare[np.argmin(amounts[spare])]] = 0.0
-        draws = books.source if books.network.side is Side.BUY else books.target
-        serves = books.target if books.network.side is Side.BUY else books.source
-        needed = np.isin(serves, draws[amounts > LEAST_FLOW])
-        amounts[books.is_conversion & ~needed & (serves != books.index[books.network.home])] = 0.0
+        needed = np.isin(books.served, books.drawn[amounts > LEAST_FLOW])
+        amounts[books.is_conversion & ~needed & (books.served != books.index[books.network.home])] = 0.0
     return amounts > LEAST_FLOW
 
 

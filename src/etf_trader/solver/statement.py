@@ -122,6 +122,7 @@ class Statement:
     None where the plan says null.
     """
 
+    index: str
     method: str
     problem: OrderProblem
     books: Mapping[str, OrderBook]
@@ -131,6 +132,7 @@ class Statement:
     stopped_by: tuple[str, ...]
     beyond: tuple[Decimal, ...]
     multipliers: Mapping[str, Decimal]
+    crossed: Mapping[str, Decimal]
     mids: Mapping[str, Decimal]
     bounds: Mapping[str, Decimal]
     totals: Mapping[str, Decimal | None]
@@ -167,6 +169,7 @@ def read_statement(plan: object, market: object) -> Statement:
     books, rules = _market(Reader(market, "market"))
     side = _side(top["side"])
     return Statement(
+        index=top["index"].text(),
         method=top["method"].text(),
         problem=_problem(top, side, books, rules),
         books=books,
@@ -176,6 +179,7 @@ def read_statement(plan: object, market: object) -> Statement:
         stopped_by=tuple(name.text() for name in top["stopped_by"].list()),
         beyond=tuple(units.number() for units in top["beyond"].list()),
         multipliers=top["multipliers"].numbers(),
+        crossed=top["crossed"].numbers(),
         mids=top["mids"].numbers(),
         bounds=top["bounds"].numbers(),
         totals={name: top[name].maybe(Reader.number) for name in TOTALS},

@@ -6,7 +6,7 @@ and what that costs, the venue's filters, the common fraction, every limit, that
 a size just beyond breaks what stopped it, and the bound from its multipliers.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from etf_trader.market.document import market_hash
 from etf_trader.money import UNIT_GRID, plain
@@ -16,11 +16,18 @@ from etf_trader.solver.findings import Finding, differs
 from etf_trader.solver.retrial import least
 from etf_trader.solver.statement import Impossible, Malformed, Statement, read_statement
 from etf_trader.solver.verify_order import check_order
+from etf_trader.solver.verify_shared import check_shared
 from etf_trader.solver.verify_unwind import check_unwinding
 
 UNWIND = "unwind"
-METHODS = ("closed_form", "linprog", UNWIND)
-"""How plans are made that can be proved here."""
+SHARED = "shared"
+CHECKS: dict[str, Callable[[Statement], Iterator[Finding]]] = {
+    "closed_form": check_order,
+    "linprog": check_order,
+    UNWIND: check_unwinding,
+    SHARED: check_shared,
+}
+"""How plans are made, and what proves each."""
 
 
 def verify(plan: object, market: object) -> list[Finding]:
@@ -41,10 +48,9 @@ def verify(plan: object, market: object) -> list[Finding]:
             if findings or isinstance(error, Impossible):
                 return [*findings, Finding(error.where, error.what)]
             raise
-        if statement.method not in METHODS:
+        if statement.method not in CHECKS:
             return [*findings, Finding("plan.method", f"is {statement.method}, which cannot be proved")]
-        checks = check_unwinding if statement.method == UNWIND else check_order
-        return findings + list(_market_numbers(statement)) + list(checks(statement))
+        return findings + list(_market_numbers(statement)) + list(CHECKS[statement.method](statement))
 
 
 def _seals(plan: object, market: object) -> Iterator[Finding]:

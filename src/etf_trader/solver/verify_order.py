@@ -17,7 +17,18 @@ from etf_trader.solver.findings import (
     loss_sums,
 )
 from etf_trader.solver.problem import Leg, OrderProblem
-from etf_trader.solver.retrial import Refill, Size, at, broken, down, leftovers, nothing, total, without_books
+from etf_trader.solver.retrial import (
+    Refill,
+    Size,
+    at,
+    broken,
+    down,
+    leftovers,
+    nearest,
+    nothing,
+    total,
+    without_books,
+)
 from etf_trader.solver.statement import Statement
 
 _RATIO = Decimal("0.0001")  # basis points and percentages have four decimals
@@ -207,7 +218,7 @@ def _sums(statement: Statement, size: Size) -> Iterator[Finding]:
         "cost": cost,
         "average_price": divide(cash, units, Decimal("1e-8")) if units else None,
         "fill_percentage": divide(units * 100, problem.quantity, _RATIO) if problem.quantity else ZERO,
-        "marginal_price": _nearest(size.marginal),
+        "marginal_price": nearest(size.marginal),
         "loss_bps": bps(sum((part.total for part in parts), ZERO), units * problem.arrival_nav),
     }
     yield from check_totals(statement, found)
@@ -215,8 +226,3 @@ def _sums(statement: Statement, size: Size) -> Iterator[Finding]:
 
 def _cash(side: Side, legs: Iterable[Refill]) -> Decimal:
     return sum((leg.value if side is Side.BUY else leg.value - leg.fee for leg in legs), ZERO)
-
-
-def _nearest(value: Fraction) -> Decimal:
-    """Return the multiple of 1e-18 nearest to `value`, ties to even."""
-    return round(value * 10**18) * Decimal("1e-18")
