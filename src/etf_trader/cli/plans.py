@@ -20,7 +20,7 @@ from etf_trader.cli.numbers import (
 )
 from etf_trader.cli.orders import loss_line
 from etf_trader.cli.output import Page, Table, look, number, text
-from etf_trader.money import BPS, ZERO, ceil_to, divide
+from etf_trader.money import BPS, ONE, ZERO, divide
 from etf_trader.orders.plan import LOSS_PARTS
 
 if TYPE_CHECKING:
@@ -45,10 +45,12 @@ def headline(document: Mapping[str, Any], quote: str) -> str:
 
 
 def legs_table(document: Mapping[str, Any], rules: Rules) -> Table:
-    """Return the constituents of a plan, the largest first."""
-    legs = sorted(document["legs"], key=lambda leg: -Decimal(leg["value"]))
-    over = {leg["asset"]: _over_mid(leg) for leg in legs}
-    thinnest = max(over, key=lambda asset: over[asset], default=None)
+    """Return the constituents of a plan, the largest first; one that trades on several books has a row for each."""
+    values = {leg["symbol"]: Decimal(leg["value"]) * _rate(document, leg) for leg in document["legs"]}
+    legs = sorted(document["legs"], key=lambda leg: -values[leg["symbol"]])
+    over = {leg["symbol"]: _over_mid(leg, _rate(document, leg)) for leg in legs}
+    thinnest = max(over, key=lambda symbol: over[symbol], default=None)
+    has_routes = bool(document.get("currencies"))
     way = "over mid" if document["side"] == "buy" else "under mid"
     table = Table(
         text(""),
@@ -59,18 +61,18 @@ def legs_table(document: Mapping[str, Any], rules: Rules) -> Table:
         number(way),
         text("", optional=1),
     )
-    total = sum((Decimal(leg["value"]) for leg in legs), ZERO)
+    total = sum(values.values(), ZERO)
     for leg in legs:
-        rule = rules.get(leg["symbol"])
+        rule, symbol = rules.get(leg["symbol"]), leg["symbol"]
         amount, last = Decimal(leg["quantity"]), Decimal(leg["last_price"])
-        is_thinnest = leg["asset"] == thinnest and len(legs) > 1 and over[leg["asset"]] > 0
+        is_thinnest = symbol == thinnest and len(legs) > 1 and over[symbol] > 0
         table.row(
-            leg["asset"],
+            symbol if has_routes else leg["asset"],
             quantity(amount, rule.step) if rule else units(amount),
-            money(Decimal(leg["value"])),
-            percent(divide(Decimal(leg["value"]) * 100, total, TENTH)) if total else "-",
+            money(values[symbol]),
+            percent(divide(values[symbol] * 100, total, TENTH)) if total else "-",
             price(last, rule.tick) if rule else units(last),
-            f"{bps(over[leg['asset']])} bps" if amount else "nothing to trade",
+            f"{bps(over[symbol])} bps" if amount else "nothing to trade",
             "thinnest" if is_thinnest else "",
         )
     return table
@@ -83,6 +85,8 @@ def draw_plan(page: Page, document: Mapping[str, Any], quote: str, rules: Rules)
         page.line()
         page.table(legs_table(document, rules))
         page.line()
+        for sentence in _exchanges(document):
+            page.line(sentence)
         parts = {part: Decimal(document[part]) for part in LOSS_PARTS}
         page.line(f"Loss  {money(Decimal(document['loss']))}   {loss_line(parts)}")
 
@@ -98,7 +102,7 @@ def proof(document: Mapping[str, Any]) -> str:
 
 def effort(document: Mapping[str, Any], rules: Rules, used: int, limit: int, window_seconds: int) -> str:
     """Return how much of an order fills with how many orders, and how long sending them takes."""
-    orders = sum(pieces(leg, rules) for leg in document["legs"])
+    orders = sum(pieces(leg, rules) for leg in [*document["legs"], *document.get("conversions", ())])
     if not orders:
         return ""
     waits = max(0, -(-(used + orders) // limit) - 1) if limit else 0
@@ -114,18 +118,43 @@ def effort(document: Mapping[str, Any], rules: Rules, used: int, limit: int, win
 
 def pieces(leg: Mapping[str, Any], rules: Rules) -> int:
     """Return how many orders a leg needs: the venue bounds the largest one."""
+    from etf_trader.execution.batch import pieces as split
+
     amount, rule = Decimal(leg["quantity"]), rules.get(leg["symbol"])
-    if not amount:
-        return 0
-    if rule is None or not rule.max_quantity:
-        return 1
-    most = rule.most_quantity(Decimal(leg["limit_price"]))
-    return int(ceil_to(amount, most) / most) if most else 1
+    if not amount or rule is None:
+        return 1 if amount else 0
+    return len(split(amount, Decimal(leg["limit_price"]), rule))
 
 
-def _over_mid(leg: Mapping[str, Any]) -> Decimal:
+def _exchanges(document: Mapping[str, Any]) -> list[str]:
+    """Return what a plan exchanges between currencies, and what the other currencies save."""
+    if not document.get("currencies"):
+        return []
+    lines = []
+    for leg in document["conversions"]:
+        quote = leg["symbol"].removeprefix(leg["asset"])
+        base, value = (
+            f"{money(Decimal(leg['quantity']))} {leg['asset']}",
+            f"{money(Decimal(leg['value']))} {quote}",
+        )
+        paid, got = (value, base) if leg["side"] == "buy" else (base, value)
+        lines.append(f"Exchanges {paid} for {got} {'first' if document['side'] == 'buy' else 'afterwards'}.")
+    saved = Decimal(document["saved_bps"])
+    others = " and ".join(each["name"] for each in document["currencies"])
+    lines.append(f"{others} saved {bps(saved)} bps." if saved > 0 else f"{others} would save nothing.")
+    return lines
+
+
+def _rate(document: Mapping[str, Any], leg: Mapping[str, Any]) -> Decimal:
+    """Return what the currency of a leg's book is worth in the index's quote."""
+    quote = leg["symbol"].removeprefix(leg["asset"])
+    rates = {each["name"]: Decimal(each["mid"]) for each in document.get("currencies", ())}
+    return rates.get(quote, ONE)
+
+
+def _over_mid(leg: Mapping[str, Any], rate: Decimal) -> Decimal:
     """Return what a constituent costs beyond its mid, fee included, in bps of its value at mid."""
-    worth = Decimal(leg["quantity"]) * Decimal(leg["mid"])
+    worth = Decimal(leg["quantity"]) * Decimal(leg["mid"]) * rate
     cost = sum((Decimal(leg[part]) for part in ("spread", "depth", "fee")), ZERO)
     return divide(cost * BPS, worth, TENTH) if worth else ZERO
 
