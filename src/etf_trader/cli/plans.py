@@ -45,7 +45,7 @@ def headline(document: Mapping[str, Any], quote: str) -> str:
 
 
 def legs_table(document: Mapping[str, Any], rules: Rules) -> Table:
-    """Return the constituents of a plan, the largest first; one that trades on several books has a row for each."""
+    """Return the constituents of a plan, the largest first; one with several books has a row for each."""
     values = {leg["symbol"]: Decimal(leg["value"]) * _rate(document, leg) for leg in document["legs"]}
     legs = sorted(document["legs"], key=lambda leg: -values[leg["symbol"]])
     over = {leg["symbol"]: _over_mid(leg, _rate(document, leg)) for leg in legs}
