@@ -207,9 +207,9 @@ class Curves:
             self._read_block(np.flatnonzero(rows & (self._read == read)), int(read), stop)
 
     def _widen(self) -> None:
-        width = self.prices.shape[1] // 2
+        more = np.zeros_like(self.prices)
         self.prices, self.ends, self.costs = (
-            np.pad(columns, ((0, 0), (0, width)), mode="edge") for columns in (self.prices, self.ends, self.costs)
+            np.hstack([columns, more + columns[:, -1:]]) for columns in (self.prices, self.ends, self.costs)
         )
 
     def _read_block(self, rows: Indices, read: int, stop: int) -> None:
