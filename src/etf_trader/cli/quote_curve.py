@@ -11,8 +11,7 @@ from etf_trader.money import ZERO
 
 if TYPE_CHECKING:
     from etf_trader.execution.quote import Quote
-    from etf_trader.orders.plan import Plan
-    from etf_trader.solver.quote import BookEnd
+    from etf_trader.solver.quote import BookEnd, SizeCost
 
 ASKED, WITHIN, EMPTY, UNREAD = "●", "◆", "▲", "△"
 
@@ -48,30 +47,30 @@ def _table(quote: Quote) -> Table:
         text("", wrap=True),
     )
     told: set[str] = set()
-    for plan in quote.curve:
-        remarks = [each for each in _remarks(quote, plan) if each not in told]
+    for row in quote.curve:
+        remarks = [each for each in _remarks(quote, row) if each not in told]
         told.update(remarks)
         table.row(
-            few_digits(plan.units),
-            money(plan.cash),
-            money(plan.loss.total),
-            bps(quote.loss_bps(plan)),
-            money(plan.marginal_price),
+            few_digits(row.units),
+            money(row.cash),
+            money(row.loss.total),
+            bps(row.loss_bps),
+            money(row.marginal_price),
             ", ".join(remarks),
         )
     return table
 
 
-def _remarks(quote: Quote, plan: Plan) -> list[str]:
+def _remarks(quote: Quote, row: SizeCost) -> list[str]:
     request, remarks = quote.request, []
-    if quote.answer is not None and plan.units == quote.answer.quantity:
+    if quote.answer is not None and row.units == quote.answer.quantity:
         remarks.append("asked for")
     limit, most = request.limit_price, request.max_loss_bps
-    if limit is not None and (plan.marginal_price - limit) * request.side.sign > 0:
+    if limit is not None and (row.marginal_price - limit) * request.side.sign > 0:
         remarks.append("from here beyond the limit")
-    if most is not None and quote.loss_bps(plan) > most:
+    if most is not None and row.loss_bps > most:
         remarks.append("from here beyond the loss limit")
-    if plan is quote.curve[-1]:
+    if row is quote.curve[-1]:
         remarks.append(end_of_curve(quote))
     return remarks
 

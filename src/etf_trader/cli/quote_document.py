@@ -11,8 +11,7 @@ from etf_trader.orders.plan import LOSS_PARTS
 
 if TYPE_CHECKING:
     from etf_trader.execution.quote import Quote
-    from etf_trader.orders.plan import Plan
-    from etf_trader.solver.quote import Naive
+    from etf_trader.solver.quote import Naive, SizeCost
     from etf_trader.solver.route_problem import RouteSaving
 
 CURVE_COLUMNS = ("units", "cash", "average_price", "marginal_price", "loss", "loss_bps", *LOSS_PARTS)
@@ -52,7 +51,7 @@ def document_of(quote: Quote) -> dict[str, Any]:
         "float": quote.float_cash,
         "float_for_every_size": quote.float_needed,
         "curve_method": "plan",
-        "curve": [_curve_row(quote, each) for each in quote.curve],
+        "curve": [_curve_row(each) for each in quote.curve],
         "ends": [
             {"asset": end.asset, "symbol": end.symbol, "units": end.units, "complete": end.is_complete}
             for end in quote.ends
@@ -61,16 +60,15 @@ def document_of(quote: Quote) -> dict[str, Any]:
     }
 
 
-def _curve_row(quote: Quote, plan: Plan) -> dict[str, Any]:
-    loss = {part: getattr(plan.loss, part) for part in LOSS_PARTS}
+def _curve_row(row: SizeCost) -> dict[str, Any]:
     return {
-        "units": plan.units,
-        "cash": plan.cash,
-        "average_price": average_price(plan.cash, plan.units),
-        "marginal_price": plan.marginal_price,
-        "loss": plan.loss.total,
-        "loss_bps": quote.loss_bps(plan),
-        **loss,
+        "units": row.units,
+        "cash": row.cash,
+        "average_price": average_price(row.cash, row.units),
+        "marginal_price": row.marginal_price,
+        "loss": row.loss.total,
+        "loss_bps": row.loss_bps,
+        **{part: getattr(row.loss, part) for part in LOSS_PARTS},
     }
 
 

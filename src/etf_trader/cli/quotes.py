@@ -32,6 +32,8 @@ def draw_quote(page: Page, quote: Quote) -> None:
         _draw_answer(page, quote, quote.answer)
     if quote.curve:
         page.line()
+        if len(quote.index.routes) > 1:
+            page.line(f"In {quote.index.quote} alone:")
         draw_curve(page, quote)
     page.line()
     page.fields(_bounds(quote))
@@ -51,7 +53,7 @@ def _range_headline(quote: Quote) -> str:
             f"about {money(largest.cash)} {cash}; a unit is worth {money(quote.nav)} now."
         )
     ends = [quote.curve[0], quote.curve[-1]][: len(quote.curve)]
-    losses = " and ".join(f"{bps(quote.loss_bps(plan))} bps at {unit_count(plan.units)}" for plan in ends)
+    losses = " and ".join(f"{bps(row.loss_bps)} bps at {unit_count(row.units)}" for row in ends)
     return f"{doing} {quote.index.symbol} loses {losses}; a unit is worth {money(quote.nav)} {cash} now."
 
 
@@ -83,8 +85,11 @@ def _draw_answer(page: Page, quote: Quote, answer: Answer) -> None:
 
 def orders_of(quote: Quote) -> int:
     """Return how many orders the answer sends."""
-    legs = [] if quote.answer is None else quote.answer.document["legs"]
-    return sum(pieces(leg, quote.view.rules) for leg in legs)
+    if quote.answer is None:
+        return 0
+    document = quote.answer.document
+    legs = [*document["legs"], *document.get("conversions", ())]
+    return sum(pieces(leg, quote.answer.rules) for leg in legs)
 
 
 def _whole(share: Decimal) -> str:
@@ -105,6 +110,7 @@ def _stopped(quote: Quote, answer: Answer) -> Stopped:
         limit=quote.request.limit_price,
         max_loss_bps=quote.request.max_loss_bps,
         outlook=quote.outlook,
+        has_begun=answer.plan.units > 0,
     )
 
 

@@ -1,13 +1,13 @@
 """What a quote says: the request, the answer to a size, the cost curve, and what bounds both."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, NamedTuple
 
 from etf_trader.execution.outlook import Outlook
-from etf_trader.execution.planning import MarketView
 from etf_trader.index.store import Index
-from etf_trader.market.symbol import Side
+from etf_trader.market.symbol import Side, SymbolRule
 from etf_trader.money import BPS, ONE, bps
 from etf_trader.orders.index_order import OrderRequest
 from etf_trader.orders.plan import Plan
@@ -78,6 +78,7 @@ class Answer:
     quantity: Decimal
     plan: Plan
     document: dict[str, Any]
+    rules: Mapping[str, SymbolRule]
     payable: Decimal | None
     routes: tuple[RouteSaving, ...]
     routes_unknown: str
@@ -91,16 +92,16 @@ class Quote:
     the answer. `largest` is the plan of the
     largest size within the limits; `least` the least size that the float of now
     allows (None: none), `float_needed` the float cash that allows every size.
-    `curve` holds plans of growing sizes that the books alone bound, the last as
-    large as the first book to give out allows; `shape` the same, denser, for a
-    chart. `market` and `by_asset` are the naive ways to trade the size that was
-    asked for: a market order an asset, and a limit an asset. `windows` are the
-    venue's limits on orders with what is left of each.
+    `curve` holds growing sizes that the books alone bound, the last as large as
+    the first book to give out allows; `shape` the same, denser, for a chart.
+    `market` and `by_asset` are the naive ways to trade the size that was asked
+    for: a market order an asset, and a limit an asset. `windows` are the venue's
+    limits on orders with what is left of each. All but `answer` is about the
+    books in the index's own quote.
     """
 
     request: QuoteRequest
     index: Index
-    view: MarketView
     nav: Decimal
     answer: Answer | None
     outlook: Outlook | None
@@ -109,7 +110,7 @@ class Quote:
     least: Decimal | None
     float_cash: Decimal
     float_needed: Decimal
-    curve: tuple[Plan, ...]
+    curve: tuple[SizeCost, ...]
     shape: tuple[SizeCost, ...]
     ends: tuple[BookEnd, ...]
     market: Naive | None

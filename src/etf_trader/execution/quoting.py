@@ -13,31 +13,34 @@ from etf_trader.database import Database
 from etf_trader.errors import DataError, SolverError, UsageError
 from etf_trader.execution.budget import budget
 from etf_trader.execution.desk import CENT
-from etf_trader.execution.look import FIRST_LOOK, look_and_plan, require_listed
+from etf_trader.execution.look import DEEPER, FIRST_LOOK, look, look_and_plan, require_listed
 from etf_trader.execution.outlook import outlook
 from etf_trader.execution.planning import MarketView, Wish, cash_to_reserve, document_for, order_problem
 from etf_trader.execution.quote import Answer, Quote, QuoteRequest, Window
-from etf_trader.execution.routing import OtherBooks, other_currencies, route_problem, route_symbols
+from etf_trader.execution.routed import foreign_currencies, plan_of, routed_problem, symbols_of
+from etf_trader.execution.routing import OtherBooks, Rules, other_currencies, route_problem, route_symbols
 from etf_trader.execution.settings import ExecutionSettings
 from etf_trader.index.store import Basket, Index, current_basket, index_by_id, list_positions
 from etf_trader.ledger import accounts
 from etf_trader.ledger.repository import Account, Ledger, find_holder
 from etf_trader.market.book import Level
-from etf_trader.market.symbol import Side, SymbolRule
+from etf_trader.market.symbol import Side
 from etf_trader.money import ONE, UNIT_GRID, ZERO, ceil_to, floor_to, money_context
 from etf_trader.orders.plan import Plan
 from etf_trader.solver.order import plan_order, smallest_quantity
 from etf_trader.solver.problem import OrderProblem
 from etf_trader.solver.quote import (
     book_ends,
+    even_sizes,
     float_for_any_size,
     limits_by_asset,
     market_orders,
     round_sizes,
-    shape,
+    size_costs,
     unlimited,
 )
 from etf_trader.solver.route_problem import RouteSaving
+from etf_trader.solver.routes import plan_routes, route_savings
 from etf_trader.venue.interface import OrderLimit, Venue
 
 Result = TypeVar("Result")
@@ -97,38 +100,42 @@ class Quoter:
         rules = await self._venue.rules()
         require_listed(state.basket, rules)
         answer = None if state.quantity is None else await self._answer(state, rules)
-        view, plan = await self._planned(state, rules, self._all_there_is)
-        return await asyncio.to_thread(self._quote, state, view, plan.units, answer)
+        view = await self._to_the_end(state, rules)
+        return await asyncio.to_thread(self._quote, state, view, answer)
 
-    async def _planned(
-        self, state: _State, rules: Mapping[str, SymbolRule], plan: Callable[[OrderProblem], Plan]
-    ) -> tuple[MarketView, Plan]:
-        """Plan on no more levels than it takes; `plan` is called in a thread."""
+    async def _answer(self, state: _State, rules: Rules) -> Answer:
+        """Read and plan as the desk does; the books of other currencies come after."""
 
         async def planned(view: MarketView) -> Plan:
-            return await asyncio.to_thread(self._on, view, state, plan)
+            return await asyncio.to_thread(self._on, view, state, lambda problem: self._best(problem, state, view))
 
-        depth = self._settings.depth
-        return await look_and_plan(
-            self._venue, state.basket.symbols.values(), depth, rules, planned, lambda made: made.stopped_by
-        )
-
-    async def _answer(self, state: _State, rules: Mapping[str, SymbolRule]) -> Answer:
-        view, plan = await self._planned(state, rules, lambda problem: self._plan(self._funded(problem)))
-        other = await self._look_elsewhere(state, rules)
+        symbols, depth = symbols_of(state.index, state.basket, rules), self._settings.depth
+        view, plan = await look_and_plan(self._venue, symbols, depth, rules, planned, lambda made: made.stopped_by)
+        other = await self._look_elsewhere(state, rules, view)
         return await asyncio.to_thread(
             self._on, view, state, lambda problem: self._told(problem, state, view, plan, other)
         )
 
-    async def _look_elsewhere(self, state: _State, rules: Mapping[str, SymbolRule]) -> OtherBooks | None:
-        """Read the books of the other currencies; None where the venue has none."""
+    async def _look_elsewhere(self, state: _State, rules: Rules, view: MarketView) -> OtherBooks | None:
+        """Return the books of other currencies, reading those that `view` lacks; None where the venue has none."""
         quote, assets = state.index.quote, state.basket.quantities
         others = other_currencies(quote, state.index.routes, assets, rules)
         if not others:
             return None
         symbols = route_symbols(quote, others, assets, rules)
-        depth = min(self._settings.depth, FIRST_LOOK)
-        return OtherBooks(others, await self._venue.books(symbols, depth), rules)
+        known = {symbol: view.books[symbol] for symbol in symbols if symbol in view.books}
+        missing = [symbol for symbol in symbols if symbol not in known]
+        more = await self._venue.books(missing, min(self._settings.depth, FIRST_LOOK)) if missing else {}
+        return OtherBooks(others, {**known, **more}, rules)
+
+    async def _to_the_end(self, state: _State, rules: Rules) -> MarketView:
+        """Read books until the one that gives out first is known to the end, or as deep as books are read."""
+        read = min(FIRST_LOOK, self._settings.depth)
+        view = await look(self._venue, state.basket, read, rules)
+        while read < self._settings.depth and (windows := self._on(view, state, _windows_before_the_end)):
+            read = min(read * DEEPER, self._settings.depth)
+            view = replace(view, books={**view.books, **await self._venue.books(windows, read)})
+        return view
 
     def _state(self, connection: Connection, request: QuoteRequest, limits: Sequence[OrderLimit]) -> _State:
         index = index_by_id(connection, request.index_id)
@@ -178,36 +185,35 @@ class Quoter:
             slack = self._settings.slack_ticks
             return work(order_problem(wish, state.basket, view, state.in_float, state.float_cash, slack))
 
-    def _all_there_is(self, problem: OrderProblem) -> Plan:
-        """Return the plan of all that the books hold."""
-        return plan_order(unlimited(_everything(problem)))
+    def _quote(self, state: _State, view: MarketView, answer: Answer | None) -> Quote:
+        return self._on(view, state, lambda problem: self._quoted(problem, state, view, answer))
 
-    def _quote(self, state: _State, view: MarketView, most: Decimal, answer: Answer | None) -> Quote:
-        def quoted(problem: OrderProblem) -> Quote:
-            least = smallest_quantity(problem)
-            is_limited = answer is not None and {"limit", "loss"} & set(answer.plan.stopped_by)
-            low = _smallest_shown(state.quantity, least, most)
-            return Quote(
-                request=state.request,
-                index=state.index,
-                view=view,
-                nav=problem.nav,
-                answer=answer,
-                outlook=outlook(problem, self._settings.method) if is_limited else None,
-                treasury=state.treasury,
-                largest=self._plan(_everything(problem)),
-                least=least,
-                float_cash=state.float_cash,
-                float_needed=ceil_to(float_for_any_size(problem), CENT),
-                curve=tuple(_curve(problem, state.quantity, low, most)),
-                shape=tuple(shape(problem, low, most)) if most else (),
-                ends=tuple(book_ends(problem)),
-                market=None if answer is None else market_orders(problem, _other_side(problem, view)),
-                by_asset=None if answer is None else limits_by_asset(problem, _other_side(problem, view)),
-                windows=state.windows,
-            )
-
-        return self._on(view, state, quoted)
+    def _quoted(self, problem: OrderProblem, state: _State, view: MarketView, answer: Answer | None) -> Quote:
+        ends, back = book_ends(problem), _other_side(problem, view)
+        everything = replace(problem, quantity=ends[0].units + ONE)
+        largest = self._plan(everything)
+        most, least = _all_there_is(everything, largest), smallest_quantity(problem)
+        low = _smallest_shown(state.quantity, least, most)
+        sizes = {size for size in (*round_sizes(low, most), state.quantity, most) if size and size <= most}
+        is_limited = answer is not None and {"limit", "loss"} & set(answer.plan.stopped_by)
+        return Quote(
+            request=state.request,
+            index=state.index,
+            nav=problem.nav,
+            answer=answer,
+            outlook=outlook(problem, self._settings.method) if is_limited else None,
+            treasury=state.treasury,
+            largest=largest,
+            least=least,
+            float_cash=state.float_cash,
+            float_needed=ceil_to(float_for_any_size(problem), CENT),
+            curve=tuple(size_costs(problem, sorted(sizes))),
+            shape=tuple(size_costs(problem, even_sizes(low, most))),
+            ends=tuple(ends),
+            market=None if answer is None else market_orders(problem, back),
+            by_asset=None if answer is None else limits_by_asset(problem, back),
+            windows=state.windows,
+        )
 
     def _told(
         self, problem: OrderProblem, state: _State, view: MarketView, plan: Plan, other: OtherBooks | None
@@ -220,6 +226,7 @@ class Quoter:
             quantity=problem.quantity,
             plan=plan,
             document=document_for(plan, funded, state.basket, state.index.symbol, problem.arrival_nav, view),
+            rules=view.rules,
             payable=payable,
             routes=routes,
             routes_unknown=unknown,
@@ -233,13 +240,31 @@ class Quoter:
         reserve = ceil_to(cash_to_reserve(problem, estimate, self._settings.reserve_bps), CENT)
         return replace(problem, cash=reserve if treasury is None else min(treasury, reserve))
 
+    def _best(self, problem: OrderProblem, state: _State, view: MarketView) -> Plan:
+        """Return the plan that a dry run makes, in other currencies too if the index names some."""
+        funded = self._funded(problem)
+        others = foreign_currencies(state.index)
+        if not others:
+            return self._plan(funded)
+        held = {name: state.treasuries[name] for name in others if name in state.treasuries}
+        return plan_of(plan_routes(routed_problem(funded, state.index, view, held, {}, may_convert=True)), funded)
+
     def _plan(self, problem: OrderProblem) -> Plan:
         return plan_order(problem, self._settings.method)
 
 
-def _everything(problem: OrderProblem) -> OrderProblem:
-    """Return the same order for more than the first book to give out holds."""
-    return replace(problem, quantity=book_ends(problem)[0].units + ONE)
+def _windows_before_the_end(problem: OrderProblem) -> list[str]:
+    """Return the symbols of books that are known in part, and may give out before the first known end does."""
+    ends = book_ends(problem)
+    known = min((end.units for end in ends if end.is_complete), default=None)
+    return sorted(end.symbol for end in ends if not end.is_complete and (known is None or end.units < known))
+
+
+def _all_there_is(everything: OrderProblem, largest: Plan) -> Decimal:
+    """Return the units that the books hold; `largest` is the plan of them within the limits and the float."""
+    if all(stop.startswith(("depth(", "window(")) for stop in largest.stopped_by):
+        return largest.units
+    return plan_order(unlimited(everything)).units
 
 
 def _other_side(problem: OrderProblem, view: MarketView) -> dict[str, Sequence[Level]]:
@@ -254,8 +279,6 @@ def _routes(
     """Return what trading in other currencies too would save, or why that cannot be told."""
     if other is None or not problem.quantity:
         return (), ""
-    from etf_trader.solver.routes import route_savings  # NumPy is imported only where there are routes
-
     try:
         return route_savings(route_problem(problem, other, held)), ""
     except (DataError, SolverError) as error:
@@ -266,10 +289,3 @@ def _smallest_shown(quantity: Decimal | None, least: Decimal | None, most: Decim
     """Return where the curve begins: a decade below what was asked, or four below where the books end."""
     low = most.scaleb(-4) if quantity is None or quantity > most else quantity.scaleb(-1)
     return max(floor_to(low, UNIT_GRID), min(least or ZERO, most), UNIT_GRID)
-
-
-def _curve(problem: OrderProblem, quantity: Decimal | None, low: Decimal, most: Decimal) -> list[Plan]:
-    """Return a plan for every round size, for the size that was asked for and for the largest."""
-    sizes = {size for size in (*round_sizes(low, most), quantity, most) if size and size <= most}
-    books_alone = unlimited(problem)
-    return [plan_order(replace(books_alone, quantity=size)) for size in sorted(sizes)]

@@ -90,16 +90,16 @@ class IndexCurve:
             names: What is said when a book ends: "depth(BTC)", or "window(BTCUSDT)" when more may lie beyond.
             cash_weight: k, the basket's cash as a fraction of NAV.
             arrival: NAV at the arrival mids / NAV now.
-            spare: What a buy already has of each asset, in units of V; used first, at no cost here.
+            spare: What a buy already has of each asset, in units of V; used first, at mid.
         """
         self.curves, self.side, self.names = curves, curves.side, tuple(names)
         self.weights, self.nets = weights, nets
         self.cash_weight, self.arrival = cash_weight, arrival
-        self._spare = np.zeros(len(weights)) if spare is None else spare
+        self.spare = np.zeros(len(weights)) if spare is None else spare
         is_buy = curves.side is Side.BUY
         self._per_fraction = weights / nets if is_buy else weights
         self._price = np.ones(len(nets)) if is_buy else nets  # what a book's cash is worth after its fee
-        self._start = self._spare / nets if is_buy else np.zeros(len(weights))
+        self._start = self.spare / nets if is_buy else np.zeros(len(weights))
 
     def need(self, fraction: float) -> Array:
         """Return what is traded in each book, before fees, in units of V."""
@@ -107,7 +107,8 @@ class IndexCurve:
 
     def cost(self, fraction: float) -> float:
         """Return the cash that `fraction` pays (sell: brings), fees and the basket's cash included, in V."""
-        return float(self._price @ self.curves.cost(self.need(fraction))) + self.cash_weight * fraction
+        had = np.minimum(self.weights * fraction, self.spare).sum()
+        return float(self._price @ self.curves.cost(self.need(fraction)) + had) + self.cash_weight * fraction
 
     def marginal(self, fraction: float) -> float:
         """Return the price of the last unit, fees and the basket's cash included, in NAV; at 0 of the first."""
@@ -136,13 +137,13 @@ class IndexCurve:
         reached = dict(zip(self.names, ends, strict=True))
         top = min(top, float(ends.min()))
         if bounds.loss_bps is not None:
-            reached["loss"] = self._last_root(top, *self._loss_line(bounds))
+            reached["loss"] = self._last_root(top, *self.loss_line(bounds))
         if bounds.cash is not None:
             reached["cash"] = self._last_root(top, bounds.cash, 0.0, 1)
         if bounds.limit is not None:
             reached["limit"] = self._up_to_limit(top, bounds.limit)
         fraction = float(min(1.0, *reached.values()))
-        if bounds.loss_bps is not None and self._excess(fraction, *self._loss_line(bounds)) > _ROUNDING:
+        if bounds.loss_bps is not None and self._excess(fraction, *self.loss_line(bounds)) > _ROUNDING:
             reached["loss"] = fraction = 0.0  # a loss to be made good needs more than the other limits leave
         if fraction >= 1.0:
             return Reach(1.0, ("filled",))
@@ -153,6 +154,11 @@ class IndexCurve:
     def within_loss(self, loss_bps: float) -> Reach:
         """Return the largest fraction whose average loss from arrival is at most `loss_bps`."""
         return self.largest(Bounds(loss_bps=loss_bps))
+
+    def cut(self, bounds: Bounds) -> float:
+        """Return a fraction within all depth that is not below the answer, and never much beyond it."""
+        top = self._bracket(bounds)
+        return min(top, float(self._ends_within(top).min()))
 
     def _bracket(self, bounds: Bounds) -> float:
         """Return a fraction that is not below the answer, and never much beyond it."""
@@ -181,11 +187,11 @@ class IndexCurve:
             return True
         if bounds.loss_bps is None:
             return False
-        start, price, _ = self._loss_line(bounds)
+        start, price, _ = self.loss_line(bounds)
         return sign * (cost - price * fraction) > start and sign * (marginal - price) > 0
 
-    def _loss_line(self, bounds: Bounds) -> tuple[float, float, int]:
-        """Return allowed and price of: sign (C(f) - price f) <= allowed."""
+    def loss_line(self, bounds: Bounds) -> tuple[float, float, int]:
+        """Return `allowed`, `price` and `sign` of the loss limit: sign (C(f) - price f) <= allowed."""
         loss = (bounds.loss_bps or 0.0) / _BPS
         sign = self.side.sign
         allowed = loss * bounds.done * self.arrival - bounds.loss_done

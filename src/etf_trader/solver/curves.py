@@ -141,6 +141,27 @@ class Curves:
         order = np.argsort(row, kind="stable")
         return Segments(price[order], depth[order], row[order])
 
+    def split(self, segments: Segments, at: Array) -> Segments:
+        """Return `segments` with each row's cut in two at the depth `at`, where that lies inside one."""
+        stop = np.cumsum(segments.depth)
+        before = np.concatenate([[0.0], stop])[np.searchsorted(segments.row, np.arange(len(self)))]
+        stop -= before[segments.row]
+        start = stop - segments.depth
+        here = at[segments.row]
+        inside = np.flatnonzero((start < here) & (here < stop))
+        ends = np.insert(stop, inside, here[inside])
+        row = np.insert(segments.row, inside, segments.row[inside])
+        starts = np.insert(start, inside + 1, here[inside])
+        total = self._costs_of(row, ends) - self._costs_of(row, starts)
+        return Segments(total / (ends - starts), ends - starts, row)
+
+    def _costs_of(self, row: Indices, need: Array) -> Array:
+        """Return the cost of the best `need` of `row`, which is read that far; shapes (k,)."""
+        level = np.array([np.searchsorted(self.ends[i, 1:], each) for i, each in zip(row, need, strict=True)])
+        level = np.minimum(level, np.maximum(self._read[row], 1) - 1)
+        found: Array = self.costs[row, level] + (need - self.ends[row, level]) * self.prices[row, level]
+        return found
+
     def _cost_at(self, level: Indices, end: Array) -> Array:
         """Return the cost up to `end`, which lies in `level`."""
         inside = np.minimum(level, self._last_column)
@@ -186,9 +207,9 @@ class Curves:
             self._read_block(np.flatnonzero(rows & (self._read == read)), int(read), stop)
 
     def _widen(self) -> None:
-        width = self.prices.shape[1] // 2
+        more = np.zeros_like(self.prices)
         self.prices, self.ends, self.costs = (
-            np.pad(columns, ((0, 0), (0, width)), mode="edge") for columns in (self.prices, self.ends, self.costs)
+            np.hstack([columns, more + columns[:, -1:]]) for columns in (self.prices, self.ends, self.costs)
         )
 
     def _read_block(self, rows: Indices, read: int, stop: int) -> None:

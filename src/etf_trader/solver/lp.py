@@ -1,186 +1,212 @@
-"""The continuous order as a linear program: no lots, no minimums, fees at their rate.
+"""The continuous order as a linear program on few segments: no lots, no minimums, fees at their rate.
 
-    y      what is taken of each level, in value units: quantity x mid / V
-    r      what the order or the float already has and a buy uses first
+    y      what is taken of each segment, in value units: quantity x mid / V
+    r      what a buy already has of each asset and uses first, at mid
     f      fraction of the order, in [0, 1]
-    c      price / mid;   w   weight a mid / NAV;   k   weight of the basket's cash
-    V      value of all that is wanted, at the mids; L   price limit / NAV
+    c      price / mid;   b   1, or 1 - fee on what a sell brings;   a   1 - fee on what a buy brings, or 1
+    w, k   weight of each asset and of the basket's cash;   s   +1 buy, -1 sell
+    L      price limit / NAV, or what makes any unit worth its trade;   P   arrival price x (1 + s max loss)
 
-    buy    min  sum c y + r mid_paid - L f      (1 - fee) sum y + r = w f     every asset
-    sell   max  sum (1 - fee) c y - L f         sum y = w f                   every asset
+    min   s sum b c y + sum r - s (L - k) f
+    with  a sum y + r = w f                          every asset
+          s sum b c y + sum r + s (k - P) f <= loss left
+          sum c y + sum r + k f <= cash
 
-Floats live here and nowhere else in the solver. `units_up` leads back: what the
-LP says is a ceiling for the exact search, never a plan. It is an upper bound of
-the order with lots: cash counts the planned value and not the worst case, and a
-sell's leftovers leave their depth to the units.
+Levels are cut where a limit is broken and joined by the chord rule, so that the
+program has a few columns a book. Of its answer only the fraction is kept: what
+it costs is read from the whole ladders, and whether it is the optimum is proved
+on them with the program's duals, by weak duality:
+
+    bound = sum min(0, reduced cost) x upper bound + sum dual x right side
+
+A gap above the tolerance splits the segments at the dual prices, once.
 
 Source:
-    scipy.optimize.linprog, HiGHS dual simplex.
+    scipy.optimize.linprog, HiGHS dual simplex; Neumaier and Shcherbina (2004) for the bound.
 """
 
-from decimal import Decimal
-from typing import Any, NamedTuple
+from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import linprog
-from scipy.sparse import csr_array
 
 from etf_trader.errors import NumericalFailure
 from etf_trader.market.symbol import Side
-from etf_trader.money import BPS, UNIT_GRID, ceil_to
+from etf_trader.solver.closed_form import Bounds, IndexCurve, index_curve
+from etf_trader.solver.curves import Segments
+from etf_trader.solver.highs import SMALLEST, Rows, minimise, rows_of
 from etf_trader.solver.problem import OrderProblem
 
-_SMALLEST = 1e-7  # HiGHS drops matrix entries below 1e-9 without a word
+Array = NDArray[np.float64]
+
+EPS = 1e-5
+"""What joining levels may overstate an order's cost by, in units of V: 0.1 bps."""
+
+TOLERANCE_BPS = 0.05
+"""The gap above which segments are split and the program is solved once more."""
+
 _TIE = 1e-9  # where the marginal price equals the limit on a stretch, the larger fraction is meant
-_INFEASIBLE = 2  # the status of linprog
-_Array = NDArray[np.float64]
+_BPS = 1e4
 
 
-class Fraction(NamedTuple):
-    """An optimum of the relaxed order: its fraction, and the cash of its legs in units of V."""
+class Relaxed(NamedTuple):
+    """An optimum of the order without lots.
+
+    `fraction` of the order; `cash` of its legs on the whole ladders (sell:
+    received), spare at mid, in units of V; `gap_bps` what the optimum may be
+    better by, in bps of V, proved over all levels; `columns` of the program
+    that was solved last.
+    """
 
     fraction: float
     cash: float
+    gap_bps: float
+    columns: int
 
 
-class _Program(NamedTuple):
-    """Columns: the levels of all legs, then what is there already, then f."""
+class _Duals(NamedTuple):
+    """Change of the objective, in units of V, a unit of each right side: of the assets, of loss and of cash."""
 
-    price: _Array  # c per level column
-    depth: _Array  # upper bound per level column
-    leg: NDArray[np.intp]  # leg number per level column
-    weight: _Array
-    net: _Array
-    spare: _Array  # upper bound per r column: held, then residual of each leg
-    arrival: _Array  # arrival mid / mid of each leg
+    asset: Array
+    loss: float
+    cash: float
 
 
-def widest_fraction(problem: OrderProblem) -> Fraction:
+def widest_fraction(problem: OrderProblem) -> Relaxed:
     """Return the largest fraction of `quantity` that depth and limits leave, at the least cost.
 
-    An order that has to make good a loss needs a least fraction; the program
-    takes it even beyond the price limit, which is then for the exact search to refuse.
-
     Raises:
+        DataError: a level is not finite, not positive or out of order.
         NumericalFailure: HiGHS found no optimum (status and message), or a weight is below 1e-7.
     """
     if problem.quantity == 0:
-        return Fraction(0.0, 0.0)
-    program = _program(problem)
-    sign = problem.side.sign
-    count, legs = len(program.price), len(program.weight)
-    flow = _leg_cash(program, problem.side)
-    paid = np.concatenate(
-        [sign * flow, np.zeros(legs), np.ones(legs), [0.0]]
-    )  # held is paid, residual costs the mid
-    objective = paid.copy()
-    objective[-1] = -sign * _worth(problem, program)
-    rows, bounds = _limit_rows(problem, program, paid)
-    upper = np.concatenate([program.depth, program.spare, [1.0]])
-    box: Any = np.column_stack([np.zeros(len(upper)), upper])  # an array, though the stubs ask for a list
-    result = linprog(
-        objective * float(BPS),
-        A_ub=np.array(rows) * float(BPS) if rows else None,  # feasible within 1e-7 bps, not within 1e-7 of V
-        b_ub=np.array(bounds) * float(BPS) if rows else None,
-        A_eq=_balance(program, problem.side),
-        b_eq=np.zeros(legs),
-        bounds=box,
-        method="highs-ds",
-        options={"presolve": False, "primal_feasibility_tolerance": 1e-10},
-    )
-    if result.status == _INFEASIBLE and min(bounds, default=0.0) < 0:
-        return Fraction(0.0, 0.0)  # cash or loss are overdrawn before the order starts, and no size cures it
-    if result.status != 0 or result.x is None:
-        raise NumericalFailure(f"the solver gave up with status {result.status}: {result.message}")
-    return Fraction(float(result.x[-1]), float(flow @ result.x[:count]))
+        return Relaxed(0.0, 0.0, 0.0, 0)
+    curve, bounds = index_curve(problem)
+    light = np.flatnonzero(curve.weights < SMALLEST)
+    if len(light):
+        asset = sorted(leg.asset for leg in problem.legs if leg.per_unit)[light[0]]
+        weight = curve.weights[light[0]]
+        raise NumericalFailure(f"{asset} is {weight:.1e} of the basket: too little for the LP", where=asset)
+    return solve(curve, bounds)
 
 
-def units_up(problem: OrderProblem, relaxed: Fraction) -> int:
-    """Return the relaxed units as steps of the unit grid, rounded up past the solver's tolerance.
+def solve(curve: IndexCurve, bounds: Bounds) -> Relaxed:
+    """Return the optimum of the order `curve` within `bounds`, and how good it is proved to be.
 
-    One lot of each asset is added: lots may reach a little further than their continuous price.
+    An order that has to make good a loss needs a least fraction; the program
+    takes it even beyond the price limit, which is then for the exact search to refuse.
     """
-    grid = Decimal(repr(max(relaxed.fraction, 0.0))) + Decimal("1e-6")
-    lots = max(leg.rule.step // (leg.per_unit * UNIT_GRID) + 1 for leg in problem.legs if leg.per_unit)
-    return int(ceil_to(grid * problem.quantity, UNIT_GRID) / UNIT_GRID) + int(lots)
+    top = curve.cut(bounds)
+    if top <= 0 or (bounds.cash is not None and bounds.cash < 0):
+        return Relaxed(0.0, 0.0, 0.0, 0)
+    segments = curve.curves.segments(curve.need(top), EPS * curve.weights)
+    program = _Program(curve, bounds, segments)
+    if not program.is_feasible():
+        return Relaxed(0.0, 0.0, 0.0, 0)
+    relaxed, duals = program.solve()
+    if relaxed.gap_bps > TOLERANCE_BPS:
+        finer = curve.curves.split(segments, program.used(duals))
+        relaxed, _ = _Program(curve, bounds, finer).solve()
+    return relaxed
 
 
-def _program(problem: OrderProblem) -> _Program:
-    """Return the scaled arrays, every one of them finite and not negative."""
-    value = problem.quantity * problem.nav
-    legs = [leg for leg in problem.legs if leg.per_unit]
-    weight = np.array([float(leg.per_unit * leg.mid) for leg in legs]) / float(problem.nav)
-    for leg, each in zip(legs, weight, strict=True):
-        if each < _SMALLEST:
-            raise NumericalFailure(
-                f"{leg.asset} is {each:.1e} of the basket: too little for the LP", where=leg.asset
-            )
-    mid = np.array([float(leg.mid) for leg in legs])
-    sizes = [len(leg.levels) for leg in legs]
-    owner = np.repeat(np.arange(len(legs)), sizes)
-    levels = np.array([(float(p), float(q)) for leg in legs for p, q in leg.levels]).reshape(-1, 2)
-    spare = [leg.held for leg in legs] + [leg.residual for leg in legs]
-    if problem.side is Side.SELL:
-        spare = [Decimal(0)] * len(spare)
-    program = _Program(
-        price=levels[:, 0] / mid[owner],
-        depth=levels[:, 1] * mid[owner] / float(value),
-        leg=owner,
-        weight=weight,
-        net=np.array([1 - float(leg.rule.taker_fee) for leg in legs]),
-        spare=np.array([float(each) for each in spare]) * np.tile(mid, 2) / float(value),
-        arrival=np.array([float(leg.arrival_mid) for leg in legs]) / mid,
-    )
-    if not all(np.isfinite(array).all() and (array >= 0).all() for array in program):
-        raise ValueError("a price, a depth or a weight is negative or not a number")
-    return program
+class _Program:
+    """The program on some segments. Columns: segments, what is there already, f."""
+
+    def __init__(self, curve: IndexCurve, bounds: Bounds, segments: Segments) -> None:
+        self.curve, self.bounds, self.segments = curve, bounds, segments
+        self.sign = float(curve.side.sign)
+        is_buy = curve.side is Side.BUY
+        ones = np.ones(len(curve.weights))
+        self.brought = curve.nets if is_buy else ones  # a
+        self.paid = ones if is_buy else curve.nets  # b
+        self.worth = self._worth() - curve.cash_weight
+        cash = self.sign * self.paid[segments.row] * segments.price
+        self.costs = np.concatenate([cash, ones, [0.0]])
+        self.high = np.concatenate([segments.depth, curve.spare, [1.0]])
+        self.allowed, self.price = np.inf, 0.0
+        limits: list[tuple[Array, float]] = []
+        if bounds.loss_bps is not None:
+            self.allowed, self.price, _ = curve.loss_line(bounds)
+            limits.append((self._row(self.sign * (curve.cash_weight - self.price)), self.allowed))
+        if bounds.cash is not None:
+            limits.append((self._row(curve.cash_weight), bounds.cash))
+        self.limits = limits
+
+    def is_feasible(self) -> bool:
+        """Return whether any fraction makes good the loss that was made before."""
+        if self.allowed >= 0:
+            return True
+        (loss, _), *others = self.limits
+        least = minimise(loss * _BPS, self.high, equal=self._balance(), upper=_rows_in_bps(others))
+        return least.objective / _BPS <= self.allowed + _TIE
+
+    def solve(self) -> tuple[Relaxed, _Duals]:
+        """Return the optimum with its gap over all levels, and the duals that prove it."""
+        objective = self._row(-self.sign * self.worth)
+        optimum = minimise(objective * _BPS, self.high, equal=self._balance(), upper=_rows_in_bps(self.limits))
+        duals = self._duals(optimum.equal_duals / _BPS, optimum.upper_duals)
+        fraction = float(np.clip(optimum.x[-1], 0.0, 1.0))
+        cash = self.curve.cost(fraction) - self.curve.cash_weight * fraction
+        gap = self.sign * (cash - self.worth * fraction) - self._bound(duals)
+        return Relaxed(fraction, cash, max(gap, 0.0) * _BPS, len(objective)), duals
+
+    def used(self, duals: _Duals) -> Array:
+        """Return the depth of each book at prices that are worth their trade at `duals`."""
+        return self.curve.curves.up_to(self.sign * self.brought * duals.asset / (self.paid * self._scale(duals)))
+
+    def _bound(self, duals: _Duals) -> float:
+        """Return a value that no fraction goes below on the whole ladders, whatever the duals are."""
+        curve, bounds, scale = self.curve, self.bounds, self._scale(duals)
+        used = self.used(duals)
+        levels = self.sign * scale * self.paid * curve.curves.cost(used) - self.brought * duals.asset * used
+        spare = np.minimum(scale - duals.asset, 0.0) @ curve.spare
+        weight = curve.cash_weight
+        reduced = -self.sign * self.worth + curve.weights @ duals.asset
+        reduced -= duals.loss * self.sign * (weight - self.price) + duals.cash * weight
+        known = duals.loss * (0.0 if bounds.loss_bps is None else self.allowed)
+        known += duals.cash * (bounds.cash or 0.0)
+        return float(levels.sum() + spare + min(reduced, 0.0) + known)
+
+    def _scale(self, duals: _Duals) -> float:
+        """Return what a unit of cash counts for: in the objective, and in the rows of loss and cash."""
+        return 1.0 - duals.loss - duals.cash
+
+    def _duals(self, asset: Array, upper: Array) -> _Duals:
+        """Return the duals by name; those of the limits have the sign of a limit, whatever rounding says."""
+        limits = [min(float(each), 0.0) for each in upper]
+        loss = limits.pop(0) if self.bounds.loss_bps is not None else 0.0
+        return _Duals(asset, loss, limits.pop(0) if limits else 0.0)
+
+    def _row(self, last: float) -> Array:
+        row = self.costs.copy()
+        row[-1] = last
+        return row
+
+    def _balance(self) -> Rows:
+        """Return the rows that give every asset the common fraction."""
+        rows, count = self.segments.row, len(self.segments.row)
+        assets = np.arange(len(self.curve.weights))
+        data = np.concatenate([self.brought[rows], np.ones(len(assets)), -self.curve.weights])
+        row = np.concatenate([rows, assets, assets])
+        column = np.concatenate([np.arange(count + len(assets)), np.full(len(assets), count + len(assets))])
+        return rows_of(data, row, column, np.zeros(len(assets)), len(self.high))
+
+    def _worth(self) -> float:
+        """Return L: the limit, or what makes any unit worth its trade when there is none."""
+        if self.bounds.limit is not None:
+            return self.bounds.limit + _TIE * self.sign
+        if self.curve.side is Side.SELL:
+            return -1.0
+        return 2.0 + 2.0 * float(np.max(self.segments.price, initial=1.0) / np.min(self.curve.nets))
 
 
-def _leg_cash(program: _Program, side: Side) -> _Array:
-    return program.price if side is Side.BUY else program.price * program.net[program.leg]
-
-
-def _balance(program: _Program, side: Side) -> Any:  # the stubs of linprog know dense matrices only
-    """Return the rows that give every asset the common fraction."""
-    count, legs = len(program.price), len(program.weight)
-    each = np.arange(legs)
-    bought = program.net[program.leg] if side is Side.BUY else np.ones(count)
-    data = np.concatenate([bought, np.ones(2 * legs), -program.weight])
-    row = np.concatenate([program.leg, each, each, each])
-    column = np.concatenate([np.arange(count + 2 * legs), np.full(legs, count + 2 * legs)])
-    return csr_array((data, (row, column)), shape=(legs, count + 2 * legs + 1))
-
-
-def _worth(problem: OrderProblem, program: _Program) -> float:
-    """Return L less the basket's cash, or what makes any unit worth its trade when there is no limit."""
-    if problem.limit is not None:
-        slack = _TIE * problem.side.sign
-        return float(problem.limit - problem.cash_per_unit) / float(problem.nav) + slack
-    if problem.side is Side.SELL:
-        return -1.0
-    return 2.0 + 2.0 * float(np.max(program.price, initial=1.0) / np.min(program.net))
-
-
-def _limit_rows(problem: OrderProblem, program: _Program, paid: _Array) -> tuple[list[_Array], list[float]]:
-    """Return the rows of --max-loss and of the cash, in units of V."""
-    rows: list[_Array] = []
-    bounds: list[float] = []
-    value = float(problem.quantity * problem.nav)
-    cash_weight = float(problem.cash_per_unit) / float(problem.nav)
-    arrival_nav = problem.arrival_nav
-    sign = problem.side.sign
-    if problem.max_loss_bps is not None:
-        share = float(arrival_nav * (BPS + sign * problem.max_loss_bps)) / float(BPS * problem.nav)
-        row = paid.copy()
-        row[len(program.price) : len(program.price) + len(program.weight)] = program.arrival
-        row[-1] = sign * (cash_weight - share)
-        rows.append(row)
-        allowed = problem.max_loss_bps * problem.units_done * arrival_nav - problem.loss_done * BPS
-        bounds.append(float(allowed) / float(BPS) / value)
-    if problem.cash is not None and problem.side is Side.BUY:
-        row = paid.copy()
-        row[-1] = cash_weight
-        rows.append(row)
-        bounds.append(float(problem.cash) / value)
-    return rows, bounds
+def _rows_in_bps(limits: Sequence[tuple[Array, float]]) -> Rows | None:
+    """Return rows and their right sides in bps: HiGHS is feasible within a tolerance of these, not of V."""
+    if not limits:
+        return None
+    matrix = np.array([row for row, _ in limits]) * _BPS
+    row, column = np.nonzero(matrix)
+    bound = np.array([bound for _, bound in limits]) * _BPS
+    return rows_of(matrix[row, column], row, column, bound, matrix.shape[1])

@@ -11,17 +11,19 @@ from typing import NamedTuple
 from etf_trader.market.book import Level
 from etf_trader.market.symbol import Side
 from etf_trader.money import BPS, ONE, UNIT_GRID, ZERO, bps, divide, divide_down, floor_to
+from etf_trader.orders.plan import LossParts
 from etf_trader.solver.ladder import Ladder
 from etf_trader.solver.lots import LegFill, LegRule
+from etf_trader.solver.order import exact
 from etf_trader.solver.problem import Leg, OrderProblem
-from etf_trader.solver.trial import Model
+from etf_trader.solver.trial import Model, Trial
 
 ANY_FLOAT = Decimal(10) ** 30
 """Float cash that no order ever needs."""
 
 FINE, COARSE = (1, 2, 5), (1,)
 FINE_DECADES = 4
-SHAPE_SIZES = 96
+EVEN_SIZES = 96
 
 
 class BookEnd(NamedTuple):
@@ -37,9 +39,16 @@ class BookEnd(NamedTuple):
 
 
 class SizeCost(NamedTuple):
-    """Loss of a size in basis points of its value at mid."""
+    """What a size costs when everything fills, as its plan says it; the books alone bound it.
+
+    `cash` is paid (sell: received), `marginal_price` that of the last unit with
+    fees, `loss` against the mids of now by part; all in quote.
+    """
 
     units: Decimal
+    cash: Decimal
+    marginal_price: Decimal
+    loss: LossParts
     loss_bps: Decimal
 
 
@@ -96,23 +105,39 @@ def round_sizes(least: Decimal, most: Decimal) -> list[Decimal]:
     return [size for size in sizes if least <= size <= most and size >= UNIT_GRID]
 
 
-def shape(problem: OrderProblem, least: Decimal, most: Decimal) -> list[SizeCost]:
-    """Return the loss at sizes that grow by one ratio from `least` to `most`, for a chart.
+def even_sizes(least: Decimal, most: Decimal) -> list[Decimal]:
+    """Return sizes on the unit grid that grow by about one ratio from `least` to `most`, for a chart."""
+    first, last = int(least / UNIT_GRID), int(most / UNIT_GRID)
+    if not 0 < first < last:
+        return []
+    ratio = (last / first) ** (1 / (EVEN_SIZES - 1))
+    steps = {min(int(first * ratio**i), last) for i in range(EVEN_SIZES - 1)} | {last}
+    return [step * UNIT_GRID for step in sorted(steps)]
 
-    The books alone bound a size; one that they do not hold is left out.
-    """
-    model = Model(replace(unlimited(problem), quantity=most))
-    ratio = float(most) / float(least)
-    steps = {
-        min(int(float(least / UNIT_GRID) * ratio ** (i / (SHAPE_SIZES - 1))), model.wanted)
-        for i in range(SHAPE_SIZES)
-    } | {model.wanted}
-    points = []
-    for step in sorted(steps - {0}):
-        trial = model.trial(step)
-        if not any(fill.is_deep for fill in trial.fills):
-            points.append(SizeCost(trial.units, bps(trial.loss, trial.units * problem.arrival_nav)))
-    return points
+
+def size_costs(problem: OrderProblem, sizes: Sequence[Decimal]) -> list[SizeCost]:
+    """Return what each size costs, on ladders that are read once; a size that they do not hold is left out."""
+    with exact(problem):
+        model = Model(replace(unlimited(problem), quantity=max(sizes, default=ONE)))
+        trials = [model.trial(int(size / UNIT_GRID)) for size in sizes]
+        return [_size_cost(model, trial) for trial in trials if not any(fill.is_deep for fill in trial.fills)]
+
+
+def _size_cost(model: Model, trial: Trial) -> SizeCost:
+    side, units = model.side, trial.units
+    value = fee = spread = ZERO
+    for rule, fill in zip(model.legs, trial.fills, strict=True):
+        net = fill.quantity - fill.fee if side is Side.BUY else fill.quantity
+        value += fill.value if side is Side.BUY else fill.value - fill.fee
+        fee += fill.fee_value
+        spread += side.sign * net * (rule.ladder.touch - rule.leg.mid)
+    return SizeCost(
+        units=units,
+        cash=value + model.problem.cash_per_unit * units - side.sign * trial.float_pays,
+        marginal_price=divide(trial.marginal, model.scale),
+        loss=LossParts(ZERO, spread, trial.loss - spread - fee, fee, ZERO),
+        loss_bps=bps(trial.loss, units * model.nav),
+    )
 
 
 def market_orders(problem: OrderProblem, back: Mapping[str, Sequence[Level]]) -> Naive:

@@ -298,3 +298,13 @@ async def test_other_books_that_cannot_be_used_are_told(tmp_path: Path) -> None:
 async def test_a_venue_without_other_currencies_has_nothing_to_compare(house: House) -> None:
     found = await answer(house)
     assert (found.routes, found.routes_unknown) == ((), "")
+
+
+@pytest.mark.parametrize("side", Side)
+async def test_an_index_with_routes_is_quoted_as_it_would_trade(tmp_path: Path, side: Side) -> None:
+    house = make_routed(tmp_path)
+    await house.create(make_definition(routes=("USDT", "USDC")))
+    await house.buy(45)
+    preview = await house.desk.preview(make_request(side, quantity=D(40)))
+    assert {leg.symbol for leg in preview.plan.legs} == {"AUSDT", "AUSDC", "BUSDT"}
+    assert (await answer(house, side, "40")).document == preview.document

@@ -90,7 +90,7 @@ def test_only_the_rows_that_end_inside_the_question_are_read_further() -> None:
     curves = Curves([ladder, ladder], np.full(2, 100.0), 100.0, Side.BUY)
     assert curves.prices.shape == (2, FIRST_WIDTH)
     curves.cost(np.array([1.0, 100.0]))
-    assert curves.prices.shape == (2, 121)
+    assert curves.prices.shape == (2, 128)
     assert curves.ends[0, -1] == FIRST_WIDTH
     assert curves.ends[1, -1] == 121
 

@@ -19,11 +19,12 @@ from etf_trader.solver.quote import (
     BookEnd,
     Naive,
     book_ends,
+    even_sizes,
     float_for_any_size,
     limits_by_asset,
     market_orders,
     round_sizes,
-    shape,
+    size_costs,
     unlimited,
 )
 
@@ -95,26 +96,41 @@ def test_no_size_needs_more_float_than_that(seed: int, side: Side, step: str, si
 
 @given(SEEDS, SIDES)
 @settings(max_examples=30, deadline=None)
-def test_the_shape_is_what_plans_cost_and_the_closed_form_says(seed: int, side: Side) -> None:
+def test_a_size_costs_what_its_plan_does_and_the_closed_form_says(seed: int, side: Side) -> None:
     problem = random_problem(seed, side, step="1e-8", limits=False)
     with money_context():
         problem = replace(problem, legs=tuple(replace(leg, arrival_mid=leg.mid) for leg in problem.legs))
         most = plan_order(replace(unlimited(problem), quantity=book_ends(problem)[0].units)).units
-        points = shape(problem, most / 100, most)
+        points = size_costs(problem, even_sizes(most / 100, most))
         assert points[-1].units == most
         assert all(left.units < right.units for left, right in pairwise(points))
         curve, _ = index_curve(replace(problem, quantity=most))
         for point in points[:: len(points) // 4]:
             plan = plan_order(replace(unlimited(problem), quantity=point.units))
+            assert point[:4] == (plan.units, plan.cash, plan.marginal_price, plan.loss)
             assert point.loss_bps == bps(plan.loss.total, point.units * problem.nav)
             assert float(point.loss_bps) == pytest.approx(
                 curve.loss_bps(float(point.units) / float(most)), abs=0.05
             )
 
 
-def test_sizes_that_the_books_do_not_hold_have_no_shape() -> None:
-    with money_context():
-        assert max(point.units for point in shape(two_assets(), D(1), D(10))) <= 4
+def test_sizes_that_the_books_do_not_hold_have_no_cost() -> None:
+    sizes = [D(1), D(4), D("4.01"), D(10)]
+    assert [row.units for row in size_costs(two_assets(), sizes)] == [D(1), D(4)]
+    assert size_costs(two_assets(), []) == []
+
+
+def test_even_sizes_grow_by_one_ratio_and_hold_both_ends() -> None:
+    sizes = even_sizes(D(1), D(1000))
+    assert (sizes[0], sizes[-1], len(sizes)) == (D(1), D(1000), 96)
+    ratios = [float(right) / float(left) for left, right in pairwise(sizes)]
+    assert max(ratios) - min(ratios) < 1e-6
+    assert even_sizes(D("1e-8"), D("3e-8")) == [D("1e-8"), D("2e-8"), D("3e-8")]
+
+
+@pytest.mark.parametrize(("least", "most"), [("1", "1"), ("2", "1"), ("0", "1")])
+def test_between_no_sizes_there_are_none(least: str, most: str) -> None:
+    assert even_sizes(D(least), D(most)) == []
 
 
 def test_market_orders_strand_what_the_thinnest_book_cannot_match() -> None:
