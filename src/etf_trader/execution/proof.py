@@ -73,7 +73,9 @@ def prove(connection: Connection, plan_id: int) -> Proof:
         findings += _columns(stored, document)
         findings += _asked(statement, order, stored.purpose)
         findings += _basket(statement, basket, document)
-        findings += _sent(statement, stored, asset_orders_of_plan(connection, plan_id))
+        written = asset_orders_of_plan(connection, plan_id)
+        findings += _sent(statement, stored, [each for each in written if not each.is_crossed])
+        findings += _met(statement, [each for each in written if each.is_crossed])
     return Proof(stored, document, market, tuple(findings))
 
 
@@ -120,6 +122,18 @@ def _basket(statement: Statement, basket: Basket, document: Mapping[str, Any]) -
     yield from differs(f"quantities of {where}", dict(basket.quantities), stated)
     symbols = {leg.asset: leg.rule.symbol for leg in statement.problem.legs}
     yield from differs(f"symbols of {where}", dict(basket.symbols), symbols)
+
+
+def _met(statement: Statement, crossed: list[AssetOrder]) -> Iterator[Finding]:
+    """Compare what met other orders inside with what the plan says of it."""
+    met: dict[str, Decimal] = {}
+    for order in crossed:
+        intent = order.intent
+        met[intent.asset] = met.get(intent.asset, ZERO) + intent.quantity
+        price = statement.mids.get(intent.asset)
+        yield from differs(f"asset order {order.id}", (intent.price, intent.mid, intent.touch), (price,) * 3)
+        yield from differs(f"side of asset order {order.id}", intent.side, statement.problem.side)
+    yield from differs("plan.crossed", {asset: met[asset] for asset in sorted(met)}, dict(statement.crossed))
 
 
 def _sent(statement: Statement, stored: StoredPlan, sent: list[AssetOrder]) -> Iterator[Finding]:
