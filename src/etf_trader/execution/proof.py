@@ -1,7 +1,7 @@
 """A plan that was carried out, proved again: by itself, and against the rows around it."""
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
@@ -14,10 +14,19 @@ from etf_trader.index.store import Basket, list_baskets
 from etf_trader.money import ZERO, money_context, plain
 from etf_trader.orders.asset_order import AssetOrder
 from etf_trader.orders.index_order import IndexOrder
-from etf_trader.orders.store import StoredPlan, asset_orders_of_plan, index_order, stored_market, stored_plan
+from etf_trader.orders.status import AssetOrderStatus
+from etf_trader.orders.store import (
+    StoredPlan,
+    asset_orders_of_plan,
+    index_order,
+    plans_beside,
+    stored_market,
+    stored_plan,
+)
 from etf_trader.solver.findings import Finding, differs
 from etf_trader.solver.statement import Malformed, Statement, read_statement
-from etf_trader.solver.verify import UNWIND, verify
+from etf_trader.solver.verify import SHARED, UNWIND, verify
+from etf_trader.solver.verify_batch import check_batch
 
 COLUMNS = ("units", "method", "cost", "bound", "gap_bps", "book_hash")
 """What the row of a plan repeats of its document."""
@@ -73,10 +82,21 @@ def prove(connection: Connection, plan_id: int) -> Proof:
         findings += _columns(stored, document)
         findings += _asked(statement, order, stored.purpose)
         findings += _basket(statement, basket, document)
-        written = asset_orders_of_plan(connection, plan_id)
-        findings += _sent(statement, stored, [each for each in written if not each.is_crossed])
-        findings += _met(statement, [each for each in written if each.is_crossed])
+        findings += _sent(statement, stored, asset_orders_of_plan(connection, plan_id))
+        if stored.method == SHARED:
+            findings += _together(connection, stored, market)
     return Proof(stored, document, market, tuple(findings))
+
+
+def _together(connection: Connection, stored: StoredPlan, market: Mapping[str, Any]) -> Iterator[Finding]:
+    """Check what only all plans of a batch show together."""
+    batch = [plan for plan in plans_beside(connection, stored) if plan.method == SHARED]
+    try:
+        statements = [read_statement(json.loads(plan.document), market) for plan in batch]
+    except ValueError:
+        yield Finding("batch", "has a plan that cannot be read")
+        return
+    yield from check_batch(statements)
 
 
 def _row(stored: StoredPlan) -> Iterator[Finding]:
@@ -124,41 +144,33 @@ def _basket(statement: Statement, basket: Basket, document: Mapping[str, Any]) -
     yield from differs(f"symbols of {where}", dict(basket.symbols), symbols)
 
 
-def _met(statement: Statement, crossed: list[AssetOrder]) -> Iterator[Finding]:
-    """Compare what met other orders inside with what the plan says of it."""
-    met: dict[str, Decimal] = {}
-    for order in crossed:
-        intent = order.intent
-        met[intent.asset] = met.get(intent.asset, ZERO) + intent.quantity
-        price = statement.mids.get(intent.asset)
-        yield from differs(f"asset order {order.id}", (intent.price, intent.mid, intent.touch), (price,) * 3)
-        yield from differs(f"side of asset order {order.id}", intent.side, statement.problem.side)
-    yield from differs("plan.crossed", {asset: met[asset] for asset in sorted(met)}, dict(statement.crossed))
-
-
-def _sent(statement: Statement, stored: StoredPlan, sent: list[AssetOrder]) -> Iterator[Finding]:
-    """Compare the orders that were written for the plan with its legs."""
+def _sent(statement: Statement, stored: StoredPlan, sent: Sequence[AssetOrder]) -> Iterator[Finding]:
+    """Compare the orders that were written for the plan with its legs, and inside trades with what it crosses."""
     planned = {leg.asset: leg for leg in statement.legs if leg.quantity}
-    written: dict[str, Decimal] = {}
     for order in sent:
         where, intent = f"asset order {order.id}", order.intent
         if order.seal != intent.seal(order.plan_id, order.index_order_id):
             yield Finding(where, "does not match its seal")
         leg = planned.get(intent.asset)
-        if leg is None:
-            yield Finding(where, f"trades {intent.asset}, which the plan does not")
+        if order.status is AssetOrderStatus.CROSSED or leg is None:
             continue
-        own = [share for share in order.shares if share.plan_id == stored.id]
-        part = sum((share.quantity for share in own), ZERO)
-        written[intent.asset] = written.get(intent.asset, ZERO) + part
         stated = (leg.symbol, statement.problem.side, leg.mid, leg.touch)
         yield from differs(where, (intent.symbol, intent.side, intent.mid, intent.touch), stated)
-        for share in own:
-            for each in share.slices:
+        for share in order.shares:
+            for each in share.slices if share.plan_id == stored.id else ():
                 yield from differs(f"{where}, price", each.last_price, leg.limit_price)
-    for asset, leg in planned.items():
-        quantity = written.get(asset, ZERO)
-        if quantity != leg.quantity and len(sent) < MOST_PIECES:
-            yield Finding(
-                f"plan.legs.{asset}.quantity", f"is {plain(leg.quantity)}, but {plain(quantity)} was written"
-            )
+    quantities = {asset: leg.quantity for asset, leg in planned.items()}
+    at_venue = [order for order in sent if order.status is not AssetOrderStatus.CROSSED]
+    if len(at_venue) < MOST_PIECES:
+        yield from differs("quantities that were written", _written(at_venue, stored.id), quantities)
+    inside = [order for order in sent if order.status is AssetOrderStatus.CROSSED]
+    yield from differs("quantities that were crossed", _written(inside, stored.id), dict(statement.crossed))
+
+
+def _written(orders: Sequence[AssetOrder], plan_id: int) -> dict[str, Decimal]:
+    """Return what asset orders trade for a plan, by asset."""
+    found: dict[str, Decimal] = {}
+    for order in orders:
+        part = sum((share.quantity for share in order.shares if share.plan_id == plan_id), ZERO)
+        found[order.intent.asset] = found.get(order.intent.asset, ZERO) + part
+    return found

@@ -109,11 +109,6 @@ class AssetOrder:
     ended_at: datetime | None
     end_seal: str | None
 
-    @property
-    def is_crossed(self) -> bool:
-        """Whether another order of ours was its other side."""
-        return self.status is AssetOrderStatus.CROSSED
-
     def share_of(self, index_order_id: int) -> Decimal:
         """Return the quantity that is traded for an index order."""
         return sum((each.quantity for each in self.shares if each.index_order_id == index_order_id), ZERO)

@@ -233,6 +233,12 @@ def plans_of(connection: Connection, order_id: int) -> list[StoredPlan]:
     return [StoredPlan(**row._mapping) for row in connection.execute(query)]
 
 
+def plans_beside(connection: Connection, plan: StoredPlan) -> list[StoredPlan]:
+    """Return the plans that were written in one batch with `plan`, itself among them, oldest first."""
+    query = select(plans).where(plans.c.created_at == plan.created_at, plans.c.book_hash == plan.book_hash)
+    return [StoredPlan(**row._mapping) for row in connection.execute(query.order_by(plans.c.id))]
+
+
 def unsettled_plans(connection: Connection, account_id: int) -> list[StoredPlan]:
     """Return the plans of an account whose trades have not been credited, oldest first."""
     query = (

@@ -11,7 +11,7 @@ from fractions import Fraction
 from etf_trader.market.symbol import Side
 from etf_trader.money import BPS, ZERO, bps, divide, plain
 from etf_trader.orders.plan import PlannedLeg
-from etf_trader.solver.findings import Finding, check_order_price, check_totals, differs, loss_sums
+from etf_trader.solver.findings import Finding, check_order_price, check_totals, differs, loss_sums, spell
 from etf_trader.solver.problem import Leg
 from etf_trader.solver.retrial import held_price, nearest, unit_price
 from etf_trader.solver.statement import Statement
@@ -100,7 +100,7 @@ def _limits(statement: Statement) -> Iterator[Finding]:
     planned, at_worst = (_limited(statement, name) for name in ("last_price", "limit_price"))
     if problem.limit is not None and max(sign * planned, sign * at_worst) > sign * Fraction(problem.limit):
         yield Finding("plan", "breaks a limit of the order: limit")
-    yield from differs("plan.marginal_price", statement.totals["marginal_price"], nearest(_marginal(statement)))
+    yield from _marginal(statement)
     units = problem.units_done + statement.units
     lost = problem.loss_done + sum((own.loss.total for own in statement.legs), ZERO)
     if problem.max_loss_bps is not None and lost * BPS > problem.max_loss_bps * units * problem.arrival_nav:
@@ -131,9 +131,17 @@ def _unit_price(statement: Statement, leg: Leg, own: PlannedLeg, last: Decimal) 
     return unit_price(leg, statement.problem.side, last)
 
 
-def _marginal(statement: Statement) -> Fraction:
-    prices = (_unit_price(statement, leg, own, own.last_price) for leg, own in pairs(statement))
-    return sum(prices, Fraction(statement.problem.cash_per_unit))
+def _marginal(statement: Statement) -> Iterator[Finding]:
+    """Check the price of one unit more; of an asset that others of its kind met inside it may count the mid."""
+    low = high = Fraction(statement.problem.cash_per_unit)
+    for leg, own in pairs(statement):
+        price = _unit_price(statement, leg, own, own.last_price)
+        mid = price if own.quantity else Fraction(leg.per_unit) * Fraction(leg.mid)
+        low, high = low + min(price, mid), high + max(price, mid)
+    stated = statement.totals["marginal_price"]
+    if stated is None or not nearest(low) <= stated <= nearest(high):
+        comes = plain(nearest(low)) if low == high else f"from {plain(nearest(low))} to {plain(nearest(high))}"
+        yield Finding("plan.marginal_price", f"is {spell(stated)}, but comes to {comes}")
 
 
 def float_pays(statement: Statement) -> Decimal:
