@@ -247,7 +247,8 @@ class Quoter:
         if not others:
             return self._plan(funded)
         held = {name: state.treasuries[name] for name in others if name in state.treasuries}
-        return plan_of(plan_routes(routed_problem(funded, state.index, view, held, {}, may_convert=True)), funded)
+        routed = routed_problem(funded, state.index, view, held, {}, may_convert=True)
+        return plan_of(plan_routes(routed), routed)
 
     def _plan(self, problem: OrderProblem) -> Plan:
         return plan_order(problem, self._settings.method)
