@@ -162,6 +162,7 @@ def stopped_preview(opened: Services, preview: Preview) -> Stopped:
         limit=preview.request.limit_price,
         max_loss_bps=preview.request.max_loss_bps,
         outlook=_outlook_of_preview(opened, preview) if set(LIMITS) & set(preview.plan.stopped_by) else None,
+        has_begun=preview.plan.units > 0,
     )
 
 
