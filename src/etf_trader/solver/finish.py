@@ -7,25 +7,33 @@ everything it touches is shared out again; sizes only fall, so that it ends.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from decimal import Decimal
 from heapq import heapify, heappop, heappush
 from typing import NamedTuple
 
 from etf_trader.market.symbol import Side
 from etf_trader.money import BPS, ONE, UNIT_GRID, ZERO, ceil_to, divide, divide_up, floor_to
-from etf_trader.solver.allotment import Allotted, Taken, Want, allot_asset
+from etf_trader.solver.allotment import Allotted, Taken, Want, allot_asset, grid_of
 from etf_trader.solver.problem import Leg, OrderProblem
+
+SIZES = 10
+"""Orders of a column that bounds its loss have the same number of digits: they are within this factor."""
 
 _ROUNDS = 60
 _PATIENCE = 3  # estimates of what is too much, before an order shrinks by leaps
 _LEAP = 8
+_EFFORT = 5_000  # columns of an asset that are shared out again to give back what was too much
+_FINE = 20  # halvings: a millionth of an order is not missed
 _KINDS = ("limit", "loss", "cash", "float", "minimum", "depth", "window", "cross")
 
 
 @dataclass(frozen=True, slots=True)
 class Ask:
-    """Orders of one index that are solved as one: their sum, and how many there are."""
+    """Orders of one index that are solved as one: their sum, and how many there are.
+
+    `problem` has the residuals that they may use, and no other column does.
+    """
 
     index: str
     problem: OrderProblem
@@ -67,16 +75,17 @@ class Finish:
         self._wanted = list(self.steps)
         self._is_out = [False] * len(asks)
         self._tries = [0] * len(asks)
+        self._refused: dict[int, int] = {}  # the least size of a column that broke a limit
         self._faults: list[set[str]] = [set() for _ in asks]
         self._legs: dict[str, list[tuple[int, Leg]]] = {}
         for column, ask in enumerate(asks):
             for leg in ask.problem.legs:
                 self._legs.setdefault(leg.asset, []).append((column, leg))
-        self._residuals = self._who_uses_residuals()
 
     def run(self) -> None:
-        """Shrink what breaks a limit until nothing does."""
+        """Shrink what breaks a limit until nothing does, then give back what was too much of that."""
         self._settle(self._legs)
+        self._regrow()
         dusty = [column for column in range(len(self.asks)) if self._is_dust(column)]
         for column in dusty:
             self.steps[column] = 0
@@ -118,14 +127,38 @@ class Finish:
                 self.steps[column], self._is_out[column] = 0, True
             self._allot(self._assets_of(faults))
 
+    def _regrow(self) -> None:
+        """Halve the way back to the least size that broke a limit, column by column, while effort lasts."""
+        effort = _EFFORT
+        for column, refused in sorted(self._refused.items()):
+            low, high = self.steps[column], refused
+            touched = [leg.asset for leg in self.asks[column].problem.legs]
+            each = sum(len(self._legs[asset]) for asset in touched)
+            while high - low > max(refused >> _FINE, 1) and effort > each and not self._is_out[column]:
+                effort -= each
+                middle = (low + high) // 2
+                before = dict(self.allotted)
+                self._resize(column, middle)
+                self._allot(touched)
+                if self._all_faults():
+                    high = middle
+                    self._resize(column, low)
+                    self.allotted = before
+                else:
+                    low = middle
+
+    def _resize(self, column: int, steps: int) -> None:
+        self.steps[column] = steps
+        self.fractions[column] = steps / max(int(self.asks[column].problem.quantity / UNIT_GRID), 1)
+
     def _shrink(self, column: int, fault: Fault) -> None:
         self._faults[column].add(fault.name)
         if self.steps[column] == 0:
             self._is_out[column] = True
         self._tries[column] += 1
         leap = _LEAP ** max(self._tries[column] - _PATIENCE, 0)
-        self.steps[column] = max(self.steps[column] - max(fault.steps, leap), 0)
-        self.fractions[column] = self.steps[column] / max(int(self.asks[column].problem.quantity / UNIT_GRID), 1)
+        self._refused[column] = self.steps[column]
+        self._resize(column, max(self.steps[column] - max(fault.steps, leap), 0))
         if self.steps[column] == 0 and any(taken.fill.is_minimal for taken in self.taken(column).values()):
             self._faults[column].add("minimum")
 
@@ -135,17 +168,6 @@ class Finish:
 
     def _assets_of(self, columns: Iterable[int]) -> list[str]:
         return sorted({leg.asset for column in columns for leg in self.asks[column].problem.legs})
-
-    def _who_uses_residuals(self) -> dict[tuple[str, str], int]:
-        """Return, by index and asset, who uses the float's residual: the column that goes furthest."""
-        users: dict[tuple[str, str], int] = {}
-        order = sorted(range(len(self.asks)), key=lambda column: (-self.fractions[column], column))
-        for column in order:
-            ask = self.asks[column]
-            if self.steps[column] or ask.problem.side is Side.SELL:
-                for leg in ask.problem.legs:
-                    users.setdefault((ask.index, leg.asset), column)
-        return users
 
     def _allot(self, assets: Iterable[str]) -> None:
         for asset in assets:
@@ -163,8 +185,6 @@ class Finish:
     def _want(self, column: int, leg: Leg) -> Want:
         ask, units, fraction = self.asks[column], self.units(column), self.fractions[column]
         least = leg.rule.least_quantity(leg.levels[0].price if leg.levels else leg.mid)
-        if self._residuals.get((ask.index, leg.asset)) != column and leg.residual:
-            leg = replace(leg, residual=ZERO)
         room = max(least - leg.residual, ZERO)
         begin = 0.0
         if leg.held and leg.per_unit:
@@ -203,7 +223,8 @@ class Finish:
             return Fault("limit", self._retreat(column, standing))
         if problem.max_loss_bps is not None:
             units = problem.units_done + self.units(column)
-            excess = problem.loss_done + standing.loss - problem.max_loss_bps * units * problem.arrival_nav / BPS
+            allowed = problem.max_loss_bps * units * problem.arrival_nav / BPS
+            excess = problem.loss_done + standing.loss + self._spread(column) - allowed
             if excess > 0:
                 dearest = problem.arrival_nav * (ONE + sign * problem.max_loss_bps / BPS)
                 slope = sign * (divide(standing.marginal, prices.scale) - dearest)
@@ -212,6 +233,19 @@ class Finish:
             per_unit = divide(standing.marginal, prices.scale)
             return Fault("cash", _steps_up(standing.reserve - problem.cash, per_unit) if per_unit > 0 else 1)
         return None
+
+    def _spread(self, column: int) -> Decimal:
+        """Return what a column's loss must leave, so that every order of it keeps its own bound.
+
+        Parts are whole quanta, so that one order may get a few more than its
+        share; the smallest has at least a tenth of the largest one's units.
+        """
+        orders = self.asks[column].orders
+        if orders == 1:
+            return ZERO
+        legs = {leg.asset: leg for leg in self.asks[column].problem.legs}
+        each = sum((rounding(legs[asset], taken) for asset, taken in self.taken(column).items()), ZERO)
+        return SIZES * orders * each
 
     def _too_deep(self, asset: str) -> tuple[int, Fault]:
         """Return who goes furthest on a book that is too short, and by how much."""
@@ -280,6 +314,11 @@ class Finish:
         span = allotted.points[phase] - (allotted.points[phase - 1] if phase else 0.0)
         used = float(allotted.ends[phase] - before)
         return float(allotted.ends[phase] - start) / used * span if used else 0.0
+
+
+def rounding(leg: Leg, taken: Taken) -> Decimal:
+    """Return the most by which an order's cash in one asset differs from its share of its column's, in quote."""
+    return (taken.margin + 4 * grid_of(leg.rule)) * taken.fill.last + 2 * leg.rule.quote_quantum
 
 
 class Prices:

@@ -8,12 +8,13 @@ units and lots (`finish`), and only their net goes to the venue.
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from decimal import Decimal, getcontext
+from operator import attrgetter
 
 from etf_trader.market.symbol import Side
 from etf_trader.money import BPS, UNIT_GRID, ZERO, money_context
 from etf_trader.orders.plan import Plan
 from etf_trader.solver.allotment import grid_of
-from etf_trader.solver.finish import Ask, Finish
+from etf_trader.solver.finish import Ask, Finish, rounding
 from etf_trader.solver.order import plan_order
 from etf_trader.solver.outcomes import column_plan, crosses, shared_orders
 from etf_trader.solver.problem import Leg, OrderProblem
@@ -84,27 +85,38 @@ def _may_meet(touch: Touch, max_spread_bps: Decimal) -> bool:
     return touch.is_fresh and touch.bid > 0 and 0 < spread * BPS <= max_spread_bps * mid
 
 
+_held, _per_unit, _arrival = attrgetter("held"), attrgetter("per_unit"), attrgetter("arrival_mid")
+
+
 def _grouped(orders: Sequence[SharedOrder]) -> list[_Group]:
     """Return the columns: orders of one index, side and limits that have traded nothing yet; others alone."""
-    groups: dict[object, _Group] = {}
+    groups: list[_Group] = []
+    alike: dict[object, list[tuple[object, _Group]]] = {}
     for order in orders:
         problem = order.problem
-        is_fresh = not problem.units_done and not problem.loss_done and not any(leg.held for leg in problem.legs)
-        key: object = order.key
-        if is_fresh and problem.quantity:
-            key = (
-                order.index,
-                problem.side,
-                problem.limit,
-                problem.max_loss_bps,
-                problem.slack_ticks,
-                problem.cash_per_unit,
-                problem.cash is None,
-                tuple(leg.per_unit for leg in problem.legs),
-                None if problem.max_loss_bps is None else tuple(leg.arrival_mid for leg in problem.legs),
-            )
-        groups.setdefault(key, []).append(order)
-    return list(groups.values())
+        if not problem.quantity or problem.units_done or problem.loss_done or any(map(_held, problem.legs)):
+            groups.append([order])
+            continue
+        bounds_loss = problem.max_loss_bps is not None
+        key = (
+            order.index,
+            problem.side,
+            problem.limit,
+            problem.max_loss_bps,
+            problem.slack_ticks,
+            problem.cash_per_unit,
+            problem.cash is None,
+            problem.quantity.adjusted() if bounds_loss else None,
+        )
+        legs = (*map(_per_unit, problem.legs), *(map(_arrival, problem.legs) if bounds_loss else ()))
+        # compared, not hashed: decimals that are the same object compare at once
+        group = next((group for others, group in alike.setdefault(key, []) if others == legs), None)
+        if group is None:
+            group = []
+            groups.append(group)
+            alike[key].append((legs, group))
+        group.append(order)
+    return groups
 
 
 def _check_books(groups: Sequence[_Group]) -> None:
@@ -186,6 +198,20 @@ def _pooled(group: _Group) -> OrderProblem:
     )
 
 
+def _residuals_once(indices: Sequence[str], problems: Sequence[OrderProblem]) -> list[OrderProblem]:
+    """Leave the float's residuals to the first column of each index that holds the asset."""
+    used: set[tuple[str, str]] = set()
+    found = []
+    for index, problem in zip(indices, problems, strict=True):
+        taken = {leg.asset for leg in problem.legs if leg.residual and (index, leg.asset) in used}
+        used |= {(index, leg.asset) for leg in problem.legs}
+        if taken:
+            legs = tuple(replace(leg, residual=ZERO) if leg.asset in taken else leg for leg in problem.legs)
+            problem = replace(problem, legs=legs)
+        found.append(problem)
+    return found
+
+
 def _waiting_part(group: _Group, asset: str) -> SharedPlan:
     finish = Finish([Ask(group[0].index, replace(_pooled(group), quantity=ZERO), len(group))], [0.0], [()])
     plan = replace(column_plan(finish, 0, {}), wanted=_pooled(group).quantity, stopped_by=(f"cross({asset})",))
@@ -197,7 +223,7 @@ def _solved(groups: list[_Group]) -> SharedPlan:
     if len(groups) == 1 and len(groups[0]) == 1:
         return _alone(groups[0][0])
     while True:
-        problems = [_pooled(group) for group in groups]
+        problems = _residuals_once([group[0].index for group in groups], [_pooled(group) for group in groups])
         fractions, stops = Wishes(problems).fractions()
         asks = [Ask(group[0].index, problem, len(group)) for group, problem in zip(groups, problems, strict=True)]
         finish = Finish(asks, [float(fraction) for fraction in fractions], stops)
@@ -222,16 +248,10 @@ def _short_of_cash(finish: Finish, column: int, prices: Mapping[str, Decimal], g
         return set()
     standing, units = finish.standing(column, prices), finish.units(column)
     legs = {leg.asset: leg for leg in problem.legs}
-    rounding = extra = ZERO
-    for asset, taken in finish.taken(column).items():
-        each = taken.margin + 2 * grid_of(legs[asset].rule)
-        rounding += each * prices.get(asset, taken.fill.last)
-        extra += max(taken.fill.quantity - taken.exact, ZERO) * prices.get(asset, taken.fill.last)
+    spread = sum((rounding(legs[asset], taken) for asset, taken in finish.taken(column).items()), ZERO)
     short = set()
     for place, member in enumerate(_members(group, finish.steps[column])):
-        cash = group[place].problem.cash or ZERO
-        need = (standing.reserve - extra) * member.units + (rounding + (extra if place == 0 else ZERO)) * units
-        if need > cash * units:
+        if standing.reserve * member.units + spread * units > (group[place].problem.cash or ZERO) * units:
             short.add(member.key)
     return short
 

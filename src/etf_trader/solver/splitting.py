@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from decimal import Decimal
 
 from etf_trader.market.symbol import Side
-from etf_trader.money import ZERO, ceil_to, divide_down, divide_up, floor_to, money_context
+from etf_trader.money import ZERO, divide_down, divide_up, money_context
 from etf_trader.solver.shares import FillPart, Share, SharedAssetOrder, VenueFill
 
 
@@ -36,27 +36,24 @@ def apportion(total: int, weights: Sequence[int], owed: Sequence[float] | None =
 def member_quantities(share: Share, side: Side, grid: Decimal) -> list[Decimal]:
     """Return each member's part of a share, in base.
 
-    Every order gets what its own units need; what lots and minimums add or
-    leave belongs to the first, who is first by key.
+    A buy gets at least what its own units need, a sell gives at most what its
+    own units have; what lots and minimums add or leave is split the same way:
+    all of a column have one float.
     """
     if len(share.members) == 1:
         return [share.quantity]
-    units = sum((member.units for member in share.members), ZERO)
+    total, whole = int(share.quantity / grid), sum((member.units for member in share.members), ZERO)
+    own = []
+    for member in share.members:
+        part = share.exact * member.units
+        if side is Side.BUY:
+            own.append(int(divide_up(part, whole, grid) / grid) + int(share.margin / grid))
+        else:
+            own.append(int(divide_down(part, whole, grid) / grid))
     if side is Side.BUY:
-        own = [
-            ceil_to(divide_up(share.exact * member.units, units, grid) + share.margin, grid)
-            for member in share.members
-        ]
-    else:
-        own = [
-            max(floor_to(divide_down(share.exact * member.units, units, grid) - share.margin, grid), ZERO)
-            for member in share.members
-        ]
-    left = share.quantity - sum(own, ZERO)
-    for place in range(len(own)):
-        change = max(left, -own[place])
-        own[place], left = own[place] + change, left - change
-    return own
+        more = apportion(total - sum(own), own)
+        return [(need + extra) * grid for need, extra in zip(own, more, strict=True)]
+    return [part * grid for part in apportion(total, own)]
 
 
 def allot(order: SharedAssetOrder, fills: Sequence[VenueFill]) -> dict[int, list[FillPart]]:

@@ -45,6 +45,7 @@ class Wishes:
         self.sign = np.array([float(order.side.sign) for order in orders])
         self.weight = np.zeros(shape)  # a mid, in quote a unit
         self.held = np.zeros(shape)  # in units of V
+        self.ready = np.zeros(shape)  # the same with the float's residual: used before anything is traded
         self.paid = np.zeros(shape)  # over the mid
         self.arrival = np.ones(shape)  # over the mid
         self.net = np.ones(shape[1])
@@ -57,9 +58,10 @@ class Wishes:
                     self.weight[row, column] = float(leg.per_unit) * mid
                     self.arrival[row, column] = float(leg.arrival_mid) / mid
                     self.net[column] = 1.0 - float(leg.rule.taker_fee)
+                    self.ready[row, column] = float(leg.held + leg.residual) * mid / self.value
                     if leg.held:
                         self.held[row, column] = float(leg.held) * mid / self.value
-                        self.paid[row, column] = float(leg.held_cost / leg.held) / mid
+                        self.paid[row, column] = float(leg.held_cost) / float(leg.held) / mid
         self.names = {
             (side.sign, column): f"depth({leg.asset})" if leg.complete else f"window({leg.rule.symbol})"
             for (side, column), leg in books.items()
@@ -80,7 +82,7 @@ class Wishes:
 
     def _demand(self) -> Demand:
         rate = self.weight * self.units[:, None] / self.value
-        start = self.sign[:, None] * self.held / np.where(rate > 0, rate, 1.0)
+        start = self.sign[:, None] * self.ready / np.where(rate > 0, rate, 1.0)
         endless = np.full(len(self.assets), np.inf)
         demand = Demand(self.sign, rate, np.where(rate > 0, start, 0.0), endless, endless)
         depths = []
