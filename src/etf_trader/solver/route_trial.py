@@ -252,7 +252,8 @@ class _State:
         wanted, net = leg.per_unit * self.units, self.net.get(node, ZERO)
         if leg.held + wanted == 0 and not net:
             return ZERO
-        least = min(self.model.lots[number].least(ZERO) for number in self.model.supplies[node].arcs)
+        arcs = self.model.supplies[node].arcs
+        least = min((self.model.lots[number].least(ZERO) for number in arcs), default=leg.rule.step)
         room = max(least - leg.residual, ZERO)
         if self.model.side is Side.BUY:
             surplus = leg.held + net - wanted

@@ -122,6 +122,8 @@ def _finished(network: Network, answer: Answer, single: Plan) -> RoutePlan | Non
     if not trial.steps:
         return None
     stopped_by = answer.stopped_by or stops(model, trial, wanted)
+    if stopped_by != ("filled",) and trial.units * model.nav < model.order.least_value:
+        return None
     model, trial = _with_slack(network, model, trial)
     value = Decimal(repr(answer.flows.cost * answer.books.value)) * network.side.sign
     return stated(
