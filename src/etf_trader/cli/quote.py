@@ -58,7 +58,7 @@ def buy(
     limit: LimitOption = None,
     max_loss: MaxLossOption = None,
 ) -> None:
-    """Show what buying units would cost on the books of now, at any size."""
+    """Show what buying units would cost now, at any size."""
     _quote("buy", index, None if qty is None else Quantity(qty), limit, max_loss)
 
 
@@ -77,7 +77,7 @@ def sell(
     limit: LimitOption = None,
     max_loss: MaxLossOption = None,
 ) -> None:
-    """Show what selling units would bring on the books of now, at any size."""
+    """Show what selling units would bring now, at any size."""
     _quote("sell", index, qty, limit, max_loss)
 
 
