@@ -17,9 +17,10 @@ if TYPE_CHECKING:
 METHODS = {
     "closed_form": "closed form",
     "linprog": "linear program",
+    "shared": "one solve for all orders of the batch",
     "unwind": "trading back at the best prices",
 }
-UNWIND = "unwind"
+SHARED, UNWIND = "shared", "unwind"
 MOST_SHOWN = 6
 """Nudges told at most: the first are the order's own limits, then the books that matter most."""
 
@@ -30,6 +31,8 @@ def draw_certificate(page: Page, document: Mapping[str, Any], quote: str) -> Non
     best = "no plan for these units costs less" if is_buy else "no plan for them brings more"
     if document["method"] == UNWIND:
         best = "what the books give"
+    if document["method"] == SHARED:
+        best = "its part of what the batch comes to without lots"
     page.fields(
         [
             ("found by", METHODS.get(document["method"], document["method"])),
@@ -82,37 +85,79 @@ def draw_stops(page: Page, statement: Statement, nudges: Sequence[Nudge], quote:
             page.line(f"Look deeper in {name[7:-1]}: what lies beyond the levels that were read is not known.")
 
 
+def draw_batch(page: Page, statement: Statement, batch: Mapping[int, Statement | None], quote: str) -> None:
+    """Draw what stopped a plan that was solved with others, and what their batch is proved to cost; by order."""
+    from etf_trader.solver.verify_batch import batch_proof
+
+    if statement.method == UNWIND:
+        return
+    problem = statement.problem
+    shared = {order: each for order, each in batch.items() if each is not None and each.method == SHARED}
+    others = joined_numbers(sorted(shared))
+    page.line(f"Solved as one: orders {others}. Each level is shared in proportion to what they need of it.")
+    if statement.stopped_by == ("filled",):
+        page.line("Nothing binds: all of it fills.")
+    else:
+        page.line(f"What binds: {in_short(statement.stopped_by, problem.limit, problem.max_loss_bps)}.")
+    for leg in problem.legs:
+        if f"depth({leg.asset})" in statement.stopped_by:
+            depth = sum((level.quantity for level in leg.levels), Decimal(0))
+            want = [order for order in sorted(shared) if _holds(shared[order], leg.asset, problem.side)]
+            page.line(f"Bottleneck: {units(depth)} {leg.asset} for orders {joined_numbers(want)}.")
+    proof = batch_proof(list(shared.values()))
+    pays = "pay" if proof.cost >= 0 else "receive"
+    gap = f"{money(proof.cost - proof.bound)} {quote}"
+    page.line(f"Together they {pays} {money(abs(proof.cost))} {quote} at the venue.")
+    page.line(f"No plan for their units is better by more than {gap}, which is lots and least orders.")
+
+
+def _holds(statement: Statement, asset: str, side: object) -> bool:
+    return statement.problem.side is side and any(leg.asset == asset for leg in statement.problem.legs)
+
+
+def joined_numbers(numbers: Sequence[int]) -> str:
+    """Return numbers as a sentence lists them."""
+    *most, last = [str(number) for number in numbers]
+    return f"{', '.join(most)} and {last}" if most else last
+
+
 def proved_fields(statement: Statement) -> list[tuple[str, str]]:
     """Return what was proved, a line for each kind of statement."""
     problem, totals = statement.problem, statement.totals
     levels = sum(len(book.bids) + len(book.asks) for book in statement.books.values())
-    traded = [leg for leg in statement.legs if leg.quantity]
-    fields = [
-        (
-            "books",
-            f"{count(len(statement.books), 'book')} of {levels:,} levels and their rules: the hash is theirs",
-        ),
-        ("orders", f"{count(len(traded), 'asset order')}: filters, levels from the best price, value, fee, loss"),
-    ]
+    sent = count(sum(1 for leg in statement.legs if leg.quantity), "asset order")
+    taken = "filters, levels from the best price, value, fee, loss"
+    books = f"{count(len(statement.books), 'book')}, {levels:,} levels and their rules: the hash is theirs"
     if statement.method == UNWIND:
         return [
-            *fields,
-            ("sums", "cash and loss to the last digit; no more is sold than is held beyond the units"),
+            ("books", books),
+            (
+                "orders",
+                f"{count(len(traded), 'asset order')}: filters, levels from the best price, value, fee, loss",
+            ),
+            ("sums", "cash and loss to the last digit; only what is beyond the units is sold"),
+        ]
+    fraction = f"every asset covers {units(statement.units)} units exactly; the float takes what is over"
+    if statement.method == SHARED:
+        return [
+            ("books", books),
+            ("orders", f"its part of {sent}; {count(len(statement.crossed), 'asset')} inside"),
+            ("fraction", fraction),
+            ("limits", _limits(statement)),
+            ("sums", "cash and loss to the last digit"),
         ]
     stop = "all of it fills"
     if statement.stopped_by != ("filled",):
         what = in_short(statement.stopped_by, problem.limit, problem.max_loss_bps)
         stop = f"{units(statement.beyond[0])} units would break what stops it: {what}"
-    fields += [
-        (
-            "fraction",
-            f"every asset covers {units(statement.units)} units exactly; the float takes what is over",
-        ),
+    return [
+        ("books", books),
+        ("orders", f"{sent}: {taken}"),
+        ("fraction", fraction),
         ("limits", f"{_limits(statement)}; {stop}"),
         ("bound", f"{units(totals['bound'] or Decimal(0))}, in exact fractions over all levels"),
         ("gap", f"{totals['gap_bps'] or Decimal(0):f} bps, from whole lots and least orders"),
     ]
-    return fields
 
 
 def _limits(statement: Statement) -> str:

@@ -50,11 +50,11 @@ def show(plan: PlanArgument) -> None:
     """Show a plan: what it traded where, what it cost, what binds, and the proof that nothing is better."""
     import json
 
-    from etf_trader.cli.certificates import draw_books, draw_certificate, draw_stops
+    from etf_trader.cli.certificates import draw_batch, draw_books, draw_certificate, draw_stops
     from etf_trader.cli.plans import draw_plan
     from etf_trader.index.store import index_by_id
     from etf_trader.market.document import market_of
-    from etf_trader.orders.store import index_order, stored_market, stored_plan
+    from etf_trader.orders.store import index_order, plans_beside, stored_market, stored_plan
 
     with services() as opened:
         with opened.database.read() as connection:
@@ -62,10 +62,12 @@ def show(plan: PlanArgument) -> None:
             order = index_order(connection, stored.index_order_id)
             index = index_by_id(connection, order.index_id)
             market = stored_market(connection, stored.book_hash)
+            beside = plans_beside(connection, stored)
         rules = market_of(market)[1] if market else in_loop(opened.venue.rules())
     document = json.loads(stored.document)
     statement = _read(document, market)
     nudges = _binding(statement)
+    batch = {each.index_order_id: _read(json.loads(each.document), market) for each in beside}
 
     def draw(page: Page) -> None:
         if stored.purpose == "unwind":
@@ -78,11 +80,13 @@ def show(plan: PlanArgument) -> None:
         if statement is None:
             page.line(f"What bound it cannot be worked out again: etf plan verify {stored.id} says why.")
             return
-        if stored.purpose == "trade":
-            page.line()
+        page.line()
+        if _is_alone(statement):
             draw_books(page, statement)
             page.line()
             draw_stops(page, statement, nudges, index.quote)
+        else:
+            draw_batch(page, statement, batch, index.quote)
         page.line(f"To prove it again: etf plan verify {stored.id}")
 
     payload = {
@@ -101,10 +105,11 @@ def show(plan: PlanArgument) -> None:
 
 
 def _read(document: Mapping[str, Any], market: Mapping[str, Any] | None) -> Statement | None:
-    """Return a stored plan and its market as values; None when it has no market, or cannot be read."""
+    """Return a stored plan and its market as values; None when it has no market, or cannot be proved."""
     from etf_trader.solver.statement import Malformed, read_statement
+    from etf_trader.solver.verify import CHECKS
 
-    if market is None:
+    if market is None or "conversions" in document or document.get("method") not in CHECKS:
         return None
     try:
         return read_statement(document, market)
@@ -112,14 +117,20 @@ def _read(document: Mapping[str, Any], market: Mapping[str, Any] | None) -> Stat
         return None
 
 
+def _is_alone(statement: Statement) -> bool:
+    """Return whether a plan buys or sells units for one order alone."""
+    from etf_trader.solver.verify import SHARED, UNWIND
+
+    return statement.method not in (SHARED, UNWIND)
+
+
 def _binding(statement: Statement | None) -> Sequence[Nudge]:
     """Return what the size of a plan depends on, worked out again from its market."""
     from etf_trader.money import money_context
     from etf_trader.solver.binding import what_binds
     from etf_trader.solver.order import plan_order
-    from etf_trader.solver.verify import UNWIND
 
-    if statement is None or statement.method == UNWIND:
+    if statement is None or not _is_alone(statement):
         return ()
     with money_context():
         return what_binds(statement.problem, plan_order(statement.problem))

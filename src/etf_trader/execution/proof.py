@@ -25,7 +25,7 @@ from etf_trader.orders.store import (
 )
 from etf_trader.solver.findings import Finding, differs
 from etf_trader.solver.statement import Malformed, Statement, read_statement
-from etf_trader.solver.verify import SHARED, UNWIND, verify
+from etf_trader.solver.verify import SHARED, UNWIND, Unprovable, verify
 from etf_trader.solver.verify_batch import check_batch
 
 COLUMNS = ("units", "method", "cost", "bound", "gap_bps", "book_hash")
@@ -72,6 +72,13 @@ def prove(connection: Connection, plan_id: int) -> Proof:
         document = json.loads(stored.document)
         findings += verify(document, market)
         statement = read_statement(document, market)
+    except Unprovable as error:
+        if not findings:
+            raise NotFound(
+                f"plan {stored.id} {error.what}; its books are those it was made on, and its seal holds",
+                where="plan",
+            ) from error
+        return Proof(stored, document, market, (*findings, Finding(error.where, error.what)))
     except ValueError as error:  # Malformed is one
         told = Finding(error.where, error.what) if isinstance(error, Malformed) else Finding("plan", "is no JSON")
         findings += [] if told in findings else [told]

@@ -14,7 +14,7 @@ from etf_trader.orders.plan import plan_object_seal
 from etf_trader.solver.certificate import all_digits
 from etf_trader.solver.findings import Finding, differs
 from etf_trader.solver.retrial import least
-from etf_trader.solver.statement import Impossible, Malformed, Statement, read_statement
+from etf_trader.solver.statement import Impossible, Malformed, Reader, Statement, read_statement
 from etf_trader.solver.verify_order import check_order
 from etf_trader.solver.verify_shared import check_shared
 from etf_trader.solver.verify_unwind import check_unwinding
@@ -30,6 +30,10 @@ CHECKS: dict[str, Callable[[Statement], Iterator[Finding]]] = {
 """How plans are made, and what proves each."""
 
 
+class Unprovable(Malformed):
+    """The plan was made in a way that cannot be proved again here; its hash and its seal hold."""
+
+
 def verify(plan: object, market: object) -> list[Finding]:
     """Return everything that a plan says and that does not hold on its market; nothing when it is proved.
 
@@ -39,18 +43,27 @@ def verify(plan: object, market: object) -> list[Finding]:
 
     Raises:
         Malformed: this is no plan with its market at all; says where and why.
+        Unprovable: nothing is wrong with it as far as that can be seen.
     """
     with all_digits():
         findings = list(_seals(plan, market))
         try:
+            _require_known(plan)
             statement = read_statement(plan, market)
         except Malformed as error:
             if findings or isinstance(error, Impossible):
                 return [*findings, Finding(error.where, error.what)]
             raise
-        if statement.method not in CHECKS:
-            return [*findings, Finding("plan.method", f"is {statement.method}, which cannot be proved")]
         return findings + list(_market_numbers(statement)) + list(CHECKS[statement.method](statement))
+
+
+def _require_known(plan: object) -> None:
+    top = Reader(plan, "plan")
+    method = top["method"].text()
+    if isinstance(plan, dict) and "conversions" in plan:
+        raise Unprovable("plan", "trades in several currencies, which cannot be proved again yet")
+    if method not in CHECKS:
+        raise Unprovable("plan.method", f"is {method}, which cannot be proved")
 
 
 def _seals(plan: object, market: object) -> Iterator[Finding]:
