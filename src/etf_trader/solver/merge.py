@@ -13,11 +13,9 @@ from numpy.typing import NDArray
 
 from etf_trader.market.symbol import Side
 from etf_trader.solver.curves import Array
+from etf_trader.solver.merged_ladders import MergedLadders
 from etf_trader.solver.route_books import Books, Flows
 
-_FIRST = 1e-4  # of the best price: how far the search for the last price looks first
-_HALVINGS = 60
-_FAR = 1e4  # of the best price: no level lies beyond
 _ROOM = 1e-9  # a limit that is this near binds
 
 
@@ -26,78 +24,6 @@ class _Rates(NamedTuple):
 
     price: Array
     by: NDArray[np.intp]
-
-
-class _Ladders:
-    """The arcs that trade constituents, one ladder an asset, at a common price: after fees, in the home currency.
-
-    `factor` turns a book's price into the common one; of what is taken of an arc,
-    `share` arrives (sell: all of it leaves).
-    """
-
-    def __init__(self, books: Books, rates: _Rates) -> None:
-        self.books = books
-        self.sign = books.network.side.sign
-        rate = rates.price[books.quote]
-        self.arc = np.flatnonzero(~books.is_conversion & np.isfinite(rate) & (rate > 0))
-        self.asset = books.base[self.arc]
-        buys = self.sign > 0
-        net = books.net[self.arc]
-        self.factor = rate[self.arc] / net if buys else rate[self.arc] * net
-        self.share = net if buys else np.ones(len(self.arc))
-
-    def up_to(self, price: Array) -> Array:
-        """Return the depth of each arc at common prices no worse than `price` of its asset."""
-        own = np.zeros(len(self.books.source))
-        own[self.arc] = price[self.asset] / self.factor
-        taken, found = np.zeros((2, len(self.books.source)))
-        rows = self.books.rows(self.books.network.side)
-        found[rows] = self.books.curves[self.books.network.side].up_to(own[rows])
-        taken[self.arc] = found[self.arc]
-        return taken
-
-    def total(self, taken: Array) -> Array:
-        """Return what arrives at (sell: leaves) each asset."""
-        total = np.zeros(len(self.books.nodes))
-        np.add.at(total, self.asset, taken[self.arc] * self.share)
-        return total
-
-    def covering(self, need: Array) -> tuple[Array, Array] | None:
-        """Return what is taken of each arc, and the price of each asset, where its books together cover the need.
-
-        None where they do not.
-        """
-        best = np.full(len(self.books.nodes), np.inf)
-        np.minimum.at(best, self.asset, self.sign * self.books.touch()[self.arc] * self.factor)
-        if (np.isinf(best) & (need > 0)).any():
-            return None
-        best = np.where(np.isinf(best), float(self.sign), best)  # a node that is no constituent
-        low, high = best, best + np.abs(best) * _FIRST
-        while (short := self.total(self.up_to(self.sign * high)) < need).any():
-            if (short & (high - best > _FAR * np.abs(best))).any():
-                return None
-            low, high = np.where(short, high, low), np.where(short, high + 2 * (high - best), high)
-        for _ in range(_HALVINGS):
-            middle = 0.5 * (low + high)
-            enough = self.total(self.up_to(self.sign * middle)) >= need
-            low, high = np.where(enough, low, middle), np.where(enough, middle, high)
-        is_touch = self.total(self.up_to(self.sign * best)) >= need
-        sure = self.up_to(self.sign * np.where(is_touch, best - np.abs(best), low))
-        return self._shared(need, sure, self.up_to(self.sign * high)), self.sign * high
-
-    def _shared(self, need: Array, sure: Array, most: Array) -> Array:
-        """Return all of the better levels, and of the last price what is still needed.
-
-        The last price may stand on several books: those in use take it first, then by symbol.
-        """
-        taken, rest = sure.copy(), need - self.total(sure)
-        places = [place for place, arc in enumerate(self.arc) if most[arc] > sure[arc]]
-        for place in sorted(places, key=lambda place: (sure[self.arc[place]] <= 0, self.arc[place])):
-            arc, asset = self.arc[place], self.asset[place]
-            more = min(most[arc] - sure[arc], max(rest[asset], 0.0) / self.share[place])
-            taken[arc] += more
-            rest[asset] -= more * self.share[place]
-        return taken
 
 
 def merged(books: Books) -> Flows | None:
@@ -147,11 +73,10 @@ def _rates(books: Books, is_held: NDArray[np.bool_]) -> _Rates:
 
 def _at(books: Books, rates: _Rates) -> tuple[Flows, Array] | None:
     """Return the constituents' trades at these rates, and what they draw on (sell: bring to) each currency."""
-    ladders = _Ladders(books, rates)
-    found = ladders.covering(books.need())
-    if found is None:
+    ladders = MergedLadders(books, rates.price)
+    taken, price, missing = ladders.covering(books.need())
+    if missing.any():
         return None
-    taken, price = found
     prices = np.where(np.isfinite(rates.price), rates.price, 1.0)
     prices[ladders.asset] = price[ladders.asset]
     value = books.costs(taken) * (1.0 if books.network.side is Side.BUY else books.net)
