@@ -43,9 +43,13 @@ class Want(NamedTuple):
 
     @property
     def need(self) -> Decimal:
-        """The need; not positive when nothing must trade."""
-        leg, wanted = self.leg, self.leg.per_unit * self.units
-        return wanted - leg.held - leg.residual if self.side is Side.BUY else wanted + leg.held + leg.residual
+        """The need; not positive when nothing must trade.
+
+        The float's residual counts only in what goes to the venue anyway: it
+        makes up whole lots, and neither meets anybody inside nor is in the way.
+        """
+        held, wanted = self.leg.held, self.leg.per_unit * self.units
+        return wanted - held if self.side is Side.BUY else wanted + held
 
 
 class Taken(NamedTuple):
@@ -180,13 +184,14 @@ class _Market:
             used = self._levels_of(divide_up(total, self.net, self.grid))
             self.margin = (used + 1) * self.grid if total else ZERO
         for place, want in enumerate(self.wants):
-            need = sum(beyond[place]) * GRAIN
+            need, residual = sum(beyond[place]) * GRAIN, want.leg.residual
             if self.side is Side.BUY:
+                need = max(need - residual, ZERO)
                 self.exact[want.column] = exact = divide_up(need, self.net, GRAIN)
                 more = want.orders - 1 + want.orders * int(self.margin / self.grid)
                 quanta = int(ceil_to(exact, self.grid) / self.grid) + more if need else 0
             else:
-                self.exact[want.column] = need
+                self.exact[want.column] = need = need + residual if need else ZERO
                 quanta = max(int(need // self.grid) - (want.orders - 1), 0)
             reached, row, whole = 0, [], sum(beyond[place])
             for part in beyond[place]:

@@ -186,14 +186,10 @@ class Finish:
         ask, units, fraction = self.asks[column], self.units(column), self.fractions[column]
         least = leg.rule.least_quantity(leg.levels[0].price if leg.levels else leg.mid)
         room = max(least - leg.residual, ZERO)
-        begin = 0.0
+        begin, side = 0.0, ask.problem.side
         if leg.held and leg.per_unit:
-            begin = (
-                ask.problem.side.sign
-                * float(leg.held)
-                / float(leg.per_unit * max(ask.problem.quantity, UNIT_GRID))
-            )
-        return Want(column, ask.problem.side, leg, units, begin, fraction, ask.orders, room)
+            begin = side.sign * float(leg.held) / float(leg.per_unit * max(ask.problem.quantity, UNIT_GRID))
+        return Want(column, side, leg, units, begin, fraction, ask.orders, room)
 
     def _all_faults(self) -> dict[int, Fault]:
         """Return what the columns break, at most one fault each; a depth before a limit of the orders' own."""

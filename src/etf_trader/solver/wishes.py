@@ -28,6 +28,7 @@ _SLACK = 1e-11
 _SHORT = 1e-8  # what an LP leaves below a cap is rounding
 _NOTHING = 1e-10  # of an order: less than the unit grid
 _ROUNDS = 8
+_EVEN = 0.99
 _BPS = 1e4
 
 Mask = NDArray[np.bool_]
@@ -45,11 +46,12 @@ class Wishes:
         self.sign = np.array([float(order.side.sign) for order in orders])
         self.weight = np.zeros(shape)  # a mid, in quote a unit
         self.held = np.zeros(shape)  # in units of V
-        self.ready = np.zeros(shape)  # the same with the float's residual: used before anything is traded
+        self.ready = np.zeros(shape)  # the same, and the float's residual where only the venue trades with us
         self.paid = np.zeros(shape)  # over the mid
         self.arrival = np.ones(shape)  # over the mid
         self.net = np.ones(shape[1])
         books: dict[tuple[Side, int], Leg] = {}
+        only_buys = all(order.side is Side.BUY for order in orders)
         for row, order in enumerate(orders):
             for leg in order.legs:
                 if leg.per_unit:
@@ -58,7 +60,8 @@ class Wishes:
                     self.weight[row, column] = float(leg.per_unit) * mid
                     self.arrival[row, column] = float(leg.arrival_mid) / mid
                     self.net[column] = 1.0 - float(leg.rule.taker_fee)
-                    self.ready[row, column] = float(leg.held + leg.residual) * mid / self.value
+                    ready = leg.held + leg.residual if only_buys else leg.held
+                    self.ready[row, column] = float(ready) * mid / self.value
                     if leg.held:
                         self.held[row, column] = float(leg.held) * mid / self.value
                         self.paid[row, column] = float(leg.held_cost) / float(leg.held) / mid
@@ -135,12 +138,15 @@ def _limit_of(before: float, now: float, fall: float) -> float:
 
     Opposite orders whose limits only hold inside can pull each other down, each
     time by about the same share of the time before: the geometric series has a sum.
+    Falls that are all alike have none before there is nothing left: they are halved.
     """
     if not 0 < before - now < fall:
         return now
     if before - now < _SHORT * before:
         return now * (1 - _SHORT)
     ratio = (before - now) / fall
+    if ratio > _EVEN:
+        return now / 2
     return max(now - (before - now) * ratio / (1 - ratio) * (1 + 1e-6), 0.0)
 
 
