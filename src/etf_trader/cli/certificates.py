@@ -131,10 +131,7 @@ def proved_fields(statement: Statement) -> list[tuple[str, str]]:
     if statement.method == UNWIND:
         return [
             ("books", books),
-            (
-                "orders",
-                f"{count(len(traded), 'asset order')}: filters, levels from the best price, value, fee, loss",
-            ),
+            ("orders", f"{sent}: {taken}"),
             ("sums", "cash and loss to the last digit; only what is beyond the units is sold"),
         ]
     fraction = f"every asset covers {units(statement.units)} units exactly; the float takes what is over"
