@@ -6,13 +6,14 @@ it is true is for `solver.verify` to say.
 
 import re
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Any, TypeVar
 
 from etf_trader.market.book import Level, OrderBook
 from etf_trader.market.document import BANDS, NO_TIME, NUMBERS, WORDS
 from etf_trader.market.symbol import Side, SymbolRule
+from etf_trader.money import ZERO
 from etf_trader.orders.plan import LOSS_PARTS, LossParts, PlannedLeg
 from etf_trader.solver.problem import Leg, OrderProblem
 
@@ -126,6 +127,7 @@ class Statement:
     method: str
     problem: OrderProblem
     books: Mapping[str, OrderBook]
+    rules: Mapping[str, SymbolRule]
     units: Decimal
     legs: tuple[PlannedLeg, ...]
     leg_losses: tuple[Decimal, ...]
@@ -167,14 +169,15 @@ def read_statement(plan: object, market: object) -> Statement:
     """
     top = Reader(plan, "plan")
     books, rules = _market(Reader(market, "market"))
-    side = _side(top["side"])
+    side = side_of(top["side"])
     return Statement(
         index=top["index"].text(),
         method=top["method"].text(),
         problem=_problem(top, side, books, rules),
         books=books,
+        rules=rules,
         units=top["units"].number(),
-        legs=tuple(_planned(leg) for leg in top["legs"].list()),
+        legs=tuple(planned_leg(leg) for leg in top["legs"].list()),
         leg_losses=tuple(leg["loss"].number() for leg in top["legs"].list()),
         stopped_by=tuple(name.text() for name in top["stopped_by"].list()),
         beyond=tuple(units.number() for units in top["beyond"].list()),
@@ -188,7 +191,8 @@ def read_statement(plan: object, market: object) -> Statement:
     )
 
 
-def _side(side: Reader) -> Side:
+def side_of(side: Reader) -> Side:
+    """Return a side."""
     if side.text() not in ("buy", "sell"):
         raise Malformed(side.where, "is neither buy nor sell")
     return Side(side.text())
@@ -245,24 +249,35 @@ def _problem(
 
 
 def _leg(leg: Reader, side: Side, books: Mapping[str, OrderBook], rules: Mapping[str, SymbolRule]) -> Leg:
-    symbol = leg["symbol"].text()
-    if symbol not in books or symbol not in rules:
-        raise Impossible(f"{leg.where}.symbol", f"is {symbol}, which is not in the market")
-    book, rule = books[symbol], rules[symbol]
-    mid = _mid(book)
     numbers = {name: leg[name].number() for name in ("per_unit", "arrival_mid", "held", "held_cost", "residual")}
     if min(numbers.values()) < 0 or not numbers["arrival_mid"]:
         raise Impossible(leg.where, "has a quantity below 0, or no price at arrival")
+    book = venue_leg(books, rules, leg["symbol"].text(), side, leg.where)
+    return replace(book, asset=leg["asset"].text(), **numbers)
+
+
+def venue_leg(
+    books: Mapping[str, OrderBook], rules: Mapping[str, SymbolRule], symbol: str, side: Side, where: str
+) -> Leg:
+    """Return one side of a book as a leg of which nothing is wanted, on the levels that the venue accepts."""
+    if symbol not in books or symbol not in rules:
+        raise Impossible(f"{where}.symbol", f"is {symbol}, which is not in the market")
+    book, rule = books[symbol], rules[symbol]
+    mid = _mid(book)
     offered = [level for level in (book.asks if side is Side.BUY else book.bids) if level.quantity]
     low, high = price_bounds(rule, side, mid)
     levels = tuple(each for each in offered if low <= each.price and (high is None or each.price <= high))
     return Leg(
-        asset=leg["asset"].text(),
+        asset=rule.base,
         rule=rule,
+        per_unit=ZERO,
         levels=levels,
         complete=book.complete or len(levels) < len(offered),
         mid=mid,
-        **numbers,
+        arrival_mid=mid,
+        held=ZERO,
+        held_cost=ZERO,
+        residual=ZERO,
     )
 
 
@@ -291,7 +306,8 @@ def _mid(book: OrderBook) -> Decimal:
     return (book.bids[0].price + book.asks[0].price) / 2
 
 
-def _planned(leg: Reader) -> PlannedLeg:
+def planned_leg(leg: Reader) -> PlannedLeg:
+    """Return what is stated of one leg."""
     numbers = {name: leg[name].number() for name in _LEG_NUMBERS}
     return PlannedLeg(
         asset=leg["asset"].text(),

@@ -16,6 +16,7 @@ from etf_trader.solver.findings import Finding, differs
 from etf_trader.solver.retrial import least
 from etf_trader.solver.statement import Impossible, Malformed, Reader, Statement, read_statement
 from etf_trader.solver.verify_order import check_order
+from etf_trader.solver.verify_routes import check_routes
 from etf_trader.solver.verify_shared import check_shared
 from etf_trader.solver.verify_unwind import check_unwinding
 
@@ -54,16 +55,20 @@ def verify(plan: object, market: object) -> list[Finding]:
             if findings or isinstance(error, Impossible):
                 return [*findings, Finding(error.where, error.what)]
             raise
-        return findings + list(_market_numbers(statement)) + list(CHECKS[statement.method](statement))
+        checks = check_routes(statement, plan) if _has_routes(plan) else CHECKS[statement.method](statement)
+        return findings + list(_market_numbers(statement)) + list(checks)
 
 
 def _require_known(plan: object) -> None:
     top = Reader(plan, "plan")
     method = top["method"].text()
-    if isinstance(plan, dict) and "conversions" in plan:
-        raise Unprovable("plan", "trades in several currencies, which cannot be proved again yet")
-    if method not in CHECKS:
+    if method not in CHECKS and not _has_routes(plan):
         raise Unprovable("plan.method", f"is {method}, which cannot be proved")
+
+
+def _has_routes(plan: object) -> bool:
+    """Return whether a plan could use the books of several currencies."""
+    return isinstance(plan, dict) and "currencies" in plan
 
 
 def _seals(plan: object, market: object) -> Iterator[Finding]:
