@@ -21,6 +21,7 @@ Array = NDArray[np.float64]
 Indices = NDArray[np.intp]
 
 FIRST_WIDTH = 16
+_LEAST_PART = 1e-3  # of a segment: the price of less would be made of rounding
 _CHORD = 4.0  # a chord overstates a convex cost by at most (c_last - c_first) x depth / 4
 
 
@@ -83,8 +84,8 @@ class Curves:
 
     def depth(self) -> Array:
         """Return the depth of all levels of each row, having read them all."""
-        while (short := self._read < self.lengths).any():
-            self._read_more(short)
+        if (self._read < self.lengths).any():
+            self._read_all()
         return self.ends[:, -1]
 
     def holds(self, need: Array) -> NDArray[np.bool_]:
@@ -142,25 +143,23 @@ class Curves:
         return Segments(price[order], depth[order], row[order])
 
     def split(self, segments: Segments, at: Array) -> Segments:
-        """Return `segments` with each row's cut in two at the depth `at`, where that lies inside one."""
-        stop = np.cumsum(segments.depth)
-        before = np.concatenate([[0.0], stop])[np.searchsorted(segments.row, np.arange(len(self)))]
-        stop -= before[segments.row]
-        start = stop - segments.depth
-        here = at[segments.row]
-        inside = np.flatnonzero((start < here) & (here < stop))
-        ends = np.insert(stop, inside, here[inside])
-        row = np.insert(segments.row, inside, segments.row[inside])
-        starts = np.insert(start, inside + 1, here[inside])
-        total = self._costs_of(row, ends) - self._costs_of(row, starts)
-        return Segments(total / (ends - starts), ends - starts, row)
-
-    def _costs_of(self, row: Indices, need: Array) -> Array:
-        """Return the cost of the best `need` of `row`, which is read that far; shapes (k,)."""
-        level = np.array([np.searchsorted(self.ends[i, 1:], each) for i, each in zip(row, need, strict=True)])
-        level = np.minimum(level, np.maximum(self._read[row], 1) - 1)
-        found: Array = self.costs[row, level] + (need - self.ends[row, level]) * self.prices[row, level]
-        return found
+        """Return `segments` with each row's cut in two at the depth `at`, where that lies well inside one."""
+        first = np.searchsorted(segments.row, segments.row)
+        cash = segments.price * segments.depth
+        start, paid = np.cumsum(segments.depth) - segments.depth, np.cumsum(cash) - cash
+        start, paid = start - start[first], paid - paid[first]
+        part = at[segments.row] - start
+        inside = np.flatnonzero(
+            (part > _LEAST_PART * segments.depth) & (part < (1 - _LEAST_PART) * segments.depth)
+        )
+        part = part[inside]
+        cost = self.cost(at)[segments.row[inside]] - paid[inside]
+        price, depth = (np.insert(each, inside, each[inside]) for each in (segments.price, segments.depth))
+        here = inside + np.arange(len(inside))
+        price[here], depth[here] = cost / part, part
+        depth[here + 1] -= part
+        price[here + 1] = (cash[inside] - cost) / depth[here + 1]
+        return Segments(price, depth, np.insert(segments.row, inside, segments.row[inside]))
 
     def _cost_at(self, level: Indices, end: Array) -> Array:
         """Return the cost up to `end`, which lies in `level`."""
@@ -203,13 +202,19 @@ class Curves:
         for read in np.unique(self._read[rows]):
             stop = max(int(read) * 3 // 2, FIRST_WIDTH)
             if stop > self.prices.shape[1]:
-                self._widen()
+                self._widen(self.prices.shape[1])
             self._read_block(np.flatnonzero(rows & (self._read == read)), int(read), stop)
 
-    def _widen(self) -> None:
-        more = np.zeros_like(self.prices)
+    def _read_all(self) -> None:
+        most = int(self.lengths.max())
+        self._widen(max(most - self.prices.shape[1], 0))
+        for read in np.unique(self._read[self._read < self.lengths]):
+            self._read_block(np.flatnonzero((self._read == read) & (self.lengths > read)), int(read), most)
+
+    def _widen(self, columns: int) -> None:
+        more = np.zeros((len(self), columns))
         self.prices, self.ends, self.costs = (
-            np.hstack([columns, more + columns[:, -1:]]) for columns in (self.prices, self.ends, self.costs)
+            np.hstack([each, more + each[:, -1:]]) for each in (self.prices, self.ends, self.costs)
         )
 
     def _read_block(self, rows: Indices, read: int, stop: int) -> None:
@@ -233,9 +238,13 @@ class Curves:
 
     def _check(self, rows: Indices, levels: Array, counts: Indices) -> None:
         prices, quantities = levels[:, :, 0], levels[:, :, 1]
+        rises = np.diff(prices, axis=1) * self.side.sign > 0
+        numbers = (prices[:, 0].min(), prices[:, -1].min(), quantities.min(), -prices.max(), -quantities.max())
+        if rises.all() and min(numbers[:3]) > 0 and min(numbers[3:]) > -np.inf:  # all at once, as nearly always
+            return
         is_level = np.arange(levels.shape[1]) < counts[:, None]
         is_good = np.isfinite(prices) & np.isfinite(quantities) & (prices > 0) & (quantities > 0)
-        is_good[:, 1:] &= np.diff(prices, axis=1) * self.side.sign > 0
+        is_good[:, 1:] &= rises
         bad = np.argwhere(is_level & ~is_good)
         if len(bad):
             place, level = bad[0]

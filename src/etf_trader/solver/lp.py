@@ -19,7 +19,8 @@ on them with the program's duals, by weak duality:
 
     bound = sum min(0, reduced cost) x upper bound + sum dual x right side
 
-A gap above the tolerance splits the segments at the dual prices, once.
+A gap above the tolerance splits the segments once: at the dual prices, and where
+the answer ends in each book, for the fraction is common and seldom ends a level.
 
 Source:
     scipy.optimize.linprog, HiGHS dual simplex; Neumaier and Shcherbina (2004) for the bound.
@@ -45,6 +46,9 @@ EPS = 1e-5
 
 TOLERANCE_BPS = 0.05
 """The gap above which segments are split and the program is solved once more."""
+
+_SPLITS = (1.0, *(1.0 + sign * 4.0**-power for power in range(2, 9) for sign in (1, -1)))
+"""Where books are split for a second solve, as shares of the fraction that the first one found."""
 
 _TIE = 1e-9  # where the marginal price equals the limit on a stretch, the larger fraction is meant
 _BPS = 1e4
@@ -106,9 +110,20 @@ def solve(curve: IndexCurve, bounds: Bounds) -> Relaxed:
         return Relaxed(0.0, 0.0, 0.0, 0)
     relaxed, duals = program.solve()
     if relaxed.gap_bps > TOLERANCE_BPS:
-        finer = curve.curves.split(segments, program.used(duals))
+        finer = _finer(curve, curve.curves.split(segments, program.used(duals)), relaxed.fraction)
         relaxed, _ = _Program(curve, bounds, finer).solve()
     return relaxed
+
+
+def _finer(curve: IndexCurve, segments: Segments, fraction: float) -> Segments:
+    """Return `segments` split where `fraction` ends in each book, and ever more finely towards it.
+
+    Whole segments cost what their levels cost; only those that an answer ends
+    in overstate it, and the next answer ends close by.
+    """
+    for share in _SPLITS:
+        segments = curve.curves.split(segments, curve.need(fraction * share))
+    return segments
 
 
 class _Program:

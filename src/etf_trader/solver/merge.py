@@ -31,7 +31,7 @@ def merged(books: Books) -> Flows | None:
     traded = ~books.is_conversion
     if np.isin(books.quote[traded], books.base[traded]).any():
         return None  # an asset that others are quoted in has no ladder of its own
-    held = _held(books)
+    held = books.balances()
     rates = _rates(books, held > 0)
     found = _at(books, rates)
     if found is not None and (short := (found[1] > held) & (rates.by < 0) & (held > 0)).any():
@@ -42,15 +42,6 @@ def merged(books: Books) -> Flows | None:
     flows, drawn = found
     converted = _converted(books, rates, drawn, held)
     return None if converted is None else _checked(books, flows._replace(taken=flows.taken + converted), held)
-
-
-def _held(books: Books) -> Array:
-    """Return what may be spent of each currency beside the home one, in units of V."""
-    held = np.zeros(len(books.nodes))
-    for name, balance in books.network.balances.items():
-        if name != books.network.home and balance:
-            held[books.index[name]] = float(balance) * float(books.network.mids[name]) / books.value
-    return held
 
 
 def _rates(books: Books, is_held: NDArray[np.bool_]) -> _Rates:

@@ -139,10 +139,18 @@ class Books:
         sizes = np.array([float(each) if each else np.inf for each in most])
         return sizes * self.mids[self.base] / self.value
 
-    def need(self) -> Array:
-        """Return what the whole order needs of each asset beyond what is there; of a sell, what it has."""
-        spare = self.held + self.residual
-        return np.maximum(self.weights - spare, 0.0) if self._buys else self.weights + spare
+    def need(self, fraction: float = 1.0) -> Array:
+        """Return what a fraction of the order needs of each asset beyond what is there; of a sell, what it has."""
+        spare, wanted = self.held + self.residual, fraction * self.weights
+        return np.maximum(wanted - spare, 0.0) if self._buys else wanted + spare
+
+    def balances(self) -> Array:
+        """Return what may be spent of each currency beside the home one, in units of V."""
+        held = np.zeros(len(self.nodes))
+        for name, balance in self.network.balances.items():
+            if name != self.network.home and balance:
+                held[self.index[name]] = float(balance) * float(self.network.mids[name]) / self.value
+        return held
 
     def residual_used(self) -> float:
         """Return what the whole order pays the float for what it gives."""

@@ -121,10 +121,9 @@ class Program:
         entries.append((-1.0, home, len(columns)))
         columns.append((-1.0, -1.0, _MOST_SPENT))
         sign = float(network.side.sign)
-        fraction = [
-            *zip(-sign * self.books.weights, range(len(self.books.nodes)), strict=True),
-            (-sign * self.books.cash_weight, home),
-        ]
+        fraction = [*zip(-sign * self.books.weights, range(len(self.books.nodes)), strict=True)]
+        if self.books.cash_weight >= SMALLEST:  # the crumbs that rounding a basket leaves are left to the finish
+            fraction.append((-sign * self.books.cash_weight, home))
         entries += [(entry, row, len(columns)) for entry, row in fraction if entry]
         columns.append((0.0, 0.0, 1.0))
         table = np.array(columns)
@@ -161,9 +160,9 @@ class Program:
     def flows(self, x: Array, prices: Array) -> Flows:
         """Return the totals of the columns `x`, and what they cost on the true ladders at `prices`."""
         count = len(self.price)
-        joined = np.maximum(x[:count], 0.0)
-        taken: Array = np.bincount(self.arc, joined, len(self.books.source)).astype(np.float64)
-        chords = np.bincount(self.arc, joined * self.price, len(self.books.source))
+        x = np.maximum(x, 0.0)  # HiGHS keeps bounds to its tolerance
+        taken: Array = np.bincount(self.arc, x[:count], len(self.books.source)).astype(np.float64)
+        chords = np.bincount(self.arc, x[:count] * self.price, len(self.books.source))
         pays = prices[self.books.quote] * np.where(self.books.is_buy, 1.0, -self.books.net)
         overstated = float(((chords - self.books.costs(taken)) * pays).sum())
         cost = float(self._others.cost @ x[count:])

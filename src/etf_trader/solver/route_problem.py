@@ -142,11 +142,13 @@ class SlotProof:
     """What is known about the choice of books under the slot budget.
 
     `bound` is below (sell: above) the cash of every choice for the continuous
-    plan's units, in the home currency, on the word of the integer solver; the
-    plan's own `bound` needs nobody's word, and does not know about slots.
-    `is_proved` says that the search ended within its gap; otherwise time was
-    over. With nothing found till then, `is_fallback`: the plan is the linear
-    program's with fewer routes, and there is no `bound`.
+    plan's units, in the home currency: by arithmetic at the plan's multipliers
+    where the method is "knapsack", on the integer solver's word where it is
+    "milp"; None where the slots leave some units undone. The plan's own `bound`
+    needs nobody's word, and does not know about slots. `is_proved` says that
+    bound and plan meet; otherwise time was over before they did. With no choice
+    found till then, `is_fallback`: the plan is the linear program's with fewer
+    routes.
     """
 
     slots: int

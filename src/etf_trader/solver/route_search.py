@@ -1,4 +1,4 @@
-"""Who answers: merged ladders while conversion is flat, else the linear program; under slots the integer one."""
+"""Who answers: merged ladders while conversion is flat, else the linear program; under slots a choice of books."""
 
 from collections.abc import Mapping
 from decimal import Decimal
@@ -64,25 +64,12 @@ def search(books: Books) -> Answer:
         flows, prices = _solved(program)
     if _fits(books, flows, slots):
         return Answer(books, flows, prices, "linprog", None, (), None)
-    return _within_slots(program, flows, prices, slots or 0)
+    from etf_trader.solver.route_budget import within_slots
 
-
-def _within_slots(program: "Program", free: Flows, prices: Mapping[str, Decimal], slots: int) -> Answer:
-    """Return the best plan within the slots; where time is over, the linear program's with fewer routes."""
-    from etf_trader.solver.route_lp import EPS
-    from etf_trader.solver.route_slots import chosen, fewer
-
-    books = program.books
-    choice = chosen(program, slots, books.network.problem.seconds)
-    allowed = fewer(books, free, slots) if choice is None else choice.allowed
-    flows = program.solve(allowed)
-    stopped_by = ("slots",) if flows.fraction < free.fraction * (1 - 1e-9) else ()
-    if choice is None:
-        return Answer(books, flows, prices, "linprog", SlotProof(slots, None, False, True), stopped_by, allowed)
-    # joined levels overstate by up to eps, over the assets and once more over the conversions
-    least = (choice.bound - 2 * EPS) * books.value * books.network.side.sign
-    proof = SlotProof(slots, Decimal(f"{least:.8f}"), choice.is_proved, False)
-    return Answer(books, flows, prices, "milp", proof, stopped_by, allowed)
+    ratios = np.array([float(prices[node]) / float(books.network.mids[node]) for node in books.nodes])
+    kept = within_slots(program, flows, ratios, slots or 0)
+    stopped_by = ("slots",) if kept.flows.fraction < flows.fraction * (1 - 1e-9) else ()
+    return Answer(books, kept.flows, prices, kept.method, kept.proof, stopped_by, kept.allowed)
 
 
 def smaller(answer: Answer, share: float) -> Answer:

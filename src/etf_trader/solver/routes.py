@@ -3,7 +3,8 @@
     closed_form   the home books alone, where there is nothing else or nothing else helps at their prices
     merge         ladders merged at the conversion's best price, as long as that price holds
     linprog       the network as a linear program
-    milp          the same with a budget of slots
+    knapsack      under a budget of slots, books chosen by the prices of the currencies
+    milp          the same by an integer program, where those prices leave a gap
 
 Whoever answers names the books and their totals; everything a plan states is
 then made of whole lots and exact decimals, and held against the plan on the home

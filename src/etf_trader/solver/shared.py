@@ -29,7 +29,7 @@ from etf_trader.solver.shares import (
     Slice,
     Touch,
 )
-from etf_trader.solver.slices import worst_prices
+from etf_trader.solver.slices import too_small, worst_prices
 from etf_trader.solver.splitting import apportion
 from etf_trader.solver.wishes import Wishes
 
@@ -69,9 +69,11 @@ def plan_together(
         getcontext().prec += 10 * len(rates)
         meets = {asset for asset, touch in touches.items() if _may_meet(touch, max_cross_spread_bps)}
         waiting = _who_waits(groups, meets)
-        parts = [_waiting_part(groups[place], asset) for place, asset in sorted(waiting.items())]
-        for place in _components([group for n, group in enumerate(groups) if n not in waiting]):
-            parts.append(_solved(place))
+        parts = [_waiting_part(groups[place], f"cross({asset})") for place, asset in sorted(waiting.items())]
+        return _joined(parts + _solved([group for place, group in enumerate(groups) if place not in waiting]))
+
+
+def _joined(parts: Sequence[SharedPlan]) -> SharedPlan:
     columns = [column for part in parts for column in part.columns]
     return SharedPlan(
         tuple(sorted(columns, key=lambda column: column.members[0].key)),
@@ -212,33 +214,46 @@ def _residuals_once(indices: Sequence[str], problems: Sequence[OrderProblem]) ->
     return found
 
 
-def _waiting_part(group: _Group, asset: str) -> SharedPlan:
-    finish = Finish([Ask(group[0].index, replace(_pooled(group), quantity=ZERO), len(group))], [0.0], [()])
-    plan = replace(column_plan(finish, 0, {}), wanted=_pooled(group).quantity, stopped_by=(f"cross({asset})",))
+def _waiting_part(group: _Group, stop: str) -> SharedPlan:
+    """Return the part of orders that do nothing now."""
+    wanted = _pooled(group)
+    finish = Finish([Ask(group[0].index, replace(wanted, quantity=ZERO), len(group))], [0.0], [()])
+    plan = replace(column_plan(finish, 0, {}), wanted=wanted.quantity, stopped_by=(stop,))
     return SharedPlan((_column(group, plan, {}, 0),), (), ())
 
 
-def _solved(groups: list[_Group]) -> SharedPlan:
-    """Solve columns that share assets; those whose own cash does not suffice are taken out of theirs."""
+def _solved(groups: Sequence[_Group]) -> list[SharedPlan]:
+    """Solve columns, those apart that share nothing."""
+    return [part for component in _components(groups) for part in _solved_together(component)]
+
+
+def _solved_together(groups: list[_Group]) -> list[SharedPlan]:
+    """Solve columns that share assets.
+
+    Orders whose own cash does not suffice are taken out of their column; those
+    too small for an asset order of their own wait: both times the rest is solved again.
+    """
     if len(groups) == 1 and len(groups[0]) == 1:
-        return _alone(groups[0][0])
-    while True:
-        problems = _residuals_once([group[0].index for group in groups], [_pooled(group) for group in groups])
-        fractions, stops = Wishes(problems).fractions()
-        asks = [Ask(group[0].index, problem, len(group)) for group, problem in zip(groups, problems, strict=True)]
-        finish = Finish(asks, [float(fraction) for fraction in fractions], stops)
-        finish.run()
-        prices = worst_prices(finish)
-        short = [_short_of_cash(finish, column, prices[column], group) for column, group in enumerate(groups)]
-        if not any(short):
-            return _assembled(groups, finish, prices)
+        return [_alone(groups[0][0])]
+    problems = _residuals_once([group[0].index for group in groups], [_pooled(group) for group in groups])
+    fractions, stops = Wishes(problems).fractions()
+    asks = [Ask(group[0].index, problem, len(group)) for group, problem in zip(groups, problems, strict=True)]
+    finish = Finish(asks, [float(fraction) for fraction in fractions], stops)
+    finish.run()
+    prices = worst_prices(finish)
+    short = [_short_of_cash(finish, column, prices[column], group) for column, group in enumerate(groups)]
+    if any(short):
         rest = [
             [order for order in group if order.key not in keys] for group, keys in zip(groups, short, strict=True)
         ]
         single = [
             [order] for group, keys in zip(groups, short, strict=True) for order in group if order.key in keys
         ]
-        groups = sorted([group for group in rest if group] + single, key=lambda group: group[0].key)
+        return _solved(sorted([group for group in rest if group] + single, key=lambda group: group[0].key))
+    if small := too_small(finish, prices):
+        parts = [_waiting_part(groups[place], "minimum") for place in sorted(small)]
+        return parts + _solved([group for place, group in enumerate(groups) if place not in small])
+    return [_assembled(groups, finish, prices)]
 
 
 def _short_of_cash(finish: Finish, column: int, prices: Mapping[str, Decimal], group: _Group) -> set[int]:

@@ -57,6 +57,45 @@ def slices(allotted: Allotted, parts: Mapping[Decimal, Decimal]) -> tuple[Slice,
     return tuple(found)
 
 
+def too_small(finish: Finish, prices: list[dict[str, Decimal]]) -> set[int]:
+    """Return the columns whose part of an asset is too small for an order of its own, where it needs one.
+
+    The venue's least order may be more than the book has at their price: they
+    wait, rather than that others do not fill.
+    """
+    waiting: set[int] = set()
+    for asset, allotted in finish.allotted.items():
+        parts: dict[Decimal, Decimal] = {}
+        for column, taken in allotted.taken.items():
+            if taken.fill.quantity:
+                price = prices[column][asset]
+                parts[price] = parts.get(price, Decimal(0)) + taken.fill.quantity
+        if len(parts) > 1 and not _all_fill(allotted, slices(allotted, parts)):
+            least = min(parts, key=lambda price: (parts[price], price))
+            waiting |= {
+                column
+                for column, taken in allotted.taken.items()
+                if taken.fill.quantity and prices[column][asset] == least
+            }
+    return waiting
+
+
+def _all_fill(allotted: Allotted, sent: tuple[Slice, ...]) -> bool:
+    """Return whether the book fills every slice within its price, one after the other."""
+    ends = [start for _, start in allotted.levels[1:]]
+    reached = Decimal(0)
+    for quantity, price in sent:
+        reached += quantity
+        within = [
+            end
+            for (level, _), end in zip(allotted.levels, [*ends, allotted.quantity], strict=True)
+            if (level - price) * allotted.side.sign <= 0
+        ]
+        if reached > max(within, default=Decimal(0)):
+            return False
+    return True
+
+
 def _own_prices(finish: Finish, column: int) -> dict[str, Decimal]:
     """Return the last price of each leg with the slack that the order's own limit and cash leave."""
     problem, prices = finish.asks[column].problem, finish.prices[column]

@@ -125,3 +125,23 @@ def test_a_bad_level_far_down_is_found_when_it_is_read() -> None:
     curves = Curves([levels], np.array([100.0]), 1000.0, Side.BUY, ["AUSDT"])
     with pytest.raises(DataError, match=r"a level of 1\.0 at 1\.0"):
         curves.depth()
+
+
+@few
+@given(seed=seeds, side=sides, share=st.floats(0.0, 1.0))
+def test_a_book_that_is_split_costs_there_what_its_levels_cost(seed: int, side: Side, share: float) -> None:
+    ladders, mids = random_ladders(seed, side)
+    curves = Curves(ladders, mids, 1000.0, side)
+    most = curves.depth()
+    whole = curves.segments(most, np.full(len(mids), 1e-3))
+    parts = curves.split(whole, most * share)
+    assert np.bincount(parts.row, parts.depth, len(mids)) == pytest.approx(most)
+    assert len(whole.row) <= len(parts.row) <= len(whole.row) + len(mids)
+    for row in range(len(mids)):
+        mine = parts.row == row
+        assert (np.diff(parts.price[mine]) * side.sign >= -1e-9).all()
+        ends = np.concatenate([[0.0], np.cumsum(parts.depth[mine])])
+        totals = np.concatenate([[0.0], np.cumsum((parts.price * parts.depth)[mine])])
+        gaps = np.abs(ends - most[row] * share)
+        if gaps.min() < 1e-9:
+            assert totals[gaps.argmin()] == pytest.approx(curves.cost(most * share)[row], abs=1e-8)

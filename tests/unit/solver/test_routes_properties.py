@@ -200,6 +200,11 @@ def test_every_filter_balance_limit_and_sum_holds_exactly(
         check(narrow := limited(problem, seed), plan_routes(narrow))
 
 
+def test_a_fraction_that_the_solver_puts_just_below_zero_is_zero() -> None:
+    problem = limited(random_routes(584038, Side.BUY, step="0.0001", cross=584038 % 3 == 0), 584038)
+    check(problem, plan_routes(problem))
+
+
 @some
 @given(seed=seeds, side=sides)
 def test_without_other_currencies_it_is_the_plan_of_one_order(seed: int, side: Side) -> None:

@@ -3,6 +3,7 @@
 from dataclasses import replace
 from decimal import Decimal as D
 from itertools import combinations, pairwise
+from random import Random
 
 import numpy as np
 import pytest
@@ -14,6 +15,7 @@ from tests.unit.solver.test_routes import sent, worked
 
 from etf_trader.errors import NumericalFailure
 from etf_trader.market.symbol import Side
+from etf_trader.solver.knapsack import chosen_by_prices
 from etf_trader.solver.network import network_of
 from etf_trader.solver.route_books import Books
 from etf_trader.solver.route_lp import Program
@@ -58,17 +60,39 @@ def test_each_slot_goes_where_it_saves_most(slots: int, symbols: list[str]) -> N
     assert plan.stopped_by == ("filled",)
 
 
-def test_what_is_proved_and_on_whose_word_stand_apart() -> None:
-    plan = plan_routes(replace(two_assets(), slots=4))
-    assert plan.method == "milp"
+@pytest.fixture
+def without_prices(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Leave the choice of books to the integer program."""
+    monkeypatch.setattr("etf_trader.solver.route_budget.chosen_by_prices", lambda *_: None)
+
+
+def check_proof(slots: int) -> str:
+    """Hold what a plan says of its choice against the plan without slots; return who chose."""
+    plan, free = plan_routes(replace(two_assets(), slots=slots)), plan_routes(two_assets())
     assert plan.slots is not None
     assert plan.slots.bound is not None
     assert (plan.slots.is_proved, plan.slots.is_fallback) == (True, False)
-    assert plan.bound < plan.slots.bound <= plan.cost  # without slots B would be bought for FDUSD too
-    assert plan.cost - plan.slots.bound < D("0.03") * plan.cost / 10000
-    free = plan_routes(two_assets())
-    assert (free.slots, free.cost) == (None, free.bound)
-    assert plan.bound == free.bound
+    assert plan.bound == free.bound == free.cost  # needs nobody's word, and knows no slots
+    assert plan.bound < plan.slots.bound <= plan.cost
+    assert free.slots is None
+    return plan.method
+
+
+def test_the_prices_of_the_currencies_prove_the_choice() -> None:
+    plan = plan_routes(replace(two_assets(), slots=4))
+    assert plan.slots is not None
+    assert plan.slots.bound is not None
+    assert plan.cost - plan.slots.bound <= D("1e-6")
+    assert check_proof(4) == "knapsack"
+
+
+@pytest.mark.usefixtures("without_prices")
+def test_the_integer_program_is_asked_where_prices_prove_nothing() -> None:
+    assert check_proof(4) == "milp"
+    plan = plan_routes(replace(two_assets(), slots=4))
+    assert plan.slots is not None
+    assert plan.slots.bound is not None
+    assert plan.cost - plan.slots.bound < D("0.3") * plan.cost / 10000
 
 
 def test_fewer_slots_than_assets_fill_nothing() -> None:
@@ -86,6 +110,7 @@ def test_the_pieces_of_an_order_beyond_the_largest_size_are_slots_too() -> None:
     assert [leg.orders for leg in plan.legs] == [1, 2]
 
 
+@pytest.mark.usefixtures("without_prices")
 def test_when_time_is_over_the_plan_has_fewer_routes_and_says_so() -> None:
     plan = plan_routes(replace(random_routes(3, Side.BUY, assets=12), slots=15, seconds=0.0))
     assert plan.orders <= 15
@@ -125,6 +150,25 @@ def test_no_other_choice_of_books_is_cheaper(seed: int, side: Side, slots: int) 
     assert books.orders(found.taken) <= slots
     assert found.cost <= best + 2 * GAP
     assert choice.bound <= best + 1e-7
+
+
+@few
+@given(seed=seeds, side=sides, slots=st.integers(2, 6), noise=st.randoms())
+def test_whatever_the_prices_the_knapsack_is_below_every_choice(
+    seed: int, side: Side, slots: int, noise: Random
+) -> None:
+    program = program_of(random_routes(seed, side, assets=2, quotes=("FDUSD",), balances=side is Side.BUY))
+    books, free = program.books, program.solve()
+    best = np.inf
+    for arcs in combinations(range(len(books.source)), min(slots, len(books.source))):
+        tried = program.solve(np.isin(np.arange(len(books.source)), arcs))
+        if tried.fraction > free.fraction - 1e-9:
+            best = min(best, tried.cost)
+    for spread in (0.0, 0.001, 0.1):
+        prices = free.prices * [1 + spread * noise.uniform(-1, 1) for _ in books.nodes]
+        prices[books.index["USDT"]] = 1.0
+        found = chosen_by_prices(books, prices, free.fraction, slots)
+        assert found is None or found[1] <= best + 1e-9
 
 
 @few
