@@ -20,7 +20,6 @@ from etf_trader.market.symbol import Side
 from etf_trader.money import ZERO
 from etf_trader.orders.status import AssetOrderStatus, IndexOrderStatus
 from etf_trader.orders.store import list_asset_orders, list_index_orders, list_plans
-from etf_trader.solver.verify import CHECKS
 
 QUOTE = "USDT"
 
@@ -77,9 +76,7 @@ def _plan_findings(connection: Connection) -> list[str]:
     return [
         f"plan {plan.id}: {finding.where} {finding.what}"
         for plan in list_plans(connection)
-        if plan.method in CHECKS
-        and "problem" in (document := json.loads(plan.document))
-        and "conversions" not in document
+        if "problem" in json.loads(plan.document)
         for finding in prove(connection, plan.id).findings
     ]
 

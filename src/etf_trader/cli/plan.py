@@ -109,7 +109,7 @@ def _read(document: Mapping[str, Any], market: Mapping[str, Any] | None) -> Stat
     from etf_trader.solver.statement import Malformed, read_statement
     from etf_trader.solver.verify import CHECKS
 
-    if market is None or "conversions" in document or document.get("method") not in CHECKS:
+    if market is None or "currencies" in document or document.get("method") not in CHECKS:
         return None
     try:
         return read_statement(document, market)

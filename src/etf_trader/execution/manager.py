@@ -35,7 +35,7 @@ from etf_trader.execution.state import OrderState, order_state
 from etf_trader.execution.together import Asked, Together, plan_together, stops_of
 from etf_trader.ledger.repository import Account
 from etf_trader.market.symbol import Side, SymbolRule
-from etf_trader.money import ZERO, money_context
+from etf_trader.money import money_context
 from etf_trader.orders.index_order import IndexOrder
 from etf_trader.orders.plan import Plan
 from etf_trader.orders.status import AssetOrderStatus, IndexOrderStatus
@@ -378,7 +378,7 @@ class Manager:
             return False
         try:
             view = await look(self._venue, state.basket, self._settings.depth, rules)
-            bounds = settlement_bounds(state.basket, view)
+            bounds = settlement_bounds(state.basket.symbols, view)
             units = completion(state.wish(), state.basket, view, bounds)
             if not units:
                 return False
@@ -403,9 +403,9 @@ class Manager:
         excess = {**state.held, **{name: state.other_cash[name] for name in foreign}}
         try:
             view = await look(self._venue, state.basket, self._settings.depth, rules, foreign.values())
-            bounds = {**settlement_bounds(state.basket, view), **dict.fromkeys(foreign, ZERO)}
-            problem = unwinding_problem(state.wish(), state.basket, view)
-            plan = unwinding(state.wish(), symbols, view, excess, bounds)
+            wish = replace(state.wish(), held=excess)
+            problem = unwinding_problem(wish, state.basket, symbols, view)
+            plan = unwinding(wish, symbols, view, excess, settlement_bounds(symbols, view))
         except EtfError:
             return False  # without a price it stays the order's own: the order ends stuck
         if not plan.legs:

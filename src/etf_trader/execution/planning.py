@@ -111,10 +111,13 @@ def cash_to_reserve(problem: OrderProblem, estimate: Plan, reserve_bps: Decimal)
     return per_unit * problem.quantity + lots
 
 
-def settlement_bounds(basket: Basket, view: MarketView) -> dict[str, Decimal]:
-    """Return what the float may take of each asset when an order ends: max(step, least order), in base."""
+def settlement_bounds(symbols: Mapping[str, str], view: MarketView) -> dict[str, Decimal]:
+    """Return what the float may take of each asset when an order ends: max(step, least order), in base.
+
+    What is held of another currency is not worth exchanging up to the same bound.
+    """
     bounds = {}
-    for asset, symbol in basket.symbols.items():
+    for asset, symbol in symbols.items():
         rule, mid = view.rules[symbol], view.books[symbol].mid
         # Five per cent below mid, so that an order just above the bound is one the venue accepts.
         bounds[asset] = max(rule.step, rule.least_quantity(mid - mid / 20))
@@ -131,7 +134,8 @@ def document_for(
     market: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """Return the plan object of a plan that answers `problem`; `market` is `view.document()` if it is known."""
-    mids = view.mids(basket.symbols)
+    symbols = {leg.asset: leg.rule.symbol for leg in problem.legs}
+    mids = view.mids(symbols)
     return plan_document(
         plan,
         index=index,
@@ -140,17 +144,17 @@ def document_for(
         arrival_nav=arrival_nav,
         book_hash=market_hash(view.document() if market is None else market),
         mids=mids,
-        bounds=settlement_bounds(basket, view),
+        bounds=settlement_bounds(symbols, view),
         problem=problem.document(),
     )
 
 
-def unwinding_problem(wish: Wish, basket: Basket, view: MarketView) -> OrderProblem:
-    """Return what is asked of `unwinding`: a sell of no units, of what the order holds."""
+def unwinding_problem(wish: Wish, basket: Basket, symbols: Mapping[str, str], view: MarketView) -> OrderProblem:
+    """Return what is asked of `unwinding`: a sell of no units, of what the order holds, on these markets."""
     selling = replace(wish, side=Side.SELL)
     legs = tuple(
-        _leg(selling, asset, basket.quantities[asset], view, basket.symbols[asset], ZERO)
-        for asset in sorted(basket.quantities)
+        _leg(selling, asset, basket.quantities.get(asset, ZERO), view, symbols[asset], ZERO)
+        for asset in sorted(symbols)
     )
     return OrderProblem(
         side=Side.SELL,

@@ -9,11 +9,13 @@ from typing import Any
 from sqlalchemy import Connection
 
 from etf_trader.errors import NotFound
-from etf_trader.execution.batch import MOST_PIECES
+from etf_trader.execution.batch import CONVERT, MOST_PIECES, TRADE, UNWIND
 from etf_trader.index.store import Basket, list_baskets
+from etf_trader.market.symbol import Side
 from etf_trader.money import ZERO, money_context, plain
 from etf_trader.orders.asset_order import AssetOrder
 from etf_trader.orders.index_order import IndexOrder
+from etf_trader.orders.plan import PlannedLeg
 from etf_trader.orders.status import AssetOrderStatus
 from etf_trader.orders.store import (
     StoredPlan,
@@ -24,8 +26,16 @@ from etf_trader.orders.store import (
     stored_plan,
 )
 from etf_trader.solver.findings import Finding, differs
-from etf_trader.solver.statement import Malformed, Statement, read_statement
-from etf_trader.solver.verify import SHARED, UNWIND, Unprovable, verify
+from etf_trader.solver.statement import (
+    Malformed,
+    Reader,
+    Statement,
+    planned_leg,
+    read_statement,
+    side_of,
+)
+from etf_trader.solver.verify import SHARED, Unprovable, verify
+from etf_trader.solver.verify import UNWIND as UNWIND_METHOD
 from etf_trader.solver.verify_batch import check_batch
 
 COLUMNS = ("units", "method", "cost", "bound", "gap_bps", "book_hash")
@@ -116,9 +126,14 @@ def _columns(stored: StoredPlan, document: Mapping[str, Any]) -> Iterator[Findin
         value = getattr(stored, name)
         column = plain(value) if isinstance(value, Decimal) else value
         yield from differs(f"row of plan {stored.id}, {name}", column, document[name])
-    yield from differs(
-        f"row of plan {stored.id}, purpose", stored.purpose, UNWIND if stored.method == UNWIND else "trade"
-    )
+    yield from differs(f"row of plan {stored.id}, purpose", stored.purpose, _purpose(document))
+
+
+def _purpose(document: Mapping[str, Any]) -> str:
+    """Return what a plan is for: a buy that exchanges currencies does that first."""
+    if document["method"] == UNWIND_METHOD:
+        return UNWIND
+    return CONVERT if document["side"] == "buy" and document.get("conversions") else TRADE
 
 
 def _asked(statement: Statement, order: IndexOrder, purpose: str) -> Iterator[Finding]:
@@ -128,7 +143,7 @@ def _asked(statement: Statement, order: IndexOrder, purpose: str) -> Iterator[Fi
         yield Finding(where, "does not match its seal")
     for leg in problem.legs:
         yield from differs(f"arrival of {leg.asset} in {where}", order.arrival.get(leg.asset), leg.arrival_mid)
-    if purpose != "trade":
+    if purpose == UNWIND:
         return
     yield from differs(f"side of {where}", order.side, problem.side)
     yield from differs(f"limit of {where}", order.limit_price, problem.limit)
@@ -145,39 +160,51 @@ def _basket(statement: Statement, basket: Basket, document: Mapping[str, Any]) -
         yield Finding(where, "does not match its seal")
     yield from differs(f"version of {where}", basket.version, document.get("basket_version"))
     yield from differs(f"cash of {where}", basket.cash_per_unit, statement.problem.cash_per_unit)
-    stated = {leg.asset: leg.per_unit for leg in statement.problem.legs}
+    own = [leg for leg in statement.problem.legs if leg.per_unit or leg.asset in basket.quantities]
+    stated = {leg.asset: leg.per_unit for leg in own}
     yield from differs(f"quantities of {where}", dict(basket.quantities), stated)
-    symbols = {leg.asset: leg.rule.symbol for leg in statement.problem.legs}
+    symbols = {leg.asset: leg.rule.symbol for leg in own}
     yield from differs(f"symbols of {where}", dict(basket.symbols), symbols)
 
 
 def _sent(statement: Statement, stored: StoredPlan, sent: Sequence[AssetOrder]) -> Iterator[Finding]:
     """Compare the orders that were written for the plan with its legs, and inside trades with what it crosses."""
-    planned = {leg.asset: leg for leg in statement.legs if leg.quantity}
+    planned = _planned(statement, stored)
     for order in sent:
         where, intent = f"asset order {order.id}", order.intent
         if order.seal != intent.seal(order.plan_id, order.index_order_id):
             yield Finding(where, "does not match its seal")
-        leg = planned.get(intent.asset)
-        if order.status is AssetOrderStatus.CROSSED or leg is None:
+        if order.status is AssetOrderStatus.CROSSED or intent.symbol not in planned:
             continue
-        stated = (leg.symbol, statement.problem.side, leg.mid, leg.touch)
-        yield from differs(where, (intent.symbol, intent.side, intent.mid, intent.touch), stated)
+        side, leg = planned[intent.symbol]
+        yield from differs(where, (intent.side, intent.mid, intent.touch), (side, leg.mid, leg.touch))
         for share in order.shares:
             for each in share.slices if share.plan_id == stored.id else ():
                 yield from differs(f"{where}, price", each.last_price, leg.limit_price)
-    quantities = {asset: leg.quantity for asset, leg in planned.items()}
+    quantities = {symbol: leg.quantity for symbol, (_, leg) in planned.items()}
     at_venue = [order for order in sent if order.status is not AssetOrderStatus.CROSSED]
     if len(at_venue) < MOST_PIECES:
         yield from differs("quantities that were written", _written(at_venue, stored.id), quantities)
     inside = [order for order in sent if order.status is AssetOrderStatus.CROSSED]
-    yield from differs("quantities that were crossed", _written(inside, stored.id), dict(statement.crossed))
+    symbols = {leg.asset: leg.rule.symbol for leg in statement.problem.legs}
+    crossed = {symbols.get(asset, asset): quantity for asset, quantity in statement.crossed.items()}
+    yield from differs("quantities that were crossed", _written(inside, stored.id), crossed)
+
+
+def _planned(statement: Statement, stored: StoredPlan) -> dict[str, tuple[Side, PlannedLeg]]:
+    """Return what the plan sends now, by symbol: its conversions, or its legs."""
+    if stored.purpose == CONVERT:
+        conversions = Reader(json.loads(stored.document), "plan")["conversions"].list()
+        sent = [(side_of(each["side"]), planned_leg(each)) for each in conversions]
+    else:
+        sent = [(statement.problem.side, leg) for leg in statement.legs]
+    return {leg.symbol: (side, leg) for side, leg in sent if leg.quantity}
 
 
 def _written(orders: Sequence[AssetOrder], plan_id: int) -> dict[str, Decimal]:
-    """Return what asset orders trade for a plan, by asset."""
+    """Return what asset orders trade for a plan, by symbol."""
     found: dict[str, Decimal] = {}
     for order in orders:
         part = sum((share.quantity for share in order.shares if share.plan_id == plan_id), ZERO)
-        found[order.intent.asset] = found.get(order.intent.asset, ZERO) + part
+        found[order.intent.symbol] = found.get(order.intent.symbol, ZERO) + part
     return found

@@ -225,9 +225,9 @@ def _limits(statement: Statement, money: Money, trades: list[Trade]) -> Iterator
         yield Finding("plan.units", "is not a part of what was wanted")
     if statement.stopped_by == ("filled",) and statement.units != problem.quantity:
         yield Finding("plan.stopped_by", "says filled, with less than what was wanted")
-    if problem.limit is not None and statement.units:
-        if sign * (_marginal(statement, money, trades) - Fraction(problem.limit)) > 0:
-            yield Finding("plan", "breaks a limit of the order: limit")
+    limit = problem.limit if statement.units else None
+    if limit is not None and sign * (_marginal(statement, money, trades) - Fraction(limit)) > 0:
+        yield Finding("plan", "breaks a limit of the order: limit")
     lost = problem.loss_done + sum((trade.stated.loss.total for trade in trades), ZERO)
     units = problem.units_done + statement.units
     if problem.max_loss_bps is not None and lost * BPS > problem.max_loss_bps * units * problem.arrival_nav:

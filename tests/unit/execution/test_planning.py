@@ -116,10 +116,10 @@ def test_an_unlimited_buy_sets_the_marginal_price_and_headroom_aside() -> None:
 
 def test_the_float_takes_at_the_end_no_more_than_one_lot_or_one_least_order() -> None:
     # 5 USDT at 5% below mid: .0526... A and .526... B, in lots of .01; or the lot itself.
-    assert settlement_bounds(BASKET, make_view()) == {"A": D("0.06"), "B": D("0.53")}
+    assert settlement_bounds(BASKET.symbols, make_view()) == {"A": D("0.06"), "B": D("0.53")}
     coarse = replace(make_view().rules["AUSDT"], step=D(1), min_quantity=D(1))
     view = make_view()
-    assert settlement_bounds(BASKET, MarketView(view.books, {**view.rules, "AUSDT": coarse}))["A"] == 1
+    assert settlement_bounds(BASKET.symbols, MarketView(view.books, {**view.rules, "AUSDT": coarse}))["A"] == 1
 
 
 def test_the_hash_of_a_plan_covers_levels_and_rules() -> None:

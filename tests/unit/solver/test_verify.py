@@ -335,12 +335,9 @@ def test_a_market_that_cannot_be_is_found(path: Path, value: object, told: str) 
     assert told in f"{finding.where} {finding.what}"
 
 
-@pytest.mark.parametrize(
-    ("change", "told"),
-    [({"method": "guess"}, "plan.method is guess"), ({"conversions": []}, "trades in several currencies")],
-)
-def test_what_cannot_be_proved_is_told_apart_from_what_is_false(change: Document, told: str) -> None:
+def test_what_cannot_be_proved_is_told_apart_from_what_is_false() -> None:
     plan, market = documents_of(stopped_problem())
+    change, told = {"method": "guess"}, "plan.method is guess"
     with pytest.raises(Unprovable, match=told):
         verify(sealed(plan | change, market), market)
     assert any(told in f"{each.where} {each.what}" for each in verify(plan | change, market))
