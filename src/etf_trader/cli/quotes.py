@@ -79,7 +79,7 @@ def _draw_answer(page: Page, quote: Quote, answer: Answer) -> None:
         page.line("It costs more than it brings: its lots are larger than the units. Sell more at once.")
     for sentence in sentences(_stopped(quote, answer)):
         page.line(sentence)
-    for sentence in (*_compared(quote, answer), *_routes(quote, answer)):
+    for sentence in (*_compared(quote, answer), *_routes(quote)):
         page.line(sentence)
 
 
@@ -142,15 +142,15 @@ def _made(quote: Quote, naive: Naive) -> str:
     return f"{made} and leave {money(naive.stranded)} {quote.index.quote} in assets that make none"
 
 
-def _routes(quote: Quote, answer: Answer) -> list[str]:
+def _routes(quote: Quote) -> list[str]:
     """Return what other currencies would save, plainly."""
-    if answer.routes_unknown:
-        return [f"What other currencies would save cannot be told: {answer.routes_unknown}."]
-    saved = [(", ".join(each.currencies[1:]), each) for each in answer.routes[1:]]
+    if quote.routes_unknown:
+        return [f"What other currencies would save cannot be told: {quote.routes_unknown}."]
+    saved = [(", ".join(each.currencies[1:]), each) for each in quote.routes[1:]]
     if not saved:
         return []
     if all(each.saved_bps < HUNDREDTH / 2 for _, each in saved):
-        names = " or ".join(dict.fromkeys(name for each in answer.routes[1:] for name in each.currencies[1:]))
+        names = " or ".join(dict.fromkeys(name for each in quote.routes[1:] for name in each.currencies[1:]))
         return [f"Trading in {names} beside {quote.index.quote} would save nothing."]
     told = [
         f"{names} {each.saved_bps:.2f} bps ({money(quote.saved(each))} {quote.index.quote}, "

@@ -16,6 +16,7 @@ from etf_trader.execution.look import look_and_plan, require_listed
 from etf_trader.execution.planning import MarketView, Wish, cash_to_reserve, document_for, order_problem
 from etf_trader.execution.routed import (
     foreign_currencies,
+    open_ends,
     plan_of,
     rates_of,
     routed_problem,
@@ -133,7 +134,7 @@ class Desk:
         for state in means.others:
             symbols |= set(symbols_of(state.index, state.basket, rules))
         _, preview = await look_and_plan(
-            self._venue, symbols, self._settings.depth, rules, plan, lambda made: made.plan.stopped_by
+            self._venue, symbols, self._settings.depth, rules, plan, lambda made: open_ends(made.plan, made.view)
         )
         return preview
 

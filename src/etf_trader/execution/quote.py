@@ -69,10 +69,8 @@ class Answer:
     """What the size that was asked for comes to.
 
     `plan` is what a dry run of the same size makes when the treasury pays for
-    it; `payable` are the units for which it does (None: a sell). `routes` says
-    what other currencies would save for the plan's units, the quote alone in
-    front; none where the venue has none, or for the reason that `routes_unknown`
-    tells.
+    it; `payable` are the units for which it does (None: a sell). `rules` are
+    those of all markets it may use.
     """
 
     quantity: Decimal
@@ -80,8 +78,6 @@ class Answer:
     document: dict[str, Any]
     rules: Mapping[str, SymbolRule]
     payable: Decimal | None
-    routes: tuple[RouteSaving, ...]
-    routes_unknown: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,9 +91,11 @@ class Quote:
     `curve` holds growing sizes that the books alone bound, the last as large as
     the first book to give out allows; `shape` the same, denser, for a chart.
     `market` and `by_asset` are the naive ways to trade the size that was asked
-    for: a market order an asset, and a limit an asset. `windows` are the venue's
-    limits on orders with what is left of each. All but `answer` is about the
-    books in the index's own quote.
+    for: a market order an asset, and a limit an asset. `routes` says what other
+    currencies would save for the answer's units, the quote alone in front; none
+    where the venue has none, or for the reason that `routes_unknown` tells.
+    `windows` are the venue's limits on orders with what is left of each. All but
+    `answer` and `routes` is about the books in the index's own quote.
     """
 
     request: QuoteRequest
@@ -115,6 +113,8 @@ class Quote:
     ends: tuple[BookEnd, ...]
     market: Naive | None
     by_asset: Naive | None
+    routes: tuple[RouteSaving, ...]
+    routes_unknown: str
     windows: tuple[Window, ...]
 
     @property

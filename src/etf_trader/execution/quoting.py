@@ -17,7 +17,7 @@ from etf_trader.execution.look import DEEPER, FIRST_LOOK, look, look_and_plan, r
 from etf_trader.execution.outlook import outlook
 from etf_trader.execution.planning import MarketView, Wish, cash_to_reserve, document_for, order_problem
 from etf_trader.execution.quote import Answer, Quote, QuoteRequest, Window
-from etf_trader.execution.routed import foreign_currencies, plan_of, routed_problem, symbols_of
+from etf_trader.execution.routed import foreign_currencies, open_ends, plan_of, routed_problem, symbols_of
 from etf_trader.execution.routing import OtherBooks, Rules, other_currencies, route_problem, route_symbols
 from etf_trader.execution.settings import ExecutionSettings
 from etf_trader.index.store import Basket, Index, current_basket, index_by_id, list_positions
@@ -99,34 +99,36 @@ class Quoter:
             state = self._state(connection, request, limits)
         rules = await self._venue.rules()
         require_listed(state.basket, rules)
-        answer = None if state.quantity is None else await self._answer(state, rules)
+        answer, other = None, None
+        if state.quantity is not None:
+            answer, near = await self._answer(state, rules)
+            other = await self._look_elsewhere(state, rules, near)
         view = await self._to_the_end(state, rules)
-        return await asyncio.to_thread(self._quote, state, view, answer)
+        return await asyncio.to_thread(self._quote, state, view, answer, other)
 
-    async def _answer(self, state: _State, rules: Rules) -> Answer:
-        """Read and plan as the desk does; the books of other currencies come after."""
+    async def _answer(self, state: _State, rules: Rules) -> tuple[Answer, MarketView]:
+        """Read and plan as the desk does."""
 
-        async def planned(view: MarketView) -> Plan:
-            return await asyncio.to_thread(self._on, view, state, lambda problem: self._best(problem, state, view))
+        async def planned(view: MarketView) -> tuple[Plan, list[str]]:
+            plan = await asyncio.to_thread(self._on, view, state, lambda each: self._best(each, state, view))
+            return plan, open_ends(plan, view)
 
         symbols, depth = symbols_of(state.index, state.basket, rules), self._settings.depth
-        view, plan = await look_and_plan(self._venue, symbols, depth, rules, planned, lambda made: made.stopped_by)
-        other = await self._look_elsewhere(state, rules, view)
+        view, (plan, _) = await look_and_plan(self._venue, symbols, depth, rules, planned, lambda made: made[1])
         return await asyncio.to_thread(
-            self._on, view, state, lambda problem: self._told(problem, state, view, plan, other)
-        )
+            self._on, view, state, lambda each: self._told(each, state, view, plan)
+        ), view
 
-    async def _look_elsewhere(self, state: _State, rules: Rules, view: MarketView) -> OtherBooks | None:
-        """Return the books of other currencies, reading those that `view` lacks; None where the venue has none."""
+    async def _look_elsewhere(self, state: _State, rules: Rules, near: MarketView) -> OtherBooks | None:
+        """Read the books of other currencies, as deep as `near` the index's own; None where the venue has none."""
         quote, assets = state.index.quote, state.basket.quantities
         others = other_currencies(quote, state.index.routes, assets, rules)
         if not others:
             return None
-        symbols = route_symbols(quote, others, assets, rules)
-        known = {symbol: view.books[symbol] for symbol in symbols if symbol in view.books}
-        missing = [symbol for symbol in symbols if symbol not in known]
-        more = await self._venue.books(missing, min(self._settings.depth, FIRST_LOOK)) if missing else {}
-        return OtherBooks(others, {**known, **more}, rules)
+        symbols, side = route_symbols(quote, others, assets, rules), state.request.side
+        deepest = max(len(near.books[symbol].offers(side)) for symbol in state.basket.symbols.values())
+        depth = min(self._settings.depth, max(deepest, FIRST_LOOK))
+        return OtherBooks(others, await self._venue.books(symbols, depth), rules)
 
     async def _to_the_end(self, state: _State, rules: Rules) -> MarketView:
         """Read books until the one that gives out first is known to the end, or as deep as books are read."""
@@ -185,16 +187,24 @@ class Quoter:
             slack = self._settings.slack_ticks
             return work(order_problem(wish, state.basket, view, state.in_float, state.float_cash, slack))
 
-    def _quote(self, state: _State, view: MarketView, answer: Answer | None) -> Quote:
-        return self._on(view, state, lambda problem: self._quoted(problem, state, view, answer))
+    def _quote(self, state: _State, view: MarketView, answer: Answer | None, other: OtherBooks | None) -> Quote:
+        return self._on(view, state, lambda problem: self._quoted(problem, state, view, answer, other))
 
-    def _quoted(self, problem: OrderProblem, state: _State, view: MarketView, answer: Answer | None) -> Quote:
+    def _quoted(
+        self,
+        problem: OrderProblem,
+        state: _State,
+        view: MarketView,
+        answer: Answer | None,
+        other: OtherBooks | None,
+    ) -> Quote:
         ends, back = book_ends(problem), _other_side(problem, view)
         everything = replace(problem, quantity=ends[0].units + ONE)
         largest = self._plan(everything)
         most, least = _all_there_is(everything, largest), smallest_quantity(problem)
         low = _smallest_shown(state.quantity, least, most)
         sizes = {size for size in (*round_sizes(low, most), state.quantity, most) if size and size <= most}
+        routes, unknown = _routes(problem, answer, other, state.treasuries)
         is_limited = answer is not None and {"limit", "loss"} & set(answer.plan.stopped_by)
         return Quote(
             request=state.request,
@@ -212,24 +222,21 @@ class Quoter:
             ends=tuple(ends),
             market=None if answer is None else market_orders(problem, back),
             by_asset=None if answer is None else limits_by_asset(problem, back),
+            routes=routes,
+            routes_unknown=unknown,
             windows=state.windows,
         )
 
-    def _told(
-        self, problem: OrderProblem, state: _State, view: MarketView, plan: Plan, other: OtherBooks | None
-    ) -> Answer:
+    def _told(self, problem: OrderProblem, state: _State, view: MarketView, plan: Plan) -> Answer:
         funded, payable = self._funded(problem), None
         if problem.side is Side.BUY:
             payable = ZERO if state.treasury <= 0 else self._plan(self._funded(problem, state.treasury)).units
-        routes, unknown = _routes(replace(problem, quantity=plan.units), other, state.treasuries)
         return Answer(
             quantity=problem.quantity,
             plan=plan,
             document=document_for(plan, funded, state.basket, state.index.symbol, problem.arrival_nav, view),
             rules=view.rules,
             payable=payable,
-            routes=routes,
-            routes_unknown=unknown,
         )
 
     def _funded(self, problem: OrderProblem, treasury: Decimal | None = None) -> OrderProblem:
@@ -275,13 +282,14 @@ def _other_side(problem: OrderProblem, view: MarketView) -> dict[str, Sequence[L
 
 
 def _routes(
-    problem: OrderProblem, other: OtherBooks | None, held: Mapping[str, Decimal]
+    problem: OrderProblem, answer: Answer | None, other: OtherBooks | None, held: Mapping[str, Decimal]
 ) -> tuple[tuple[RouteSaving, ...], str]:
-    """Return what trading in other currencies too would save, or why that cannot be told."""
-    if other is None or not problem.quantity:
+    """Return what trading the answer's units in other currencies too would save, or why that cannot be told."""
+    if answer is None or other is None or not answer.plan.units:
         return (), ""
     try:
-        return route_savings(route_problem(problem, other, held)), ""
+        whole = replace(problem, quantity=answer.plan.units)
+        return route_savings(route_problem(whole, other, held)), ""
     except (DataError, SolverError) as error:
         return (), error.message
 

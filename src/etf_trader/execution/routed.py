@@ -66,6 +66,22 @@ def routed_problem(
     return replace(problem, currencies=currencies, conversions=problem.conversions if may_convert else ())
 
 
+def open_ends(plan: Plan, view: MarketView) -> list[str]:
+    """Return where a deeper look may change a plan: what stops it, and the window of each book that it uses up.
+
+    Over several books an order may fill with the first levels of one, and pay
+    more in another for what lies just beyond.
+    """
+    traded = [(plan.side, leg) for leg in plan.legs] + [(each.side, each.leg) for each in plan.conversions]
+    return [*plan.stopped_by, *(f"window({leg.symbol})" for side, leg in traded if _is_used_up(leg, side, view))]
+
+
+def _is_used_up(leg: PlannedLeg, side: Side, view: MarketView) -> bool:
+    book = view.books[leg.symbol]
+    seen = sum((level.quantity for level in book.offers(side)), ZERO)
+    return not book.complete and seen - leg.quantity < view.rules[leg.symbol].step
+
+
 def plan_of(answer: RoutePlan, problem: RouteProblem) -> Plan:
     """Return the answer in the words of one order's plan."""
     conversions = tuple(PlannedConversion(each.side, _leg(each)) for each in answer.conversions)

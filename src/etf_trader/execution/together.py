@@ -7,7 +7,7 @@ from etf_trader.errors import DataError
 from etf_trader.execution.batch import TRADE, Batch, Demand, Member, Slices, batch_of, cut
 from etf_trader.execution.crossing import Cross
 from etf_trader.execution.planning import MarketView
-from etf_trader.execution.routed import foreign_currencies, plan_of, routed_problem
+from etf_trader.execution.routed import foreign_currencies, open_ends, plan_of, routed_problem
 from etf_trader.execution.state import OrderState
 from etf_trader.index.store import Basket, Index
 from etf_trader.money import money_context
@@ -41,9 +41,9 @@ class Together:
 
 
 def stops_of(together: Together) -> list[str]:
-    """Return everything that stops any of the orders."""
+    """Return everything that stops any of the orders, and each window that one uses up."""
     plans = [member.plan for member in together.batch.members] + [plan for _, plan in together.idle]
-    return [stop for plan in plans for stop in plan.stopped_by]
+    return [stop for plan in plans for stop in open_ends(plan, together.batch.view)]
 
 
 def plan_together(

@@ -16,7 +16,7 @@ from tests.factories import House, make_definition, make_house, make_ladders, ma
 
 from etf_trader.clock import SimulatedClock
 from etf_trader.errors import CrossedBook, MissingPrice, NotFound, UsageError
-from etf_trader.exchange.static import EPOCH, StaticMarket
+from etf_trader.exchange.static import EPOCH, StaticMarket, symbol_row
 from etf_trader.execution.desk import Desk
 from etf_trader.execution.settings import ExecutionSettings
 from etf_trader.index.store import list_positions, set_status
@@ -449,3 +449,19 @@ def _everything(house: House) -> list[str]:
         assert raw is not None
         held = Ledger(connection, house.account.id).holdings("treasury:self")
         return [*raw.iterdump(), str(held)]
+
+
+async def test_a_book_is_read_on_before_a_dearer_one_in_another_currency_is_used(tmp_path: Path) -> None:
+    # of A, 150 are on offer up to 101.50, in 150 levels; in USDC they begin at 103
+    books = {
+        "AUSDT": make_ladders(D(100), D("0.01"), D(1), levels=300),
+        "AUSDC": make_ladders(D(100), D("0.01"), D(1000), spread=300),
+        "BUSDT": make_ladders(D(10), D("0.01"), D(10_000)),
+        "USDCUSDT": make_ladders(D(1), D("0.0001"), D(1_000_000)),
+    }
+    rows = [symbol_row(symbol, symbol[:-4], symbol[-4:], tick="0.0001") for symbol in books]
+    house = make_house(tmp_path, StaticMarket(rows, books))
+    await house.create(make_definition(routes=("USDT", "USDC")))
+    preview = await house.desk.preview(make_request(Side.BUY, quantity=D(149)))
+    assert {leg.symbol for leg in preview.plan.legs if leg.quantity} == {"AUSDT", "BUSDT"}
+    assert len(preview.view.books["AUSDT"].asks) > 100

@@ -271,32 +271,34 @@ def make_routed(tmp_path: Path, conversion: str = "0.0001", *, crossed: bool = F
 async def test_another_currency_saves_what_its_books_are_better(tmp_path: Path) -> None:
     house = make_routed(tmp_path)
     await house.create(make_definition())
-    found = await answer(house, quantity="40")
+    found = await quote(house, quantity="40")
     assert [each.currencies for each in found.routes] == [("USDT",), ("USDT", "USDC")]
     assert found.routes[1].saved_bps > 0
     assert found.routes[1].orders == 4
     assert {each.units for each in found.routes} == {D(40)}
-    assert (await answer(house, quantity="1")).routes[1].saved_bps == 0
+    assert (await quote(house, quantity="1")).routes[1].saved_bps == 0
+    assert (await quote(house, quantity=None)).routes == ()
 
 
 async def test_only_what_the_books_allow_is_compared(tmp_path: Path) -> None:
     house = make_routed(tmp_path)
     await house.create(make_definition())
-    found = await answer(house, quantity="49", limit_price=D("120.40"))
-    assert 0 < found.plan.units < 49
-    assert {each.units for each in found.routes} == {found.plan.units}
+    found = await quote(house, quantity="49", limit_price=D("120.40"))
+    assert found.answer is not None
+    assert 0 < found.answer.plan.units < 49
+    assert {each.units for each in found.routes} == {found.answer.plan.units}
 
 
 async def test_other_books_that_cannot_be_used_are_told(tmp_path: Path) -> None:
     house = make_routed(tmp_path, crossed=True)
     await house.create(make_definition())
-    found = await answer(house)
+    found = await quote(house)
     assert found.routes == ()
     assert found.routes_unknown.startswith("AUSDC is crossed")
 
 
 async def test_a_venue_without_other_currencies_has_nothing_to_compare(house: House) -> None:
-    found = await answer(house)
+    found = await quote(house)
     assert (found.routes, found.routes_unknown) == ((), "")
 
 

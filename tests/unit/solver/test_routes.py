@@ -200,6 +200,13 @@ def test_limits_hold_over_all_books(changes: dict[str, D], units: str, stopped_b
     assert plan.stopped_by == stopped_by
 
 
+def test_the_crumbs_of_cash_that_rounding_leaves_in_a_basket_are_no_reason_to_give_up() -> None:
+    order = replace(worked().order, quantity=D(40), cash_per_unit=D("0.000000087891"))
+    plan = plan_routes(worked(order=order))
+    assert (plan.method, plan.stopped_by) == ("linprog", ("depth(A)",))
+    assert abs(plan.units - D(30)) <= D("0.03")
+
+
 def test_the_window_of_a_book_is_not_its_end() -> None:
     problem = worked(order=replace(worked().order, quantity=D(40)))
     route = replace(problem.routes[0], complete=False)
