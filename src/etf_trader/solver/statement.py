@@ -253,7 +253,15 @@ def _leg(leg: Reader, side: Side, books: Mapping[str, OrderBook], rules: Mapping
     if min(numbers.values()) < 0 or not numbers["arrival_mid"]:
         raise Impossible(leg.where, "has a quantity below 0, or no price at arrival")
     book = venue_leg(books, rules, leg["symbol"].text(), side, leg.where)
-    return replace(book, asset=leg["asset"].text(), **numbers)
+    return replace(
+        book,
+        asset=leg["asset"].text(),
+        per_unit=numbers["per_unit"],
+        arrival_mid=numbers["arrival_mid"],
+        held=numbers["held"],
+        held_cost=numbers["held_cost"],
+        residual=numbers["residual"],
+    )
 
 
 def venue_leg(
