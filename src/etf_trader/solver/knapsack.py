@@ -31,6 +31,7 @@ from etf_trader.solver.route_books import LEAST_FLOW, Books
 Choice = tuple[NDArray[np.bool_], float]
 """The arcs that may be used, and a bound below the cost of every choice, in units of V."""
 
+_TINY = 1e-12  # the least price of a quote: any bounds
 _MOST_QUOTES = 5  # beyond, there are too many sets of quotes to try
 
 
@@ -130,8 +131,9 @@ def _gains(books: Books, prices: Array, allowed: frozenset[int] | set[int]) -> f
     inside = books.is_conversion & np.isin(books.served, list(allowed))
     for side, curves in books.curves.items():
         rows = books.rows(side)
-        base, quote, net = prices[books.base[rows]], prices[books.quote[rows]], books.net[rows]
-        price = np.where(quote > 0, base * net / quote, 0.0) if side is Side.BUY else base / (quote * net)
+        base, net = prices[books.base[rows]], books.net[rows]
+        quote = np.maximum(prices[books.quote[rows]], _TINY)
+        price = base * net / quote if side is Side.BUY else base / (quote * net)
         depth = np.where(inside[rows], curves.up_to(price), 0.0)
         cost = curves.cost(depth)
         reduced = quote * cost - base * net * depth if side is Side.BUY else base * depth - quote * net * cost

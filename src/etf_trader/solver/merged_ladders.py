@@ -10,7 +10,7 @@ from etf_trader.solver.curves import Array
 from etf_trader.solver.route_books import Books
 
 _FIRST = 1e-4  # of the best price: how far the search for the last price looks first
-_HALVINGS = 60
+_NEAR = 1e-14  # of the price: levels lie further apart
 _FAR = 1e4  # of the best price: no level lies beyond
 
 
@@ -72,7 +72,7 @@ class MergedLadders:
             gone = short & (high - best > _FAR * np.abs(best))
             missing, need = missing | gone, np.where(gone, 0.0, need)
             low, high = np.where(short, high, low), np.where(short, high + 2 * (high - best), high)
-        for _ in range(_HALVINGS):
+        while (high - low > _NEAR * np.abs(high)).any():
             middle = 0.5 * (low + high)
             enough = self.total(self.up_to(self.sign * middle)) >= need
             low, high = np.where(enough, low, middle), np.where(enough, middle, high)
