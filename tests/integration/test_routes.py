@@ -1,16 +1,22 @@
 """Orders of an index that trades in several currencies: exchanged first, counted at arrival, nothing lost."""
 
+import copy
+import re
+from collections.abc import Iterator
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
-from tests.factories import House, make_definition, make_house, make_ladders
+from tests.factories import House, make_definition, make_house, make_ladders, make_request
 from tests.invariants import findings
 
 from etf_trader.exchange.static import StaticMarket, symbol_row
 from etf_trader.ledger.audit import audit
-from etf_trader.money import ZERO
+from etf_trader.money import ZERO, plain
+from etf_trader.orders.plan import plan_object_seal
 from etf_trader.orders.store import plans_of
 from etf_trader.reports.fills import fills_report
+from etf_trader.solver.verify import verify
 
 D = Decimal
 
@@ -117,3 +123,41 @@ async def test_where_nothing_is_gained_the_quote_alone_is_used(tmp_path: Path) -
     assert purposes(house, order.id) == ["trade"]
     assert {each.symbol for each in house.exchange.orders("paper")} == {"AUSDT", "BUSDT"}
     assert_sound(house)
+
+
+STATED_ONLY = {
+    ("multipliers", "B"),  # any multiplier gives a bound; this one's last digit lies below its grid
+    *(("problem", name) for name in ("float_cash", "units_done", "loss_done", "limit", "max_loss_bps", "cash")),
+    ("problem", "legs", 0, "held_cost"),
+    ("problem", "legs", 1, "held_cost"),
+    ("saved_bps",),  # the home books alone do not fill as much within the cash
+}
+"""What the order was asked stands in its row, which a stored plan is held against; a plan alone cannot know it."""
+
+
+def numbers_in(value: object, path: tuple[str | int, ...] = ()) -> Iterator[tuple[str | int, ...]]:
+    if isinstance(value, dict | list):
+        for key, each in value.items() if isinstance(value, dict) else enumerate(value):
+            yield from numbers_in(each, (*path, key))
+    elif isinstance(value, str) and re.fullmatch(r"-?\d+(\.\d+)?", value):
+        yield path
+
+
+async def test_a_changed_digit_of_a_plan_over_currencies_is_found(tmp_path: Path) -> None:
+    house = await routed_house(tmp_path, make_routes_market(free=("USDCUSDT",)))
+    house.deposit(D(3000), "usdc", asset="USDC")
+    request = make_request(quantity=D(200), limit_price=D(125), max_loss_bps=D(50))
+    preview = await house.desk.preview(request)
+    assert preview.document["conversions"]
+    assert verify(preview.document, preview.market) == []
+    missed = set()
+    for path in numbers_in(preview.document):
+        changed = copy.deepcopy(preview.document)
+        inner: Any = changed
+        for key in path[:-1]:
+            inner = inner[key]
+        text = inner[path[-1]]
+        inner[path[-1]] = plain(D(text[:-1] + str((int(text[-1]) + 1) % 10)))
+        if not verify(changed | {"seal": plan_object_seal(changed)}, preview.market):
+            missed.add(path)
+    assert missed == STATED_ONLY

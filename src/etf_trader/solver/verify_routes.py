@@ -16,7 +16,7 @@ from etf_trader.orders.plan import LossParts, PlannedLeg
 from etf_trader.solver.certificate import BOUND_GRID, BookSide, least_cost, need_of
 from etf_trader.solver.findings import Finding, check_filters, check_loss, check_totals, differs, loss_sums
 from etf_trader.solver.problem import Leg
-from etf_trader.solver.retrial import held_price, nearest, refill
+from etf_trader.solver.retrial import at, broken, held_price, nearest, refill, up
 from etf_trader.solver.statement import Impossible, Reader, Statement, planned_leg, side_of, venue_leg
 
 _RATIO = Decimal("0.0001")
@@ -30,6 +30,7 @@ class Trade:
     where: str
     side: Side
     stated: PlannedLeg
+    loss: Decimal
     book: Leg
     is_conversion: bool
 
@@ -57,6 +58,7 @@ class Money:
     arrival: Mapping[str, Decimal]
     used: Mapping[str, Decimal]
     reserved: Mapping[str, Decimal]
+    saved_bps: Decimal
     may_convert: bool
 
 
@@ -84,6 +86,7 @@ def _money(statement: Statement, top: Reader) -> Money:
         arrival={home: ONE} | {name: each["arrival_mid"].number() for name, each in named.items()},
         used=top["used"].numbers(),
         reserved=top["reserved"].numbers(),
+        saved_bps=top["saved_bps"].number(),
         may_convert=top["may_convert"].flag(),
     )
 
@@ -100,7 +103,7 @@ def _trade(statement: Statement, leg: Reader, side: Side, *, is_conversion: bool
     book = venue_leg(statement.books, statement.rules, stated.symbol, side, leg.where)
     if book.asset != stated.asset:
         raise Impossible(leg.where, f"names {stated.asset}, and {stated.symbol} trades {book.asset}")
-    return Trade(f"{leg.where} ({stated.symbol})", side, stated, book, is_conversion)
+    return Trade(f"{leg.where} ({stated.symbol})", side, stated, leg["loss"].number(), book, is_conversion)
 
 
 def _currencies(statement: Statement, money: Money) -> Iterator[Finding]:
@@ -135,6 +138,9 @@ def _book(statement: Statement, money: Money, trade: Trade) -> Iterator[Finding]
     }
     for name, value in found.items():
         yield from differs(f"{trade.where}.{name}", getattr(stated, name), value)
+    if trade.is_conversion and stated.surplus:
+        yield Finding(f"{trade.where}.surplus", "goes to the float, which takes no currencies")
+    yield from differs(f"{trade.where}.loss", trade.loss, stated.loss.total)
     rate, arrival = money.arrival[trade.quote], _arrival(statement, money, trade)
     is_buy = side is Side.BUY
     quantity = again.quantity - again.fee if is_buy else again.quantity
@@ -208,15 +214,31 @@ def _balances(statement: Statement, money: Money, trades: list[Trade]) -> Iterat
     yield from differs("plan.used", dict(money.used), used)
     if problem.side is Side.SELL:
         return
+    needs = _needed_before(trades)
+    at_home = problem.cash_per_unit * statement.units + max(-_float_pays(statement), ZERO)
+    needs[money.home] = needs.get(money.home, ZERO) + at_home
+    found = {name: max(needs.get(name, ZERO), ZERO) for name in money.mids}
+    yield from differs("plan.reserved", dict(money.reserved), found)
     available = {**money.balances, **({} if problem.cash is None else {money.home: problem.cash})}
     for name, balance in available.items():
-        reserved = money.reserved.get(name, ZERO)
-        if reserved > balance:
-            yield Finding(
-                f"plan.reserved.{name}", f"is {plain(reserved)}, more than the {plain(balance)} there is"
-            )
-        if used[name] > reserved:
-            yield Finding(f"plan.reserved.{name}", f"is {plain(reserved)}, less than the {plain(used[name])} used")
+        if found[name] > balance:
+            yield Finding(f"plan.reserved.{name}", f"is more than the {plain(balance)} there is")
+
+
+def _needed_before(trades: list[Trade]) -> dict[str, Decimal]:
+    """Return what a buy takes of each node when all orders fill at their own prices, less what surely arrives."""
+    needs: dict[str, Decimal] = {}
+    for trade in trades:
+        stated, rule, base = trade.stated, trade.book.rule, trade.book.asset
+        worst = stated.quantity * stated.limit_price
+        if trade.side is Side.BUY:
+            source, paid, target, got = trade.quote, worst, base, stated.quantity - stated.fee
+        else:
+            got = worst - up(worst * rule.taker_fee, rule.quote_quantum)
+            source, paid, target = base, stated.quantity, trade.quote
+        needs[source] = needs.get(source, ZERO) + paid
+        needs[target] = needs.get(target, ZERO) - got
+    return needs
 
 
 def _limits(statement: Statement, money: Money, trades: list[Trade]) -> Iterator[Finding]:
@@ -226,7 +248,8 @@ def _limits(statement: Statement, money: Money, trades: list[Trade]) -> Iterator
     if statement.stopped_by == ("filled",) and statement.units != problem.quantity:
         yield Finding("plan.stopped_by", "says filled, with less than what was wanted")
     limit = problem.limit if statement.units else None
-    if limit is not None and sign * (_marginal(statement, money, trades) - Fraction(limit)) > 0:
+    marginal = _marginal(statement, money, trades, is_limited=True)
+    if limit is not None and sign * (marginal - Fraction(limit)) > 0:
         yield Finding("plan", "breaks a limit of the order: limit")
     lost = problem.loss_done + sum((trade.stated.loss.total for trade in trades), ZERO)
     units = problem.units_done + statement.units
@@ -236,8 +259,11 @@ def _limits(statement: Statement, money: Money, trades: list[Trade]) -> Iterator
         yield Finding("plan", "breaks a limit of the order: float")
 
 
-def _marginal(statement: Statement, money: Money, trades: list[Trade]) -> Fraction:
-    """Return the price of one unit more at the orders' own prices, fees and conversions included."""
+def _marginal(statement: Statement, money: Money, trades: list[Trade], *, is_limited: bool) -> Fraction:
+    """Return the price of one unit more at the orders' own prices, fees and conversions included.
+
+    `is_limited` counts what a buy holds already at the price paid, as its limit does.
+    """
     side = statement.problem.side
     pick = max if side is Side.BUY else min
     prices = {name: Fraction(mid) for name, mid in money.mids.items()}
@@ -252,7 +278,7 @@ def _marginal(statement: Statement, money: Money, trades: list[Trade]) -> Fracti
     total = Fraction(statement.problem.cash_per_unit)
     for leg in statement.problem.legs:
         price = Fraction(leg.per_unit) * pick(ways.get(leg.asset, [Fraction(leg.mid)]))
-        is_held = side is Side.BUY and leg.held
+        is_held = is_limited and side is Side.BUY and leg.held
         total += held_price(leg, price, leg.per_unit * statement.units) if is_held else price
     return total
 
@@ -285,6 +311,29 @@ def _sums(statement: Statement, money: Money, trades: list[Trade]) -> Iterator[F
         "gap_bps": bps(sign * (cost - bound), units * problem.nav),
     }
     yield from check_totals(statement, found)
+    yield from _words_of_the_solver(statement, money, trades, cash)
+
+
+def _words_of_the_solver(
+    statement: Statement, money: Money, trades: list[Trade], cash: Decimal
+) -> Iterator[Finding]:
+    """Check what can be seen of the numbers that only a solver knows whole."""
+    problem, units, totals = statement.problem, statement.units, statement.totals
+    rounding, gap = totals["rounding_bps"] or ZERO, totals["gap_bps"] or ZERO
+    if not 0 <= rounding <= max(gap, ZERO):
+        yield Finding("plan.rounding_bps", f"is {plain(rounding)}, not a part of the gap of {plain(gap)}")
+    traded = {trade.book.asset for trade in trades if trade.stated.quantity}
+    if {trade.quote for trade in trades if trade.stated.quantity} - {money.home} and all(
+        leg.asset in traded for leg in problem.legs if leg.per_unit
+    ):
+        marginal = nearest(_marginal(statement, money, trades, is_limited=False))
+        yield from differs("plan.marginal_price", totals["marginal_price"], marginal)
+    alone = at(problem, units)
+    if units and not broken(problem, alone):
+        paid = sum((leg.value if problem.side is Side.BUY else leg.value - leg.fee for leg in alone.legs), ZERO)
+        single = paid + problem.cash_per_unit * units - problem.side.sign * alone.float_pays
+        saved = bps((single - cash) * problem.side.sign, units * problem.nav)
+        yield from differs("plan.saved_bps", money.saved_bps, saved)
 
 
 def _bound(statement: Statement, money: Money, net: Mapping[str, Decimal]) -> Decimal:

@@ -133,7 +133,8 @@ def test_a_row_that_was_changed_is_found(books: Path, tmp_path: Path, statement:
 def test_an_order_that_was_never_written_is_missed(books: Path, tmp_path: Path) -> None:
     path = copied(books, tmp_path, "DELETE FROM share WHERE plan_id = 1 AND asset_order_id = 2")
     (finding,) = told(path, BUY)
-    assert re.fullmatch(r"quantities that were written is AUSDT [\d.]+, but comes to AUSDT [\d.]+, BUSDT 16", finding)
+    told_of = r"quantities that were written is AUSDT [\d.]+, but comes to AUSDT [\d.]+, BUSDT 16"
+    assert re.fullmatch(told_of, finding)
 
 
 def _with_market(books: Path, folder: Path, old: str, new: str) -> Path:
