@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from etf_trader.cli.numbers import count, few_digits, money, price, units
 from etf_trader.cli.output import Page, Table, number, text
 from etf_trader.cli.stops import in_short
+from etf_trader.money import round_to
 
 if TYPE_CHECKING:
     from etf_trader.solver.binding import Nudge
@@ -17,6 +18,9 @@ if TYPE_CHECKING:
 METHODS = {
     "closed_form": "closed form",
     "linprog": "linear program",
+    "knapsack": "the best books for the slots there are",
+    "merge": "merged ladders of all currencies",
+    "milp": "integer program over books",
     "shared": "one solve for all orders of the batch",
     "unwind": "trading back at the best prices",
 }
@@ -72,8 +76,7 @@ def draw_stops(page: Page, statement: Statement, nudges: Sequence[Nudge], quote:
         page.line("Nothing binds: all of it fills, and one market-like order an asset is the optimum.")
         page.line("Optimising gains 0.00 bps.")
     else:
-        what = in_short(statement.stopped_by, problem.limit, problem.max_loss_bps)
-        page.line(f"What binds: {what}. {units(statement.beyond[0])} units would break it.")
+        page.line(f"{_what_binds(statement)} {_beyond(statement)}".rstrip())
     shown = nudges[:MOST_SHOWN]
     if shown:
         table = Table(text("what decides"), text(""), number(f"more {verb}"), number(f"less {verb}"))
@@ -89,16 +92,11 @@ def draw_batch(page: Page, statement: Statement, batch: Mapping[int, Statement |
     """Draw what stopped a plan that was solved with others, and what their batch is proved to cost; by order."""
     from etf_trader.solver.verify_batch import batch_proof
 
-    if statement.method == UNWIND:
-        return
     problem = statement.problem
     shared = {order: each for order, each in batch.items() if each is not None and each.method == SHARED}
     others = joined_numbers(sorted(shared))
     page.line(f"Solved as one: orders {others}. Each level is shared in proportion to what they need of it.")
-    if statement.stopped_by == ("filled",):
-        page.line("Nothing binds: all of it fills.")
-    else:
-        page.line(f"What binds: {in_short(statement.stopped_by, problem.limit, problem.max_loss_bps)}.")
+    page.line(_what_binds(statement))
     for leg in problem.legs:
         if f"depth({leg.asset})" in statement.stopped_by:
             depth = sum((level.quantity for level in leg.levels), Decimal(0))
@@ -109,6 +107,28 @@ def draw_batch(page: Page, statement: Statement, batch: Mapping[int, Statement |
     gap = f"{money(proof.cost - proof.bound)} {quote}"
     page.line(f"Together they {pays} {money(abs(proof.cost))} {quote} at the venue.")
     page.line(f"No plan for their units is better by more than {gap}, which is lots and least orders.")
+
+
+def draw_routes(page: Page, statement: Statement, quote: str) -> None:
+    """Draw what stopped a plan over several currencies, and the prices of all nodes that prove it."""
+    page.line(_what_binds(statement))
+    table = Table(text(""), number(f"worth in {quote}"))
+    for node, worth in sorted(statement.multipliers.items()):
+        table.row(node, f"{round_to(worth, Decimal('1e-8')):f}")
+    page.table(table)
+    page.line("No level that is left is better than these prices: nothing can be exchanged for the better.")
+
+
+def _what_binds(statement: Statement) -> str:
+    problem = statement.problem
+    if statement.stopped_by == ("filled",):
+        return "Nothing binds: all of it fills."
+    return f"What binds: {in_short(statement.stopped_by, problem.limit, problem.max_loss_bps)}."
+
+
+def _beyond(statement: Statement) -> str:
+    """Return the size that shows what stopped a plan; routed ones name none."""
+    return f"{units(statement.beyond[0])} units would break it." if statement.beyond else ""
 
 
 def _holds(statement: Statement, asset: str, side: object) -> bool:
@@ -146,7 +166,7 @@ def proved_fields(statement: Statement) -> list[tuple[str, str]]:
     stop = "all of it fills"
     if statement.stopped_by != ("filled",):
         what = in_short(statement.stopped_by, problem.limit, problem.max_loss_bps)
-        stop = f"{units(statement.beyond[0])} units would break what stops it: {what}"
+        stop = f"stopped by {what}. {_beyond(statement)}".rstrip(". ")
     return [
         ("books", books),
         ("orders", f"{sent}: {taken}"),

@@ -50,11 +50,12 @@ def show(plan: PlanArgument) -> None:
     """Show a plan: what it traded where, what it cost, what binds, and the proof that nothing is better."""
     import json
 
-    from etf_trader.cli.certificates import draw_batch, draw_books, draw_certificate, draw_stops
+    from etf_trader.cli.certificates import draw_batch, draw_books, draw_certificate, draw_routes, draw_stops
     from etf_trader.cli.plans import draw_plan
     from etf_trader.index.store import index_by_id
     from etf_trader.market.document import market_of
     from etf_trader.orders.store import index_order, plans_beside, stored_market, stored_plan
+    from etf_trader.solver.verify import SHARED, UNWIND
 
     with services() as opened:
         with opened.database.read() as connection:
@@ -66,7 +67,7 @@ def show(plan: PlanArgument) -> None:
         rules = market_of(market)[1] if market else in_loop(opened.venue.rules())
     document = json.loads(stored.document)
     statement = _read(document, market)
-    nudges = _binding(statement)
+    nudges = () if "currencies" in document else _binding(statement)
     batch = {each.index_order_id: _read(json.loads(each.document), market) for each in beside}
 
     def draw(page: Page) -> None:
@@ -81,12 +82,14 @@ def show(plan: PlanArgument) -> None:
             page.line(f"What bound it cannot be worked out again: etf plan verify {stored.id} says why.")
             return
         page.line()
-        if _is_alone(statement):
+        if "currencies" in document:
+            draw_routes(page, statement, index.quote)
+        elif statement.method == SHARED:
+            draw_batch(page, statement, batch, index.quote)
+        elif statement.method != UNWIND:
             draw_books(page, statement)
             page.line()
             draw_stops(page, statement, nudges, index.quote)
-        else:
-            draw_batch(page, statement, batch, index.quote)
         page.line(f"To prove it again: etf plan verify {stored.id}")
 
     payload = {
@@ -109,7 +112,7 @@ def _read(document: Mapping[str, Any], market: Mapping[str, Any] | None) -> Stat
     from etf_trader.solver.statement import Malformed, read_statement
     from etf_trader.solver.verify import CHECKS
 
-    if market is None or "currencies" in document or document.get("method") not in CHECKS:
+    if market is None or ("currencies" not in document and document.get("method") not in CHECKS):
         return None
     try:
         return read_statement(document, market)
@@ -117,20 +120,14 @@ def _read(document: Mapping[str, Any], market: Mapping[str, Any] | None) -> Stat
         return None
 
 
-def _is_alone(statement: Statement) -> bool:
-    """Return whether a plan buys or sells units for one order alone."""
-    from etf_trader.solver.verify import SHARED, UNWIND
-
-    return statement.method not in (SHARED, UNWIND)
-
-
 def _binding(statement: Statement | None) -> Sequence[Nudge]:
     """Return what the size of a plan depends on, worked out again from its market."""
     from etf_trader.money import money_context
     from etf_trader.solver.binding import what_binds
     from etf_trader.solver.order import plan_order
+    from etf_trader.solver.verify import SHARED, UNWIND
 
-    if statement is None or not _is_alone(statement):
+    if statement is None or statement.method in (SHARED, UNWIND):
         return ()
     with money_context():
         return what_binds(statement.problem, plan_order(statement.problem))

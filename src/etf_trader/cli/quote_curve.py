@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
+from itertools import dropwhile
 from typing import TYPE_CHECKING
 
 from etf_trader.cli.charts import Mark, curve_chart
@@ -20,6 +22,7 @@ CHART_ROOM = 96
 
 NAMES_SHOWN = 8
 HALF_DECADE = 3
+STEEP = 3
 
 
 def draw_curve(page: Page, quote: Quote) -> None:
@@ -82,12 +85,13 @@ def end_of_curve(quote: Quote) -> str:
 
 
 def _draw_chart(page: Page, quote: Quote) -> None:
-    points = [(point.units, max(point.loss_bps, ZERO)) for point in quote.shape]
+    points = _points(quote)
     last = quote.curve[-1].units
     near = [end for end in quote.ends if end.units <= last * HALF_DECADE]
     marks = [Mark(end.units, EMPTY if end.is_complete else UNREAD, on_axis=True) for end in near if end.units]
-    if quote.answer is not None and quote.answer.quantity <= last:
-        marks.append(Mark(quote.answer.quantity, ASKED))
+    asked = _asked(quote, points)
+    if asked is not None:
+        marks.append(Mark(asked, ASKED))
     if within(quote) and quote.largest.units:
         marks.append(Mark(quote.largest.units, WITHIN))
     lines = curve_chart(
@@ -103,15 +107,28 @@ def _draw_chart(page: Page, quote: Quote) -> None:
     page.line(dim("loss in bps, by units"))
     for line in lines:
         page.line(line)
-    page.line(dim(_legend(quote, near)))
+    page.line(dim(_legend(quote, near, asked)))
 
 
-def _legend(quote: Quote, near: list[BookEnd]) -> str:
-    answer, bound, bounds = quote.answer, quote.request.max_loss_bps, within(quote)
-    is_shown = answer is not None and answer.quantity <= quote.curve[-1].units
+def _points(quote: Quote) -> list[tuple[Decimal, Decimal]]:
+    """Return the curve from where lots and least orders no longer outweigh all: they would flatten the rest."""
+    points = [(point.units, max(point.loss_bps, ZERO)) for point in quote.shape]
+    steep = STEEP * points[-1][1] if points else ZERO
+    return list(dropwhile(lambda point: point[1] > steep, points))
+
+
+def _asked(quote: Quote, points: list[tuple[Decimal, Decimal]]) -> Decimal | None:
+    """Return the size that was asked for, if it is on the chart."""
+    if quote.answer is None or not points or not points[0][0] <= quote.answer.quantity <= points[-1][0]:
+        return None
+    return quote.answer.quantity
+
+
+def _legend(quote: Quote, near: list[BookEnd], asked: Decimal | None) -> str:
+    bound, bounds = quote.request.max_loss_bps, within(quote)
     return joined(
         [
-            f"{ASKED} {unit_count(answer.quantity)}" if answer is not None and is_shown else "",
+            f"{ASKED} {unit_count(asked)}" if asked is not None else "",
             f"{WITHIN} the most{bounds}" if bounds and quote.largest.units else "",
             f"╌ {bps(bound)} bps" if bound is not None else "",
             _named(EMPTY, "empty beyond", [end.asset for end in near if end.is_complete]),

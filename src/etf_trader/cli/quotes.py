@@ -123,7 +123,7 @@ def _compared(quote: Quote, answer: Answer) -> list[str]:
     if (gain := quote.gain_bps) is not None:
         if abs(gain) < HUNDREDTH / 2:
             return ["The best way is one market-like order per asset: optimising gains 0.00 bps."]
-        return [f"One market order per asset would lose {gain:.2f} bps more."]
+        return [f"One market order per asset would lose {abs(gain):.2f} bps {'more' if gain > 0 else 'less'}."]
     told = [
         f"One market order per asset would {quote.request.side} all {unit_count(market.units)} and lose {lost}."
     ]

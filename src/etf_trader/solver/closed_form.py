@@ -33,6 +33,7 @@ _TIE = 1e-12  # a size that ends a level within this still uses that level, what
 _BEYOND = 1.0 + 4.0 * _TIE
 _ROUNDING = 1e-11  # what sums of floats may be off by, in units of V
 _FURTHER = 1.5  # how much larger the next fraction is that brackets the answer
+_HALVINGS = 8  # before the ends of levels are tried
 _ROUNDS = 200  # halving ends after 60; Newton's method needs one a segment at most, and in practice five
 
 
@@ -225,19 +226,20 @@ class IndexCurve:
     def _up_to_limit(self, top: float, limit: float) -> float:
         """Return the largest fraction of which no unit is dearer than `limit`; infinity beyond `top`.
 
-        Bisection, and after every halving one step to the next level's end: the
-        answer is such an end, and is found exactly.
+        Bisection, and after some halvings one step to the next level's end with
+        each: the answer is such an end, and is found exactly.
         """
         low, high = 0.0, top
         if not self._is_dearer(high, limit):
             return np.inf
         if self._is_dearer(0.0, limit):
             return 0.0
-        for _ in range(_ROUNDS):
-            end = self._next_end(low)
-            if end >= high or self._is_dearer(end, limit, _BEYOND):
-                return min(end, high)
-            low = max(end, low)
+        for turn in range(_ROUNDS):
+            if turn >= _HALVINGS:
+                end = self._next_end(low)
+                if end >= high or self._is_dearer(end, limit, _BEYOND):
+                    return min(end, high)
+                low = max(end, low)
             middle = (low + high) / 2
             if self._is_dearer(middle, limit, _BEYOND):
                 high = middle

@@ -202,54 +202,63 @@ class Curves:
         for read in np.unique(self._read[rows]):
             stop = max(int(read) * 3 // 2, FIRST_WIDTH)
             if stop > self.prices.shape[1]:
-                self._widen(self.prices.shape[1])
+                self._widen()
             self._read_block(np.flatnonzero(rows & (self._read == read)), int(read), stop)
 
     def _read_all(self) -> None:
         most = int(self.lengths.max())
-        self._widen(max(most - self.prices.shape[1], 0))
-        for read in np.unique(self._read[self._read < self.lengths]):
-            self._read_block(np.flatnonzero((self._read == read) & (self.lengths > read)), int(read), most)
+        self.prices, self.ends = np.ones((len(self), most)), np.zeros((len(self), most + 1))
+        self.costs = np.zeros_like(self.ends)
+        self._read[:] = 0
+        self._read_block(np.flatnonzero(self.lengths), 0, most)
 
-    def _widen(self, columns: int) -> None:
-        more = np.zeros((len(self), columns))
-        self.prices, self.ends, self.costs = (
-            np.hstack([each, more + each[:, -1:]]) for each in (self.prices, self.ends, self.costs)
-        )
+    def _widen(self) -> None:
+        columns = self.prices.shape[1]
+        for name in ("prices", "ends", "costs"):
+            old = getattr(self, name)
+            new = np.empty((len(self), old.shape[1] + columns))
+            new[:, : old.shape[1]], new[:, old.shape[1] :] = old, old[:, -1:]
+            setattr(self, name, new)
 
     def _read_block(self, rows: Indices, read: int, stop: int) -> None:
-        """Read the levels from `read` to `stop` of `rows`."""
+        """Read the levels from `read` to `stop` of `rows`; sums are made in place: memory takes the time."""
         start = max(read - 1, 0)  # the level before, to see that the order goes on
-        levels = np.zeros((len(rows), stop - start, 2))
+        prices, depths = np.empty((len(rows), stop - start)), np.zeros((len(rows), stop - start))
         for place, row in enumerate(rows):
             part = _floats(self._ladders[row][start:stop])
-            levels[place, : len(part)] = part
-            levels[place, len(part) :, 0] = part[-1, 0]
+            prices[place, : len(part)], depths[place, : len(part)] = part[:, 0], part[:, 1]
+            prices[place, len(part) :] = part[-1, 0]
         counts = np.minimum(stop, self.lengths[rows]) - start
-        self._check(rows, levels, counts)
-        levels = levels[:, read - start :]
-        prices = levels[:, :, 0] / self.mids[rows, None]
-        depths = levels[:, :, 1] * (self.mids / self.value)[rows, None]
-        self.prices[rows, read:stop], self.prices[rows, stop:] = prices, prices[:, -1:]
-        for sums, each in ((self.ends, depths), (self.costs, prices * depths)):
-            total = sums[rows, read, None] + np.cumsum(each, axis=1)
-            sums[rows, read + 1 : stop + 1], sums[rows, stop + 1 :] = total, total[:, -1:]
+        self._check(rows, prices, depths, counts)
+        prices, depths = prices[:, read - start :], depths[:, read - start :]
+        prices /= self.mids[rows, None]
+        depths *= (self.mids / self.value)[rows, None]
+        here = slice(None) if len(rows) == len(self) else rows
+        self.prices[here, read:stop], self.prices[here, stop:] = prices, prices[:, -1:]
+        prices *= depths
+        for sums, each in ((self.ends, depths), (self.costs, prices)):
+            each[:, 0] += sums[here, read]
+            np.add.accumulate(each, axis=1, out=each)
+            sums[here, read + 1 : stop + 1], sums[here, stop + 1 :] = each, each[:, -1:]
         self._read[rows] = counts + start
 
-    def _check(self, rows: Indices, levels: Array, counts: Indices) -> None:
-        prices, quantities = levels[:, :, 0], levels[:, :, 1]
-        rises = np.diff(prices, axis=1) * self.side.sign > 0
-        numbers = (prices[:, 0].min(), prices[:, -1].min(), quantities.min(), -prices.max(), -quantities.max())
-        if rises.all() and min(numbers[:3]) > 0 and min(numbers[3:]) > -np.inf:  # all at once, as nearly always
+    def _check(self, rows: Indices, prices: Array, quantities: Array, counts: Indices) -> None:
+        low, high = (prices[:, :-1], prices[:, 1:]) if self.side is Side.BUY else (prices[:, 1:], prices[:, :-1])
+        rises = low < high
+        if (
+            rises.all()
+            and min(prices.min(), quantities.min()) > 0
+            and max(prices.max(), quantities.max()) < np.inf
+        ):
             return
-        is_level = np.arange(levels.shape[1]) < counts[:, None]
+        is_level = np.arange(prices.shape[1]) < counts[:, None]
         is_good = np.isfinite(prices) & np.isfinite(quantities) & (prices > 0) & (quantities > 0)
         is_good[:, 1:] &= rises
         bad = np.argwhere(is_level & ~is_good)
         if len(bad):
             place, level = bad[0]
             name = f"book {rows[place]}" if self._names is None else self._names[rows[place]]
-            price, quantity = levels[place, level]
+            price, quantity = prices[place, level], quantities[place, level]
             raise DataError(f"{name}: a level of {quantity} at {price} is out of order or no level", where=name)
 
 

@@ -189,3 +189,14 @@ async def test_the_document_is_printable_with_and_without_a_size(tmp_path: Path)
         assert json_document("etf.quote/1", document)
         assert (document["plan"] is None) == (quantity is None)
         assert document["limit_by_asset"] is None or quantity is not None
+
+
+async def test_what_lots_cost_the_smallest_sizes_does_not_flatten_the_chart(tmp_path: Path) -> None:
+    house = await make(tmp_path)
+    found = await quote(house, quantity="0.0001")
+    assert found.shape[0].loss_bps > 1000
+    lines = told(found)
+    assert any(line.split()[:1] == ["0.0001"] and line.endswith("asked for") for line in lines)
+    top = next(line for line in lines if "┤" in line)
+    assert D(top.split("┤")[0].strip()) < 200
+    assert not any("●" in line for line in lines)  # it is smaller than what is drawn

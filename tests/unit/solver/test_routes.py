@@ -1,5 +1,7 @@
 """Plans over several currencies, worked out by hand: one asset worth 100 and two currencies worth 1."""
 
+import subprocess
+import sys
 from dataclasses import replace
 from decimal import Decimal as D
 
@@ -118,13 +120,8 @@ def test_slack_in_an_orders_price_is_converted_too_and_stays_when_it_is_not_need
     assert amounts(plan)["FDUSD"] == D("-0.05")
     assert {each.currency: each.quantity for each in plan.reserved} == {
         "FDUSD": D(0),
-        "USDT": D("500.30") * D("1.0002") + 5 * D("100.11") if home_slack(plan) else D(0),
+        "USDT": D("500.30") * D("1.0002") + 5 * D("100.11"),
     }
-
-
-def home_slack(plan: RoutePlan) -> bool:
-    """Whether the last level of the home book got its tick of slack."""
-    return plan.legs[-1].limit_price == D("100.11")
 
 
 def test_a_part_below_the_least_order_of_its_book_goes_to_the_other() -> None:
@@ -280,3 +277,46 @@ def test_conversion_levels_are_read_as_far_as_they_are_needed() -> None:
     plan = plan_routes(worked(conversions=(too_dear,)))
     assert D("299") <= plan.conversions[0].quantity <= 300
     assert plan.method == "linprog"
+
+
+def crossed(side: Side) -> RouteProblem:
+    """A hundred units of 0.01 BTC and 0.1 ETH: ETH is scarce in USDT and ample in BTC, a constituent itself."""
+    sign = side.sign
+    far = "3030" if sign > 0 else "2970"
+    btc = make_leg("BTC", (str(60000 + 6 * sign), "5"), per_unit=D("0.01"), mid=D(60000), arrival_mid=D(60000))
+    eth = make_leg(
+        "ETH", (str(3000 + 3 * sign), "1"), (far, "100"), per_unit=D("0.1"), mid=D(3000), arrival_mid=D(3000)
+    )
+    rule = make_book("ETH", "BTC", tick=D("0.00001"), min_price=D("0.00001"))
+    cross = make_route("ETH", "BTC", ("0.05001" if sign > 0 else "0.04999", "100"), rule=rule, mid=D("0.05"))
+    order = make_problem(btc, eth, side=side, quantity=D(100), float_cash=D(10000), slack_ticks=0)
+    return RouteProblem(order, (Currency("BTC", D(0), D(60000), D(60000)),), (cross,))
+
+
+def test_a_constituent_may_be_the_currency_of_another() -> None:
+    plan = plan_routes(crossed(Side.BUY))
+    # 10 ETH at 0.05001 take 0.5001 BTC beside the one that is wanted; a lot of 0.01 leaves 0.0099 to the float
+    assert sent(plan) == [("BTCUSDT", D("1.51")), ("ETHBTC", D(10))]
+    assert plan.cost == D("1.51") * 60006
+    assert plan.cash == plan.cost - D("0.0099") * 60000
+    assert [(each.asset, each.quantity) for each in plan.surplus] == [("BTC", D("0.0099")), ("ETH", D(0))]
+    assert plan.loss.total == plan.cash - 100 * D(900)
+    assert [leg.loss.spread for leg in plan.legs] == [D("9.06"), 10 * D("0.00001") * 60000]
+    assert {each.node: each.price for each in plan.multipliers}["ETH"] == D("0.05001") * 60006
+
+
+def test_what_such_a_sell_receives_is_sold_with_the_constituent() -> None:
+    plan = plan_routes(crossed(Side.SELL))
+    # 10 ETH at 0.04999 bring 0.4999 BTC: 1.4999 in lots of 0.01 are 1.49, one lot at most goes to the float
+    assert sent(plan) == [("ETHBTC", D(-10)), ("BTCUSDT", D("-1.49"))]
+    assert plan.cost == D("1.49") * 59994
+    assert [(each.asset, each.quantity) for each in plan.surplus] == [("BTC", D("0.0099")), ("ETH", D(0))]
+
+
+def test_while_conversion_is_flat_no_linear_program_is_imported() -> None:
+    script = (
+        "import sys; from tests.unit.solver.test_routes import worked;"
+        "from etf_trader.solver.routes import plan_routes;"
+        "assert plan_routes(worked()).method == 'merge'; assert 'scipy' not in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", script], check=True)
