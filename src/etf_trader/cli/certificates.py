@@ -173,7 +173,7 @@ def proved_fields(statement: Statement) -> list[tuple[str, str]]:
         ("fraction", fraction),
         ("limits", f"{_limits(statement)}; {stop}"),
         ("bound", f"{units(totals['bound'] or Decimal(0))}, in exact fractions over all levels"),
-        ("gap", f"{totals['gap_bps'] or Decimal(0):f} bps, from whole lots and least orders"),
+        ("gap", _gap(totals["gap_bps"] or Decimal(0), totals["rounding_bps"] or Decimal(0))),
     ]
 
 

@@ -3,6 +3,7 @@
 import asyncio
 import io
 import json
+import re
 import shutil
 import sqlite3
 import sys
@@ -210,6 +211,77 @@ def test_a_stored_plan_that_was_changed_is_told(run: Run, folder: Path) -> None:
     code, out, _ = run("plan", "verify", "1")
     assert code == 9
     assert out.startswith("Plan 1 is not proved: row of plan 1 does not match its seal.\n")
+
+
+@pytest.fixture(scope="module")
+def together(made: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same folder after two buys and a sell that were solved as one, and a buy in two currencies."""
+    folder = Path(shutil.copytree(made, tmp_path_factory.mktemp("together") / "copy"))
+    with money_context():
+        services = open_services(Settings.load(cwd=folder, environ={}, user_file=folder / "none.toml"))
+        routed = definition_from_options(
+            "DUO",
+            ["BTC=0.6", "ETH=0.4"],
+            name=None,
+            start_value=D(1000),
+            float_cash=D(600),
+            routes=("USDT", "USDC"),
+        )
+
+        async def trade() -> None:
+            await services.administration.create_index(routed, 100)
+            orders = []
+            for side, quantity in ((Side.BUY, "60"), (Side.BUY, "70"), (Side.SELL, "20")):
+                request = OrderRequest(side, 1, D(quantity), "", None, None, "now", f"t{quantity}")
+                orders.append(await services.desk.accept(request))
+            await services.manager.run([order.id for order in orders])
+            order = await services.desk.accept(OrderRequest(Side.BUY, 2, D(30), "", None, None, "now", "routed"))
+            await services.manager.run([order.id])
+
+        asyncio.run(trade())
+        services.close()
+    return folder
+
+
+@pytest.mark.parametrize("plan", ["3", "4", "5"])
+def test_plans_that_were_solved_as_one_say_so_and_what_they_pay_together(
+    run: Run, together: Path, monkeypatch: pytest.MonkeyPatch, plan: str
+) -> None:
+    monkeypatch.chdir(together)
+    code, out, err = run("plan", "show", plan)
+    assert (code, err) == (0, "")
+    assert "Solved as one: orders 3, 4 and 5. Each level is shared in proportion to what they need of it." in out
+    assert "Nothing binds: all of it fills." in out
+    assert re.search(r"^Together they pay 110,[\d,.]+ USDT at the venue\.$", out, re.MULTILINE)
+    code, out, err = run("plan", "verify", plan)
+    assert (code, err) == (0, "")
+    assert [line.split()[0] for line in out.splitlines()[1:]] == ["books", "orders", "fraction", "limits", "sums"]
+
+
+def test_a_lie_in_one_plan_of_a_batch_is_found_in_its_siblings(run: Run, together: Path, tmp_path: Path) -> None:
+    folder = Path(shutil.copytree(together, tmp_path / "lie"))
+    connection = sqlite3.connect(folder / "etf.db", isolation_level=None)
+    (text,) = connection.execute("SELECT document FROM plan WHERE id = 3").fetchone()
+    document = json.loads(text)
+    leg = document["legs"][0]
+    leg["value"] = str(D(leg["value"]) + 1)
+    connection.execute("UPDATE plan SET document = ? WHERE id = 3", (json.dumps(document),))
+    connection.close()
+    code, out, _ = run("plan", "verify", "4", "--config", str(folder / "etf.toml"))
+    assert code == 9
+    assert "value of BTC is " in out
+
+
+def test_a_plan_over_several_currencies_is_shown_with_their_prices(
+    run: Run, together: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(together)
+    code, out, err = run("plan", "show", "6")
+    assert (code, err) == (0, "")
+    lines = out.splitlines()
+    start = next(place for place, line in enumerate(lines) if line.split() == ["worth", "in", "USDT"])
+    assert [line.split()[0] for line in lines[start + 1 : start + 5]] == ["BTC", "ETH", "USDC", "USDT"]
+    assert run("plan", "verify", "6")[0] == 0
 
 
 def test_verifying_needs_neither_numpy_nor_scipy(folder: Path) -> None:
