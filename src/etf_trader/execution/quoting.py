@@ -115,9 +115,8 @@ class Quoter:
 
         symbols, depth = symbols_of(state.index, state.basket, rules), self._settings.depth
         view, (plan, _) = await look_and_plan(self._venue, symbols, depth, rules, planned, lambda made: made[1])
-        return await asyncio.to_thread(
-            self._on, view, state, lambda each: self._told(each, state, view, plan)
-        ), view
+        answer = await asyncio.to_thread(self._on, view, state, lambda each: self._told(each, state, view, plan))
+        return answer, view
 
     async def _look_elsewhere(self, state: _State, rules: Rules, near: MarketView) -> OtherBooks | None:
         """Read the books of other currencies, as deep as `near` the index's own; None where the venue has none."""
