@@ -8,6 +8,12 @@ Source:
     scipy.optimize.linprog and milp; Huangfu and Hall (2018), the dual simplex of HiGHS.
 """
 
+import ctypes
+import os
+import tempfile
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -112,19 +118,51 @@ def minimise_integer(
         constraints.append(LinearConstraint(equal.matrix, equal.bound, equal.bound))
     if upper is not None:
         constraints.append(LinearConstraint(upper.matrix, np.full(len(upper.bound), -np.inf), upper.bound))
-    result = milp(
-        objective,
-        integrality=is_integer.astype(np.int64),
-        bounds=Bounds(np.zeros(len(high)), high),
-        constraints=constraints,
-        options={"mip_rel_gap": gap, "time_limit": seconds},
-    )
+    with quiet():
+        result = milp(
+            objective,
+            integrality=is_integer.astype(np.int64),
+            bounds=Bounds(np.zeros(len(high)), high),
+            constraints=constraints,
+            options={"mip_rel_gap": gap, "time_limit": seconds},
+        )
     if result.status == _TIME_LIMIT and result.x is None:
         return None
     if result.status not in (_OPTIMAL, _TIME_LIMIT) or result.x is None:
         raise NumericalFailure(f"the solver gave up with status {result.status}: {result.message}")
     is_proved = result.status == _OPTIMAL
     return IntegerOptimum(np.asarray(result.x), float(result.fun), float(result.mip_dual_bound), is_proved)
+
+
+_ONE_AT_A_TIME = threading.Lock()
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Keep off standard output what HiGHS prints there whatever its log level.
+
+    Its integer solver tells the C library's stdout when it repairs a solution,
+    and a command's data stand on that stream. What others print meanwhile comes
+    out afterwards.
+    """
+    with _ONE_AT_A_TIME, tempfile.TemporaryFile() as aside:
+        c_library = ctypes.CDLL(None)
+        c_library.fflush(None)
+        try:
+            stream = os.dup(1)
+        except OSError:  # there is no standard output to protect
+            yield
+            return
+        os.dup2(aside.fileno(), 1)
+        try:
+            yield
+        finally:
+            c_library.fflush(None)
+            os.dup2(stream, 1)
+            os.close(stream)
+            aside.seek(0)
+            if others := b"".join(line for line in aside if not line.startswith(b"Highs")):
+                os.write(1, others)
 
 
 def _box(high: Array) -> Any:  # an array, though the stubs ask for a list

@@ -252,8 +252,8 @@ class _State:
         wanted, net = leg.per_unit * self.units, self.net.get(node, ZERO)
         if leg.held + wanted == 0 and not net:
             return ZERO
-        arcs = self.model.supplies[node].arcs
-        least = min((self.model.lots[number].least(ZERO) for number in arcs), default=leg.rule.step)
+        # the float's bound is that of the home book, whatever others were used
+        least = leg.rule.least_quantity(leg.levels[0].price if leg.levels else leg.mid)
         room = max(least - leg.residual, ZERO)
         if self.model.side is Side.BUY:
             surplus = leg.held + net - wanted

@@ -101,7 +101,10 @@ def check(problem: RouteProblem, plan: RoutePlan) -> None:
         moves[rule.quote] += -value if is_buy else value - fee
     surplus = {each.asset: each.quantity for each in plan.surplus}
     for each in order.legs:
-        assert surplus[each.asset] == each.held + moves.get(each.asset, ZERO) - sign * each.per_unit * plan.units
+        over = each.held + moves.get(each.asset, ZERO) - sign * each.per_unit * plan.units
+        least = each.rule.least_quantity(each.levels[0].price if each.levels else each.mid)
+        # a sell's float takes no more than the least order of the home book; the rest stays the order's
+        assert surplus[each.asset] == (over if sign > 0 else min(over, max(least - each.residual, ZERO)))
         assert each.residual + surplus[each.asset] >= 0
     pays = sum((surplus[each.asset] * each.mid for each in order.legs), ZERO)
     assert pays <= order.float_cash
@@ -112,7 +115,14 @@ def check(problem: RouteProblem, plan: RoutePlan) -> None:
     worth = mids(problem)
     assert plan.cash == sign * sum((worth[name] * amount for name, amount in used.items()), ZERO)
     check_balances(problem, plan)
-    check_loss(problem, plan, used)
+    left = {
+        each.asset: each.held
+        + moves.get(each.asset, ZERO)
+        - sign * each.per_unit * plan.units
+        - surplus[each.asset]
+        for each in order.legs
+    }
+    check_loss(problem, plan, used, left)
     if order.limit is not None and plan.units:
         assert sign * (marginal(problem, plan) - F(order.limit)) <= 0
     assert sign * (plan.cost - plan.bound) >= 0
@@ -152,11 +162,15 @@ def check_balances(problem: RouteProblem, plan: RoutePlan) -> None:
         assert there[takes] >= 0, (sent.symbol, there)
 
 
-def check_loss(problem: RouteProblem, plan: RoutePlan, used: Mapping[str, D]) -> None:
-    """The loss is the cash at the arrival mids less the units' arrival value, to the last digit."""
+def check_loss(problem: RouteProblem, plan: RoutePlan, used: Mapping[str, D], left: Mapping[str, D]) -> None:
+    """The loss is the cash at the arrival mids less the units' arrival value, to the last digit.
+
+    What is left with a sell's order has been redeemed and not sold: no loss yet.
+    """
     order, sign = problem.order, plan.side.sign
     paid = sum((mids(problem, arrival=True)[name] * amount for name, amount in used.items()), ZERO)
-    assert plan.loss.total == paid - sign * plan.units * order.arrival_nav
+    kept = sum((left[leg.asset] * leg.arrival_mid for leg in order.legs), ZERO)
+    assert plan.loss.total == paid - sign * plan.units * order.arrival_nav - kept
     if order.max_loss_bps is not None and plan.units:
         assert plan.loss.total * 10000 <= order.max_loss_bps * plan.units * order.arrival_nav
 
