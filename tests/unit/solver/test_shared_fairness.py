@@ -51,7 +51,7 @@ def test_no_order_can_be_raised_without_lowering_one_that_has_no_more(seed: int)
     assert (-net <= demand.bid_depth + 1e-7).all()
     matrix, room = _rows(demand, signed)
     for row in np.flatnonzero(fractions < caps - 1e-6):
-        low = np.where(fractions <= fractions[row] + 1e-6, fractions - 1e-6, 0.0).clip(0)
+        low = np.where(fractions <= fractions[row] + 1e-6, fractions - 1e-8, 0.0).clip(0)
         best = linprog(
             -np.eye(len(caps))[row],
             A_ub=matrix,
@@ -63,7 +63,7 @@ def test_no_order_can_be_raised_without_lowering_one_that_has_no_more(seed: int)
 
 
 def _rows(demand: Demand, signed: Array) -> tuple[Array | None, Array | None]:
-    matrix, room = np.vstack([signed, -signed]), np.concatenate([demand.ask_depth, demand.bid_depth]) + 1e-9
+    matrix, room = np.vstack([signed, -signed]), np.concatenate([demand.ask_depth, demand.bid_depth]) + 1e-8
     known = np.isfinite(room)
     return (matrix[known], room[known]) if known.any() else (None, None)
 
