@@ -109,7 +109,8 @@ def show(plan: PlanArgument) -> None:
 
 def _read(document: Mapping[str, Any], market: Mapping[str, Any] | None) -> Statement | None:
     """Return a stored plan and its market as values; None when it has no market, or cannot be proved."""
-    from etf_trader.solver.statement import Malformed, read_statement
+    from etf_trader.solver.reader import Malformed
+    from etf_trader.solver.statement import read_statement
     from etf_trader.solver.verify import CHECKS
 
     if market is None or ("currencies" not in document and document.get("method") not in CHECKS):
@@ -180,7 +181,7 @@ def _from_stdin() -> Proved:
     """
     import json
 
-    from etf_trader.solver.statement import Malformed
+    from etf_trader.solver.reader import Malformed
     from etf_trader.solver.verify import verify
 
     try:

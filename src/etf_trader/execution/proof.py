@@ -26,14 +26,8 @@ from etf_trader.orders.store import (
     stored_plan,
 )
 from etf_trader.solver.findings import Finding, differs
-from etf_trader.solver.statement import (
-    Malformed,
-    Reader,
-    Statement,
-    planned_leg,
-    read_statement,
-    side_of,
-)
+from etf_trader.solver.reader import Malformed, Reader
+from etf_trader.solver.statement import Statement, planned_leg, read_statement, side_of
 from etf_trader.solver.verify import SHARED, Unprovable, verify
 from etf_trader.solver.verify import UNWIND as UNWIND_METHOD
 from etf_trader.solver.verify_batch import check_batch

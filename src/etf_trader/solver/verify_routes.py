@@ -16,8 +16,9 @@ from etf_trader.orders.plan import LossParts, PlannedLeg
 from etf_trader.solver.certificate import BOUND_GRID, BookSide, least_cost, need_of
 from etf_trader.solver.findings import Finding, check_filters, check_loss, check_totals, differs, loss_sums
 from etf_trader.solver.problem import Leg
+from etf_trader.solver.reader import Impossible, Reader
 from etf_trader.solver.retrial import at, broken, held_price, nearest, refill, up
-from etf_trader.solver.statement import Impossible, Reader, Statement, planned_leg, side_of, venue_leg
+from etf_trader.solver.statement import Statement, planned_leg, side_of, venue_leg
 
 _RATIO = Decimal("0.0001")
 _PRICE = Decimal("1e-8")

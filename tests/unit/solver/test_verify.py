@@ -19,7 +19,7 @@ from etf_trader.market.symbol import Side
 from etf_trader.orders.plan import plan_object_seal
 from etf_trader.solver.order import plan_order
 from etf_trader.solver.problem import OrderProblem
-from etf_trader.solver.statement import Malformed
+from etf_trader.solver.reader import Malformed
 from etf_trader.solver.verify import Unprovable, verify
 
 D = Decimal
