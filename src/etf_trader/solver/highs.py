@@ -29,6 +29,7 @@ SMALLEST = 1e-7
 """The smallest matrix entry that is let through."""
 
 _OPTIMAL = 0
+_UNKNOWN = 4
 _TIME_LIMIT = 1
 
 
@@ -70,16 +71,24 @@ def minimise(objective: Array, high: Array, *, equal: Rows | None = None, upper:
             feasible by design, so that is never "no liquidity".
     """
     _check(objective, high, equal, upper)
-    result = linprog(
-        objective,
-        A_ub=None if upper is None else upper.matrix,
-        b_ub=None if upper is None else upper.bound,
-        A_eq=None if equal is None else equal.matrix,
-        b_eq=None if equal is None else equal.bound,
-        bounds=_box(high),
-        method="highs-ds",
-        options={"presolve": False, "primal_feasibility_tolerance": 1e-10, "dual_feasibility_tolerance": 1e-10},
-    )
+    # presolve costs more than it saves on ladders, but a degenerate vertex may leave the simplex method at a loss
+    for presolve in (False, True):
+        result = linprog(
+            objective,
+            A_ub=None if upper is None else upper.matrix,
+            b_ub=None if upper is None else upper.bound,
+            A_eq=None if equal is None else equal.matrix,
+            b_eq=None if equal is None else equal.bound,
+            bounds=_box(high),
+            method="highs-ds",
+            options={
+                "presolve": presolve,
+                "primal_feasibility_tolerance": 1e-10,
+                "dual_feasibility_tolerance": 1e-10,
+            },
+        )
+        if result.status != _UNKNOWN:
+            break
     if result.status != _OPTIMAL or result.x is None:
         raise NumericalFailure(f"the solver gave up with status {result.status}: {result.message}")
     return Optimum(

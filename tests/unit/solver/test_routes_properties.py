@@ -219,6 +219,11 @@ def test_a_fraction_that_the_solver_puts_just_below_zero_is_zero() -> None:
     check(problem, plan_routes(problem))
 
 
+def test_where_the_simplex_method_gives_up_presolve_finds_its_way() -> None:
+    problem = limited(random_routes(691, Side.BUY, step="0.0001"), 691)
+    check(problem, plan_routes(problem))
+
+
 @some
 @given(seed=seeds, side=sides)
 def test_without_other_currencies_it_is_the_plan_of_one_order(seed: int, side: Side) -> None:
