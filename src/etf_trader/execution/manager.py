@@ -199,22 +199,28 @@ class Manager:
 
         An order whose constituent has no price stops alone; its failure is noted.
         """
-        states = []
+        ready = []
         for order_id in waiting:
             if self._stop():
                 return []
             if await self._is_ready(order_id, rules, lease):
-                with self._database.read() as connection:
-                    states.append(order_state(connection, order_id))
+                ready.append(order_id)
+        # Read when all that is due has ended: what ends gives to the float, or takes of it.
+        states = self._states(ready)
         # An order that may use other currencies is planned alone: its network of books is its own.
         together = [state for state in states if not foreign_currencies(state.index)]
-        alone = [state for state in states if foreign_currencies(state.index)]
-        left: list[int] = []
-        for group in ([together] if together else []) + [[state] for state in alone]:
+        alone = [state.order.id for state in states if foreign_currencies(state.index)]
+        left = await self._batch(together, rules, lease, failures) if together else []
+        for order_id in alone:
             if self._stop():
                 return left
-            left += await self._batch(group, rules, lease, failures)
+            # Read again: orders of one index share its float.
+            left += await self._batch(self._states([order_id]), rules, lease, failures)
         return left
+
+    def _states(self, orders: Sequence[int]) -> list[OrderState]:
+        with self._database.read() as connection:
+            return [order_state(connection, order_id) for order_id in orders]
 
     async def _batch(
         self,
@@ -235,7 +241,11 @@ class Manager:
                     asked.append(Asked(state, problem, self._may_convert(state)))
                 except DataError as error:
                     unpriced.append((state, error))
-            return await asyncio.to_thread(plan_together, asked, unpriced, view, self._settings.method)
+            try:
+                return await asyncio.to_thread(plan_together, asked, unpriced, view, self._settings.method)
+            except DataError as error:
+                # Books of other currencies contradict each other; who may use them is planned alone.
+                return Together(Batch(view, (), ()), (), (*unpriced, *((each.state, error) for each in asked)))
 
         symbols = {symbol for state in states for symbol in symbols_of(state.index, state.basket, rules)}
         _, together = await look_and_plan(self._venue, symbols, self._settings.depth, rules, plan, stops_of)

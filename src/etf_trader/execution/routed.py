@@ -56,12 +56,14 @@ def routed_problem(
 
     Args:
         held: What may be spent of each other currency.
-        arrival: What they were worth when the order arrived; of those not in it, what they are worth now.
+        arrival: What they were worth when the order arrived; without a price then, a currency has
+            nothing to be counted at and stays out. Empty when the order arrives now.
         may_convert: Whether currencies may be exchanged; else only what is held of them is used.
     """
     own = {leg.rule.symbol for leg in order.legs}
     books = {symbol: book for symbol, book in view.books.items() if symbol not in own}
-    problem = route_problem(order, OtherBooks(foreign_currencies(index), books, view.rules), held)
+    names = tuple(name for name in foreign_currencies(index) if not arrival or name in arrival)
+    problem = route_problem(order, OtherBooks(names, books, view.rules), held)
     currencies = tuple(replace(each, arrival_mid=arrival.get(each.name, each.mid)) for each in problem.currencies)
     return replace(problem, currencies=currencies, conversions=problem.conversions if may_convert else ())
 

@@ -63,6 +63,7 @@ def route_problem(order: OrderProblem, other: OtherBooks, held: Mapping[str, Dec
         CrossedBook: a book's best bid is not below its best ask.
     """
     home, rules = order.legs[0].rule.quote, other.rules
+    assets = {leg.asset for leg in order.legs}
     two_sided = {symbol: book for symbol, book in other.books.items() if book.bids and book.asks}
     mids = {home: ONE}
     for name in other.currencies:
@@ -77,7 +78,7 @@ def route_problem(order: OrderProblem, other: OtherBooks, held: Mapping[str, Dec
         if rule.quote in mids and rule.base in mids:
             sides = (_levels(book, rule, Side.SELL), _levels(book, rule, Side.BUY))
             conversions.append(Conversion(rule, *sides, book.complete, book.mid))
-        elif rule.quote in mids:
+        elif rule.quote in mids and rule.base in assets:
             levels = _levels(book, rule, order.side)
             is_whole = book.complete or len(levels) < len(book.offers(order.side))
             routes.append(Route(rule.base, rule, levels, is_whole, book.mid))

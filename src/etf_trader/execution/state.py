@@ -106,7 +106,8 @@ def order_state(connection: Connection, order_id: int) -> OrderState:
         units_reserved=own.get(parties.unit, ZERO),
         float={asset: in_float.get(asset, ZERO) for asset in basket.quantities},
         float_cash=in_float.get(index.quote, ZERO),
-        loss=order_loss(connection, order) if order.filled or any(held.values()) else NOTHING,
+        # Exchanging currencies loses before anything is held.
+        loss=order_loss(connection, order) if order.filled or any(held.values()) or parties.rates else NOTHING,
     )
 
 

@@ -154,6 +154,14 @@ class Program:
             NumericalFailure: HiGHS found no optimum.
         """
         columns = self.columns(allowed, most=most, is_limited=is_limited)
+        if is_limited and self._is_behind:
+            try:
+                return self._best(columns._replace(upper=self._loss_row()))
+            except NumericalFailure:
+                pass  # no size makes the loss good here: whether one does in lots is for the exact search
+        return self._best(columns)
+
+    def _best(self, columns: Columns) -> Flows:
         found = minimise(columns.objective, columns.high, equal=columns.equal, upper=columns.upper)
         return self.flows(found.x, found.equal_duals / BASIS)
 
@@ -190,7 +198,7 @@ class Program:
         else:
             worth = 2.0 + 4.0 * float(self.price.max(initial=1.0)) / float(self.books.net.min(initial=1.0)) ** 2
         objective[-1] = -worth
-        upper = self._loss_row() if is_limited else None
+        upper = self._loss_row() if is_limited and not self._is_behind else None
         return Columns(objective * BASIS, high, self._balance(), upper)
 
     def _balance(self) -> Rows:
@@ -205,6 +213,14 @@ class Program:
         column = np.concatenate([each, each, count + self._others.column])
         return rows_of(data, row, column, np.zeros(len(self.books.nodes)), count + len(self._others.high))
 
+    @property
+    def _is_behind(self) -> bool:
+        """Whether the order has lost more than its limit leaves so far, so that trading nothing breaks it."""
+        order = self.network.problem.order
+        if order.max_loss_bps is None:
+            return False
+        return order.loss_done * BPS > order.max_loss_bps * order.units_done * order.arrival_nav
+
     def _loss_row(self) -> Rows | None:
         """Return the row of --max-loss, in bps of V."""
         order, sign = self.network.problem.order, self.network.side.sign
@@ -213,8 +229,6 @@ class Program:
         row = np.concatenate([np.zeros(len(self.price)), self._others.at_arrival])
         row[-1] = -sign * float(order.arrival_nav * (BPS + sign * order.max_loss_bps)) / (BASIS * float(order.nav))
         allowed = order.max_loss_bps * order.units_done * order.arrival_nav - order.loss_done * BPS
-        if allowed < 0:
-            return None  # there is a loss to be made good: whether a size does it is for the exact search
         used = np.flatnonzero(row)
         bound = np.array([float(allowed) / self.books.value])
         return rows_of(row[used] * BASIS, np.zeros(len(used), dtype=np.intp), used, bound, len(row))
