@@ -63,6 +63,9 @@ HOME = "USDT"
 UNIT = D(1000)
 """What a unit of an index is worth, about."""
 
+PAID = D("0.001")
+"""The taker fee of a conversion that is not free."""
+
 OTHERS = ("USDC", "FDUSD")
 RECORDED = ("BTC", "ETH", "DOT", "ZIL", "MANA", "DENT", "BTCST")
 """What was recorded against USDT, in 2021."""
@@ -71,19 +74,19 @@ SLICES = 10
 ASSUMED = Assumptions(recovery_seconds=D(20), waiting_bps=ZERO, turnover=D(15), participation=D("0.1"))
 """What `etf` assumes when nothing is configured, but that waiting costs nothing."""
 
-DATA = Path(os.environ.get("ETF_TEST_DATA", Path(__file__).parents[2] / "shared" / "data"))
-
-Basket = Mapping[str, D]
-
-
 FUND, RESERVE = D(10**7), D("0.01")
 OFF = D("0.0002")
 """How far from its target a weight may be after an exact rebalance: its cost, and a lot."""
-PAID = D("0.001")
+
 SLACK = 2.0
-"""How far a figure may be from what the prototype found on other books."""
+"""By what factor a figure may differ from the specification's, which was found on other books."""
+
 TIE = 0.01
 """Basis points below which nothing is gained: what lots decide, and what a schedule is not worth waiting for."""
+
+DATA = Path(os.environ.get("ETF_TEST_DATA", Path(__file__).parents[2] / "shared" / "data"))
+
+Basket = Mapping[str, D]
 
 
 class Venue:
@@ -488,6 +491,8 @@ class Row(NamedTuple):
     @property
     def saved(self) -> float | None:
         """What the plan saves, in bps of what each filled; None where one filled nothing, or other orders."""
+        if self.shape.judged == "bps saved":
+            return self.figure
         if self.theirs.bps is None or self.ours.bps is None or self.shape.judged == "times the least fill":
             return None
         return self.theirs.bps - self.ours.bps
@@ -711,9 +716,15 @@ def is_kept(each: Row) -> bool:
     return each.shape.low <= each.figure <= each.shape.high
 
 
-def table(rows: Iterable[Row]) -> list[str]:
+LEGEND = (
+    "`x % at y`: x % of the order arrived in every constituent (of several orders: of the one that got least) "
+    "and lost y bps against mid. *Sold again*: the part of what was bought that other constituents did not match."
+)
+
+
+def table(rows: Sequence[Row]) -> list[str]:
     """Return the table in Markdown."""
-    lines = ["| | order | against | it does | the plan does | saved, bps | figure | expected | |"]
+    lines = ["| | order | against | it does | the plan does | saved, bps | measured | expected | |"]
     lines.append("|---|---|---|---|---|---|---|---|---|")
     section = ""
     for each in rows:
@@ -730,7 +741,8 @@ def table(rows: Iterable[Row]) -> list[str]:
         ]
         lines.append(f"| {' | '.join(cells)} |")
         section = each.section
-    return lines
+    nothing = sum(each.shape is NOTHING and is_kept(each) for each in rows)
+    return [*lines, "", f"{LEGEND} In {nothing} of {len(rows)} rows there is nothing to gain."]
 
 
 def _said(outcome: Outcome) -> str:
