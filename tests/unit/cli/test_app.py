@@ -183,7 +183,7 @@ def test_help_of_a_command_has_its_sections(run: Run, tried: ModuleType) -> None
             "",
         ),
         ("order sell --qty 1 --format csv", "cannot print 'csv': --format takes table or json", ""),
-        ("quote buy", "etf quote comes with a later version", "today: etf submit buy --dry-run"),
+        ("halt", "etf halt comes with a later version", "today: etf cancel --all"),
         ("order watch 1", "etf order watch comes with a later version", "today: etf order show"),
         ("--quiet", "etf needs a command", "etf --help"),
     ],

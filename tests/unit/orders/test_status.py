@@ -16,6 +16,7 @@ A, X = AssetOrderStatus, IndexOrderStatus
 ASSET_ORDERS = {
     (A.WRITTEN, A.SENT),
     (A.WRITTEN, A.WITHDRAWN),
+    (A.WRITTEN, A.CROSSED),
     (A.SENT, A.SENT),
     (A.SENT, A.FILLED),
     (A.SENT, A.PARTIAL),
