@@ -70,6 +70,8 @@ def test_seven_recorded_coins_are_bought_limited_sold_and_proved(tmp_path: Path)
         assert sign * (Decimal(order["cash"]) - Decimal(order["arrival_value"])) == Decimal(order["loss"])
 
     assert document(tmp_path, "ledger", "audit")["findings"] == []
+    for plan in ("1", "2", "3"):
+        assert document(tmp_path, "plan", "verify", plan)["proved"]
     etf(tmp_path, "reconcile")
     holdings = document(tmp_path, "report", "holdings")["indices"][0]
     assert holdings["units"] == "0"
