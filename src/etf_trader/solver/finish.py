@@ -23,6 +23,8 @@ SIZES = 10
 _ROUNDS = 60
 _PATIENCE = 3  # estimates of what is too much, before an order shrinks by leaps
 _LEAP = 8
+_PING_PONG = 10  # rounds
+_HAIR = 100_000
 _EFFORT = 5_000  # columns of an asset that are shared out again to give back what was too much
 _FINE = 20  # halvings: a millionth of an order is not missed
 _KINDS = ("limit", "loss", "cash", "float", "minimum", "depth", "window", "cross")
@@ -51,10 +53,14 @@ class Standing(NamedTuple):
 
 
 class Fault(NamedTuple):
-    """A limit that a column breaks, and by how many steps of the unit grid it should shrink."""
+    """A limit that a column breaks, and by how many steps of the unit grid it should shrink.
+
+    `is_rounding` says that it is a book that is too short by a hair.
+    """
 
     name: str
     steps: int
+    is_rounding: bool = False
 
 
 class Finish:
@@ -72,7 +78,7 @@ class Finish:
         ]
         self.allotted: dict[str, Allotted] = {}
         self.prices = [Prices(ask.problem) for ask in asks]
-        self._wanted = list(self.steps)
+        self._wanted, self._most = list(self.steps), list(self.steps)
         self._is_out = [False] * len(asks)
         self._tries = [0] * len(asks)
         self._refused: dict[int, int] = {}  # the least size of a column that broke a limit
@@ -114,10 +120,13 @@ class Finish:
 
     def _settle(self, assets: Iterable[str]) -> None:
         self._allot(assets)
-        for _ in range(_ROUNDS):
+        for number in range(1, _ROUNDS + 1):
             faults = self._all_faults()
             if not faults:
                 return
+            if number % _PING_PONG == 0 and all(fault.is_rounding for fault in faults.values()):
+                self._scale(10 ** (number // _PING_PONG))
+                continue
             for column, fault in faults.items():
                 self._shrink(column, fault)
             self._allot(self._assets_of(faults))
@@ -126,6 +135,20 @@ class Finish:
                 self._faults[column].add(fault.name)
                 self.steps[column], self._is_out[column] = 0, True
             self._allot(self._assets_of(faults))
+
+    def _scale(self, parts: int) -> None:
+        """Bring all columns down by `parts` in a thousand million of what the fractions said.
+
+        Where a book on either side of an asset is used up to the last, one order
+        that gives way by a hair takes from another what it was to meet inside.
+        All together keep what they meet.
+        """
+        for column, wanted in enumerate(self._wanted):
+            steps = min(self._most[column], wanted - -(-wanted * parts // 10**9))
+            if not self._is_out[column]:
+                self._resize(column, max(steps, 0))
+                self._tries[column] = 0
+        self._allot(sorted(self._legs))
 
     def _regrow(self) -> None:
         """Halve the way back to the least size that broke a limit, column by column, while effort lasts."""
@@ -159,6 +182,8 @@ class Finish:
         leap = _LEAP ** max(self._tries[column] - _PATIENCE, 0)
         self._refused[column] = self.steps[column]
         self._resize(column, max(self.steps[column] - max(fault.steps, leap), 0))
+        if not fault.is_rounding:
+            self._most[column] = self.steps[column]
         if self.steps[column] == 0 and any(taken.fill.is_minimal for taken in self.taken(column).values()):
             self._faults[column].add("minimum")
 
@@ -246,12 +271,14 @@ class Finish:
     def _too_deep(self, asset: str) -> tuple[int, Fault]:
         """Return who goes furthest on a book that is too short, and by how much."""
         allotted = self.allotted[asset]
-        excess = allotted.quantity - allotted.levels[-1][1]
+        excess = _excess(allotted)
         takers = [column for column, taken in allotted.taken.items() if taken.fill.is_deep and taken.fill.quantity]
-        column = max(takers, key=lambda each: (self.fractions[each], -each))
+        # who gets all its units is asked last: it would no longer be filled
+        column = max(takers, key=lambda each: (self.fractions[each] < 1.0, self.fractions[each], -each))
         leg = next(leg for leg in self.asks[column].problem.legs if leg.asset == asset)
         name = f"depth({asset})" if leg.complete else f"window({leg.rule.symbol})"
-        return column, Fault(name, _steps_up(excess, leg.per_unit))
+        steps = _steps_up(excess, leg.per_unit)
+        return column, Fault(name, steps, steps <= max(self.steps[column] // _HAIR, 16))
 
     def _float_faults(self, standings: Mapping[int, Standing]) -> dict[int, Fault]:
         faults = {}
@@ -310,6 +337,15 @@ class Finish:
         span = allotted.points[phase] - (allotted.points[phase - 1] if phase else 0.0)
         used = float(allotted.ends[phase] - before)
         return float(allotted.ends[phase] - start) / used * span if used else 0.0
+
+
+def _excess(allotted: Allotted) -> Decimal:
+    """Return by how much the need of an asset, before it is made whole lots, is more than its book can serve."""
+    wanted, step = allotted.ends[-1], allotted.rule.step
+    lots = floor_to(allotted.levels[-1][1], step)
+    if any(taken.fill.is_minimal for taken in allotted.taken.values()):
+        return wanted  # the least order is more than there is: only no need at all is served
+    return wanted - lots if allotted.side is Side.BUY else max(wanted - lots - step, ZERO) + allotted.grid
 
 
 def rounding(leg: Leg, taken: Taken) -> Decimal:
