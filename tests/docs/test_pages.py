@@ -175,9 +175,10 @@ def test_every_json_schema_stands_in_the_docs() -> None:
 
 def test_every_stop_stands_in_the_docs() -> None:
     written = {words_in(row[0])[0].partition("(")[0] for row in table_after(text_of("errors.md"), "word")}
+    modules = ("solver/stops.py", "solver/trial.py", "solver/shared.py", "execution/manager.py")
     source = "".join(
         (ROOT / "src/etf_trader" / name).read_text(encoding="utf-8")
-        for name in ("solver/stops.py", "solver/trial.py", "execution/manager.py", "execution/settlement.py")
+        for name in (*modules, "execution/settlement.py")
     )
     for word in written:
         assert re.search(rf'"{word}["(]', source), word
@@ -186,6 +187,27 @@ def test_every_stop_stands_in_the_docs() -> None:
     assert set(re.findall(r'"(\w+)"', names[1])) <= written
     for words in re.findall(r"Ending\([^()]*\(([^()]*)\)\)", source):
         assert set(re.findall(r'"(\w+)"', words)) <= written
+
+
+def test_every_stop_of_a_plan_stands_in_the_page_of_the_solver() -> None:
+    written = {words_in(row[0])[0].partition("(")[0] for row in table_after(text_of("solver.md"), "`stopped_by`")}
+    lists = {"solver/stops.py": "_NAMES", "solver/finish.py": "_KINDS", "solver/route_trial.py": "_RANK"}
+    known = {"filled"}
+    for module, name in lists.items():
+        source = (ROOT / "src/etf_trader" / module).read_text(encoding="utf-8")
+        names = re.search(rf"^{name} = \((.*)\)$", source, flags=re.MULTILINE)
+        assert names is not None, module
+        known |= set(re.findall(r'"(\w+)"', names[1]))
+    assert written == known
+    told = {words_in(row[0])[0].partition("(")[0] for row in table_after(text_of("errors.md"), "word")}
+    assert written - told == {"slots"}, "no command has a budget of slots: the others can stop an order"
+
+
+def test_every_way_to_find_a_plan_stands_in_the_page_of_the_solver() -> None:
+    from etf_trader.cli.certificates import METHODS
+
+    written = {word for row in table_after(text_of("solver.md"), "value of `method`") for word in words_in(row[0])}
+    assert written == set(METHODS)
 
 
 def test_every_state_of_an_order_stands_in_the_docs() -> None:

@@ -56,6 +56,7 @@ def _short(name: str, limit: Decimal | None, max_loss_bps: Decimal | None) -> st
         "price": "no price",
         "moved": "moving books",
         "rejected": f"{of} refused by the venue",
+        "cross": f"{of} in an opposite order",
     }
     return words.get(kind, kind)
 
@@ -90,6 +91,10 @@ def _sentence(name: str, stopped: Stopped) -> str:
         "window": (
             f"Stopped by what is read of the book of {of}: more may lie beyond. "
             "etf config set solver.depth 5000 reads on."
+        ),
+        "cross": (
+            f"Stopped by another order of yours: it wants the other side of {of}, and while that book is wide the "
+            "two do not meet inside. etf order list shows it; etf cancel ends one of them."
         ),
         "price": "Stopped by a missing price: a constituent's book is one-sided or empty. Try again later.",
         "moved": "Stopped by books that moved on before the orders arrived. The same order again may do more.",

@@ -36,6 +36,7 @@ WORDS = {
     "price": ("no price", "Stopped by a missing price: a constituent's book is one-sided or empty."),
     "moved": ("moving books", "Stopped by books that moved on before the orders arrived."),
     "rejected(DENT)": ("DENT refused by the venue", "Stopped by the venue: it refused the orders for DENT."),
+    "cross(DENT)": ("DENT in an opposite order", "Stopped by another order of yours: it wants the other side"),
     "time": ("time", "Its time is over. A longer one: --tif 6h, or --tif gtc."),
     "cancelled": ("cancelled", "It was cancelled."),
 }
