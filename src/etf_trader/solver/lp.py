@@ -20,7 +20,8 @@ on them with the program's duals, by weak duality:
     bound = sum min(0, reduced cost) x upper bound + sum dual x right side
 
 A gap above the tolerance splits the segments once: at the dual prices, and where
-the answer ends in each book, for the fraction is common and seldom ends a level.
+the closed form ends in each book, for the fraction is common and seldom ends a
+level. A loss limit needs that: what joining overstates there costs a multiple.
 
 Source:
     scipy.optimize.linprog, HiGHS dual simplex; Neumaier and Shcherbina (2004) for the bound.
@@ -48,8 +49,9 @@ TOLERANCE_BPS = 0.05
 """The gap above which segments are split and the program is solved once more."""
 
 _SPLITS = (1.0, *(1.0 + sign * 4.0**-power for power in range(2, 9) for sign in (1, -1)))
-"""Where books are split for a second solve, as shares of the fraction that the first one found."""
+"""Where books are split for a second solve, as shares of the fraction of the closed form."""
 
+_WIDER = 1.01  # books are cut beyond what can be used: an end that is none must not get a dual price
 _TIE = 1e-9  # where the marginal price equals the limit on a stretch, the larger fraction is meant
 _BPS = 1e4
 
@@ -69,7 +71,7 @@ class Relaxed(NamedTuple):
     columns: int
 
 
-class _Duals(NamedTuple):
+class Duals(NamedTuple):
     """Change of the objective, in units of V, a unit of each right side: of the assets, of loss and of cash."""
 
     asset: Array
@@ -104,14 +106,15 @@ def solve(curve: IndexCurve, bounds: Bounds) -> Relaxed:
     top = curve.cut(bounds)
     if top <= 0 or (bounds.cash is not None and bounds.cash < 0):
         return Relaxed(0.0, 0.0, 0.0, 0)
-    segments = curve.curves.segments(curve.need(top), EPS * curve.weights)
-    program = _Program(curve, bounds, segments)
+    segments = curve.curves.segments(curve.need(_WIDER * top), EPS * curve.weights)
+    program = Program(curve, bounds, segments)
     if not program.is_feasible():
         return Relaxed(0.0, 0.0, 0.0, 0)
     relaxed, duals = program.solve()
     if relaxed.gap_bps > TOLERANCE_BPS:
-        finer = _finer(curve, curve.curves.split(segments, program.used(duals)), relaxed.fraction)
-        relaxed, _ = _Program(curve, bounds, finer).solve()
+        finer = curve.curves.split(segments, program.used(duals))
+        finer = _finer(curve, finer, curve.largest(bounds).fraction)
+        relaxed, _ = Program(curve, bounds, finer).solve()
     return relaxed
 
 
@@ -119,14 +122,14 @@ def _finer(curve: IndexCurve, segments: Segments, fraction: float) -> Segments:
     """Return `segments` split where `fraction` ends in each book, and ever more finely towards it.
 
     Whole segments cost what their levels cost; only those that an answer ends
-    in overstate it, and the next answer ends close by.
+    in overstate it, and the next answer ends there or close by.
     """
     for share in _SPLITS:
         segments = curve.curves.split(segments, curve.need(fraction * share))
     return segments
 
 
-class _Program:
+class Program:
     """The program on some segments. Columns: segments, what is there already, f."""
 
     def __init__(self, curve: IndexCurve, bounds: Bounds, segments: Segments) -> None:
@@ -157,21 +160,21 @@ class _Program:
         least = minimise(loss * _BPS, self.high, equal=self._balance(), upper=_rows_in_bps(others))
         return least.objective / _BPS <= self.allowed + _TIE
 
-    def solve(self) -> tuple[Relaxed, _Duals]:
+    def solve(self) -> tuple[Relaxed, Duals]:
         """Return the optimum with its gap over all levels, and the duals that prove it."""
         objective = self._row(-self.sign * self.worth)
         optimum = minimise(objective * _BPS, self.high, equal=self._balance(), upper=_rows_in_bps(self.limits))
         duals = self._duals(optimum.equal_duals / _BPS, optimum.upper_duals)
         fraction = float(np.clip(optimum.x[-1], 0.0, 1.0))
         cash = self.curve.cost(fraction) - self.curve.cash_weight * fraction
-        gap = self.sign * (cash - self.worth * fraction) - self._bound(duals)
+        gap = self.sign * (cash - self.worth * fraction) - self.bound(duals)
         return Relaxed(fraction, cash, max(gap, 0.0) * _BPS, len(objective)), duals
 
-    def used(self, duals: _Duals) -> Array:
+    def used(self, duals: Duals) -> Array:
         """Return the depth of each book at prices that are worth their trade at `duals`."""
         return self.curve.curves.up_to(self.sign * self.brought * duals.asset / (self.paid * self._scale(duals)))
 
-    def _bound(self, duals: _Duals) -> float:
+    def bound(self, duals: Duals) -> float:
         """Return a value that no fraction goes below on the whole ladders, whatever the duals are."""
         curve, bounds, scale = self.curve, self.bounds, self._scale(duals)
         used = self.used(duals)
@@ -184,15 +187,15 @@ class _Program:
         known += duals.cash * (bounds.cash or 0.0)
         return float(levels.sum() + spare + min(reduced, 0.0) + known)
 
-    def _scale(self, duals: _Duals) -> float:
+    def _scale(self, duals: Duals) -> float:
         """Return what a unit of cash counts for: in the objective, and in the rows of loss and cash."""
         return 1.0 - duals.loss - duals.cash
 
-    def _duals(self, asset: Array, upper: Array) -> _Duals:
+    def _duals(self, asset: Array, upper: Array) -> Duals:
         """Return the duals by name; those of the limits have the sign of a limit, whatever rounding says."""
         limits = [min(float(each), 0.0) for each in upper]
         loss = limits.pop(0) if self.bounds.loss_bps is not None else 0.0
-        return _Duals(asset, loss, limits.pop(0) if limits else 0.0)
+        return Duals(asset, loss, limits.pop(0) if limits else 0.0)
 
     def _row(self, last: float) -> Array:
         row = self.costs.copy()
