@@ -48,6 +48,7 @@ from etf_trader.money import (
     money_context,
 )
 from etf_trader.orders.plan import Plan
+from etf_trader.orders.rebalance import RebalancePlan
 from etf_trader.orders.schedule import Algo, Assumptions
 from etf_trader.solver.order import plan_order
 from etf_trader.solver.problem import Leg, OrderProblem
@@ -70,7 +71,7 @@ OTHERS = ("USDC", "FDUSD")
 RECORDED = ("BTC", "ETH", "DOT", "ZIL", "MANA", "DENT", "BTCST")
 """What was recorded against USDT, in 2021."""
 
-SLICES = 10
+AT_ONCE, SLICED, SLICES = "all at once", "ten equal slices", 10
 ASSUMED = Assumptions(recovery_seconds=D(20), waiting_bps=ZERO, turnover=D(15), participation=D("0.1"))
 """What `etf` assumes when nothing is configured, but that waiting costs nothing."""
 
@@ -87,6 +88,26 @@ TIE = 0.01
 DATA = Path(os.environ.get("ETF_TEST_DATA", Path(__file__).parents[2] / "shared" / "data"))
 
 Basket = Mapping[str, D]
+"""Quantities or weights by asset."""
+
+
+def even(*assets: str) -> Basket:
+    """Return equal weights."""
+    return {asset: divide_down(ONE, D(len(assets)), D("1e-6")) for asset in assets}
+
+
+def ranked(*assets: str) -> Basket:
+    """Return weights in proportion to 1 / rank, about those of market capitalisations."""
+    shares = [divide(ONE, D(rank), D("1e-6")) for rank in range(1, len(assets) + 1)]
+    return {
+        asset: divide_down(each, sum(shares, ZERO), D("1e-6")) for asset, each in zip(assets, shares, strict=True)
+    }
+
+
+DEEP = even("BTC", "ETH", "SOL", "BNB", "XRP")
+BROAD = ranked(*(coin.asset for coin in COINS))
+THIN = even("BTC", "ETH", "UNI", "DOT", "ATOM", "MANA", "ZIL", "DENT")
+K, M = D(10**3), D(10**6)
 
 
 class Venue:
@@ -380,72 +401,81 @@ def all_of(venue: Venue, wishes: Sequence[OrderProblem], units: Sequence[D]) -> 
     return Outcome(least, _ratio(venue.loss(), value) * 1e4 if value else None)
 
 
-def rebalanced(venue: Venue, weights: Mapping[str, D], seed: int, wish: OrderProblem | None, apart: bool) -> float:
-    """Bring a fund of 10M back to its weights beside an open order of its index; return what both lost.
+Rebalancing = Callable[["Venue", int, OrderProblem | None], None]
 
-    Holdings are up to a tenth off. Apart, the order goes first; else the fund
-    and the order trade inside what they can.
+
+def fund(venue: Venue, seed: int, ordered: Basket) -> RebalanceProblem:
+    """Return a fund of 10M whose holdings are up to a tenth off, on what is left of the books."""
+    chance, constituents = random.Random(seed), []
+    for asset in sorted(BROAD):
+        symbol, mid = asset + HOME, venue.mid(asset)
+        weight = BROAD[asset] * (ONE - RESERVE)
+        held = divide_down(FUND * weight * (1000 + chance.randint(-100, 100)), 1000 * mid, D("1e-8"))
+        sides = (venue.left(symbol, Side.SELL), venue.left(symbol, Side.BUY))
+        wanted = ordered.get(asset, ZERO)
+        constituents.append(Constituent(asset, venue.rules[symbol], held, weight, mid, *sides, wanted))
+    return RebalanceProblem(HOME, FUND * RESERVE, tuple(constituents), Exact())
+
+
+def one_by_one(venue: Venue, seed: int, wish: OrderProblem | None) -> None:
+    """Fill the order, then trade each asset of the fund to its part of NAV before, by market orders."""
+    complete(venue, wish, {})
+    problem = fund(venue, seed, {})
+    for each in problem.constituents:
+        off = divide(each.weight * problem.nav, each.mid, each.rule.base_quantum) - each.holding
+        if off > 0:
+            leg = Leg(each.asset, each.rule, off, each.asks, True, each.mid, each.mid, *[ZERO] * 3)
+            venue.send(each.rule.symbol, Side.BUY, lots(venue, leg, ONE))
+        elif -off >= each.rule.least_quantity(each.mid):
+            venue.send(each.rule.symbol, Side.SELL, floor_to(-off, each.rule.step))
+
+
+def then_rebalance(venue: Venue, seed: int, wish: OrderProblem | None) -> None:
+    """Fill the order, then rebalance by a plan of its own."""
+    complete(venue, wish, {})
+    _send_legs(venue, plan_rebalance(fund(venue, seed, {})))
+
+
+def one_solve(venue: Venue, seed: int, wish: OrderProblem | None) -> None:
+    """Rebalance by a plan that knows the order, and trades inside with it what it can."""
+    plan = plan_rebalance(fund(venue, seed, _demand(wish)))
+    complete(venue, wish, {leg.asset: leg.inside for leg in plan.legs})
+    _send_legs(venue, plan)
+
+
+def rebalanced(venue: Venue, seed: int, wish: OrderProblem | None, way: Rebalancing) -> float:
+    """Return what the fund and the order lost together, in quote.
 
     Raises:
         AssertionError: a weight is not reached.
     """
-    chance, share = random.Random(seed), ONE - RESERVE
-    off = {asset: ONE + D(chance.randint(-100, 100)) / 1000 for asset in sorted(weights)}
-    wanted = {leg.asset: leg.per_unit * wish.quantity for leg in wish.legs} if wish else {}
-    if wish and apart:
-        _complete(venue, wish, {})
-    constituents = tuple(
-        Constituent(
-            asset,
-            venue.rules[asset + HOME],
-            divide_down(FUND * weights[asset] * share * off[asset], venue.mid(asset), D("1e-8")),
-            weights[asset] * share,
-            venue.mid(asset),
-            venue.left(asset + HOME, Side.SELL),
-            venue.left(asset + HOME, Side.BUY),
-            ZERO if apart else wanted.get(asset, ZERO),
-        )
-        for asset in sorted(weights)
-    )
-    problem = RebalanceProblem(HOME, FUND * RESERVE, constituents, Exact())
-    plan = plan_rebalance(problem)
-    if wish and not apart:
-        _complete(venue, wish, {leg.asset: leg.inside for leg in plan.legs})
-    for leg in plan.legs:
-        if leg.side is not None:
-            venue.send(leg.symbol, leg.side, leg.quantity, leg.last_price)
-    for each in constituents:
-        held = each.holding + venue.gained[each.asset] - wanted.get(each.asset, ZERO)
+    fresh, problem, wanted = venue.fresh(), fund(venue, seed, {}), _demand(wish)
+    way(fresh, seed, wish)
+    for each in problem.constituents:
+        held = each.holding + fresh.gained[each.asset] - wanted.get(each.asset, ZERO)
         if abs(held * each.mid - each.weight * problem.nav) > OFF * problem.nav:
             raise AssertionError(f"{each.asset} is not at its weight")
-    return float(venue.loss())
+    return float(fresh.loss())
 
 
-def _complete(venue: Venue, wish: OrderProblem, inside: Mapping[str, D]) -> None:
+def complete(venue: Venue, wish: OrderProblem | None, inside: Basket) -> None:
     """Buy at the venue what an order does not get inside."""
+    if wish is None:
+        return
     for leg in wish.legs:
         symbol = leg.rule.symbol
         rest = replace(leg, levels=venue.left(symbol, Side.BUY), residual=inside.get(leg.asset, ZERO))
         venue.send(symbol, Side.BUY, lots(venue, rest, wish.quantity))
 
 
-def even(*assets: str) -> Basket:
-    """Return equal weights."""
-    return {asset: divide_down(ONE, D(len(assets)), D("1e-6")) for asset in assets}
+def _demand(wish: OrderProblem | None) -> Basket:
+    return {leg.asset: leg.per_unit * wish.quantity for leg in wish.legs} if wish else {}
 
 
-def ranked(*assets: str) -> Basket:
-    """Return weights in proportion to 1 / rank, about those of market capitalisations."""
-    shares = [divide(ONE, D(rank), D("1e-6")) for rank in range(1, len(assets) + 1)]
-    return {
-        asset: divide_down(each, sum(shares, ZERO), D("1e-6")) for asset, each in zip(assets, shares, strict=True)
-    }
-
-
-DEEP = even("BTC", "ETH", "SOL", "BNB", "XRP")
-BROAD = ranked(*(coin.asset for coin in COINS))
-THIN = even("BTC", "ETH", "UNI", "DOT", "ATOM", "MANA", "ZIL", "DENT")
-K, M = D(10**3), D(10**6)
+def _send_legs(venue: Venue, plan: RebalancePlan) -> None:
+    for leg in plan.legs:
+        if leg.side is not None:
+            venue.send(leg.symbol, leg.side, leg.quantity, leg.last_price)
 
 
 class Shape(NamedTuple):
@@ -467,7 +497,8 @@ BOOK_ENDS = Shape("much: a book ends", 10.0, math.inf)
 TIGHT_THIN = near(60 / 13, math.inf, "times the fill", "60 % against 13 %")
 TIGHT = Shape("more", 1.2, math.inf, "times the fill")
 STRANDED = near(0.1, 33.0, "% sold again")
-TIME = {M: near(0.4, 0.4, text="0.4"), 10 * M: near(6.0, 6.0, text="6")}
+UNEVEN = Shape("more where not all comes back", 0.02, 5.0)
+TOO_SLOW = Shape("below 0: they come back sooner than assumed", -3.0, 0.0)
 FAIR = Shape("more for the last", 1.0, math.inf, "times the least fill")
 FIRST = Shape("less: the first had the best levels", 0.3, 1.0, "times the least fill")
 NETTED, NETTED_THIN = near(5.0, 15.0), Shape("more on thin books", 10.0, 60.0)
@@ -566,21 +597,16 @@ def with_cash(venue: Venue, cases: Sequence[tuple[str, Basket, D, Shape]]) -> li
     return rows
 
 
-def over_time(venue: Venue, values: Sequence[D], seconds: int) -> list[Row]:
-    """Return the order at once, and equal slices, against the planned schedule."""
-    rows, basket = [], basket_of(venue, BROAD)
-    for value in values:
-        problem = order(venue, basket, value)
-        slices = tried(venue, problem, partial(in_slices, seconds=seconds))
-        once = tried(venue, problem, by_plan)
-        case = f"20 coins, {_short(value)}"
-        if not seconds:
-            rows.append(row("Time", f"{case}, books stay as they are", "ten equal slices", slices, once, NOTHING))
-            continue
-        ours = tried(venue, problem, partial(scheduled, seconds=seconds))
-        case += ", books come back"
-        rows.append(row("Time", case, "all at once", once, ours, TIME[value]))
-        rows.append(row("Time", case, "ten equal slices", slices, ours, NOTHING))
+def over_time(venue: Venue, cases: Sequence[tuple[str, Basket, D, int, Mapping[str, Shape]]]) -> list[Row]:
+    """Return the order at once, and equal slices, against the planned schedule, which without time is one plan."""
+    rows = []
+    for name, weights, value, seconds, shapes in cases:
+        problem = order(venue, basket_of(venue, weights), value)
+        ours = tried(venue, problem, partial(scheduled, seconds=seconds) if seconds else by_plan)
+        ways: dict[str, Way] = {AT_ONCE: by_plan, SLICED: partial(in_slices, seconds=seconds)}
+        case = f"{name}, {_short(value)}, " + (f"every {seconds} s" if seconds else "nothing comes back")
+        for rival, shape in shapes.items():
+            rows.append(row("Time", case, rival, tried(venue, problem, ways[rival]), ours, shape))
     return rows
 
 
@@ -629,17 +655,21 @@ def routes(seed: int, cases: Sequence[tuple[D, D, Shape]]) -> list[Row]:
     return rows
 
 
-def rebalances(venue: Venue, seed: int, cases: Sequence[tuple[D, Shape]]) -> list[Row]:
-    """Return a rebalance and an open order apart against one solve; bps of the fund."""
-    rows, basket = [], basket_of(venue, BROAD)
-    alone = rebalanced(venue.fresh(), BROAD, seed, None, apart=True)
-    for value, shape in cases:
+def rebalances(venue: Venue, seed: int) -> list[Row]:
+    """Return a rebalance and an open order against one solve; bps of the fund."""
+    basket, alone = basket_of(venue, BROAD), rebalanced(venue, seed, None, then_rebalance)
+    cases = (
+        ("no order", None, "each asset to its target", one_by_one, NOTHING),
+        ("a buy of 100k", 100 * K, "order, then rebalance", then_rebalance, ONE_SOLVE),
+        ("a buy of 200k", 200 * K, "order, then rebalance", then_rebalance, ONE_SOLVE),
+    )
+    rows = []
+    for case, value, rival, way, shape in cases:
         wish = order(venue, basket, value) if value else None
-        apart, one = (rebalanced(venue.fresh(), BROAD, seed, wish, apart=each) for each in (True, False))
-        theirs, ours = (Outcome(1.0, each / float(FUND) * 1e4) for each in (apart, one))
-        case = "20 coins, 10M" + (f", and a buy of {_short(value)}" if value else ", no order")
-        figure = None if shape is NOTHING else (apart - one) / alone * 100
-        rows.append(row("Rebalance", case, "order, then rebalance", theirs, ours, shape, figure))
+        lost, least = (rebalanced(venue, seed, wish, each) for each in (way, one_solve))
+        theirs, ours = (Outcome(1.0, each / float(FUND) * 1e4) for each in (lost, least))
+        figure = (lost - least) / alone * 100 if value else None
+        rows.append(row("Rebalance", f"20 coins, 10M, {case}", rival, theirs, ours, shape, figure))
     return rows
 
 
@@ -663,6 +693,13 @@ def market_rows(seed: int) -> list[Row]:
     at_once = [(*deep, 100 * K, NOTHING), (*broad, M, NOTHING), (*thin, M, NOTHING), (*thin, 10 * M, BOOK_ENDS)]
     limits = [(*deep, 100 * K, NOTHING), (*deep, 10 * M, TIGHT), (*broad, 10 * M, TIGHT), (*thin, M, TIGHT_THIN)]
     cash = [(*deep, 100 * K, NOTHING), (*broad, 10 * M, STRANDED), (*thin, M, STRANDED), (*thin, 10 * M, STRANDED)]
+    times = [
+        (*broad, M, 60, {AT_ONCE: near(0.4, 0.4, text="0.4"), SLICED: NOTHING}),
+        (*broad, 10 * M, 60, {AT_ONCE: near(6.0, 6.0, text="6"), SLICED: NOTHING}),
+        (*thin, M, 5, {SLICED: UNEVEN}),
+        (*deep, 10 * M, 5, {SLICED: TOO_SLOW}),
+        (*broad, 10 * M, 0, {SLICED: NOTHING}),
+    ]
     nets = [(*broad, M, percent, NETTED if percent == 50 else NETTED_PARTLY) for percent in (25, 50, 75)]
     nets = [(*broad, M, 0, NOTHING), *nets, (*broad, M, 100, NOTHING), (*thin, M, 50, NETTED_THIN)]
     ways = [(ZERO, M, ROUTES_SMALL), (ZERO, 10 * M, ROUTES), (PAID, M, NOTHING), (PAID, 10 * M, ROUTES_PAID)]
@@ -670,12 +707,11 @@ def market_rows(seed: int) -> list[Row]:
         *no_limit(venue, at_once),
         *with_limit(venue, limits),
         *with_cash(venue, cash),
-        *over_time(venue, [M, 10 * M], 60),
-        *over_time(venue, [10 * M], 0),
+        *over_time(venue, times),
         *several(venue),
         *netting(venue, nets),
         *routes(seed, ways),
-        *rebalances(venue, seed, [(ZERO, NOTHING), (100 * K, ONE_SOLVE), (200 * K, ONE_SOLVE)]),
+        *rebalances(venue, seed),
     ]
 
 
