@@ -141,15 +141,24 @@ def _exchanges(document: Mapping[str, Any]) -> list[str]:
         lines.append(f"Exchanges {paid} for {got} {'first' if document['side'] == 'buy' else 'afterwards'}.")
     saved = Decimal(document["saved_bps"])
     others = " and ".join(each["name"] for each in document["currencies"])
-    lines.append(f"{others} saved {bps(saved)} bps." if saved > 0 else f"{others} would save nothing.")
+    if saved > 0:
+        lines.append(f"{others} save {bps(saved)} bps.")
+    elif all(_rate_of(document, leg) is None for leg in document["legs"] if Decimal(leg["quantity"])):
+        lines.append(f"{others} would save nothing.")
     return lines
 
 
 def _rate(document: Mapping[str, Any], leg: Mapping[str, Any]) -> Decimal:
     """Return what the currency of a leg's book is worth in the index's quote."""
+    rate = _rate_of(document, leg)
+    return ONE if rate is None else rate
+
+
+def _rate_of(document: Mapping[str, Any], leg: Mapping[str, Any]) -> Decimal | None:
+    """Return what another currency is worth that a leg trades in; None when it trades in the index's quote."""
     quote = leg["symbol"].removeprefix(leg["asset"])
     rates = {each["name"]: Decimal(each["mid"]) for each in document.get("currencies", ())}
-    return rates.get(quote, ONE)
+    return rates.get(quote)
 
 
 def _over_mid(leg: Mapping[str, Any], rate: Decimal) -> Decimal:
