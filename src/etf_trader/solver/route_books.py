@@ -137,7 +137,8 @@ class Books:
         """The largest order that each arc's venue accepts, in units of V."""
         most = [arc.rule.most_quantity(arc.levels[0].price) for arc in self.network.arcs]
         sizes = np.array([float(each) if each else np.inf for each in most])
-        return sizes * self.mids[self.base] / self.value
+        values: Array = sizes * self.mids[self.base] / self.value
+        return values
 
     def need(self, fraction: float = 1.0) -> Array:
         """Return what a fraction of the order needs of each asset beyond what is there; of a sell, what it has."""

@@ -87,7 +87,7 @@ def smaller(answer: Answer, share: float) -> Answer:
     return answer._replace(flows=flows, prices=_prices(answer.books, ratios), method=method)
 
 
-def _solved(program: "Program") -> tuple[Flows, Mapping[str, Decimal]]:
+def _solved(program: "Program") -> tuple[Flows, dict[str, Decimal]]:
     """Return the best plan, and multipliers that no limit has a part in."""
     flows = program.solve()
     order = program.network.problem.order
