@@ -246,7 +246,7 @@ def _plans_table(plans: list[StoredPlan]) -> Table:
         table.row(
             str(plan.id),
             local_time(plan.created_at),
-            {"trade": "trade", "unwind": "trade back"}.get(plan.purpose, plan.purpose),
+            {"trade": "trade", "unwind": "trade back", "convert": "exchange"}.get(plan.purpose, plan.purpose),
             few_digits(plan.units),
             money(plan.cost),
             f"{plan.gap_bps:.3f}",

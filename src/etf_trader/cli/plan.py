@@ -73,6 +73,12 @@ def show(plan: PlanArgument) -> None:
     def draw(page: Page) -> None:
         if stored.purpose == "unwind":
             page.line(f"Plan {stored.id} traded back what order {order.id} had beyond its units.")
+        elif stored.method == "unwind":
+            page.line(f"Plan {stored.id} exchanged what order {order.id} was paid in other currencies.")
+        elif stored.purpose == "convert":
+            page.line(
+                f"Plan {stored.id} exchanged currencies for order {order.id}; its units were bought after that:"
+            )
         else:
             page.line(f"Plan {stored.id} of order {order.id}, {local_time(stored.created_at)}:")
         draw_plan(page, document, index.quote, rules)

@@ -79,8 +79,9 @@ def batch_of(state: OrderState, problem: OrderProblem, plan: Plan, purpose: str,
     """Return the batch of one order alone; a buy's conversions go before its legs, in a batch of their own."""
     if purpose == TRADE and plan.side is Side.BUY and plan.conversions:
         purpose = CONVERT
-    sides = [(each.side, each.leg) for each in plan.conversions] if purpose == CONVERT else []
-    sides = sides or [(plan.side, leg) for leg in plan.legs]
+    sides = [(plan.side, leg) for leg in plan.legs]
+    if purpose == CONVERT and plan.side is Side.BUY:
+        sides = [(each.side, each.leg) for each in plan.conversions]
     demands = tuple(_demand(side, leg, state.order.id) for side, leg in sides if leg.quantity)
     return Batch(view, (Member(state, problem, plan, purpose),), demands)
 

@@ -420,7 +420,8 @@ class Manager:
             return False  # without a price it stays the order's own: the order ends stuck
         if not plan.legs:
             return False
-        await self._trade(batch_of(state, problem, plan, UNWIND, view), lease)
+        is_paid_back = all(leg.asset in foreign for leg in plan.legs)
+        await self._trade(batch_of(state, problem, plan, CONVERT if is_paid_back else UNWIND, view), lease)
         return True
 
     def _last_prices(self, order_id: int) -> BatchPrices | None:

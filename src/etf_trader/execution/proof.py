@@ -91,7 +91,7 @@ def prove(connection: Connection, plan_id: int) -> Proof:
     basket = next(each for each in list_baskets(connection) if each.id == stored.basket_id)
     with money_context():
         findings += _columns(stored, document)
-        findings += _asked(statement, order, stored.purpose)
+        findings += _asked(statement, order)
         findings += _basket(statement, basket, document)
         findings += _sent(statement, stored, asset_orders_of_plan(connection, plan_id))
         if stored.method == SHARED:
@@ -124,20 +124,21 @@ def _columns(stored: StoredPlan, document: Mapping[str, Any]) -> Iterator[Findin
 
 
 def _purpose(document: Mapping[str, Any]) -> str:
-    """Return what a plan is for: a buy that exchanges currencies does that first."""
+    """Return what a plan is for: a buy that exchanges currencies does that first, a sell at its end."""
     if document["method"] == UNWIND_METHOD:
-        return UNWIND
+        baskets = {leg["asset"] for leg in document["problem"]["legs"] if leg["per_unit"] != "0"}
+        return UNWIND if any(leg["asset"] in baskets for leg in document["legs"]) else CONVERT
     return CONVERT if document["side"] == "buy" and document.get("conversions") else TRADE
 
 
-def _asked(statement: Statement, order: IndexOrder, purpose: str) -> Iterator[Finding]:
+def _asked(statement: Statement, order: IndexOrder) -> Iterator[Finding]:
     """Compare what the plan says it was asked with what was accepted."""
     where, problem = f"order {order.id}", statement.problem
     if order.seal != order.facts_seal():
         yield Finding(where, "does not match its seal")
     for leg in problem.legs:
         yield from differs(f"arrival of {leg.asset} in {where}", order.arrival.get(leg.asset), leg.arrival_mid)
-    if purpose == UNWIND:
+    if statement.method == UNWIND_METHOD:
         return
     yield from differs(f"side of {where}", order.side, problem.side)
     yield from differs(f"limit of {where}", order.limit_price, problem.limit)
@@ -187,7 +188,7 @@ def _sent(statement: Statement, stored: StoredPlan, sent: Sequence[AssetOrder]) 
 
 def _planned(statement: Statement, stored: StoredPlan) -> dict[str, tuple[Side, PlannedLeg]]:
     """Return what the plan sends now, by symbol: its conversions, or its legs."""
-    if stored.purpose == CONVERT:
+    if stored.purpose == CONVERT and stored.method != UNWIND_METHOD:
         conversions = Reader(json.loads(stored.document), "plan")["conversions"].list()
         sent = [(side_of(each["side"]), planned_leg(each)) for each in conversions]
     else:
