@@ -1,7 +1,7 @@
 """Several index orders, of several indices and both sides, on shared books: one solve.
 
 Orders that share no asset and no float with others are planned alone, exactly
-as `plan_order` does. The rest rise together (`wishes`), are finished in whole
+as `plan_order` does. The rest rise together (`course`), are finished in whole
 units and lots (`finish`), and only their net goes to the venue.
 """
 
@@ -14,7 +14,8 @@ from etf_trader.market.symbol import Side
 from etf_trader.money import BPS, UNIT_GRID, ZERO, money_context
 from etf_trader.orders.plan import Plan
 from etf_trader.solver.allotment import grid_of
-from etf_trader.solver.finish import Ask, Finish, rounding
+from etf_trader.solver.course import common_fractions
+from etf_trader.solver.finish import Ask, Finish
 from etf_trader.solver.order import plan_order
 from etf_trader.solver.outcomes import column_plan, crosses, shared_orders
 from etf_trader.solver.problem import Leg, OrderProblem
@@ -31,6 +32,7 @@ from etf_trader.solver.shares import (
 )
 from etf_trader.solver.slices import too_small, worst_prices
 from etf_trader.solver.splitting import apportion
+from etf_trader.solver.standing import rounding
 from etf_trader.solver.wishes import Wishes
 
 MAX_CROSS_SPREAD = Decimal(50)
@@ -144,7 +146,7 @@ def _who_waits(groups: Sequence[_Group], meets: set[str]) -> dict[int, str]:
     wanted = _wanted_by_side(groups, waiting)
     while wanted - meets:
         live = [place for place in range(len(groups)) if place not in waiting]
-        fractions, _ = Wishes([_pooled(groups[place]) for place in live]).fractions()
+        fractions, _ = common_fractions(Wishes([_pooled(groups[place]) for place in live]))
         trading = [
             place
             for place, fraction in zip(live, fractions, strict=True)
@@ -236,7 +238,7 @@ def _solved_together(groups: list[_Group]) -> list[SharedPlan]:
     if len(groups) == 1 and len(groups[0]) == 1:
         return [_alone(groups[0][0])]
     problems = _residuals_once([group[0].index for group in groups], [_pooled(group) for group in groups])
-    fractions, stops = Wishes(problems).fractions()
+    fractions, stops = common_fractions(Wishes(problems))
     asks = [Ask(group[0].index, problem, len(group)) for group, problem in zip(groups, problems, strict=True)]
     finish = Finish(asks, [float(fraction) for fraction in fractions], stops)
     finish.run()
