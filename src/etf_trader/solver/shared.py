@@ -1,23 +1,32 @@
 """Several index orders, of several indices and both sides, on shared books: one solve.
 
 Orders that share no asset and no float with others are planned alone, exactly
-as `plan_order` does. The rest rise together (`wishes`), are finished in whole
+as `plan_order` does. The rest rise together (`course`), are finished in whole
 units and lots (`finish`), and only their net goes to the venue.
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from decimal import Decimal, getcontext
-from operator import attrgetter
 
 from etf_trader.market.symbol import Side
-from etf_trader.money import BPS, UNIT_GRID, ZERO, money_context
+from etf_trader.money import BPS, ZERO, money_context
 from etf_trader.orders.plan import Plan
 from etf_trader.solver.allotment import grid_of
-from etf_trader.solver.finish import Ask, Finish, rounding
+from etf_trader.solver.columns import (
+    Group,
+    assets_of,
+    check_books,
+    components,
+    grouped,
+    members_of,
+    pooled,
+    residuals_once,
+)
+from etf_trader.solver.course import common_fractions
+from etf_trader.solver.finish import Ask, Finish
 from etf_trader.solver.order import plan_order
 from etf_trader.solver.outcomes import column_plan, crosses, shared_orders
-from etf_trader.solver.problem import Leg, OrderProblem
 from etf_trader.solver.shares import (
     Column,
     Cross,
@@ -30,13 +39,11 @@ from etf_trader.solver.shares import (
     Touch,
 )
 from etf_trader.solver.slices import too_small, worst_prices
-from etf_trader.solver.splitting import apportion
+from etf_trader.solver.standing import rounding
 from etf_trader.solver.wishes import Wishes
 
 MAX_CROSS_SPREAD = Decimal(50)
 """Wishes meet inside only on a book whose spread is at most this, in basis points of its mid."""
-
-_Group = list[SharedOrder]
 
 
 def plan_together(
@@ -62,8 +69,8 @@ def plan_together(
     queue = sorted(orders, key=lambda order: order.key)
     if len({order.key for order in queue}) < len(queue):
         raise ValueError("two orders have the same key")
-    groups = _grouped(queue)
-    _check_books(groups)
+    groups = grouped(queue)
+    check_books(groups)
     rates = {leg.rule.taker_fee for group in groups for leg in group[0].problem.legs}
     with money_context():
         getcontext().prec += 10 * len(rates)
@@ -87,54 +94,7 @@ def _may_meet(touch: Touch, max_spread_bps: Decimal) -> bool:
     return touch.is_fresh and touch.bid > 0 and 0 < spread * BPS <= max_spread_bps * mid
 
 
-_held, _per_unit, _arrival = attrgetter("held"), attrgetter("per_unit"), attrgetter("arrival_mid")
-
-
-def _grouped(orders: Sequence[SharedOrder]) -> list[_Group]:
-    """Return the columns: orders of one index, side and limits that have traded nothing yet; others alone."""
-    groups: list[_Group] = []
-    alike: dict[object, list[tuple[object, _Group]]] = {}
-    for order in orders:
-        problem = order.problem
-        if not problem.quantity or problem.units_done or problem.loss_done or any(map(_held, problem.legs)):
-            groups.append([order])
-            continue
-        bounds_loss = problem.max_loss_bps is not None
-        key = (
-            order.index,
-            problem.side,
-            problem.limit,
-            problem.max_loss_bps,
-            problem.slack_ticks,
-            problem.cash_per_unit,
-            problem.cash is None,
-            problem.quantity.adjusted() if bounds_loss else None,
-        )
-        legs = (*map(_per_unit, problem.legs), *(map(_arrival, problem.legs) if bounds_loss else ()))
-        # compared, not hashed: decimals that are the same object compare at once
-        group = next((group for others, group in alike.setdefault(key, []) if others == legs), None)
-        if group is None:
-            group = []
-            groups.append(group)
-            alike[key].append((legs, group))
-        group.append(order)
-    return groups
-
-
-def _check_books(groups: Sequence[_Group]) -> None:
-    """Refuse what only a bug in the caller could have made: one book told in two ways."""
-    seen: dict[tuple[str, Side], Leg] = {}
-    mids: dict[str, tuple[Decimal, str]] = {}
-    for group in groups:
-        problem = group[0].problem
-        for leg in problem.legs:
-            other = seen.setdefault((leg.asset, problem.side), leg)
-            is_same = other.levels is leg.levels or other.levels == leg.levels
-            if not is_same or mids.setdefault(leg.asset, (leg.mid, leg.rule.symbol)) != (leg.mid, leg.rule.symbol):
-                raise ValueError(f"{leg.asset}: two orders tell its book differently")
-
-
-def _who_waits(groups: Sequence[_Group], meets: set[str]) -> dict[int, str]:
+def _who_waits(groups: Sequence[Group], meets: set[str]) -> dict[int, str]:
     """Return the columns that wait, by place, and the asset that may not meet inside.
 
     Asset by asset, by name: only orders that would trade stand in each other's
@@ -144,7 +104,7 @@ def _who_waits(groups: Sequence[_Group], meets: set[str]) -> dict[int, str]:
     wanted = _wanted_by_side(groups, waiting)
     while wanted - meets:
         live = [place for place in range(len(groups)) if place not in waiting]
-        fractions, _ = Wishes([_pooled(groups[place]) for place in live]).fractions()
+        fractions, _ = common_fractions(Wishes([pooled(groups[place]) for place in live]))
         trading = [
             place
             for place, fraction in zip(live, fractions, strict=True)
@@ -154,80 +114,34 @@ def _who_waits(groups: Sequence[_Group], meets: set[str]) -> dict[int, str]:
         if not clash:
             break
         asset = min(clash)
-        waiting |= {place: asset for place in trading if asset in _assets(groups[place])}
+        waiting |= {place: asset for place in trading if asset in assets_of(groups[place])}
         wanted = _wanted_by_side(groups, waiting)
     return waiting
 
 
-def _wanted_by_side(groups: Sequence[_Group], waiting: Mapping[int, str]) -> set[str]:
+def _wanted_by_side(groups: Sequence[Group], waiting: Mapping[int, str]) -> set[str]:
     """Return the assets that are wanted on both sides."""
     sides: dict[Side, set[str]] = {side: set() for side in Side}
     for place, group in enumerate(groups):
         if place not in waiting:
-            sides[group[0].problem.side] |= _assets(group)
+            sides[group[0].problem.side] |= assets_of(group)
     return sides[Side.BUY] & sides[Side.SELL]
 
 
-def _assets(group: _Group) -> set[str]:
-    return {leg.asset for leg in group[0].problem.legs if leg.per_unit or leg.held}
-
-
-def _components(groups: Sequence[_Group]) -> list[list[_Group]]:
-    """Return the columns in sets that share neither assets nor a float with each other."""
-    found: list[tuple[set[str], list[_Group]]] = []
-    for group in groups:
-        names = {f"asset {asset}" for asset in _assets(group)} | {f"float {group[0].index}"}
-        mine = [group]
-        apart = []
-        for others, members in found:
-            if others & names:
-                names, mine = names | others, members + mine
-            else:
-                apart.append((others, members))
-        found = [*apart, (names, mine)]
-    return [sorted(members, key=lambda group: group[0].key) for _, members in found]
-
-
-def _pooled(group: _Group) -> OrderProblem:
-    """Return the orders of a column as one; each has its own cash, which is looked at when they are finished."""
-    first = group[0].problem
-    if len(group) == 1:
-        return first
-    return replace(
-        first,
-        quantity=sum((order.problem.quantity for order in group), ZERO),
-        cash=None if first.cash is None else sum((order.problem.cash or ZERO for order in group), ZERO),
-    )
-
-
-def _residuals_once(indices: Sequence[str], problems: Sequence[OrderProblem]) -> list[OrderProblem]:
-    """Leave the float's residuals to the first column of each index that holds the asset."""
-    used: set[tuple[str, str]] = set()
-    found = []
-    for index, problem in zip(indices, problems, strict=True):
-        taken = {leg.asset for leg in problem.legs if leg.residual and (index, leg.asset) in used}
-        used |= {(index, leg.asset) for leg in problem.legs}
-        if taken:
-            legs = tuple(replace(leg, residual=ZERO) if leg.asset in taken else leg for leg in problem.legs)
-            problem = replace(problem, legs=legs)
-        found.append(problem)
-    return found
-
-
-def _waiting_part(group: _Group, stop: str) -> SharedPlan:
+def _waiting_part(group: Group, stop: str) -> SharedPlan:
     """Return the part of orders that do nothing now."""
-    wanted = _pooled(group)
+    wanted = pooled(group)
     finish = Finish([Ask(group[0].index, replace(wanted, quantity=ZERO), len(group))], [0.0], [()])
     plan = replace(column_plan(finish, 0, {}), wanted=wanted.quantity, stopped_by=(stop,))
     return SharedPlan((_column(group, plan, {}, 0),), (), ())
 
 
-def _solved(groups: Sequence[_Group]) -> list[SharedPlan]:
+def _solved(groups: Sequence[Group]) -> list[SharedPlan]:
     """Solve columns, those apart that share nothing."""
-    return [part for component in _components(groups) for part in _solved_together(component)]
+    return [part for component in components(groups) for part in _solved_together(component)]
 
 
-def _solved_together(groups: list[_Group]) -> list[SharedPlan]:
+def _solved_together(groups: list[Group]) -> list[SharedPlan]:
     """Solve columns that share assets.
 
     Orders whose own cash does not suffice are taken out of their column; those
@@ -235,8 +149,8 @@ def _solved_together(groups: list[_Group]) -> list[SharedPlan]:
     """
     if len(groups) == 1 and len(groups[0]) == 1:
         return [_alone(groups[0][0])]
-    problems = _residuals_once([group[0].index for group in groups], [_pooled(group) for group in groups])
-    fractions, stops = Wishes(problems).fractions()
+    problems = residuals_once([group[0].index for group in groups], [pooled(group) for group in groups])
+    fractions, stops = common_fractions(Wishes(problems))
     asks = [Ask(group[0].index, problem, len(group)) for group, problem in zip(groups, problems, strict=True)]
     finish = Finish(asks, [float(fraction) for fraction in fractions], stops)
     finish.run()
@@ -256,7 +170,7 @@ def _solved_together(groups: list[_Group]) -> list[SharedPlan]:
     return [_assembled(groups, finish, prices)]
 
 
-def _short_of_cash(finish: Finish, column: int, prices: Mapping[str, Decimal], group: _Group) -> set[int]:
+def _short_of_cash(finish: Finish, column: int, prices: Mapping[str, Decimal], group: Group) -> set[int]:
     """Return the orders of a column whose own cash may not cover their part at worst."""
     problem = finish.asks[column].problem
     if len(group) == 1 or problem.cash is None or problem.side is Side.SELL:
@@ -265,29 +179,23 @@ def _short_of_cash(finish: Finish, column: int, prices: Mapping[str, Decimal], g
     legs = {leg.asset: leg for leg in problem.legs}
     spread = sum((rounding(legs[asset], taken) for asset, taken in finish.taken(column).items()), ZERO)
     short = set()
-    for place, member in enumerate(_members(group, finish.steps[column])):
+    for place, member in enumerate(members_of(group, finish.steps[column])):
         if standing.reserve * member.units + spread * units > (group[place].problem.cash or ZERO) * units:
             short.add(member.key)
     return short
 
 
-def _members(group: _Group, steps: int) -> tuple[Member, ...]:
-    wanted = [int(order.problem.quantity / UNIT_GRID) for order in group]
-    units = apportion(steps, wanted)
-    return tuple(Member(order.key, part * UNIT_GRID) for order, part in zip(group, units, strict=True))
-
-
-def _column(group: _Group, plan: Plan, crossed: Mapping[str, Decimal], steps: int) -> Column:
+def _column(group: Group, plan: Plan, crossed: Mapping[str, Decimal], steps: int) -> Column:
     return Column(
         group[0].index,
-        _members(group, steps),
+        members_of(group, steps),
         plan,
         crossed,
         tuple(order.problem for order in group),
     )
 
 
-def _assembled(groups: Sequence[_Group], finish: Finish, prices: list[dict[str, Decimal]]) -> SharedPlan:
+def _assembled(groups: Sequence[Group], finish: Finish, prices: list[dict[str, Decimal]]) -> SharedPlan:
     columns = []
     for place, group in enumerate(groups):
         crossed = {asset: taken.crossed for asset, taken in finish.taken(place).items() if taken.crossed}

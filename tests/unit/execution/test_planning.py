@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from tests.unit.solver.solver_cases import make_rule
 
-from etf_trader.errors import MissingPrice
+from etf_trader.errors import CrossedBook, EtfError, MissingPrice
 from etf_trader.execution.planning import (
     MarketView,
     Wish,
@@ -99,6 +99,25 @@ def test_a_venue_without_a_highest_price_sells_at_every_level() -> None:
 def test_a_symbol_that_does_not_trade_now_has_no_price() -> None:
     with pytest.raises(MissingPrice, match="AUSDT does not trade now"):
         order_problem(make_wish(), BASKET, make_view(status="BREAK"), {}, D(9), 1)
+
+
+@pytest.mark.parametrize(
+    ("bids", "asks", "error", "sentence"),
+    [
+        ([], [("10.01", "80")], MissingPrice, "BUSDT has no bids"),
+        ([("9.99", "80")], [], MissingPrice, "BUSDT has no asks"),
+        ([("10.02", "80")], [("10.01", "80")], CrossedBook, "BUSDT is crossed"),
+    ],
+    ids=["no bids", "no asks", "crossed"],
+)
+def test_a_book_that_has_no_price_is_named_and_nothing_is_planned(
+    bids: list[tuple[str, str]], asks: list[tuple[str, str]], error: type[EtfError], sentence: str
+) -> None:
+    view = make_view()
+    view = MarketView({**view.books, "BUSDT": make_book("BUSDT", bids, asks)}, view.rules)
+    with pytest.raises(error, match=sentence) as raised:
+        order_problem(make_wish(), BASKET, view, {}, D(9), 1)
+    assert raised.value.where == "BUSDT"
 
 
 def test_a_limited_buy_sets_its_limit_aside_for_every_unit_and_two_least_orders_an_asset() -> None:

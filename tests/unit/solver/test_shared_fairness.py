@@ -13,6 +13,7 @@ from tests.unit.solver.shared_cases import random_orders
 from tests.unit.solver.solver_cases import make_leg, make_problem, make_rule
 
 from etf_trader.market.symbol import Side
+from etf_trader.solver.course import common_fractions
 from etf_trader.solver.fairness import Array, Demand, fair_fractions, max_min, progressive_filling
 from etf_trader.solver.shared import plan_together
 from etf_trader.solver.shares import SharedOrder, Touch
@@ -83,7 +84,7 @@ def test_orders_without_level_columns_get_what_orders_with_level_columns_get(see
         for order in orders
     ]
     wishes = Wishes(problems)
-    fractions, _ = wishes.fractions()
+    fractions, _ = common_fractions(wishes)
     sign = problems[0].side.sign
     columns = [
         (row, wishes.assets.index(leg.asset), float(price / leg.mid), float(quantity * leg.mid) / wishes.value)
