@@ -116,7 +116,7 @@ class Finish:
             if not faults:
                 return
             if number % _PING_PONG == 0 and all(fault.is_rounding for fault in faults.values()):
-                self._scale(10 ** (number // _PING_PONG))
+                self._scale(10 ** (number // _PING_PONG), {fault.name for fault in faults.values()})
                 continue
             for column, fault in faults.items():
                 self._shrink(column, fault)
@@ -127,7 +127,7 @@ class Finish:
                 self.steps[column], self._is_out[column] = 0, True
             self._allot(self._assets_of(faults))
 
-    def _scale(self, parts: int) -> None:
+    def _scale(self, parts: int, names: set[str]) -> None:
         """Bring all columns down by `parts` in a thousand million of what the fractions said.
 
         Where a book on either side of an asset is used up to the last, one order
@@ -139,6 +139,7 @@ class Finish:
             if not self._is_out[column]:
                 self._resize(column, max(steps, 0))
                 self._tries[column] = 0
+                self._faults[column] |= names
         self._allot(sorted(self._legs))
 
     def _regrow(self) -> None:

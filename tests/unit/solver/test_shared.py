@@ -150,6 +150,36 @@ def test_limits_between_mid_and_touch_meet_inside_and_nowhere_else() -> None:
     assert shared.asset_orders == ()
 
 
+def test_opposite_orders_that_could_only_trade_inside_but_in_other_proportions_do_not_trade() -> None:
+    # each takes from the other what the other's limit then forbids: fractions fall for ever, unless that is seen
+    def leg(asset: str, side: Side, per_unit: str) -> Leg:
+        return make_leg(asset, (str(100 + side.sign), "500"), per_unit=D(per_unit))
+
+    buyer = buy(leg("X", Side.BUY, "1"), leg("Y", Side.BUY, "1"), limit=D(200))
+    seller = buy(leg("X", Side.SELL, "2"), leg("Y", Side.SELL, "1"), side=Side.SELL, quantity=D(50), limit=D(300))
+    shared = solve(buyer, seller)
+    assert shared.stopped_by == {1: ("limit",), 2: ("limit",)}
+    assert all(units < D("1e-6") for units in shared.units.values())
+
+
+def test_a_residual_of_the_float_is_not_in_the_way_of_those_who_meet_inside() -> None:
+    shared = solve(
+        buy(asks(), limit=D("99.5"), quantity=D(10)),
+        buy(bids(residual=D("0.5")), side=Side.SELL, limit=D("99.5"), quantity=D(10)),
+    )
+    assert shared.stopped_by == {1: ("filled",), 2: ("filled",)}
+    assert shared.asset_orders == ()
+
+
+def test_a_share_below_the_least_order_that_needs_a_price_of_its_own_waits() -> None:
+    # the first level is too small for a least order at the tight limit, so that the other is not held up by it
+    rule = make_rule("A", min_notional=D(5000))
+    book = asks(rule=rule)
+    shared = solve(buy(book, limit=D(100), quantity=D(50)), buy(book, quantity=D(70)))
+    assert shared.stopped_by == {1: ("minimum",), 2: ("filled",)}
+    assert shared.asset_orders[0].quantity == D(70)
+
+
 def test_orders_of_one_index_are_one_column_and_its_parts_add_up() -> None:
     problems = [buy(asks(), quantity=D(text)) for text in ("10.3", "7.77777777", "0.00000001")]
     shared = solve(*problems, one_index=True)

@@ -4,7 +4,7 @@ import random
 from dataclasses import replace
 from decimal import Decimal as D
 
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from tests.unit.solver.shared_cases import Book, check, random_market, random_orders, touches_of
 from tests.unit.solver.solver_cases import random_problem
@@ -27,6 +27,7 @@ sides = st.sampled_from(list(Side))
 
 @many
 @given(seed=seeds, one_side=st.booleans())
+@example(seed=74147, one_side=False)  # all give way by a hair, and have to say why
 def test_every_limit_filter_balance_and_sum_holds_exactly(seed: int, one_side: bool) -> None:
     orders, touches = random_orders(seed, one_side=one_side)
     check(orders, touches, plan_together(orders, touches))
