@@ -7,7 +7,7 @@ from decimal import Decimal
 from itertools import pairwise
 
 import pytest
-from tests.docs.test_pages import BLOCK, computed, table_after, text_of
+from tests.docs.test_pages import BLOCK, ROOT, computed, table_after, text_of, words_in
 from tests.unit.solver.solver_cases import make_leg, make_problem, make_rule
 
 from etf_trader.market.book import Level
@@ -196,6 +196,17 @@ def test_the_other_ways_to_trade_come_to_what_the_page_says() -> None:
 def test_the_numbers_are_so_small_that_fees_never_round() -> None:
     trial = Model(PROBLEM).trial(int(PLAN.units / D("1e-8")))
     assert all(fill.fee == fill.quantity * D("0.001") for fill in trial.fills)
+
+
+def test_the_modules_named_in_the_formulations_exist() -> None:
+    named = [
+        word
+        for modules in re.findall(r"^\*\*[^*]+\*\* \(([^)]*)\)", PAGE, re.MULTILINE)
+        for word in words_in(modules)
+    ]
+    assert len(named) > 15
+    for name in named:
+        assert list((ROOT / "src" / "etf_trader" / "solver").glob(f"{name}.py")), name
 
 
 def test_two_orders_share_a_book_as_the_page_says() -> None:
