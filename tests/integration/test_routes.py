@@ -11,11 +11,16 @@ from tests.factories import House, make_definition, make_house, make_ladders, ma
 from tests.invariants import findings
 
 from etf_trader.exchange.static import StaticMarket, symbol_row
+from etf_trader.execution.planning import MarketView, Wish, document_for, order_problem
+from etf_trader.execution.routed import plan_of, routed_problem
+from etf_trader.index.store import current_basket, index_by_id
 from etf_trader.ledger.audit import audit
+from etf_trader.market.symbol import Side
 from etf_trader.money import ZERO, plain
 from etf_trader.orders.plan import plan_object_seal
 from etf_trader.orders.store import plans_of
 from etf_trader.reports.fills import fills_report
+from etf_trader.solver.routes import plan_routes
 from etf_trader.solver.verify import verify
 
 D = Decimal
@@ -161,3 +166,24 @@ async def test_a_changed_digit_of_a_plan_over_currencies_is_found(tmp_path: Path
         if not verify(changed | {"seal": plan_object_seal(changed)}, preview.market):
             missed.add(path)
     assert missed == STATED_ONLY
+
+
+async def test_a_plan_keeps_to_the_slots_of_a_window_and_says_who_proves_the_choice(tmp_path: Path) -> None:
+    house = await routed_house(tmp_path, make_routes_market(free=("USDCUSDT",)))
+    with house.database.read() as connection:
+        basket, index = current_basket(connection, 1), index_by_id(connection, 1)
+    rules = await house.venue.rules()
+    view = MarketView(await house.venue.books(sorted(rules), 1000), rules, slots=3)
+    wish = Wish(Side.BUY, D(200), None, None, view.mids(basket.symbols), D(30_000))
+    order = order_problem(wish, basket, view, {}, D(1000), 1)
+    problem = routed_problem(order, index, view, {}, {}, may_convert=True)
+    plan = plan_of(plan_routes(problem), problem)
+    # A in USDC alone, B in USDT, and the exchange: the thin book of A in USDT is given up
+    sent = [leg.symbol for leg in plan.legs if leg.quantity] + [each.leg.symbol for each in plan.conversions]
+    assert sent == ["AUSDC", "BUSDT", "USDCUSDT"]
+    document = document_for(plan, order, basket, "TWO", order.arrival_nav, view)
+    assert document["slots"]["most"] == 3
+    assert verify(document, view.document()) == []
+    fewer = document | {"slots": document["slots"] | {"most": 2}}
+    (finding,) = verify(fewer | {"seal": plan_object_seal(fewer)}, view.document())
+    assert finding.where == "plan.slots"

@@ -43,9 +43,24 @@ def draw_certificate(page: Page, document: Mapping[str, Any], quote: str) -> Non
             ("cost" if is_buy else "brings", f"{money(Decimal(document['cost']))} {quote}"),
             ("bound", f"{money(Decimal(document['bound']))} {quote}: {best}"),
             ("gap", _gap(Decimal(document["gap_bps"]), Decimal(document["rounding_bps"]))),
+            *([("slots", _slots(document, quote))] if document.get("slots") else []),
             ("books", f"SHA-256 {document['book_hash']}"),
         ]
     )
+
+
+def _slots(document: Mapping[str, Any], quote: str) -> str:
+    """Return what is known about the choice of books under the slots: by arithmetic, or on the solver's word."""
+    slots, is_buy = document["slots"], document["side"] == "buy"
+    most = f"{count(slots['most'], 'order')} at most"
+    if slots["is_fallback"]:
+        return f"{most}: time was over, the plan is the linear program's with fewer routes"
+    if slots["bound"] is None:
+        return f"{most}: they leave some units undone"
+    whose = "by arithmetic" if document["method"] == "knapsack" else "on the integer solver's word"
+    better = "costs less than" if is_buy else "brings more than"
+    late = "" if slots["is_proved"] else "; time was over before both met"
+    return f"{most}: no choice of books {better} {money(Decimal(slots['bound']))} {quote}, {whose}{late}"
 
 
 def draw_books(page: Page, statement: Statement) -> None:

@@ -44,7 +44,8 @@ async def look(
 async def _look(venue: Venue, symbols: Iterable[str], depth: int, rules: Mapping[str, SymbolRule]) -> MarketView:
     """Read these books at one moment."""
     names = sorted(set(symbols))
-    return MarketView(await venue.books(names, depth), {symbol: rules[symbol] for symbol in names})
+    slots = min((limit.limit for limit in await venue.order_limits()), default=None)
+    return MarketView(await venue.books(names, depth), {symbol: rules[symbol] for symbol in names}, slots)
 
 
 def require_listed(basket: Basket, rules: Mapping[str, SymbolRule]) -> None:

@@ -17,10 +17,14 @@ from etf_trader.solver.problem import Leg, OrderProblem
 
 @dataclass(frozen=True, slots=True)
 class MarketView:
-    """The books of one moment and the rules they trade by, by symbol."""
+    """The books of one moment and the rules they trade by, by symbol.
+
+    `slots` is the most orders that the venue takes in one window; None: any number.
+    """
 
     books: Mapping[str, OrderBook]
     rules: Mapping[str, SymbolRule]
+    slots: int | None = None
 
     def mids(self, symbols: Mapping[str, str]) -> dict[str, Decimal]:
         """Return the mid of each asset; `symbols` maps asset to symbol.

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from decimal import Decimal
+from typing import Any
 
 from etf_trader.execution.planning import MarketView
 from etf_trader.execution.routing import OtherBooks, route_problem, route_symbols
@@ -12,7 +13,7 @@ from etf_trader.market.symbol import Side, SymbolRule
 from etf_trader.money import ZERO, plain
 from etf_trader.orders.plan import LossParts, Plan, PlannedConversion, PlannedLeg, leg_document
 from etf_trader.solver.problem import Leg, OrderProblem
-from etf_trader.solver.route_problem import Currency, RouteLeg, RoutePlan, RouteProblem
+from etf_trader.solver.route_problem import Currency, RouteLeg, RoutePlan, RouteProblem, SlotProof
 
 
 def foreign_currencies(index: Index) -> tuple[str, ...]:
@@ -65,7 +66,8 @@ def routed_problem(
     names = tuple(name for name in foreign_currencies(index) if not arrival or name in arrival)
     problem = route_problem(order, OtherBooks(names, books, view.rules), held)
     currencies = tuple(replace(each, arrival_mid=arrival.get(each.name, each.mid)) for each in problem.currencies)
-    return replace(problem, currencies=currencies, conversions=problem.conversions if may_convert else ())
+    conversions = problem.conversions if may_convert else ()
+    return replace(problem, currencies=currencies, conversions=conversions, slots=view.slots)
 
 
 def open_ends(plan: Plan, view: MarketView) -> list[str]:
@@ -111,8 +113,18 @@ def plan_of(answer: RoutePlan, problem: RouteProblem) -> Plan:
             "used": {each.currency: plain(each.quantity) for each in answer.used},
             "reserved": {each.currency: plain(each.quantity) for each in answer.reserved},
             "saved_bps": plain(answer.saved_bps),
+            "slots": None if answer.slots is None else _slots(answer.slots),
         },
     )
+
+
+def _slots(proof: SlotProof) -> dict[str, Any]:
+    return {
+        "most": proof.slots,
+        "bound": None if proof.bound is None else plain(proof.bound),
+        "is_proved": proof.is_proved,
+        "is_fallback": proof.is_fallback,
+    }
 
 
 def _currency(currency: Currency) -> dict[str, str]:

@@ -60,6 +60,7 @@ class Money:
     used: Mapping[str, Decimal]
     reserved: Mapping[str, Decimal]
     saved_bps: Decimal
+    slots: int | None
     may_convert: bool
 
 
@@ -88,6 +89,7 @@ def _money(statement: Statement, top: Reader) -> Money:
         used=top["used"].numbers(),
         reserved=top["reserved"].numbers(),
         saved_bps=top["saved_bps"].number(),
+        slots=top["slots"].maybe(lambda slots: slots["most"].count()),
         may_convert=top["may_convert"].flag(),
     )
 
@@ -321,6 +323,9 @@ def _words_of_the_solver(
     """Check what can be seen of the numbers that only a solver knows whole."""
     problem, units, totals = statement.problem, statement.units, statement.totals
     rounding, gap = totals["rounding_bps"] or ZERO, totals["gap_bps"] or ZERO
+    sent = sum(1 for trade in trades if trade.stated.quantity)
+    if money.slots is not None and sent > money.slots:
+        yield Finding("plan.slots", f"allow {money.slots} orders, and {sent} are sent")
     if not 0 <= rounding <= max(gap, ZERO):
         yield Finding("plan.rounding_bps", f"is {plain(rounding)}, not a part of the gap of {plain(gap)}")
     traded = {trade.book.asset for trade in trades if trade.stated.quantity}
