@@ -1,10 +1,12 @@
 """Orders over several currencies when something goes wrong: no price, refused exchanges, one float for two."""
 
+import os
 from decimal import Decimal
 from pathlib import Path
 
 import pytest
-from tests.factories import House, make_definition, make_house, make_request
+from tests.factories import House, make_definition, make_house, make_ladders, make_request
+from tests.integration.killing_batches import kill_and_recover
 from tests.integration.test_faults import FaultyVenue
 from tests.integration.test_routes import make_routes_market, purposes, routed_house
 from tests.invariants import findings, standing_findings
@@ -13,11 +15,15 @@ from etf_trader.errors import CrossedBook
 from etf_trader.exchange.static import StaticMarket, symbol_row
 from etf_trader.ledger.audit import audit
 from etf_trader.market.symbol import Side
+from etf_trader.money import ZERO
 from etf_trader.orders.status import IndexOrderStatus
+from etf_trader.orders.store import request_cancel
 from etf_trader.reports.fills import fills_report
+from etf_trader.venue.interface import LimitOrder
 
 D = Decimal
 FREE = ("USDCUSDT",)
+POINTS = int(os.environ.get("ETF_TEST_KILL_POINTS", "12"))
 
 
 def assert_sound(house: House) -> None:
@@ -116,3 +122,83 @@ async def test_currency_that_an_open_order_has_is_cash_and_not_beside_it(tmp_pat
         (line,) = fills_report(connection, order.position_id, None).orders
     assert line.held_value == 0
     assert line.loss == line.cash - line.arrival_value
+
+
+def test_orders_over_several_currencies_killed_at_any_line_end_as_if_nothing_had_happened(tmp_path: Path) -> None:
+    calm, *killed = kill_and_recover(tmp_path, "routed", POINTS // 3, POINTS // 12)
+    assert sum(result["killed"] for result in killed) >= POINTS // 3
+    for result in killed:
+        assert result["ends"] == calm["ends"], result["case"]
+
+
+async def test_an_exchange_that_was_refused_is_tried_again_later(tmp_path: Path) -> None:
+    # Only in USDC is A cheap enough for the limit; while that cannot be had the order waits.
+    market = make_routes_market(free=FREE)
+    market.set_book("AUSDT", *make_ladders(D(100), D("0.01"), D(100), spread=8))
+    house, venue = await faulty_house(tmp_path, market)
+    venue.refused = {"USDCUSDT"}
+    order = await house.desk.accept(make_request(quantity=D(20), limit_price=D("120.17"), time_in_force="gtc"))
+    await house.manager.run([order.id])
+    assert house.order(order.id).filled == 0
+    assert house.order(order.id).stopped_by == ("limit",)
+    assert purposes(house, order.id) == ["convert"]
+    venue.refused = set()
+    await house.manager.run([order.id])
+    assert house.order(order.id).status == "filled"
+    assert purposes(house, order.id) == ["convert", "convert", "trade"]
+    assert_sound(house)
+
+
+@pytest.mark.parametrize("left", [[], [("1.0001", "4000")]], ids=["nothing", "a part"])
+async def test_an_exchange_that_fills_short_leaves_the_order_to_go_on_with_what_it_has(
+    tmp_path: Path, left: list[tuple[str, str]]
+) -> None:
+    market = make_routes_market(free=FREE)
+    house = await routed_house(tmp_path, market)
+
+    def shrink(_: LimitOrder) -> None:
+        house.venue.before_place = None
+        market.set_book("USDCUSDT", [("0.9999", "4000")], [*left, ("1.02", "9")])
+
+    house.venue.before_place = shrink
+    order = await house.buy(100)
+    assert (order.status, order.filled) == (IndexOrderStatus.FILLED, D(100))
+    assert purposes(house, order.id) == ["convert", "trade"]
+    assert house.holdings("treasury:self").get("USDC", ZERO) < 10  # what came in was used
+    assert_sound(house)
+
+
+async def test_a_cancel_between_exchange_and_trade_keeps_the_currency(tmp_path: Path) -> None:
+    house = await routed_house(tmp_path, make_routes_market())
+    order = await house.desk.accept(make_request(quantity=D(200), time_in_force="gtc"))
+
+    def cancel(_: LimitOrder) -> None:
+        house.venue.before_place = None
+        with house.database.write() as connection:
+            request_cancel(connection, order.id, house.clock.now())
+
+    house.venue.before_place = cancel
+    await house.manager.run([order.id])
+    assert (house.order(order.id).status, purposes(house, order.id)) == ("cancelled", ["convert"])
+    assert house.holdings("treasury:self")["USDC"] > 19_000
+    assert house.loss(order.id).total == house.cash(order.id) > 0
+    assert_sound(house)
+
+
+async def test_reports_count_other_currencies_at_their_arrival(tmp_path: Path) -> None:
+    house = await routed_house(tmp_path, make_routes_market(usdc="0.98", a="102.04"))
+    await house.buy(200)
+    await house.sell(50)
+    with house.database.read() as connection:
+        report = fills_report(connection, 1, None)
+    assert {line.symbol for line in report.fills} >= {"AUSDC", "USDCUSDT"}
+    for line in report.orders:
+        sign = 1 if line.side == "buy" else -1
+        assert line.loss == sign * (line.cash - line.arrival_value)
+        assert (line.fees, line.loss) == (line.fee, sum((each.loss for each in line.constituents), ZERO))
+        assert line.fees == sum((each.fee_value for each in report.fills if each.order == line.order), ZERO)
+    a = next(each for each in report.orders[0].constituents if each.asset == "A")
+    assert a.average_price is not None
+    assert abs(a.average_price - 100) < 1  # and not 102 where it was paid in USDC
+    assert {line.venue for line in report.fills} == {"paper"}
+    assert_sound(house)

@@ -88,6 +88,8 @@ class Manager:
         self._leases = Leases(database, wall_clock)
         self._queue = Queue(database, venue, clock, account, log)
         self._stop: Callable[[], bool] = lambda: False
+        # Who has exchanged currencies in this go and not traded since: not twice without trading in between.
+        self._converted: set[int] = set()
 
     def stop_when(self, stop: Callable[[], bool]) -> None:
         """Begin no new batch once `stop` says so; what is in flight is settled."""
@@ -162,6 +164,7 @@ class Manager:
     async def _work(self, lease: Lease) -> None:
         """Take every open order as far as it goes now, all of them together."""
         rules = await self._venue.rules()
+        self._converted.clear()
         waiting = self._open_orders()
         known = set(waiting)
         failures: list[DataError] = []
@@ -238,7 +241,7 @@ class Manager:
                 try:
                     require_listed(state.basket, rules)
                     problem = self._problem(state, state.wish(), view)
-                    asked.append(Asked(state, problem, self._may_convert(state)))
+                    asked.append(Asked(state, problem, may_convert=state.order.id not in self._converted))
                 except DataError as error:
                     unpriced.append((state, error))
             try:
@@ -252,6 +255,8 @@ class Manager:
         batch = together.batch
         if batch.members:
             await self._trade(batch, lease)
+            self._converted.difference_update(member.order_id for member in batch.members)
+            self._converted.update(member.order_id for member in batch.members if member.purpose == CONVERT)
         # Whatever ends may trade back what it holds, which moves the books: after the batch.
         for state, idle in together.idle:
             await self._rest(state.order, idle.stopped_by, rules, lease)
@@ -260,12 +265,6 @@ class Manager:
             if not state.order.stays_open:
                 failures.append(error)
         return [member.order_id for member in batch.members if await self._goes_on(member, rules, lease)]
-
-    def _may_convert(self, state: OrderState) -> bool:
-        """Return whether an order may exchange currencies now: not twice without having traded in between."""
-        with self._database.read() as connection:
-            plans = plans_of(connection, state.order.id)
-        return not plans or plans[-1].purpose != CONVERT
 
     async def _is_ready(self, order_id: int, rules: Rules, lease: Lease) -> bool:
         """Return whether there is anything to plan for an order; one whose end is due is ended."""

@@ -150,4 +150,4 @@ def _slices(sent: SharedAssetOrder) -> dict[int, Slices]:
 def _is_busy(plans: Mapping[int, Plan], batch: Batch, asked: Asked) -> bool:
     """Return whether an order trades anything: units, what it has left over, or currencies."""
     plan, number = plans[asked.state.order.id], asked.state.order.id
-    return bool(plan.units) or any(demand.slices.get(number) for demand in batch.demands)
+    return bool(plan.units or plan.crossed) or any(demand.slices.get(number) for demand in batch.demands)

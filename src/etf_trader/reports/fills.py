@@ -11,10 +11,10 @@ from etf_trader.execution.loss import NOTHING, fill_loss, total
 from etf_trader.execution.state import cash_of, fills_with_orders, settlements_of
 from etf_trader.index.store import current_basket, index_by_id, position_by_id
 from etf_trader.ledger import accounts
-from etf_trader.ledger.fill import Fill
-from etf_trader.ledger.repository import Ledger, chain_head, holder_name
+from etf_trader.ledger.fill import INTERNAL, Fill
+from etf_trader.ledger.repository import Ledger, chain_head, holder_name, list_accounts
 from etf_trader.market.symbol import Side
-from etf_trader.money import ZERO, average_price, bps, percentage
+from etf_trader.money import ONE, ZERO, average_price, bps, percentage
 from etf_trader.orders.asset_order import AssetOrder
 from etf_trader.orders.index_order import IndexOrder
 from etf_trader.orders.plan import LOSS_PARTS, LossParts
@@ -23,10 +23,15 @@ from etf_trader.orders.store import asset_orders_of, list_index_orders
 
 @dataclass(frozen=True, slots=True)
 class FillLine:
-    """One fill with its loss; `quantity` gross in base, `value` in quote, `fee` in `fee_asset`."""
+    """One fill with its loss: `quantity` gross in base, `value` in the quote of its symbol, `fee` in `fee_asset`.
+
+    `fee_value` and the loss are in the index's quote. `venue` is "internal" for
+    a trade with another order of ours.
+    """
 
     order: int
     at: datetime
+    venue: str
     symbol: str
     asset: str
     side: str
@@ -52,6 +57,7 @@ class ConstituentLine:
 
     `ordered` and `filled` are gross base quantities sent and executed; `value`
     is price x quantity of what filled, `arrival_value` the same at arrival;
+    prices in another currency count at what that was worth at arrival;
     `cost` is what was paid, fees in base included (sell: received, fees
     deducted; of a position: paid less received); `rounding` is the loss on what
     went to the float. `loss_bps` is of `arrival_value`.
@@ -179,7 +185,8 @@ def fills_report(
         if order_id is None or order.id == order_id
     ]
     symbols = current_basket(connection, index.id).symbols
-    works = [_work(connection, order, symbols, index.quote) for order in orders]
+    works = [_work(connection, order, symbols) for order in orders]
+    (environment,) = (each.environment for each in list_accounts(connection) if each.id == index.account_id)
     lines = tuple(_order_line(work, nav_now) for work in works)
     loss = total(_parts(line) for line in lines)
     ordered = sum((line.ordered for line in lines), ZERO)
@@ -216,11 +223,15 @@ def fills_report(
         head=chain_head(connection, index.account_id)[1],
         orders=lines,
         constituents=_merged(lines),
-        fills=tuple(_fill_line(work.order, fill, sent) for work in works for fill, sent in work.pairs),
+        fills=tuple(
+            _fill_line(work.order, fill, sent, INTERNAL if fill.is_internal else environment)
+            for work in works
+            for fill, sent in work.pairs
+        ),
     )
 
 
-def _work(connection: Connection, order: IndexOrder, symbols: Mapping[str, str], quote: str) -> _Work:
+def _work(connection: Connection, order: IndexOrder, symbols: Mapping[str, str]) -> _Work:
     sent: dict[str, Decimal] = {}
     for asset_order in asset_orders_of(connection, order.id):
         asset = asset_order.intent.asset
@@ -291,8 +302,8 @@ def _constituent(work: _Work, asset: str) -> ConstituentLine:
     loss = total(fill_loss(fill, sent.intent, arrival) for fill, sent in pairs) if pairs else NOTHING
     rounding = work.rounding.get(asset, ZERO)
     filled = sum((fill.quantity for fill, _ in pairs), ZERO)
-    value = sum((fill.value for fill, _ in pairs), ZERO)
-    cost = sum((_cash(fill, asset) * work.order.side.sign for fill, _ in pairs), ZERO)
+    value = sum((fill.value * _rate(sent, arrival) for fill, sent in pairs), ZERO)
+    cost = sum((_cash(fill, asset) * _rate(sent, arrival) for fill, sent in pairs), ZERO) * work.order.side.sign
     arrival_value = filled * arrival[asset]
     ordered = work.sent.get(asset, ZERO)
     return ConstituentLine(
@@ -305,7 +316,7 @@ def _constituent(work: _Work, asset: str) -> ConstituentLine:
         value=value,
         arrival_value=arrival_value,
         cost=cost,
-        fees=sum((_fee_value(fill, asset) for fill, _ in pairs), ZERO),
+        fees=sum((_fee_value(fill, sent, arrival) for fill, sent in pairs), ZERO),
         loss=loss.total + rounding,
         loss_bps=bps(loss.total + rounding, arrival_value),
         delay=loss.delay,
@@ -353,11 +364,12 @@ def _sum(sided: Sequence[tuple[ConstituentLine, Side]]) -> ConstituentLine:
     )
 
 
-def _fill_line(order: IndexOrder, fill: Fill, sent: AssetOrder) -> FillLine:
+def _fill_line(order: IndexOrder, fill: Fill, sent: AssetOrder, venue: str) -> FillLine:
     loss = fill_loss(fill, sent.intent, order.arrival)
     return FillLine(
         order=order.id,
         at=fill.at,
+        venue=venue,
         symbol=fill.symbol,
         asset=sent.intent.asset,
         side=str(fill.side),
@@ -366,7 +378,7 @@ def _fill_line(order: IndexOrder, fill: Fill, sent: AssetOrder) -> FillLine:
         value=fill.value,
         fee=fill.fee,
         fee_asset=fill.fee_asset,
-        fee_value=_fee_value(fill, sent.intent.asset),
+        fee_value=_fee_value(fill, sent, order.arrival),
         is_maker=fill.is_maker,
         trade_id=fill.trade_id,
         venue_order_id=fill.venue_order_id,
@@ -384,8 +396,14 @@ def _cash(fill: Fill, asset: str) -> Decimal:
     return fill.side.sign * fill.value + fee
 
 
-def _fee_value(fill: Fill, asset: str) -> Decimal:
-    return fill.fee * fill.price if fill.fee_asset == asset else fill.fee
+def _fee_value(fill: Fill, sent: AssetOrder, arrival: Mapping[str, Decimal]) -> Decimal:
+    in_quote = fill.fee * fill.price if fill.fee_asset == sent.intent.asset else fill.fee
+    return in_quote * _rate(sent, arrival)
+
+
+def _rate(sent: AssetOrder, arrival: Mapping[str, Decimal]) -> Decimal:
+    """Return what the currency of an asset order was worth at arrival; 1 for the index's own quote."""
+    return arrival.get(sent.intent.quote, ONE)
 
 
 def _parts(line: OrderLine | ConstituentLine) -> LossParts:
