@@ -48,7 +48,6 @@ from etf_trader.orders.status import IndexOrderStatus
 from etf_trader.orders.store import add_index_order, index_order_by_key, list_index_orders
 from etf_trader.solver.order import float_needed, plan_order, smallest_quantity
 from etf_trader.solver.problem import OrderProblem
-from etf_trader.solver.routes import plan_routes
 from etf_trader.venue.interface import Venue
 
 CENT = Decimal("0.01")
@@ -282,6 +281,8 @@ class Desk:
                 reserved[means.index.quote] = self._reserve(means, problem)
                 problem = replace(problem, cash=reserved[means.index.quote])
             if foreign_currencies(means.index):
+                from etf_trader.solver.routes import plan_routes  # brings NumPy, which most orders do without
+
                 routed = routed_problem(problem, means.index, view, means.other_cash, {}, may_convert=True)
                 answer = plan_routes(routed)
                 plan = plan_of(answer, routed)

@@ -16,8 +16,6 @@ from etf_trader.orders.plan import Plan
 from etf_trader.solver.order import plan_order
 from etf_trader.solver.outcomes import outcomes
 from etf_trader.solver.problem import OrderProblem
-from etf_trader.solver.routes import plan_routes
-from etf_trader.solver.shared import plan_together as solve_together
 from etf_trader.solver.shares import SharedAssetOrder, SharedOrder, Touch
 from etf_trader.solver.splitting import apportion, member_quantities
 
@@ -77,6 +75,8 @@ def plan_beside(
 def _alone(asked: Asked, view: MarketView, method: str) -> Plan:
     if not foreign_currencies(asked.state.index):
         return plan_order(asked.problem, method)
+    from etf_trader.solver.routes import plan_routes  # brings NumPy, which most orders do without
+
     state, may_convert = asked.state, asked.may_convert
     problem = routed_problem(
         asked.problem, state.index, view, state.other_cash, state.order.arrival, may_convert=may_convert
@@ -99,6 +99,8 @@ def _solved(
     orders: Sequence[SharedOrder], touches: Mapping[str, Touch], view: MarketView
 ) -> tuple[dict[int, Plan], tuple[Demand, ...], tuple[Cross, ...]]:
     """Return the plan of each order, what goes to the venue for all of them, and what meets inside."""
+    from etf_trader.solver.shared import plan_together as solve_together  # brings NumPy
+
     shared = solve_together(orders, touches)
     demands = tuple(demand for sent in shared.asset_orders for demand in _demands(sent, view))
     plans = {key: outcome.plan for key, outcome in outcomes(shared).items()}
