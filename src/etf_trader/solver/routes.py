@@ -32,6 +32,7 @@ from etf_trader.solver.route_trial import RouteModel, RouteTrial
 
 _ROUNDS = 4  # of using less of a currency that lots and order prices have overdrawn
 _SHARES = (0.9999, 0.999, 0.99, 0.9, 0.5)  # of an answer that lots do not let through whole
+_WORTH = Decimal("0.01")  # bps of the value: less is not worth another order
 _DIGITS = 100  # products of prices, fees and multipliers over a few books
 
 
@@ -77,6 +78,8 @@ def _planned(problem: RouteProblem, single: Plan) -> RoutePlan:
     if is_hopeless or not problem.order.quantity:
         prices = dict(network.mids)
         return alone(problem, single, prices, single.bound, single.method)
+    if (unbeaten := _unbeaten(network, single)) is not None:
+        return unbeaten
     answer = search(Books(network))
     plan = _in_lots(network, answer, single)
     at_home = _at_home(network, answer, single)
@@ -87,6 +90,23 @@ def _planned(problem: RouteProblem, single: Plan) -> RoutePlan:
         return at_home
     nothing = plan_order(replace(problem.order, quantity=ZERO))
     return _at_home(network, answer, replace(nothing, wanted=problem.order.quantity, stopped_by=("slots",)))
+
+
+def _unbeaten(network: Network, single: Plan) -> RoutePlan | None:
+    """Return the plan on the home books if it fills and no other book has levels better than the last it needs.
+
+    Its own multipliers, with every currency at its mid, then prove over all
+    books that there is nothing worth a search.
+    """
+    if single.stopped_by != ("filled",) or not single.units:
+        return None
+    side = network.side
+    needs = {leg.asset: multiplier(leg, side, need_of(leg, side, single.units)) for leg in network.legs}
+    prices = {**network.mids, **needs}
+    plan = alone(network.problem, single, prices, cash_bound(network, prices, single.units, {}), single.method)
+    fits = network.problem.slots is None or plan.orders <= network.problem.slots
+    to_gain = bps((single.bound - plan.bound) * side.sign, single.units * network.problem.order.nav)
+    return plan if fits and to_gain <= _WORTH else None
 
 
 def _at_home(network: Network, answer: Answer, single: Plan) -> RoutePlan:
