@@ -1,5 +1,6 @@
 """Orders that share asset orders, meet inside and share a float, when something goes wrong on the way."""
 
+import json
 import os
 from collections import defaultdict
 from decimal import Decimal
@@ -101,6 +102,63 @@ async def test_everything_refused_ends_all_orders_and_leaves_what_met_inside(tmp
     await house.manager.run([each.id for each in orders])
     assert venue.calls["place"] < 60
     assert all(each != "open" for each in ends(house, orders))
+    assert_sound(house)
+
+
+async def limited_and_free(folder: Path) -> tuple[House, list[IndexOrder]]:
+    """A buy of 60 that its limit stops after two levels of 100 each, beside one of 300 that goes on.
+
+    The limit is reached at 200 of 360: 33.33 and 166.67 share the two levels, then the second takes 133.33 alone.
+    """
+    market = make_market({"B": make_ladders(D(10), D("0.01"), D(100), levels=9)}, taker="0")
+    house = make_house(folder, market)
+    await house.create(make_definition(basket={"B": D(1)}))
+    requests = [
+        make_request(quantity=D(60), limit_price=D("10.02")),
+        make_request(quantity=D(300), limit_price=D("10.06"), time_in_force="gtc"),
+    ]
+    return house, [await house.desk.accept(request) for request in requests]
+
+
+async def test_orders_with_different_limits_share_every_level_as_planned(tmp_path: Path) -> None:
+    house, orders = await limited_and_free(tmp_path)
+    await house.manager.run([each.id for each in orders])
+    assert [house.order(each.id).filled for each in orders] == [D("33.33333333"), D(300)]
+    # Half of the first is paid 10.01, half 10.02: the tight limit is no reason for better prices.
+    assert abs(house.cash(orders[0].id) - D("33.33333333") * D("10.015")) < D("0.0001")
+    with house.database.read() as connection:
+        planned = [json.loads(plans_of(connection, each.id)[0].document)["cash"] for each in orders]
+    for order, cash in zip(orders, planned, strict=True):
+        assert abs(house.cash(order.id) - D(cash)) < D("0.0001")
+    assert_sound(house)
+
+
+@pytest.mark.parametrize(
+    ("levels", "first", "second"),
+    [
+        # 30 of the 133.33 after the limit are there: the second alone goes short
+        ([("10.01", "100"), ("10.02", "100"), ("10.03", "30")], "33.33333333", "196.66666667"),
+        # 150 of the 200 that both share: each gets three quarters, and nothing is left for another try
+        ([("10.01", "100"), ("10.02", "50")], "25", "125"),
+    ],
+    ids=["after the limit", "before it"],
+)
+async def test_a_shortfall_comes_off_the_last_phase_and_is_shared_within_one(
+    tmp_path: Path, levels: list[tuple[str, str]], first: str, second: str
+) -> None:
+    house, orders = await limited_and_free(tmp_path)
+
+    def shrink(_: LimitOrder) -> None:
+        house.venue.before_place = None
+        set_book(house, "B", [("9.99", "100")], [*levels, ("10.07", "900")])
+
+    house.venue.before_place = shrink
+    await house.manager.run([each.id for each in orders])
+    filled = [house.order(each.id).filled for each in orders]
+    assert all(abs(got - D(text)) < D("0.01") for got, text in zip(filled, (first, second), strict=True)), filled
+    assert sum(filled) == sum(D(quantity) for _, quantity in levels)
+    with house.database.read() as connection:
+        assert limit_findings(connection) == []
     assert_sound(house)
 
 

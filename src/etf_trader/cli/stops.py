@@ -57,6 +57,7 @@ def _short(name: str, limit: Decimal | None, max_loss_bps: Decimal | None) -> st
         "moved": "moving books",
         "rejected": f"{of} refused by the venue",
         "cross": f"{of} in an opposite order",
+        "slots": "order limit",
     }
     return words.get(kind, kind)
 
@@ -95,6 +96,10 @@ def _sentence(name: str, stopped: Stopped) -> str:
         "cross": (
             f"Stopped by another order of yours: it wants the other side of {of}, and while that book is wide the "
             "two do not meet inside. etf order list shows it; etf cancel ends one of them."
+        ),
+        "slots": (
+            "Stopped by the venue's order limit: more units would need more orders at once than it takes. "
+            "The same order again may do more."
         ),
         "price": "Stopped by a missing price: a constituent's book is one-sided or empty. Try again later.",
         "moved": "Stopped by books that moved on before the orders arrived. The same order again may do more.",

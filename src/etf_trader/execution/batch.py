@@ -191,15 +191,15 @@ def _intents(
 def cut(slices: Mapping[int, Slices], quantity: Decimal, sign: int) -> tuple[dict[int, Slices], dict[int, Slices]]:
     """Take `quantity` off what is whose; return (taken, left), each without those who have nothing of it.
 
-    Whoever accepts only the better prices is served first, then phase by phase;
-    places stand for phases and stay where they are.
+    It goes phase by phase, and in each whoever accepts only the better prices is
+    served first; places stand for phases and stay where they are.
     """
     ranked = sorted(
-        (each.last_price * sign, place, owner) for owner, own in slices.items() for place, each in enumerate(own)
+        (place, each.last_price * sign, owner) for owner, own in slices.items() for place, each in enumerate(own)
     )
     taken = {owner: [each._replace(quantity=ZERO) for each in own] for owner, own in slices.items()}
     left = {owner: list(own) for owner, own in slices.items()}
-    for _, place, owner in ranked:
+    for place, _, owner in ranked:
         each = left[owner][place]
         part = min(each.quantity, quantity)
         quantity -= part

@@ -142,12 +142,11 @@ def shared_orders(
         if not allotted.quantity:
             continue
         shares = []
-        parts: dict[Decimal, Decimal] = {}
+        worst: dict[int, Decimal] = {}
         for column in sorted(allotted.taken):
             got = allotted.taken[column]
             if got.fill.quantity:
-                worst = prices[column][asset]
-                parts[worst] = parts.get(worst, ZERO) + got.fill.quantity
+                worst[column] = prices[column][asset]
                 shares.append(
                     Share(
                         columns[column].members,
@@ -156,7 +155,7 @@ def shared_orders(
                         got.exact,
                         got.margin,
                         got.fill.last,
-                        worst,
+                        worst[column],
                     )
                 )
         rule = allotted.rule
@@ -166,7 +165,7 @@ def shared_orders(
                 rule.symbol,
                 allotted.side,
                 allotted.quantity,
-                slices(allotted, parts),
+                slices(allotted, worst),
                 tuple(shares),
                 allotted.grid,
                 rule.fee_quantum(allotted.side),

@@ -1,8 +1,9 @@
 """The prices of shared asset orders: one order an asset, and more only where a limit forbids its price.
 
 An order that stops early may pay as much as the others where its own limits
-allow it: then all share one price. Where they do not, its part goes to the
-venue at its own last price, first, and no fill beyond that can become its own.
+allow it: then all share one price. Where they do not, the phases up to its last
+one go to the venue at its own last price, first: whoever is in them shares
+every level, and no fill beyond that price can become its own.
 """
 
 from collections.abc import Mapping
@@ -30,31 +31,47 @@ def worst_prices(finish: Finish) -> list[dict[str, Decimal]]:
     ]
 
 
-def slices(allotted: Allotted, parts: Mapping[Decimal, Decimal]) -> tuple[Slice, ...]:
-    """Return the venue's orders in one asset, best price first; `parts` are quantities by worst price.
+def slices(allotted: Allotted, worst: Mapping[int, Decimal]) -> tuple[Slice, ...]:
+    """Return the venue's orders in one asset, best price first; `worst` are the columns' own worst prices.
 
     Each has whole lots, and at least the venue's least order. What is too small
     for an order of its own goes with the better price, where no limit breaks.
     """
     rule, sign = allotted.rule, allotted.side.sign
-    prices = sorted(parts, key=lambda price: price * sign)
+    prices = sorted({worst[column] for column in _takers(allotted)}, key=lambda price: price * sign)
     found: list[Slice] = []
-    sent, due = Decimal(0), Decimal(0)
+    sent = Decimal(0)
     for price, following in zip(prices, [*prices[1:], None], strict=True):
-        due += parts[price]
         left = allotted.quantity - sent
         size = left
         if following is not None:
-            size = ceil_to(due - sent, rule.step)
-            if size <= 0:
+            due, shared = _until(allotted, {c for c, last in worst.items() if (last - price) * sign <= 0})
+            needed = ceil_to(due - sent, rule.step)
+            if needed <= 0:
                 continue
-            size = max(size, rule.least_quantity(price))
-            if left - size < rule.least_quantity(following):
+            spare = left - rule.least_quantity(following)
+            size = max(needed, rule.least_quantity(price), floor_to(min(shared - sent, spare), rule.step))
+            if size > spare:
                 size = left
         if size > 0:
             found.append(Slice(size, price))
             sent += size
     return tuple(found)
+
+
+def _takers(allotted: Allotted) -> dict[int, tuple[Decimal, ...]]:
+    """Return what each column takes of the book, by phase."""
+    return {column: taken.phases for column, taken in allotted.taken.items() if taken.fill.quantity}
+
+
+def _until(allotted: Allotted, bound: set[int]) -> tuple[Decimal, Decimal]:
+    """Return what all take until the last phase of `bound`: with only their part of that phase, and with all."""
+    takers = _takers(allotted)
+    mine = [phases for column, phases in takers.items() if column in bound]
+    phase = max(place for phases in mine for place, part in enumerate(phases) if part)
+    before = sum((sum(phases[:phase], Decimal(0)) for phases in takers.values()), Decimal(0))
+    own = sum((phases[phase] for phases in mine), Decimal(0))
+    return before + own, before + sum((phases[phase] for phases in takers.values()), Decimal(0))
 
 
 def too_small(finish: Finish, prices: list[dict[str, Decimal]]) -> set[int]:
@@ -65,18 +82,13 @@ def too_small(finish: Finish, prices: list[dict[str, Decimal]]) -> set[int]:
     """
     waiting: set[int] = set()
     for asset, allotted in finish.allotted.items():
+        worst = {column: prices[column][asset] for column in _takers(allotted)}
         parts: dict[Decimal, Decimal] = {}
-        for column, taken in allotted.taken.items():
-            if taken.fill.quantity:
-                price = prices[column][asset]
-                parts[price] = parts.get(price, Decimal(0)) + taken.fill.quantity
-        if len(parts) > 1 and not _all_fill(allotted, slices(allotted, parts)):
+        for column, price in worst.items():
+            parts[price] = parts.get(price, Decimal(0)) + allotted.taken[column].fill.quantity
+        if len(parts) > 1 and not _all_fill(allotted, slices(allotted, worst)):
             least = min(parts, key=lambda price: (parts[price], price))
-            waiting |= {
-                column
-                for column, taken in allotted.taken.items()
-                if taken.fill.quantity and prices[column][asset] == least
-            }
+            waiting |= {column for column, price in worst.items() if price == least}
     return waiting
 
 

@@ -37,6 +37,7 @@ WORDS = {
     "moved": ("moving books", "Stopped by books that moved on before the orders arrived."),
     "rejected(DENT)": ("DENT refused by the venue", "Stopped by the venue: it refused the orders for DENT."),
     "cross(DENT)": ("DENT in an opposite order", "Stopped by another order of yours: it wants the other side"),
+    "slots": ("order limit", "Stopped by the venue's order limit: more units would need more orders"),
     "time": ("time", "Its time is over. A longer one: --tif 6h, or --tif gtc."),
     "cancelled": ("cancelled", "It was cancelled."),
 }

@@ -58,10 +58,10 @@ def test_until_the_first_freezes_all_share_every_level_and_later_levels_are_the_
     assert sum(costs) == 10 * 100 + 20 * 101 + D("86.67") * 102
 
 
-def test_an_order_that_stops_early_is_sent_first_and_at_its_own_price() -> None:
+def test_what_an_order_that_stops_early_shares_is_sent_first_and_at_its_own_price() -> None:
     (sent,) = solve(buy(asks(), limit=D(100)), buy(asks())).asset_orders
     # the tight order needs 5, the other 5 + 20 + 75, at 102 and one tick of slack
-    assert sent.slices == (Slice(D(5), D(100)), Slice(D(100), D("102.01")))
+    assert sent.slices == (Slice(D(10), D(100)), Slice(D(95), D("102.01")))
     assert [(share.worst_price, share.phases) for share in sent.shares] == [
         (D(100), (D(5), D(0))),
         (D("102.01"), (D(5), D(95))),
