@@ -272,6 +272,7 @@ def execution_settings(settings: Settings) -> ExecutionSettings:
         depth=settings.solver.depth,
         slack_ticks=settings.trade.slack_ticks,
         reserve_bps=settings.trade.reserve_bps,
+        max_cross_spread=settings.trade.max_cross_spread,
         method=settings.solver.method,
     )
 

@@ -92,6 +92,9 @@ class TradeSettings(Struct, frozen=True, kw_only=True):
     reserve_bps: Annotated[
         Decimal, Meta(description="headroom in the cash reserved for an order without limit")
     ] = Decimal(200)
+    max_cross_spread: Annotated[
+        Decimal, Meta(description="widest spread, in bps, at which your own orders trade with each other")
+    ] = Decimal(50)
 
 
 class ScheduleSettings(Struct, frozen=True, kw_only=True):

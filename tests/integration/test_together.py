@@ -9,6 +9,7 @@ from tests.invariants import findings
 
 from etf_trader.database import Database
 from etf_trader.errors import DataError
+from etf_trader.execution.settings import ExecutionSettings
 from etf_trader.ledger.audit import audit
 from etf_trader.market.symbol import Side
 from etf_trader.money import ZERO, divide
@@ -111,6 +112,16 @@ async def test_opposite_wishes_on_a_wide_book_wait_for_a_narrower_one(tmp_path: 
     assert [house.order(each.id).stopped_by for each in (buy, sell)] == [("cross(A)",), ("cross(A)",)]
     assert crossed(house).crosses == ()
     assert_sound(house)
+
+
+async def test_how_wide_a_book_may_be_for_a_cross_is_a_setting(tmp_path: Path) -> None:
+    house = make_house(tmp_path, make_market(books()), settings=ExecutionSettings(max_cross_spread=D(15)))
+    await house.create(make_definition())
+    await house.buy(20)
+    # A is 2 bps wide, B 20
+    buy, sell = await accepted(house, (Side.BUY, 10), (Side.SELL, 10))
+    await house.manager.run([buy.id, sell.id])
+    assert [house.order(each.id).stopped_by for each in (buy, sell)] == [("cross(B)",), ("cross(B)",)]
 
 
 async def test_a_constituent_without_a_price_stops_only_the_orders_that_hold_it(tmp_path: Path) -> None:

@@ -293,7 +293,8 @@ class Desk:
                         name: min(held, wanted.get(name, ZERO)) for name, held in means.other_cash.items()
                     }
             elif others := [asked for state in means.others if (asked := self._asked(state, view)) is not None]:
-                plan = plan_beside(problem, means.index, means.basket, others, view)
+                spread = self._settings.max_cross_spread
+                plan = plan_beside(problem, means.index, means.basket, others, view, spread)
             else:
                 plan = plan_order(problem, self._settings.method)
             _require_size(plan, problem, means)

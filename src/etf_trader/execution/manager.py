@@ -245,7 +245,7 @@ class Manager:
                 except DataError as error:
                     unpriced.append((state, error))
             try:
-                return await asyncio.to_thread(plan_together, asked, unpriced, view, self._settings.method)
+                return await asyncio.to_thread(plan_together, asked, unpriced, view, self._settings)
             except DataError as error:
                 # Books of other currencies contradict each other; who may use them is planned alone.
                 return Together(Batch(view, (), ()), (), (*unpriced, *((each.state, error) for each in asked)))

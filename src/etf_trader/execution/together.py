@@ -2,12 +2,14 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 
 from etf_trader.errors import DataError
 from etf_trader.execution.batch import TRADE, Batch, Demand, Member, Slices, batch_of, cut
 from etf_trader.execution.crossing import Cross
 from etf_trader.execution.planning import MarketView
 from etf_trader.execution.routed import foreign_currencies, open_ends, plan_of, routed_problem
+from etf_trader.execution.settings import ExecutionSettings
 from etf_trader.execution.state import OrderState
 from etf_trader.index.store import Basket, Index
 from etf_trader.money import money_context
@@ -45,30 +47,38 @@ def stops_of(together: Together) -> list[str]:
 
 
 def plan_together(
-    asked: Sequence[Asked], unpriced: Sequence[tuple[OrderState, DataError]], view: MarketView, method: str
+    asked: Sequence[Asked],
+    unpriced: Sequence[tuple[OrderState, DataError]],
+    view: MarketView,
+    settings: ExecutionSettings,
 ) -> Together:
-    """Plan all orders on the same books; an order alone is planned by `method`."""
+    """Plan all orders on the same books; an order alone is planned by the method of the settings."""
     with money_context():
         if len(asked) == 1:
             (only,) = asked
-            plan = _alone(only, view, method)
+            plan = _alone(only, view, settings.method)
             batch, plans = batch_of(only.state, only.problem, plan, TRADE, view), {only.state.order.id: plan}
         else:
-            batch, plans = _shared(asked, view)
+            batch, plans = _shared(asked, view, settings.max_cross_spread)
     idle = tuple((each.state, plans[each.state.order.id]) for each in asked if not _is_busy(plans, batch, each))
     members = tuple(each for each in batch.members if all(each.state is not state for state, _ in idle))
     return Together(Batch(view, members, batch.demands, batch.crosses), idle, tuple(unpriced))
 
 
 def plan_beside(
-    problem: OrderProblem, index: Index, basket: Basket, others: Sequence[Asked], view: MarketView
+    problem: OrderProblem,
+    index: Index,
+    basket: Basket,
+    others: Sequence[Asked],
+    view: MarketView,
+    max_cross_spread: Decimal,
 ) -> Plan:
     """Plan an order that is not accepted yet together with those that are open: the plan it would get."""
     key = 1 + max(each.state.order.id for each in others)
     orders = [*_orders(others), SharedOrder(key, index.symbol, problem)]
     baskets = [*(each.state.basket for each in others), basket]
     with money_context():
-        plans, _, _ = _solved(orders, _touches(baskets, view), view)
+        plans, _, _ = _solved(orders, _touches(baskets, view), view, max_cross_spread)
     return plans[key]
 
 
@@ -84,9 +94,9 @@ def _alone(asked: Asked, view: MarketView, method: str) -> Plan:
     return plan_of(plan_routes(problem), problem)
 
 
-def _shared(asked: Sequence[Asked], view: MarketView) -> tuple[Batch, dict[int, Plan]]:
+def _shared(asked: Sequence[Asked], view: MarketView, max_cross_spread: Decimal) -> tuple[Batch, dict[int, Plan]]:
     touches = _touches([each.state.basket for each in asked], view)
-    plans, demands, crosses = _solved(_orders(asked), touches, view)
+    plans, demands, crosses = _solved(_orders(asked), touches, view, max_cross_spread)
     members = tuple(Member(each.state, each.problem, plans[each.state.order.id], TRADE) for each in asked)
     return Batch(view, members, demands, crosses), plans
 
@@ -96,12 +106,12 @@ def _orders(asked: Sequence[Asked]) -> list[SharedOrder]:
 
 
 def _solved(
-    orders: Sequence[SharedOrder], touches: Mapping[str, Touch], view: MarketView
+    orders: Sequence[SharedOrder], touches: Mapping[str, Touch], view: MarketView, max_cross_spread: Decimal
 ) -> tuple[dict[int, Plan], tuple[Demand, ...], tuple[Cross, ...]]:
     """Return the plan of each order, what goes to the venue for all of them, and what meets inside."""
     from etf_trader.solver.shared import plan_together as solve_together  # brings NumPy
 
-    shared = solve_together(orders, touches)
+    shared = solve_together(orders, touches, max_cross_spread)
     demands = tuple(demand for sent in shared.asset_orders for demand in _demands(sent, view))
     plans = {key: outcome.plan for key, outcome in outcomes(shared).items()}
     return plans, demands, tuple(Cross(*each) for each in shared.crosses)
