@@ -33,19 +33,22 @@ UNIT_GRID = Decimal("1e-8")
 BASKET_GRID = Decimal("1e-12")
 """Basket quantities per unit are counted in steps of this size."""
 
-_DIGITS = 60
-_QUOTIENT = Context(prec=_DIGITS, rounding=ROUND_HALF_EVEN, traps=[DivisionByZero, InvalidOperation, Overflow])
+DIGITS = 60
+"""How many digits money has."""
+
+_QUOTIENT = Context(prec=DIGITS, rounding=ROUND_HALF_EVEN, traps=[DivisionByZero, InvalidOperation, Overflow])
 _EXACT = Context(
-    prec=_DIGITS,
+    prec=DIGITS,
     rounding=ROUND_HALF_EVEN,
     traps=[Inexact, DivisionByZero, InvalidOperation, Overflow, FloatOperation, Clamped],
 )
 
 
 @contextmanager
-def money_context() -> Iterator[None]:
-    """Run in 60 digits with `Inexact` and float mixing trapped; enter it in every new thread."""
-    with localcontext(_EXACT):
+def money_context(digits: int = DIGITS) -> Iterator[None]:
+    """Run in 60 digits, or more, with `Inexact` and float mixing trapped; enter it in every new thread."""
+    with localcontext(_EXACT) as context:
+        context.prec = digits
         yield
 
 
@@ -101,8 +104,7 @@ def share_down(total: Decimal, part: Decimal, whole: Decimal, step: Decimal) -> 
     Cost, quantity and part may have so many digits that the product of two of
     them has more than money has: it is formed with twice as many.
     """
-    with localcontext(_EXACT) as context:
-        context.prec = 2 * _DIGITS
+    with money_context(2 * DIGITS):
         return divide_down(total * part, whole, step)
 
 

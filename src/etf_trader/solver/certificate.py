@@ -24,7 +24,7 @@ Source:
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from decimal import Decimal, getcontext
+from decimal import Decimal
 from operator import gt, lt
 from typing import NamedTuple
 
@@ -41,8 +41,7 @@ _DIGITS = 18  # of a multiplier that is a quotient
 @contextmanager
 def all_digits() -> Iterator[None]:
     """Run in the money context with as many digits as products of money with multipliers have."""
-    with money_context():
-        getcontext().prec = 1000
+    with money_context(1000):
         yield
 
 

@@ -304,7 +304,7 @@ class Finish:
             if taken is not None and taken.fill.quantity:
                 allotted = self.allotted[leg.asset]
                 number = max(place for place, level in enumerate(allotted.levels) if level[0] == taken.fill.last)
-                ways.append((self._way_back(column, leg, allotted, taken, number), leg.asset, number))
+                ways.append((_way_back(leg, allotted, taken, number), leg.asset, number))
         heapify(ways)
         slopes = {leg.asset: slope for leg, slope in zip(problem.legs, prices.slopes, strict=True)}
         back = 0.0
@@ -316,19 +316,20 @@ class Finish:
             excess -= abs(float(slopes[asset] * (allotted.levels[number][0] - allotted.levels[number - 1][0])))
             leg = next(each for each in problem.legs if each.asset == asset)
             taken = self.taken(column)[asset]
-            heappush(ways, (self._way_back(column, leg, allotted, taken, number - 1), asset, number - 1))
+            heappush(ways, (_way_back(leg, allotted, taken, number - 1), asset, number - 1))
         return int(back * float(problem.quantity / UNIT_GRID)) + 2
 
-    def _way_back(self, column: int, leg: Leg, allotted: Allotted, taken: Taken, number: int) -> float:
-        """Return the fraction by which a column must come down to leave level `number`."""
-        phase = max((place for place, part in enumerate(taken.phases) if part), default=0)
-        start = allotted.levels[number][1]
-        if allotted.side is Side.BUY and phase == len(allotted.ends) - 1:
-            start = floor_to(start, leg.rule.step)
-        before = allotted.ends[phase - 1] if phase else ZERO
-        span = allotted.points[phase] - (allotted.points[phase - 1] if phase else 0.0)
-        used = float(allotted.ends[phase] - before)
-        return float(allotted.ends[phase] - start) / used * span if used else 0.0
+
+def _way_back(leg: Leg, allotted: Allotted, taken: Taken, number: int) -> float:
+    """Return the fraction by which a column must come down to leave level `number`."""
+    phase = max((place for place, part in enumerate(taken.phases) if part), default=0)
+    start = allotted.levels[number][1]
+    if allotted.side is Side.BUY and phase == len(allotted.ends) - 1:
+        start = floor_to(start, leg.rule.step)
+    before = allotted.ends[phase - 1] if phase else ZERO
+    span = allotted.points[phase] - (allotted.points[phase - 1] if phase else 0.0)
+    used = float(allotted.ends[phase] - before)
+    return float(allotted.ends[phase] - start) / used * span if used else 0.0
 
 
 def _excess(allotted: Allotted) -> Decimal:

@@ -10,16 +10,15 @@ and whole lots; `method="linprog"` lets the LP find the fraction instead, and
 then goes through the same finish.
 """
 
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
-from decimal import Decimal, getcontext
+from collections.abc import Callable, Iterable
+from decimal import Decimal
 
 from etf_trader.market.symbol import Side
-from etf_trader.money import UNIT_GRID, ZERO, bps, divide, money_context
+from etf_trader.money import UNIT_GRID, ZERO, bps, divide
 from etf_trader.orders.plan import LossParts, Plan, PlannedLeg
 from etf_trader.solver.certificate import multiplier, need_of, order_bound
 from etf_trader.solver.lots import LegFill, LegRule
-from etf_trader.solver.problem import OrderProblem
+from etf_trader.solver.problem import OrderProblem, exact
 from etf_trader.solver.search import ceiling, largest, smallest
 from etf_trader.solver.slack import limit_prices
 from etf_trader.solver.stops import FILLED, Stops, stops
@@ -43,7 +42,7 @@ def plan_order(problem: OrderProblem, method: str = "auto") -> Plan:
         DataError: A level of a book is not finite, not positive or out of order.
         NumericalFailure: The LP failed, or a weight is too small for it.
     """
-    with exact(problem):
+    with exact(problem.legs):
         model = Model(problem)
         guess = _guesses(problem, method)
         top = 0 if model.empty_legs() else ceiling(model, model.wanted, guess)
@@ -60,14 +59,14 @@ def smallest_quantity(problem: OrderProblem) -> Decimal | None:
     None when no size does: the float needs cash. Sizes above the least may
     still need more float, up to max(step, least order) of every asset.
     """
-    with exact(problem):
+    with exact(problem.legs):
         steps = smallest(Model(problem))
         return None if steps is None else steps * UNIT_GRID
 
 
 def float_needed(problem: OrderProblem) -> Decimal:
     """Return the cash that the float must have for all of `quantity`, in quote; 0 if it receives some."""
-    with exact(problem):
+    with exact(problem.legs):
         model = Model(problem)
         return max(model.trial(model.wanted).float_pays, ZERO)
 
@@ -96,14 +95,6 @@ def _guesses(problem: OrderProblem, method: str) -> Callable[[], int]:
 
 def _steps(problem: OrderProblem, fraction: float) -> int:
     return round(fraction * int(problem.quantity / UNIT_GRID))
-
-
-@contextmanager
-def exact(problem: OrderProblem) -> Iterator[None]:
-    """Run in the money context, with digits for one factor more for each fee rate there is."""
-    with money_context():
-        getcontext().prec += 10 * len({leg.rule.taker_fee for leg in problem.legs})
-        yield
 
 
 def _settled(model: Model, steps: int) -> Trial:

@@ -1,12 +1,14 @@
 """What the solver is asked: one index order on the books of now."""
 
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
 from etf_trader.market.book import Level
 from etf_trader.market.symbol import Side, SymbolRule
-from etf_trader.money import plain
+from etf_trader.money import DIGITS, money_context, plain
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +80,14 @@ class OrderProblem:
             "slack_ticks": self.slack_ticks,
             "legs": [_leg_document(leg) for leg in self.legs],
         }
+
+
+@contextmanager
+def exact(legs: Iterable[Leg]) -> Iterator[None]:
+    """Run in the money context, with digits for one factor more for each fee rate there is."""
+    rates = {leg.rule.taker_fee for leg in legs}
+    with money_context(DIGITS + 10 * len(rates)):
+        yield
 
 
 def _leg_document(leg: Leg) -> dict[str, str]:

@@ -14,8 +14,7 @@ from etf_trader.money import BPS, ONE, UNIT_GRID, ZERO, bps, divide, divide_down
 from etf_trader.orders.plan import LossParts
 from etf_trader.solver.ladder import Ladder
 from etf_trader.solver.lots import LegFill, LegRule
-from etf_trader.solver.order import exact
-from etf_trader.solver.problem import Leg, OrderProblem
+from etf_trader.solver.problem import Leg, OrderProblem, exact
 from etf_trader.solver.trial import Model, Trial
 
 ANY_FLOAT = Decimal(10) ** 30
@@ -117,7 +116,7 @@ def even_sizes(least: Decimal, most: Decimal) -> list[Decimal]:
 
 def size_costs(problem: OrderProblem, sizes: Sequence[Decimal]) -> list[SizeCost]:
     """Return what each size costs, on ladders that are read once; a size that they do not hold is left out."""
-    with exact(problem):
+    with exact(problem.legs):
         model = Model(replace(unlimited(problem), quantity=max(sizes, default=ONE)))
         trials = [model.trial(int(size / UNIT_GRID)) for size in sizes]
         return [_size_cost(model, trial) for trial in trials if not any(fill.is_deep for fill in trial.fills)]

@@ -50,7 +50,7 @@ def choose(
         if not numbers and node in legs:
             numbers = _best_arc(network, node, prices, but=closed) or _best_arc(network, node, prices)
         totals = {number: _base(books, number, flows.get(number, 0.0)) for number in numbers}
-        amount = _amount(network, node, legs.get(node), totals, units)
+        amount = _amount(network, legs.get(node), totals, units)
         supply = _cheapest(network, lots, _Node(totals, amount), prices, network.mids[node], units)
         supplies[node] = _with_home(network, node, supply) if node in legs else supply
     return supplies
@@ -127,9 +127,7 @@ def _base(books: Books, number: int, flow: float) -> Decimal:
     return Decimal(repr(float(flow * books.value / books.mids[books.base[number]])))
 
 
-def _amount(
-    network: Network, node: str, leg: Leg | None, totals: Mapping[int, Decimal], units: Decimal
-) -> Decimal:
+def _amount(network: Network, leg: Leg | None, totals: Mapping[int, Decimal], units: Decimal) -> Decimal:
     """Return what a node needs (sell: has) for `units`; of a currency, about what the continuous plan says."""
     if leg is not None:
         wanted, spare = leg.per_unit * units, network.spare(leg)

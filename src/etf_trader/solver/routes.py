@@ -11,10 +11,8 @@ then made of whole lots and exact decimals, and held against the plan on the hom
 books, which is kept where it is as good.
 """
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
-from decimal import Decimal, getcontext
+from decimal import Decimal
 
 from etf_trader.money import UNIT_GRID, ZERO, bps, divide, money_context
 from etf_trader.orders.plan import Plan
@@ -45,7 +43,7 @@ def plan_routes(problem: RouteProblem) -> RoutePlan:
         NumericalFailure: the solver gave up.
         ValueError: the problem is malformed.
     """
-    with _exact():
+    with money_context(_DIGITS):
         single = plan_order(problem.order)
         plan = _planned(problem, single)
         return replace(plan, saved_bps=_saved(problem, plan))
@@ -56,13 +54,6 @@ def route_savings(problem: RouteProblem) -> tuple[RouteSaving, ...]:
     names = [each.name for each in problem.currencies]
     groups = [(), *((name,) for name in names), *([tuple(names)] if len(names) > 1 else [])]
     return tuple(_saving(_within(problem, set(group)), (problem.home, *group)) for group in groups)
-
-
-@contextmanager
-def _exact() -> Iterator[None]:
-    with money_context():
-        getcontext().prec = _DIGITS
-        yield
 
 
 def _planned(problem: RouteProblem, single: Plan) -> RoutePlan:
@@ -189,7 +180,7 @@ def _saved(problem: RouteProblem, plan: RoutePlan) -> Decimal:
 
 def _saving(problem: RouteProblem, currencies: tuple[str, ...]) -> RouteSaving:
     plan = plan_routes(problem)
-    with _exact():
+    with money_context(_DIGITS):
         return RouteSaving(
             currencies=currencies,
             units=plan.units,

@@ -99,7 +99,7 @@ def plan_schedule(problem: OrderProblem, algo: Algo, time: Span, assumed: Assump
             at_once_units=at_once.units,
             at_once_loss=at_once.loss.total,
             waiting_bps=_waiting(periods, assumed),
-            needed_seconds=_needed(problem, time, assumed) if algo is Algo.POV else None,
+            needed_seconds=_needed(problem, assumed) if algo is Algo.POV else None,
             assumptions=assumed,
             method="linprog" if algo is Algo.OPTIMAL else "proportion",
         )
@@ -200,7 +200,7 @@ def _volume_fraction(problem: OrderProblem, assumed: Assumptions) -> Decimal:
     return min(fractions)
 
 
-def _needed(problem: OrderProblem, time: Span, assumed: Assumptions) -> int | None:
+def _needed(problem: OrderProblem, assumed: Assumptions) -> int | None:
     """Return the seconds that the whole order takes at the rate of pov; None when nothing is traded."""
     rate = _volume_fraction(problem, assumed)
     return int(ceil_to(divide(Decimal(DAY), rate, _FRACTION), ONE)) if rate else None

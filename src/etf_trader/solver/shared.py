@@ -7,10 +7,10 @@ units and lots (`finish`), and only their net goes to the venue.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from decimal import Decimal, getcontext
+from decimal import Decimal
 
 from etf_trader.market.symbol import Side
-from etf_trader.money import BPS, ZERO, money_context
+from etf_trader.money import BPS, ZERO
 from etf_trader.orders.plan import Plan
 from etf_trader.solver.allotment import grid_of
 from etf_trader.solver.columns import (
@@ -27,6 +27,7 @@ from etf_trader.solver.course import common_fractions
 from etf_trader.solver.finish import Ask, Finish
 from etf_trader.solver.order import plan_order
 from etf_trader.solver.outcomes import column_plan, crosses, shared_orders
+from etf_trader.solver.problem import exact
 from etf_trader.solver.shares import (
     Column,
     Cross,
@@ -71,9 +72,7 @@ def plan_together(
         raise ValueError("two orders have the same key")
     groups = grouped(queue)
     check_books(groups)
-    rates = {leg.rule.taker_fee for group in groups for leg in group[0].problem.legs}
-    with money_context():
-        getcontext().prec += 10 * len(rates)
+    with exact(leg for group in groups for leg in group[0].problem.legs):
         meets = {asset for asset, touch in touches.items() if _may_meet(touch, max_cross_spread_bps)}
         waiting = _who_waits(groups, meets)
         parts = [_waiting_part(groups[place], f"cross({asset})") for place, asset in sorted(waiting.items())]

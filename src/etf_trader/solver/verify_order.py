@@ -45,7 +45,7 @@ def check_order(statement: Statement) -> Iterator[Finding]:
         yield from _leg(stated, leg, again, problem)
     yield from _legs_together(statement, size)
     yield from _within_limits(statement, size)
-    yield from _maximal(statement, size)
+    yield from _maximal(statement)
     yield from _proof(statement, size)
     yield from _sums(statement, size)
 
@@ -133,7 +133,7 @@ def _within_limits(statement: Statement, size: Size) -> Iterator[Finding]:
             yield Finding("plan.legs", f"break a limit of the order when all fill at their limit prices: {name}")
 
 
-def _maximal(statement: Statement, size: Size) -> Iterator[Finding]:
+def _maximal(statement: Statement) -> Iterator[Finding]:
     """Check that nothing is left to do, or that a size just beyond breaks exactly what is named."""
     problem, names = statement.problem, statement.stopped_by
     whole = problem.quantity == 0 and problem.side is Side.SELL and any(leg.held for leg in problem.legs)
