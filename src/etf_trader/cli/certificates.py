@@ -57,7 +57,7 @@ def _slots(document: Mapping[str, Any], quote: str) -> str:
         return f"{most}: time was over, the plan is the linear program's with fewer routes"
     if slots["bound"] is None:
         return f"{most}: they leave some units undone"
-    whose = "by arithmetic" if document["method"] == "knapsack" else "on the integer solver's word"
+    whose = "by arithmetic in floats" if document["method"] == "knapsack" else "on the integer solver's word"
     better = "costs less than" if is_buy else "brings more than"
     late = "" if slots["is_proved"] else "; time was over before both met"
     return f"{most}: no choice of books {better} {money(Decimal(slots['bound']))} {quote}, {whose}{late}"

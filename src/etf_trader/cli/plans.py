@@ -81,12 +81,14 @@ def legs_table(document: Mapping[str, Any], rules: Rules) -> Table:
 def draw_plan(page: Page, document: Mapping[str, Any], quote: str, rules: Rules) -> None:
     """Draw the sentence, the constituents and the loss of a plan."""
     page.line(headline(document, quote))
-    if any(Decimal(leg["quantity"]) for leg in document["legs"]):
+    trades = any(Decimal(leg["quantity"]) for leg in document["legs"])
+    if trades:
         page.line()
         page.table(legs_table(document, rules))
         page.line()
-        for sentence in _exchanges(document):
-            page.line(sentence)
+    for sentence in [*_exchanges(document), *_inside(document, quote, is_all=not trades)]:
+        page.line(sentence)
+    if trades:
         parts = {part: Decimal(document[part]) for part in LOSS_PARTS}
         page.line(f"Loss  {money(Decimal(document['loss']))}   {loss_line(parts)}")
 
@@ -146,6 +148,14 @@ def _exchanges(document: Mapping[str, Any]) -> list[str]:
     elif all(_rate_of(document, leg) is None for leg in document["legs"] if Decimal(leg["quantity"])):
         lines.append(f"{others} would save nothing.")
     return lines
+
+
+def _inside(document: Mapping[str, Any], quote: str, *, is_all: bool) -> list[str]:
+    """Return what a plan trades with other open orders of the account."""
+    crossed = document.get("crossed", {})
+    value = sum((Decimal(each) * Decimal(document["mids"][asset]) for asset, each in crossed.items()), ZERO)
+    what = "All of it" if is_all else f"Another {money(value)} {quote}"
+    return [f"{what} changes hands with your own open orders, at the mid and without a fee."] if value else []
 
 
 def _rate(document: Mapping[str, Any], leg: Mapping[str, Any]) -> Decimal:
