@@ -11,7 +11,7 @@ from etf_trader.market.book import OrderBook
 from etf_trader.market.document import market_document, market_hash
 from etf_trader.market.symbol import Side, SymbolRule
 from etf_trader.money import BPS, UNIT_GRID, ZERO, ceil_to, divide_down, floor_to
-from etf_trader.orders.plan import LossParts, Plan, PlannedLeg, plan_document
+from etf_trader.orders.plan import LossParts, Plan, PlannedLeg, plan_document, total_loss
 from etf_trader.solver.problem import Leg, OrderProblem
 
 
@@ -258,13 +258,7 @@ def unwinding(
         units=ZERO,
         legs=tuple(legs),
         cash=received,
-        loss=LossParts(
-            delay=sum((leg.loss.delay for leg in legs), ZERO),
-            spread=sum((leg.loss.spread for leg in legs), ZERO),
-            depth=sum((leg.loss.depth for leg in legs), ZERO),
-            fee=sum((leg.loss.fee for leg in legs), ZERO),
-            rounding=ZERO,
-        ),
+        loss=total_loss(leg.loss for leg in legs),
         marginal_price=ZERO,
         stopped_by=("filled",),
         method="unwind",

@@ -10,12 +10,12 @@ and whole lots; `method="linprog"` lets the LP find the fraction instead, and
 then goes through the same finish.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from decimal import Decimal
 
 from etf_trader.market.symbol import Side
 from etf_trader.money import UNIT_GRID, ZERO, bps, divide
-from etf_trader.orders.plan import LossParts, Plan, PlannedLeg
+from etf_trader.orders.plan import LossParts, Plan, PlannedLeg, total_loss
 from etf_trader.solver.certificate import multiplier, need_of, order_bound
 from etf_trader.solver.lots import LegFill, LegRule
 from etf_trader.solver.problem import OrderProblem, exact
@@ -125,7 +125,7 @@ def _plan(model: Model, trial: Trial, stopped: Stops, method: str) -> Plan:
         units=units,
         legs=legs,
         cash=cost + model.problem.cash_per_unit * units - sign * trial.float_pays,
-        loss=_total(leg.loss for leg in legs),
+        loss=total_loss(leg.loss for leg in legs),
         marginal_price=divide(trial.marginal, model.scale),
         stopped_by=stopped.names,
         method=method,
@@ -177,11 +177,3 @@ def _loss(side: Side, rule: LegRule, fill: LegFill) -> LossParts:
 
 def _cash(side: Side, fill: LegFill) -> Decimal:
     return fill.value if side is Side.BUY else fill.value - fill.fee
-
-
-def _total(parts: Iterable[LossParts]) -> LossParts:
-    delay = spread = depth = fee = rounding = ZERO
-    for part in parts:
-        delay, spread, depth = delay + part.delay, spread + part.spread, depth + part.depth
-        fee, rounding = fee + part.fee, rounding + part.rounding
-    return LossParts(delay, spread, depth, fee, rounding)

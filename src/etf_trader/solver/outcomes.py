@@ -1,11 +1,11 @@
 """What a finished solve comes to: plans of columns and of single orders, asset orders, and internal crosses."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
 
 from etf_trader.market.symbol import Side
 from etf_trader.money import ONE, UNIT_GRID, ZERO, bps, divide
-from etf_trader.orders.plan import LossParts, Plan, PlannedLeg
+from etf_trader.orders.plan import NO_LOSS, LossParts, Plan, PlannedLeg, total_loss
 from etf_trader.solver.allotment import GRAIN, Taken
 from etf_trader.solver.finish import Finish
 from etf_trader.solver.problem import Leg, OrderProblem
@@ -50,7 +50,7 @@ def _plan(
         units=units,
         legs=tuple(legs),
         cash=cost + problem.cash_per_unit * units - side.sign * float_pays,
-        loss=_total(leg.loss for leg in legs),
+        loss=total_loss(leg.loss for leg in legs),
         marginal_price=marginal,
         stopped_by=stopped_by,
         method="shared",
@@ -70,9 +70,8 @@ def _cash(side: Side, leg: PlannedLeg, crossed: Mapping[str, Decimal]) -> Decima
 def _planned_leg(side: Side, leg: Leg, got: Taken | None, prices: Mapping[str, Decimal]) -> PlannedLeg:
     touch = leg.levels[0].price if leg.levels else leg.mid
     if got is None:
-        nothing = LossParts(ZERO, ZERO, ZERO, ZERO, ZERO)
         return PlannedLeg(
-            leg.asset, leg.rule.symbol, ZERO, touch, touch, touch, leg.mid, ZERO, ZERO, ZERO, nothing
+            leg.asset, leg.rule.symbol, ZERO, touch, touch, touch, leg.mid, ZERO, ZERO, ZERO, NO_LOSS
         )
     fill = got.fill
     return PlannedLeg(
@@ -288,11 +287,3 @@ def _member_leg(
         surplus=surplus,
         loss=_loss(side, leg, planned.touch, quantity, value, fee, fee_value, met, surplus),
     )
-
-
-def _total(parts: Iterable[LossParts]) -> LossParts:
-    delay = spread = depth = fee = rounding = ZERO
-    for part in parts:
-        delay, spread, depth = delay + part.delay, spread + part.spread, depth + part.depth
-        fee, rounding = fee + part.fee, rounding + part.rounding
-    return LossParts(delay, spread, depth, fee, rounding)

@@ -7,7 +7,7 @@ from fractions import Fraction
 
 from etf_trader.market.symbol import Side
 from etf_trader.money import ZERO, bps
-from etf_trader.orders.plan import LossParts, Plan
+from etf_trader.orders.plan import LossParts, Plan, total_loss
 from etf_trader.solver.network import Network
 from etf_trader.solver.route_bound import cash_bound
 from etf_trader.solver.route_lots import ArcFill, orders_of
@@ -190,13 +190,7 @@ def _total(model: RouteModel, trial: RouteTrial, legs: list[RouteLeg]) -> LossPa
     rounding = ZERO
     for leg in model.network.legs:
         rounding -= trial.surplus[leg.asset] * (leg.mid - leg.arrival_mid)
-    return LossParts(
-        delay=sum((leg.loss.delay for leg in legs), ZERO),
-        spread=sum((leg.loss.spread for leg in legs), ZERO),
-        depth=sum((leg.loss.depth for leg in legs), ZERO),
-        fee=sum((leg.loss.fee for leg in legs), ZERO),
-        rounding=rounding,
-    )
+    return replace(total_loss(leg.loss for leg in legs), rounding=rounding)
 
 
 def _decimal(price: Fraction) -> Decimal:
