@@ -15,9 +15,9 @@ from decimal import Decimal
 
 from etf_trader.market.symbol import Side
 from etf_trader.money import UNIT_GRID, ZERO, bps, divide
-from etf_trader.orders.plan import LossParts, Plan, PlannedLeg, total_loss
+from etf_trader.orders.plan import Plan, PlannedLeg, total_loss
 from etf_trader.solver.certificate import multiplier, need_of, order_bound
-from etf_trader.solver.lots import LegFill, LegRule
+from etf_trader.solver.lots import LegFill, LegRule, leg_loss
 from etf_trader.solver.problem import OrderProblem, exact
 from etf_trader.solver.search import ceiling, largest, smallest
 from etf_trader.solver.slack import limit_prices
@@ -151,27 +151,7 @@ def _planned_leg(side: Side, rule: LegRule, fill: LegFill, limit_price: Decimal)
         value=fill.value,
         fee=fill.fee,
         surplus=fill.surplus,
-        loss=_loss(side, rule, fill),
-    )
-
-
-def _loss(side: Side, rule: LegRule, fill: LegFill) -> LossParts:
-    """Return the planned loss of one leg by part.
-
-    Source:
-        The accounting rules, section 4: q is net of a fee taken in base.
-    """
-    sign, leg, touch = side.sign, rule.leg, rule.ladder.touch
-    if side is Side.BUY:
-        quantity, value = fill.quantity - fill.fee, fill.value - fill.fee_value
-    else:
-        quantity, value = fill.quantity, fill.value
-    return LossParts(
-        delay=sign * quantity * (leg.mid - leg.arrival_mid),
-        spread=sign * quantity * (touch - leg.mid),
-        depth=sign * (value - quantity * touch),
-        fee=fill.fee_value,
-        rounding=-fill.surplus * (leg.mid - leg.arrival_mid),
+        loss=leg_loss(leg, side, rule.ladder.touch, fill),
     )
 
 

@@ -5,9 +5,10 @@ from decimal import Decimal
 
 from etf_trader.market.symbol import Side
 from etf_trader.money import ONE, UNIT_GRID, ZERO, bps, divide
-from etf_trader.orders.plan import NO_LOSS, LossParts, Plan, PlannedLeg, total_loss
+from etf_trader.orders.plan import NO_LOSS, Plan, PlannedLeg, total_loss
 from etf_trader.solver.allotment import GRAIN, Taken
 from etf_trader.solver.finish import Finish
+from etf_trader.solver.lots import LegFill, leg_loss
 from etf_trader.solver.problem import Leg, OrderProblem
 from etf_trader.solver.shares import Column, Cross, Outcome, Share, SharedAssetOrder, SharedPlan
 from etf_trader.solver.slices import slices
@@ -85,38 +86,7 @@ def _planned_leg(side: Side, leg: Leg, got: Taken | None, prices: Mapping[str, D
         value=fill.value,
         fee=fill.fee,
         surplus=fill.surplus,
-        loss=_loss(
-            side, leg, touch, fill.quantity, fill.value, fill.fee, fill.fee_value, got.crossed, fill.surplus
-        ),
-    )
-
-
-def _loss(
-    side: Side,
-    leg: Leg,
-    touch: Decimal,
-    quantity: Decimal,
-    value: Decimal,
-    fee: Decimal,
-    fee_value: Decimal,
-    crossed: Decimal,
-    surplus: Decimal,
-) -> LossParts:
-    """Return the planned loss of one leg by part; what meets inside has only delay.
-
-    Source:
-        The accounting rules, section 4: q is net of a fee taken in base.
-    """
-    sign = side.sign
-    if side is Side.BUY:
-        quantity, value = quantity - fee, value - fee_value
-    moved = leg.mid - leg.arrival_mid
-    return LossParts(
-        delay=sign * (quantity + crossed) * moved,
-        spread=sign * quantity * (touch - leg.mid),
-        depth=sign * (value - quantity * touch),
-        fee=fee_value,
-        rounding=-surplus * moved,
+        loss=leg_loss(leg, side, touch, fill, got.crossed),
     )
 
 
@@ -274,6 +244,7 @@ def _member_leg(
     else:
         surplus = leg.held + wanted - met - quantity
         fee_value = fee
+    fill = LegFill(quantity, value, fee, fee_value, planned.last_price, surplus)
     return PlannedLeg(
         asset=leg.asset,
         symbol=planned.symbol,
@@ -285,5 +256,5 @@ def _member_leg(
         value=value,
         fee=fee,
         surplus=surplus,
-        loss=_loss(side, leg, planned.touch, quantity, value, fee, fee_value, met, surplus),
+        loss=leg_loss(leg, side, planned.touch, fill, met),
     )
