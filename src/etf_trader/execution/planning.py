@@ -110,8 +110,7 @@ def cash_to_reserve(problem: OrderProblem, estimate: Plan, reserve_bps: Decimal)
     lots = ZERO
     for leg in problem.legs:
         least = max(leg.rule.step, leg.rule.least_quantity(leg.mid))
-        price = leg.levels[0].price if leg.levels else leg.mid
-        lots += 2 * least * price
+        lots += 2 * least * leg.touch
     return per_unit * problem.quantity + lots
 
 

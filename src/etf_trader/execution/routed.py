@@ -164,7 +164,7 @@ def _leg(leg: RouteLeg) -> PlannedLeg:
 
 
 def _idle(leg: Leg) -> PlannedLeg:
-    price = leg.levels[0].price if leg.levels else leg.mid
+    price = leg.touch
     return PlannedLeg(
         asset=leg.asset,
         symbol=leg.rule.symbol,

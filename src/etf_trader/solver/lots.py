@@ -129,7 +129,7 @@ class LegRule:
         return divide_down(quantity, self.leg.per_unit, UNIT_GRID)
 
 
-def leg_loss(leg: Leg, side: Side, touch: Decimal, fill: LegFill, crossed: Decimal = ZERO) -> LossParts:
+def leg_loss(leg: Leg, side: Side, fill: LegFill, crossed: Decimal = ZERO) -> LossParts:
     """Return the planned loss of one leg by part; what meets inside (`crossed`, in base) has only delay.
 
     Source:
@@ -141,8 +141,8 @@ def leg_loss(leg: Leg, side: Side, touch: Decimal, fill: LegFill, crossed: Decim
     moved = leg.mid - leg.arrival_mid
     return LossParts(
         delay=side.sign * (quantity + crossed) * moved,
-        spread=side.sign * quantity * (touch - leg.mid),
-        depth=side.sign * (value - quantity * touch),
+        spread=side.sign * quantity * (leg.touch - leg.mid),
+        depth=side.sign * (value - quantity * leg.touch),
         fee=fill.fee_value,
         rounding=-fill.surplus * moved,
     )

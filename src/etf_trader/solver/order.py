@@ -151,7 +151,7 @@ def _planned_leg(side: Side, rule: LegRule, fill: LegFill, limit_price: Decimal)
         value=fill.value,
         fee=fill.fee,
         surplus=fill.surplus,
-        loss=leg_loss(leg, side, rule.ladder.touch, fill),
+        loss=leg_loss(leg, side, fill),
     )
 
 

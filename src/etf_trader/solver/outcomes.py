@@ -69,10 +69,9 @@ def _cash(side: Side, leg: PlannedLeg, crossed: Mapping[str, Decimal]) -> Decima
 
 
 def _planned_leg(side: Side, leg: Leg, got: Taken | None, prices: Mapping[str, Decimal]) -> PlannedLeg:
-    touch = leg.levels[0].price if leg.levels else leg.mid
     if got is None:
         return PlannedLeg(
-            leg.asset, leg.rule.symbol, ZERO, touch, touch, touch, leg.mid, ZERO, ZERO, ZERO, NO_LOSS
+            leg.asset, leg.rule.symbol, ZERO, leg.touch, leg.touch, leg.touch, leg.mid, ZERO, ZERO, ZERO, NO_LOSS
         )
     fill = got.fill
     return PlannedLeg(
@@ -81,12 +80,12 @@ def _planned_leg(side: Side, leg: Leg, got: Taken | None, prices: Mapping[str, D
         quantity=fill.quantity,
         limit_price=prices.get(leg.asset, fill.last),
         last_price=fill.last,
-        touch=touch,
+        touch=leg.touch,
         mid=leg.mid,
         value=fill.value,
         fee=fill.fee,
         surplus=fill.surplus,
-        loss=leg_loss(leg, side, touch, fill, got.crossed),
+        loss=leg_loss(leg, side, fill, got.crossed),
     )
 
 
@@ -256,5 +255,5 @@ def _member_leg(
         value=value,
         fee=fee,
         surplus=surplus,
-        loss=leg_loss(leg, side, planned.touch, fill, met),
+        loss=leg_loss(leg, side, fill, met),
     )

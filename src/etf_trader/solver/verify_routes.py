@@ -134,7 +134,7 @@ def _book(statement: Statement, money: Money, trade: Trade) -> Iterator[Finding]
     again = refill(book, side, stated.quantity)
     found = {
         "last_price": again.last,
-        "touch": book.levels[0].price if book.levels else book.mid,
+        "touch": book.touch,
         "mid": book.mid,
         "value": again.value,
         "fee": again.fee,
