@@ -173,17 +173,14 @@ def unwinding_problem(wish: Wish, basket: Basket, symbols: Mapping[str, str], vi
 
 def _leg(wish: Wish, asset: str, per_unit: Decimal, view: MarketView, symbol: str, residual: Decimal) -> Leg:
     rule, book = view.rules[symbol], view.books[symbol]
-    mid = book.mid
-    low, high = rule.price_bounds(wish.side, mid)
-    offers = [level for level in book.offers(wish.side) if level.quantity]
-    levels = tuple(level for level in offers if low <= level.price and (not high or level.price <= high))
+    levels, complete = book.accepted(wish.side, rule)
     return Leg(
         asset=asset,
         rule=rule,
         per_unit=per_unit,
         levels=levels,
-        complete=book.complete or len(levels) < len(offers),
-        mid=mid,
+        complete=complete,
+        mid=book.mid,
         arrival_mid=wish.arrival[asset],
         held=wish.held.get(asset, ZERO),
         held_cost=wish.held_cost.get(asset, ZERO),
