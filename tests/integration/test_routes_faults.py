@@ -202,3 +202,24 @@ async def test_reports_count_other_currencies_at_their_arrival(tmp_path: Path) -
     assert abs(a.average_price - 100) < 1  # and not 102 where it was paid in USDC
     assert {line.venue for line in report.fills} == {"paper"}
     assert_sound(house)
+
+
+async def test_an_order_that_waits_with_another_currency_is_in_order(tmp_path: Path) -> None:
+    # 20 A are cheap enough in USDC; what was exchanged for more than they took waits with the order.
+    market = make_routes_market()
+    market.set_book("AUSDC", *make_ladders(D(100), D("0.01"), D(20), gap=30))
+    house = await routed_house(tmp_path, market)
+
+    def move(order: LimitOrder) -> None:
+        if order.symbol == "AUSDC":
+            house.venue.before_place = None
+            market.set_book("AUSDC", *make_ladders(D(100), D("0.01"), D(9), gap=30))
+
+    house.venue.before_place = move
+    order = await house.buy(60, limit_price=D("120.40"), time_in_force="gtc")
+    assert order.status == "open"
+    assert house.holdings(f"order:{order.id}")["USDC"] > 500
+    with house.database.read() as connection:
+        (line,) = fills_report(connection, order.position_id, None).orders
+    assert line.loss == line.cash - line.arrival_value - line.held_value
+    assert_sound(house)
