@@ -1,6 +1,6 @@
 """From a model of whole lots to a plan: the largest size that keeps every limit, and everything a plan states."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from decimal import Decimal
 from fractions import Fraction
@@ -21,6 +21,7 @@ from etf_trader.solver.route_problem import (
     Surplus,
 )
 from etf_trader.solver.route_trial import RouteModel, RouteTrial
+from etf_trader.solver.search import descend
 
 _GRAIN = Decimal("1e-18")
 
@@ -35,22 +36,7 @@ def largest(model: RouteModel, wanted: int, top: int) -> RouteTrial:
         return not model.breaches(model.trial(steps))
 
     sizes = [size for size in (wanted, top) if fits(size)]
-    return model.trial(sizes[0] if sizes else _below(fits, top))
-
-
-def _below(fits: Callable[[int], bool], high: int) -> int:
-    """Return a size below `high`, which does not fit, that fits while the next one up does not; 0 if none does."""
-    stride, low = 1, high - 1
-    while low > 0 and not fits(low):
-        high, stride = low, 2 * stride
-        low = max(high - stride, 0)
-    while high - low > 1:
-        middle = (low + high) // 2
-        if fits(middle):
-            low = middle
-        else:
-            high = middle
-    return max(low, 0)
+    return model.trial(sizes[0] if sizes else descend(fits, top))
 
 
 def stops(model: RouteModel, trial: RouteTrial, wanted: int) -> tuple[str, ...]:
