@@ -230,7 +230,7 @@ def _sentence(error: OperationalError) -> str:
     if "locked" in cause:
         return f"another process has held the database for {BUSY_MILLISECONDS // 1000} s"
     if "readonly" in cause or "read-only" in cause:
-        return "the database is read-only"
+        return "the database, or its folder, is read-only"
     if "full" in cause:
         return "the disk is full"
     if "unable to open" in cause:
