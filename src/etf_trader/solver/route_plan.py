@@ -10,7 +10,7 @@ from etf_trader.money import ZERO, bps
 from etf_trader.orders.plan import LossParts, Plan, total_loss
 from etf_trader.solver.network import Network
 from etf_trader.solver.route_bound import cash_bound
-from etf_trader.solver.route_lots import ArcFill, orders_of
+from etf_trader.solver.route_lots import ArcFill
 from etf_trader.solver.route_problem import (
     Amount,
     Multiplier,
@@ -222,7 +222,7 @@ def alone(
                 value=leg.value,
                 fee=leg.fee,
                 loss=replace(leg.loss, rounding=ZERO),
-                orders=orders_of(rules[leg.symbol], leg.quantity, leg.limit_price),
+                orders=rules[leg.symbol].order_count(leg.quantity, leg.limit_price),
             )
             for leg in sorted(single.legs, key=lambda leg: leg.symbol)
             if leg.quantity
