@@ -16,6 +16,7 @@ from etf_trader.ledger.fill import INTERNAL
 from etf_trader.ledger.repository import GENESIS, inside_balances
 from etf_trader.ledger.tables import allocations, balances, fills, lots, postings, transactions
 from etf_trader.ledger.transaction import Posting, chain_hash
+from etf_trader.market.currency import CURRENCIES
 from etf_trader.market.symbol import Side
 from etf_trader.money import ZERO
 from etf_trader.orders.status import AssetOrderStatus, IndexOrderStatus
@@ -135,7 +136,9 @@ def _lot_findings(connection: Connection) -> list[str]:
     held = {(row.account, row.asset): row.amount for row in connection.execute(select(balances))}
     for (account, asset), amount in held.items():
         is_kept = (
-            account.startswith(("order:", "index:", "float:")) and asset != QUOTE and not accounts.is_unit(asset)
+            account.startswith(("order:", "index:", "float:"))
+            and asset not in CURRENCIES
+            and not accounts.is_unit(asset)
         )
         if is_kept and in_lots[account, asset] != amount:
             found.append(f"{account} holds {amount} {asset}, its lots {in_lots[account, asset]}")

@@ -166,9 +166,14 @@ class Database:
         except OperationalError as error:
             raise DatabaseFailure(_sentence(error), where=str(self), hint=_hint(error)) from error
         except DBAPIError as error:
-            if isinstance(error.orig, sqlite3.DatabaseError) and "not a database" in str(error.orig):
+            cause = str(error.orig) if isinstance(error.orig, sqlite3.DatabaseError) else ""
+            if "not a database" in cause:
                 raise ConfigError(
                     "the file is not a database", where=str(self), hint="restore a backup"
+                ) from error
+            if "malformed" in cause:
+                raise DatabaseFailure(
+                    "the database file is damaged", where=str(self), hint="etf db restore BACKUP"
                 ) from error
             raise
 
@@ -225,7 +230,7 @@ def _sentence(error: OperationalError) -> str:
     if "locked" in cause:
         return f"another process has held the database for {BUSY_MILLISECONDS // 1000} s"
     if "readonly" in cause or "read-only" in cause:
-        return "the database is read-only"
+        return "the database, or its folder, is read-only"
     if "full" in cause:
         return "the disk is full"
     if "unable to open" in cause:

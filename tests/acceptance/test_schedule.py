@@ -70,3 +70,13 @@ def test_what_cannot_be_is_refused_before_anything_is_written(
     answer = made.etf(*BUY, *options)
     assert answer.code == 2 and message in answer.err
     assert made.fingerprint() == before
+
+
+def test_periods_that_nothing_is_left_for_are_told_in_a_sentence(made: Shell) -> None:
+    said = made.ok(
+        "submit", "buy", "--index", "1", "--qty", "9000", "--algo", "twap", "--duration", "30m", "--dry-run"
+    )
+    assert (
+        len(re.findall(r"^ *\d+:00 +[\d.]+ +\d", said, re.MULTILINE)) == 4
+    )  # 300 each, and the cash of a thousand
+    assert "The 26 periods after that trade nothing: cash." in said

@@ -19,9 +19,11 @@ from etf_trader.errors import EtfError, UsageError
 from etf_trader.exchange import tables as exchange_tables
 from etf_trader.execution.lease import Leases
 from etf_trader.execution.reconcile import compare, unbooked
+from etf_trader.ledger.audit import audit
 from etf_trader.market.symbol import Side
 from etf_trader.money import money_context
 from etf_trader.orders.store import list_index_orders
+from etf_trader.reports.crosses import crosses_report
 
 D = Decimal
 
@@ -69,6 +71,29 @@ async def test_create_buy_sell_and_reconcile_come_to_the_same_numbers(house: Hou
     assert house.cash(bought.id) == D("6024.6370136")
     # A 20.5 at 99.99, B 41 at 9.99: 2,459.385 less 10 bps; the float neither gives nor takes.
     assert house.cash(sold.id) == D("2456.925615")
+    assert findings(house.database, house.exchange) == []
+
+
+async def test_orders_that_share_a_batch_and_meet_inside_come_to_the_same_numbers(house: House) -> None:
+    await house.create(make_definition())
+    await house.create(make_definition(symbol="ONE", basket={"B": D(5)}))
+    await house.buy(20)
+    requests = [
+        make_request(Side.BUY, quantity=D(30), time_in_force="gtc"),
+        make_request(Side.SELL, quantity=D(10), time_in_force="gtc"),
+        make_request(Side.BUY, index_id=2, quantity=D(6), time_in_force="gtc"),
+    ]
+    orders = [await house.desk.accept(request) for request in requests]
+    await house.manager.run([order.id for order in orders])
+
+    assert [house.order(order.id).filled for order in orders] == [30, 10, 6]
+    # 10 A and 20 B change hands at 100 and 10: the sell sends nothing and loses nothing.
+    assert (house.cash(orders[1].id), house.loss(orders[1].id).total) == (D(1200), D(0))
+    with house.database.read() as connection:
+        crosses = crosses_report(connection, house.account.id)
+        assert audit(connection, house.account).findings == ()
+    assert crosses.value == D(1200)
+    assert {(line.asset, line.seller) for line in crosses.crosses} == {("A", orders[1].id), ("B", orders[1].id)}
     assert findings(house.database, house.exchange) == []
 
 

@@ -81,7 +81,7 @@ async def test_a_database_that_may_only_be_read_sends_nothing(tmp_path: Path, ho
     def protected(*_: object) -> sqlite3.Connection:
         return sqlite3.connect(f"file:{house.database.path}?mode=ro", uri=True, check_same_thread=False)
 
-    with pytest.raises(DatabaseFailure, match="the database is read-only"):
+    with pytest.raises(DatabaseFailure, match="the database, or its folder, is read-only"):
         await house.submit(request)
     assert len(house.exchange.orders("paper")) == before
     await finish(tmp_path, house, request)

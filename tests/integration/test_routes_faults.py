@@ -17,7 +17,7 @@ from etf_trader.ledger.audit import audit
 from etf_trader.market.symbol import Side
 from etf_trader.money import ZERO
 from etf_trader.orders.status import IndexOrderStatus
-from etf_trader.orders.store import request_cancel
+from etf_trader.orders.store import plans_of, request_cancel
 from etf_trader.reports.fills import fills_report
 from etf_trader.venue.interface import LimitOrder
 
@@ -201,4 +201,38 @@ async def test_reports_count_other_currencies_at_their_arrival(tmp_path: Path) -
     assert a.average_price is not None
     assert abs(a.average_price - 100) < 1  # and not 102 where it was paid in USDC
     assert {line.venue for line in report.fills} == {"paper"}
+    assert_sound(house)
+
+
+async def test_an_order_that_waits_with_another_currency_is_in_order(tmp_path: Path) -> None:
+    # 20 A are cheap enough in USDC; what was exchanged for more than they took waits with the order.
+    market = make_routes_market()
+    market.set_book("AUSDC", *make_ladders(D(100), D("0.01"), D(20), gap=30))
+    house = await routed_house(tmp_path, market)
+
+    def move(order: LimitOrder) -> None:
+        if order.symbol == "AUSDC":
+            house.venue.before_place = None
+            market.set_book("AUSDC", *make_ladders(D(100), D("0.01"), D(9), gap=30))
+
+    house.venue.before_place = move
+    order = await house.buy(60, limit_price=D("120.40"), time_in_force="gtc")
+    assert order.status == "open"
+    assert house.holdings(f"order:{order.id}")["USDC"] > 500
+    with house.database.read() as connection:
+        (line,) = fills_report(connection, order.position_id, None).orders
+    assert line.loss == line.cash - line.arrival_value - line.held_value
+    assert_sound(house)
+
+
+async def test_a_little_too_little_exchanged_is_no_end_of_the_cash(tmp_path: Path) -> None:
+    market = make_routes_market()
+    market.set_book("AUSDC", *make_ladders(D(100), D("0.01"), D(20), gap=5, levels=50))
+    house = await routed_house(tmp_path, market)
+    order = await house.buy("150.5", limit_price=D("120.60"))
+    with house.database.read() as connection:
+        planned = plans_of(connection, order.id)[0].units
+    assert (order.status, order.stopped_by) == (IndexOrderStatus.ENDED, ("limit",))
+    assert planned - D("0.1") < order.filled
+    assert len(purposes(house, order.id)) < 8
     assert_sound(house)

@@ -186,6 +186,20 @@ def test_a_file_that_is_no_database_is_a_matter_of_configuration(tmp_path: Path)
         pass
 
 
+def test_a_damaged_file_is_named_and_a_backup_is_advised(tmp_path: Path) -> None:
+    path = tmp_path / "test.db"
+    made = sqlite3.connect(path)
+    made.execute("CREATE TABLE letter (text)")
+    made.close()
+    path.write_bytes(path.read_bytes()[:100] + b"\xff" * 200)
+    with (
+        pytest.raises(DatabaseFailure, match="damaged") as caught,
+        Database(f"sqlite:///{path}").read() as connection,
+    ):
+        connection.exec_driver_sql("SELECT text FROM letter")
+    assert (caught.value.where, caught.value.hint) == (f"sqlite:///{path}", "etf db restore BACKUP")
+
+
 def test_a_missing_folder_is_named(tmp_path: Path) -> None:
     database = Database(f"sqlite:///{tmp_path / 'no' / 'test.db'}")
     assert not database.exists()

@@ -129,7 +129,7 @@ def draw_routes(page: Page, statement: Statement, quote: str) -> None:
     page.line(_what_binds(statement))
     table = Table(text(""), number(f"worth in {quote}"))
     for node, worth in sorted(statement.multipliers.items()):
-        table.row(node, f"{round_to(worth, Decimal('1e-8')):f}")
+        table.row(node, f"{round_to(worth, Decimal('1e-8')):,f}")
     page.table(table)
     page.line("No level that is left is better than these prices: nothing can be exchanged for the better.")
 

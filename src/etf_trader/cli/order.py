@@ -20,12 +20,11 @@ from etf_trader.cli.numbers import (
     quantity,
     short,
     unit_count,
-    units,
 )
 from etf_trader.cli.options import IndexOption, OrderArgument, PositionOption
 from etf_trader.cli.output import Page, Table, bad, number, right, text
 from etf_trader.cli.services import in_loop, services
-from etf_trader.money import divide
+from etf_trader.money import ZERO, divide
 
 if TYPE_CHECKING:
     from etf_trader.bootstrap import Services
@@ -160,8 +159,9 @@ def _open_until(order: IndexOrder) -> str:
 
 @command(app, "show", examples=("etf order show 3", "etf order show 3 --json"), csv="asset_orders")
 def show(order: OrderArgument) -> None:
-    """Show an order, its plans and what was sent to the venue for it."""
+    """Show an order, its plans and its part of what was sent to the venue."""
     from etf_trader.cli.orders import order_facts
+    from etf_trader.execution.state import fills_with_orders
     from etf_trader.ledger import accounts
     from etf_trader.ledger.repository import Ledger
     from etf_trader.orders.store import asset_orders_of, index_order, plans_of
@@ -171,11 +171,18 @@ def show(order: OrderArgument) -> None:
             facts = order_facts(connection, index_order(connection, order))
             plans = plans_of(connection, order)
             sent = asset_orders_of(connection, order)
+            filled: dict[int, Decimal] = {}
+            for fill, asset_order in fills_with_orders(connection, order):
+                filled[asset_order.id] = filled.get(asset_order.id, ZERO) + fill.quantity
             held = Ledger(connection, opened.account.id).holdings(accounts.order(order))
         rules = in_loop(opened.venue.rules())
         payload = facts.document() | {
             "plans": [_plan_document(plan) for plan in plans],
-            "asset_orders": [_asset_order_document(each) for each in sent],
+            "asset_orders": [
+                _asset_order_document(each)
+                | {"share": each.share_of(order), "share_filled": filled.get(each.id, ZERO)}
+                for each in sent
+            ],
             "held": [{"asset": asset, "quantity": amount} for asset, amount in held.items()],
         }
 
@@ -186,7 +193,7 @@ def show(order: OrderArgument) -> None:
                 page.table(_plans_table(plans))
             if sent:
                 page.line()
-                page.table(_sent_table(sent, rules))
+                page.table(_sent_table(order, sent, filled, rules))
             _draw_held(page, facts, held)
 
         output().emit("etf.order/1", payload, draw)
@@ -201,9 +208,12 @@ def _draw_head(page: Page, opened: Services, facts: OrderFacts) -> None:
         page.line(result(facts))
         page.line(loss_sentence(facts))
     else:
+        so_far = "nothing yet" if order.status == "open" else "nothing came of it"
         page.line(
-            f"{str(order.side).capitalize()} {unit_count(order.quantity)} of {facts.index.symbol}: nothing yet."
+            f"{str(order.side).capitalize()} {unit_count(order.quantity)} of {facts.index.symbol}: {so_far}."
         )
+        if facts.loss.total:
+            page.line(loss_sentence(facts))
     for sentence in sentences(stopped_order(opened, order, facts.index)):
         page.line(sentence)
     page.line()
@@ -254,7 +264,10 @@ def _plans_table(plans: list[StoredPlan]) -> Table:
     return table
 
 
-def _sent_table(sent: list[AssetOrder], rules: Mapping[str, SymbolRule]) -> Table:
+def _sent_table(
+    order: int, sent: list[AssetOrder], filled: Mapping[int, Decimal], rules: Mapping[str, SymbolRule]
+) -> Table:
+    """Return an order's own part of what was sent; `filled` is by asset order."""
     from etf_trader.cli.orders import ASSET_ORDER_STATES, REASONS
 
     table = Table(
@@ -269,20 +282,26 @@ def _sent_table(sent: list[AssetOrder], rules: Mapping[str, SymbolRule]) -> Tabl
     )
     for each in sent:
         intent, rule = each.intent, rules.get(each.intent.symbol)
-        amount, done = each.intent.quantity, each.executed_quantity
+        done = each.executed_quantity
         average = divide(each.executed_value, done, Decimal("1e-12")) if done else None
         state = ASSET_ORDER_STATES[str(each.status)]
+        is_on_tick = rule is not None and not intent.price % rule.tick  # what meets inside does so at the mid
         table.row(
             intent.asset,
             str(intent.side),
-            quantity(amount, rule.step) if rule else units(amount),
-            quantity(done, rule.step) if rule else units(done),
-            price(intent.price, rule.tick) if rule else units(intent.price),
+            _amount(each.share_of(order), rule),
+            _amount(filled.get(each.id, ZERO), rule),
+            price(intent.price, rule.tick) if rule and is_on_tick else short(intent.price),
             "-" if average is None else price(average, rule.tick / 10 if rule else Decimal("1e-8")),
             bad(state) if state == "refused" else state,
             REASONS.get(each.reason or "", each.reason or ""),
         )
     return table
+
+
+def _amount(value: Decimal, rule: SymbolRule | None) -> str:
+    """Return a quantity in lots; a part of lots with the digits it has."""
+    return quantity(value, rule.step) if rule and not value % rule.step else short(value)
 
 
 def _draw_held(page: Page, facts: OrderFacts, held: dict[str, Decimal]) -> None:

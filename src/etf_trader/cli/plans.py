@@ -79,16 +79,17 @@ def legs_table(document: Mapping[str, Any], rules: Rules) -> Table:
 
 
 def draw_plan(page: Page, document: Mapping[str, Any], quote: str, rules: Rules) -> None:
-    """Draw the sentence, the constituents and the loss of a plan."""
-    page.line(headline(document, quote))
-    trades = any(Decimal(leg["quantity"]) for leg in document["legs"])
-    if trades:
+    """Draw the sentence, the constituents, what is traded inside, and the loss of a plan."""
+    if Decimal(document["quantity"]):  # what trades leftovers back wants no units
+        page.line(headline(document, quote))
+    sends, inside = any(Decimal(leg["quantity"]) for leg in document["legs"]), _inside(document, quote)
+    if sends:
         page.line()
         page.table(legs_table(document, rules))
+    if sends or inside:
         page.line()
-    for sentence in [*_exchanges(document), *_inside(document, quote, is_all=not trades)]:
-        page.line(sentence)
-    if trades:
+        for sentence in (*_exchanges(document), *inside):
+            page.line(sentence)
         parts = {part: Decimal(document[part]) for part in LOSS_PARTS}
         page.line(f"Loss  {money(Decimal(document['loss']))}   {loss_line(parts)}")
 
@@ -128,6 +129,15 @@ def pieces(leg: Mapping[str, Any], rules: Rules) -> int:
     return len(split(amount, Decimal(leg["limit_price"]), rule))
 
 
+def _inside(document: Mapping[str, Any], quote: str) -> list[str]:
+    """Return what a plan trades with other orders of the account; routed plans know none."""
+    crossed = document.get("crossed", {})
+    value = sum((Decimal(crossed[asset]) * Decimal(document["mids"][asset]) for asset in crossed), ZERO)
+    if not value:
+        return []
+    return [f"Trades {money(value)} {quote} with your own other orders, at the mid and without a fee."]
+
+
 def _exchanges(document: Mapping[str, Any]) -> list[str]:
     """Return what a plan exchanges between currencies, and what the other currencies save."""
     if not document.get("currencies"):
@@ -144,18 +154,10 @@ def _exchanges(document: Mapping[str, Any]) -> list[str]:
     saved = Decimal(document["saved_bps"])
     others = " and ".join(each["name"] for each in document["currencies"])
     if saved > 0:
-        lines.append(f"{others} save {bps(saved)} bps.")
+        lines.append(f"{others} {'saves' if len(document['currencies']) == 1 else 'save'} {bps(saved)} bps.")
     elif all(_rate_of(document, leg) is None for leg in document["legs"] if Decimal(leg["quantity"])):
         lines.append(f"{others} would save nothing.")
     return lines
-
-
-def _inside(document: Mapping[str, Any], quote: str, *, is_all: bool) -> list[str]:
-    """Return what a plan trades with other open orders of the account."""
-    crossed = document.get("crossed", {})
-    value = sum((Decimal(each) * Decimal(document["mids"][asset]) for asset, each in crossed.items()), ZERO)
-    what = "All of it" if is_all else f"Another {money(value)} {quote}"
-    return [f"{what} changes hands with your own open orders, at the mid and without a fee."] if value else []
 
 
 def _rate(document: Mapping[str, Any], leg: Mapping[str, Any]) -> Decimal:

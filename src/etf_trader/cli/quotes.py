@@ -123,7 +123,7 @@ def _compared(quote: Quote, answer: Answer) -> list[str]:
     if (gain := quote.gain_bps) is not None:
         if abs(gain) < HUNDREDTH / 2:
             return ["The best way is one market-like order per asset: optimising gains 0.00 bps."]
-        return [f"One market order per asset would lose {abs(gain):.2f} bps {'more' if gain > 0 else 'less'}."]
+        return [f"One market order per asset would lose {abs(gain):,.2f} bps {'more' if gain > 0 else 'less'}."]
     told = [
         f"One market order per asset would {quote.request.side} all {unit_count(market.units)} and lose {lost}."
     ]
@@ -153,7 +153,7 @@ def _routes(quote: Quote) -> list[str]:
         names = " or ".join(dict.fromkeys(name for each in quote.routes[1:] for name in each.currencies[1:]))
         return [f"Trading in {names} beside {quote.index.quote} would save nothing."]
     told = [
-        f"{names} {each.saved_bps:.2f} bps ({money(quote.saved(each))} {quote.index.quote}, "
+        f"{names} {each.saved_bps:,.2f} bps ({money(quote.saved(each))} {quote.index.quote}, "
         f"{count(each.orders, 'order')})"
         for names, each in saved
     ]

@@ -79,7 +79,7 @@ def _periods(schedule: Mapping[str, Any], quote: str) -> Table:
         right("orders", optional=1),
         text("", optional=3),
     )
-    for period in schedule["periods"]:
+    for period in schedule["periods"][: _trading(schedule)]:
         stops = [name for name in period["stopped_by"] if name != "filled"]
         table.row(
             duration(timedelta(seconds=period["start_seconds"])),
@@ -91,6 +91,12 @@ def _periods(schedule: Mapping[str, Any], quote: str) -> Table:
             ", ".join(stops),
         )
     return table
+
+
+def _trading(schedule: Mapping[str, Any]) -> int:
+    """Return how many periods there are up to the last that trades."""
+    trading = [number for number, each in enumerate(schedule["periods"], 1) if Decimal(each["units"])]
+    return trading[-1]
 
 
 def _outcome(schedule: Mapping[str, Any]) -> list[str]:
@@ -105,15 +111,18 @@ def _outcome(schedule: Mapping[str, Any]) -> list[str]:
     if len(schedule["periods"]) == 1 and not schedule["periods"][0]["start_seconds"]:
         return [f"{what}. Spreading it gains nothing: all at once is best."]
     if gain <= 0:
-        more = f"{bps(-gain)} bps more than" if gain else "exactly as much as"
+        more = f"{-gain:,.2f} bps more than" if gain else "exactly as much as"
         return [f"{what}, {more} at once ({at_once} bps): spreading it gains nothing."]
-    price = f" The waiting is priced at {bps(waiting)} bps." if waiting else ""
-    return [f"{what}, {bps(gain)} bps less than at once ({at_once} bps).{price}"]
+    price = f" The waiting is priced at {waiting:,.2f} bps." if waiting else ""
+    return [f"{what}, {gain:,.2f} bps less than at once ({at_once} bps).{price}"]
 
 
 def _short(schedule: Mapping[str, Any]) -> list[str]:
     """Return what keeps the schedule from being finer, or whole."""
     told = []
+    if rest := schedule["periods"][_trading(schedule) :]:
+        trades = f"{count(len(rest), 'period')} after that {'trades' if len(rest) == 1 else 'trade'} nothing"
+        told.append(f"The {trades}: {', '.join(rest[0]['stopped_by'])}.")
     if schedule["merged"]:
         told.append(
             f"{count(schedule['merged'], 'period')} too small for the venue's least orders "

@@ -148,7 +148,9 @@ def move(
     if asset not in assets:
         raise UsageError(f"the exchange does not keep {asset}", hint=f"it keeps {', '.join(sorted(assets))}")
     if not amount.is_finite() or amount <= 0 or amount >= Decimal("1e20") or amount % GRID:
-        raise UsageError(f"{amount} {asset} cannot be moved: an amount is positive and has at most 8 decimals")
+        raise UsageError(
+            f"{amount:f} {asset} cannot be moved: an amount is positive, below 1e20, and has at most 8 decimals"
+        )
     if not 1 <= len(transfer_id) <= 128:
         raise UsageError("a transfer id has 1 to 128 characters")
     if known := _transfer(connection, account, transfer_id):

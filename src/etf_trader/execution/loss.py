@@ -1,14 +1,12 @@
 """Loss of what was traded, by part: the one place where it is defined (docs/accounting.md). Pure."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from decimal import Decimal
 
 from etf_trader.ledger.fill import Fill
 from etf_trader.money import ONE, ZERO
 from etf_trader.orders.asset_order import Intent
 from etf_trader.orders.plan import LossParts
-
-NOTHING = LossParts(ZERO, ZERO, ZERO, ZERO, ZERO)
 
 
 def fill_loss(fill: Fill, intent: Intent, arrival: Mapping[str, Decimal]) -> LossParts:
@@ -40,15 +38,3 @@ def rounding_loss(
 ) -> dict[str, Decimal]:
     """Return, by asset, the loss of what the float took of an order (negative: gave) at `mids`."""
     return {asset: -(x * (mids[asset] - arrival[asset])) for asset, x in surplus.items()}
-
-
-def total(parts: Iterable[LossParts]) -> LossParts:
-    """Add losses part by part."""
-    delay = spread = depth = fee = rounding = ZERO
-    for part in parts:
-        delay += part.delay
-        spread += part.spread
-        depth += part.depth
-        fee += part.fee
-        rounding += part.rounding
-    return LossParts(delay, spread, depth, fee, rounding)

@@ -30,7 +30,7 @@ from etf_trader.execution.queue import Queue
 from etf_trader.execution.reconcile import reconcile
 from etf_trader.execution.routed import exchangeable, foreign_currencies, symbols_of
 from etf_trader.execution.settings import ExecutionSettings
-from etf_trader.execution.settlement import BatchPrices, Ending, batch_prices, end, settle
+from etf_trader.execution.settlement import MOVED, BatchPrices, Ending, batch_prices, end, settle
 from etf_trader.execution.state import OrderState, order_state
 from etf_trader.execution.together import Asked, Together, plan_together, stops_of
 from etf_trader.ledger.repository import Account
@@ -430,4 +430,11 @@ class Manager:
 
 
 def _stops(document: str) -> tuple[str, ...]:
-    return tuple(json.loads(document)["stopped_by"])
+    """Return what stopped a stored plan.
+
+    What was exchanged before may not suffice when lots are counted again: that
+    is no end of the order's cash, it may exchange more.
+    """
+    plan = json.loads(document)
+    stops = tuple(plan["stopped_by"])
+    return MOVED if "cash" in stops and plan.get("may_convert") is False else stops

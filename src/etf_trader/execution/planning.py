@@ -11,7 +11,7 @@ from etf_trader.market.book import OrderBook
 from etf_trader.market.document import market_document, market_hash
 from etf_trader.market.symbol import Side, SymbolRule
 from etf_trader.money import BPS, UNIT_GRID, ZERO, ceil_to, divide_down, floor_to
-from etf_trader.orders.plan import LossParts, Plan, PlannedLeg, plan_document
+from etf_trader.orders.plan import LossParts, Plan, PlannedLeg, plan_document, total_loss
 from etf_trader.solver.problem import Leg, OrderProblem
 
 
@@ -110,8 +110,7 @@ def cash_to_reserve(problem: OrderProblem, estimate: Plan, reserve_bps: Decimal)
     lots = ZERO
     for leg in problem.legs:
         least = max(leg.rule.step, leg.rule.least_quantity(leg.mid))
-        price = leg.levels[0].price if leg.levels else leg.mid
-        lots += 2 * least * price
+        lots += 2 * least * leg.touch
     return per_unit * problem.quantity + lots
 
 
@@ -174,17 +173,14 @@ def unwinding_problem(wish: Wish, basket: Basket, symbols: Mapping[str, str], vi
 
 def _leg(wish: Wish, asset: str, per_unit: Decimal, view: MarketView, symbol: str, residual: Decimal) -> Leg:
     rule, book = view.rules[symbol], view.books[symbol]
-    mid = book.mid
-    low, high = rule.price_bounds(wish.side, mid)
-    offers = [level for level in book.offers(wish.side) if level.quantity]
-    levels = tuple(level for level in offers if low <= level.price and (not high or level.price <= high))
+    levels, complete = book.accepted(wish.side, rule)
     return Leg(
         asset=asset,
         rule=rule,
         per_unit=per_unit,
         levels=levels,
-        complete=book.complete or len(levels) < len(offers),
-        mid=mid,
+        complete=complete,
+        mid=book.mid,
         arrival_mid=wish.arrival[asset],
         held=wish.held.get(asset, ZERO),
         held_cost=wish.held_cost.get(asset, ZERO),
@@ -258,13 +254,7 @@ def unwinding(
         units=ZERO,
         legs=tuple(legs),
         cash=received,
-        loss=LossParts(
-            delay=sum((leg.loss.delay for leg in legs), ZERO),
-            spread=sum((leg.loss.spread for leg in legs), ZERO),
-            depth=sum((leg.loss.depth for leg in legs), ZERO),
-            fee=sum((leg.loss.fee for leg in legs), ZERO),
-            rounding=ZERO,
-        ),
+        loss=total_loss(leg.loss for leg in legs),
         marginal_price=ZERO,
         stopped_by=("filled",),
         method="unwind",

@@ -11,7 +11,7 @@ from etf_trader.execution.state import OrderState
 from etf_trader.index.store import Basket, Index
 from etf_trader.market.symbol import Side, SymbolRule
 from etf_trader.money import ZERO, plain
-from etf_trader.orders.plan import LossParts, Plan, PlannedConversion, PlannedLeg, leg_document
+from etf_trader.orders.plan import NO_LOSS, Plan, PlannedConversion, PlannedLeg, leg_document
 from etf_trader.solver.problem import Leg, OrderProblem
 from etf_trader.solver.route_problem import Currency, RouteLeg, RoutePlan, RouteProblem, SlotProof
 
@@ -164,7 +164,7 @@ def _leg(leg: RouteLeg) -> PlannedLeg:
 
 
 def _idle(leg: Leg) -> PlannedLeg:
-    price = leg.levels[0].price if leg.levels else leg.mid
+    price = leg.touch
     return PlannedLeg(
         asset=leg.asset,
         symbol=leg.rule.symbol,
@@ -176,5 +176,5 @@ def _idle(leg: Leg) -> PlannedLeg:
         value=ZERO,
         fee=ZERO,
         surplus=ZERO,
-        loss=LossParts(ZERO, ZERO, ZERO, ZERO, ZERO),
+        loss=NO_LOSS,
     )

@@ -4,7 +4,7 @@ from collections.abc import Collection, Mapping, Sequence
 from decimal import Decimal
 from typing import NamedTuple
 
-from etf_trader.market.book import Level, OrderBook
+from etf_trader.market.book import OrderBook
 from etf_trader.market.currency import CURRENCIES
 from etf_trader.market.symbol import Side, SymbolRule
 from etf_trader.money import ONE, ZERO, divide
@@ -76,17 +76,8 @@ def route_problem(order: OrderProblem, other: OtherBooks, held: Mapping[str, Dec
     for symbol, book in sorted(two_sided.items()):
         rule = rules[symbol]
         if rule.quote in mids and rule.base in mids:
-            sides = (_levels(book, rule, Side.SELL), _levels(book, rule, Side.BUY))
-            conversions.append(Conversion(rule, *sides, book.complete, book.mid))
+            (bids, _), (asks, _) = book.accepted(Side.SELL, rule), book.accepted(Side.BUY, rule)
+            conversions.append(Conversion(rule, bids, asks, book.complete, book.mid))
         elif rule.quote in mids and rule.base in assets:
-            levels = _levels(book, rule, order.side)
-            is_whole = book.complete or len(levels) < len(book.offers(order.side))
-            routes.append(Route(rule.base, rule, levels, is_whole, book.mid))
+            routes.append(Route(rule.base, rule, *book.accepted(order.side, rule), book.mid))
     return RouteProblem(order, tuple(currencies), tuple(routes), tuple(conversions))
-
-
-def _levels(book: OrderBook, rule: SymbolRule, side: Side) -> tuple[Level, ...]:
-    """Return what a trade of ours on `side` may take."""
-    low, high = rule.price_bounds(side, book.mid)
-    offers = [level for level in book.offers(side) if level.quantity]
-    return tuple(level for level in offers if low <= level.price and (not high or level.price <= high))

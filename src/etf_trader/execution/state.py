@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Connection, select
 
-from etf_trader.execution.loss import NOTHING, fill_loss, rounding_loss, total
+from etf_trader.execution.loss import fill_loss, rounding_loss
 from etf_trader.index.store import Basket, Index, Position, current_basket, index_by_id, position_by_id
 from etf_trader.ledger import accounts
 from etf_trader.ledger.fill import Fill, fills_of
@@ -21,7 +21,7 @@ from etf_trader.market.symbol import Side
 from etf_trader.money import ZERO
 from etf_trader.orders.asset_order import AssetOrder
 from etf_trader.orders.index_order import IndexOrder
-from etf_trader.orders.plan import LossParts
+from etf_trader.orders.plan import NO_LOSS, LossParts, total_loss
 from etf_trader.orders.store import asset_orders_of, index_order
 
 if TYPE_CHECKING:
@@ -107,7 +107,7 @@ def order_state(connection: Connection, order_id: int) -> OrderState:
         float={asset: in_float.get(asset, ZERO) for asset in basket.quantities},
         float_cash=in_float.get(index.quote, ZERO),
         # Exchanging currencies loses before anything is held.
-        loss=order_loss(connection, order) if order.filled or any(held.values()) or parties.rates else NOTHING,
+        loss=order_loss(connection, order) if order.filled or any(held.values()) or parties.rates else NO_LOSS,
     )
 
 
@@ -136,7 +136,7 @@ def order_loss(connection: Connection, order: IndexOrder) -> LossParts:
     for settlement in settlements_of(connection, order.id):
         rounding = sum(settlement.rounding(order.arrival).values(), ZERO)
         parts.append(LossParts(ZERO, ZERO, ZERO, ZERO, rounding))
-    return total(parts)
+    return total_loss(parts)
 
 
 def cash_of(connection: Connection, order: IndexOrder) -> Decimal:

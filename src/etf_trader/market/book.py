@@ -6,7 +6,7 @@ from decimal import Decimal
 from typing import NamedTuple
 
 from etf_trader.errors import CrossedBook, MissingPrice
-from etf_trader.market.symbol import Side
+from etf_trader.market.symbol import Side, SymbolRule
 
 
 class Level(NamedTuple):
@@ -34,6 +34,16 @@ class OrderBook:
     def offers(self, side: Side) -> tuple[Level, ...]:
         """Return the levels that a trade of ours on `side` would take, best first."""
         return self.asks if side is Side.BUY else self.bids
+
+    def accepted(self, side: Side, rule: SymbolRule) -> tuple[tuple[Level, ...], bool]:
+        """Return what a trade of ours on `side` may take, within the venue's price bounds, best first.
+
+        And whether nothing that it could take lies beyond.
+        """
+        low, high = rule.price_bounds(side, self.mid)
+        offers = [level for level in self.offers(side) if level.quantity]
+        levels = tuple(level for level in offers if low <= level.price and (not high or level.price <= high))
+        return levels, self.complete or len(levels) < len(offers)
 
     @property
     def mid(self) -> Decimal:

@@ -71,6 +71,11 @@ class SymbolRule:
             bounds.append(divide_down(self.max_notional, price, self.step))
         return floor_to(min(bounds), self.step) if bounds else ZERO
 
+    def order_count(self, quantity: Decimal, price: Decimal) -> int:
+        """Return how many limit orders a quantity at `price` makes: more than one beyond the largest."""
+        most = self.most_quantity(price) if quantity else ZERO
+        return int(ceil_to(quantity, most) / most) if most else int(quantity > 0)
+
     def price_bounds(self, side: Side, reference: Decimal) -> tuple[Decimal, Decimal]:
         """Return the lowest and highest price of an order on `side` when the reference price is `reference`."""
         down, up = self.bid_band if side is Side.BUY else self.ask_band

@@ -1,12 +1,12 @@
 """A plan: the asset orders that one solve chose, and what they are expected to cost."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any, NamedTuple
 
 from etf_trader.market.symbol import Side
-from etf_trader.money import bps, divide, plain
+from etf_trader.money import ZERO, bps, divide, plain
 from etf_trader.seal import seal
 
 PLAN = "etf.plan/1"
@@ -28,6 +28,21 @@ class LossParts:
     def total(self) -> Decimal:
         """The loss: the sum of the parts."""
         return self.delay + self.spread + self.depth + self.fee + self.rounding
+
+
+NO_LOSS = LossParts(ZERO, ZERO, ZERO, ZERO, ZERO)
+
+
+def total_loss(losses: Iterable[LossParts]) -> LossParts:
+    """Add losses part by part."""
+    delay = spread = depth = fee = rounding = ZERO
+    for loss in losses:
+        delay += loss.delay
+        spread += loss.spread
+        depth += loss.depth
+        fee += loss.fee
+        rounding += loss.rounding
+    return LossParts(delay, spread, depth, fee, rounding)
 
 
 @dataclass(frozen=True, slots=True)

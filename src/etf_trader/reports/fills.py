@@ -7,7 +7,7 @@ from decimal import Decimal
 
 from sqlalchemy import Connection
 
-from etf_trader.execution.loss import NOTHING, fill_loss, total
+from etf_trader.execution.loss import fill_loss
 from etf_trader.execution.state import cash_of, fills_with_orders, settlements_of
 from etf_trader.index.store import current_basket, index_by_id, position_by_id
 from etf_trader.ledger import accounts
@@ -17,7 +17,7 @@ from etf_trader.market.symbol import Side
 from etf_trader.money import ONE, ZERO, average_price, bps, percentage
 from etf_trader.orders.asset_order import AssetOrder
 from etf_trader.orders.index_order import IndexOrder
-from etf_trader.orders.plan import LOSS_PARTS, LossParts
+from etf_trader.orders.plan import LOSS_PARTS, NO_LOSS, LossParts, total_loss
 from etf_trader.orders.store import asset_orders_of, list_index_orders
 
 
@@ -188,7 +188,7 @@ def fills_report(
     works = [_work(connection, order, symbols) for order in orders]
     (environment,) = (each.environment for each in list_accounts(connection) if each.id == index.account_id)
     lines = tuple(_order_line(work, nav_now) for work in works)
-    loss = total(_parts(line) for line in lines)
+    loss = total_loss(_parts(line) for line in lines)
     ordered = sum((line.ordered for line in lines), ZERO)
     filled = sum((line.filled for line in lines), ZERO)
     bought = [line for line in lines if line.side == Side.BUY]
@@ -255,7 +255,7 @@ def _work(connection: Connection, order: IndexOrder, symbols: Mapping[str, str])
 def _order_line(work: _Work, nav_now: Decimal | None) -> OrderLine:
     order, sign = work.order, work.order.side.sign
     constituents = tuple(_constituent(work, asset) for asset in sorted(work.order.arrival))
-    loss = total(_parts(line) for line in constituents)
+    loss = total_loss(_parts(line) for line in constituents)
     arrival_value = order.filled * order.arrival_nav
     limit = order.limit_price
     return OrderLine(
@@ -299,7 +299,7 @@ def _missed(order: IndexOrder, nav_now: Decimal | None) -> Decimal | None:
 def _constituent(work: _Work, asset: str) -> ConstituentLine:
     pairs = [(fill, sent) for fill, sent in work.pairs if sent.intent.asset == asset]
     arrival = work.order.arrival
-    loss = total(fill_loss(fill, sent.intent, arrival) for fill, sent in pairs) if pairs else NOTHING
+    loss = total_loss(fill_loss(fill, sent.intent, arrival) for fill, sent in pairs) if pairs else NO_LOSS
     rounding = work.rounding.get(asset, ZERO)
     filled = sum((fill.quantity for fill, _ in pairs), ZERO)
     value = sum((fill.value * _rate(sent, arrival) for fill, sent in pairs), ZERO)

@@ -300,7 +300,7 @@ class _Market:
         value, fee, fee_value, last = (
             (self._value[at], self._fee[at], self._fee_value[at], self._last[at])
             if quantity
-            else (ZERO, ZERO, ZERO, self.mid if crossed else _touch(want))
+            else (ZERO, ZERO, ZERO, self.mid if crossed else want.leg.touch)
         )
         leg, wanted = want.leg, want.leg.per_unit * want.units
         if want.side is Side.BUY:
@@ -313,10 +313,6 @@ class _Market:
         )
         phases = tuple(part * self.grid for part in row)
         return Taken(fill, crossed, phases, self.exact.get(want.column, ZERO) if is_long else ZERO, self.margin)
-
-
-def _touch(want: Want) -> Decimal:
-    return want.leg.levels[0].price if want.leg.levels else want.leg.mid
 
 
 def _phases(wants: Sequence[Want]) -> tuple[list[float], list[int]]:

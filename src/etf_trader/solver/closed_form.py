@@ -152,10 +152,6 @@ class IndexCurve:
         names = [name for name in ("limit", "loss", "cash", *sorted(self.names)) if reached.get(name, 2.0) <= near]
         return Reach(fraction, tuple(names))
 
-    def within_loss(self, loss_bps: float) -> Reach:
-        """Return the largest fraction whose average loss from arrival is at most `loss_bps`."""
-        return self.largest(Bounds(loss_bps=loss_bps))
-
     def cut(self, bounds: Bounds) -> float:
         """Return a fraction within all depth that is not below the answer, and never much beyond it."""
         top = self._bracket(bounds)

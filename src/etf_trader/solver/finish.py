@@ -201,7 +201,7 @@ class Finish:
 
     def _want(self, column: int, leg: Leg) -> Want:
         ask, units, fraction = self.asks[column], self.units(column), self.fractions[column]
-        least = leg.rule.least_quantity(leg.levels[0].price if leg.levels else leg.mid)
+        least = leg.rule.least_quantity(leg.touch)
         room = max(least - leg.residual, ZERO)
         begin, side = 0.0, ask.problem.side
         if leg.held and leg.per_unit:

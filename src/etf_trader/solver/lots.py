@@ -19,6 +19,7 @@ from typing import NamedTuple
 
 from etf_trader.market.symbol import Side
 from etf_trader.money import ONE, UNIT_GRID, ZERO, ceil_to, divide_down, divide_up, floor_to
+from etf_trader.orders.plan import LossParts
 from etf_trader.solver.ladder import Ladder
 from etf_trader.solver.problem import Leg
 
@@ -126,3 +127,22 @@ class LegRule:
 
     def _units(self, quantity: Decimal) -> Decimal:
         return divide_down(quantity, self.leg.per_unit, UNIT_GRID)
+
+
+def leg_loss(leg: Leg, side: Side, fill: LegFill, crossed: Decimal = ZERO) -> LossParts:
+    """Return the planned loss of one leg by part; what meets inside (`crossed`, in base) has only delay.
+
+    Source:
+        The accounting rules, section 4: q is net of a fee taken in base.
+    """
+    quantity, value = fill.quantity, fill.value
+    if side is Side.BUY:
+        quantity, value = quantity - fill.fee, value - fill.fee_value
+    moved = leg.mid - leg.arrival_mid
+    return LossParts(
+        delay=side.sign * (quantity + crossed) * moved,
+        spread=side.sign * quantity * (leg.touch - leg.mid),
+        depth=side.sign * (value - quantity * leg.touch),
+        fee=fill.fee_value,
+        rounding=-fill.surplus * moved,
+    )

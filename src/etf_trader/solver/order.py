@@ -10,14 +10,14 @@ and whole lots; `method="linprog"` lets the LP find the fraction instead, and
 then goes through the same finish.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from decimal import Decimal
 
 from etf_trader.market.symbol import Side
 from etf_trader.money import UNIT_GRID, ZERO, bps, divide
-from etf_trader.orders.plan import LossParts, Plan, PlannedLeg
+from etf_trader.orders.plan import Plan, PlannedLeg, total_loss
 from etf_trader.solver.certificate import multiplier, need_of, order_bound
-from etf_trader.solver.lots import LegFill, LegRule
+from etf_trader.solver.lots import LegFill, LegRule, leg_loss
 from etf_trader.solver.problem import OrderProblem, exact
 from etf_trader.solver.search import ceiling, largest, smallest
 from etf_trader.solver.slack import limit_prices
@@ -125,7 +125,7 @@ def _plan(model: Model, trial: Trial, stopped: Stops, method: str) -> Plan:
         units=units,
         legs=legs,
         cash=cost + model.problem.cash_per_unit * units - sign * trial.float_pays,
-        loss=_total(leg.loss for leg in legs),
+        loss=total_loss(leg.loss for leg in legs),
         marginal_price=divide(trial.marginal, model.scale),
         stopped_by=stopped.names,
         method=method,
@@ -151,37 +151,9 @@ def _planned_leg(side: Side, rule: LegRule, fill: LegFill, limit_price: Decimal)
         value=fill.value,
         fee=fill.fee,
         surplus=fill.surplus,
-        loss=_loss(side, rule, fill),
-    )
-
-
-def _loss(side: Side, rule: LegRule, fill: LegFill) -> LossParts:
-    """Return the planned loss of one leg by part.
-
-    Source:
-        The accounting rules, section 4: q is net of a fee taken in base.
-    """
-    sign, leg, touch = side.sign, rule.leg, rule.ladder.touch
-    if side is Side.BUY:
-        quantity, value = fill.quantity - fill.fee, fill.value - fill.fee_value
-    else:
-        quantity, value = fill.quantity, fill.value
-    return LossParts(
-        delay=sign * quantity * (leg.mid - leg.arrival_mid),
-        spread=sign * quantity * (touch - leg.mid),
-        depth=sign * (value - quantity * touch),
-        fee=fill.fee_value,
-        rounding=-fill.surplus * (leg.mid - leg.arrival_mid),
+        loss=leg_loss(leg, side, fill),
     )
 
 
 def _cash(side: Side, fill: LegFill) -> Decimal:
     return fill.value if side is Side.BUY else fill.value - fill.fee
-
-
-def _total(parts: Iterable[LossParts]) -> LossParts:
-    delay = spread = depth = fee = rounding = ZERO
-    for part in parts:
-        delay, spread, depth = delay + part.delay, spread + part.spread, depth + part.depth
-        fee, rounding = fee + part.fee, rounding + part.rounding
-    return LossParts(delay, spread, depth, fee, rounding)

@@ -1,13 +1,14 @@
 """What a finished solve comes to: plans of columns and of single orders, asset orders, and internal crosses."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
 
 from etf_trader.market.symbol import Side
 from etf_trader.money import ONE, UNIT_GRID, ZERO, bps, divide
-from etf_trader.orders.plan import LossParts, Plan, PlannedLeg
+from etf_trader.orders.plan import NO_LOSS, Plan, PlannedLeg, total_loss
 from etf_trader.solver.allotment import GRAIN, Taken
 from etf_trader.solver.finish import Finish
+from etf_trader.solver.lots import LegFill, leg_loss
 from etf_trader.solver.problem import Leg, OrderProblem
 from etf_trader.solver.shares import Column, Cross, Outcome, Share, SharedAssetOrder, SharedPlan
 from etf_trader.solver.slices import slices
@@ -50,7 +51,7 @@ def _plan(
         units=units,
         legs=tuple(legs),
         cash=cost + problem.cash_per_unit * units - side.sign * float_pays,
-        loss=_total(leg.loss for leg in legs),
+        loss=total_loss(leg.loss for leg in legs),
         marginal_price=marginal,
         stopped_by=stopped_by,
         method="shared",
@@ -68,11 +69,9 @@ def _cash(side: Side, leg: PlannedLeg, crossed: Mapping[str, Decimal]) -> Decima
 
 
 def _planned_leg(side: Side, leg: Leg, got: Taken | None, prices: Mapping[str, Decimal]) -> PlannedLeg:
-    touch = leg.levels[0].price if leg.levels else leg.mid
     if got is None:
-        nothing = LossParts(ZERO, ZERO, ZERO, ZERO, ZERO)
         return PlannedLeg(
-            leg.asset, leg.rule.symbol, ZERO, touch, touch, touch, leg.mid, ZERO, ZERO, ZERO, nothing
+            leg.asset, leg.rule.symbol, ZERO, leg.touch, leg.touch, leg.touch, leg.mid, ZERO, ZERO, ZERO, NO_LOSS
         )
     fill = got.fill
     return PlannedLeg(
@@ -81,43 +80,12 @@ def _planned_leg(side: Side, leg: Leg, got: Taken | None, prices: Mapping[str, D
         quantity=fill.quantity,
         limit_price=prices.get(leg.asset, fill.last),
         last_price=fill.last,
-        touch=touch,
+        touch=leg.touch,
         mid=leg.mid,
         value=fill.value,
         fee=fill.fee,
         surplus=fill.surplus,
-        loss=_loss(
-            side, leg, touch, fill.quantity, fill.value, fill.fee, fill.fee_value, got.crossed, fill.surplus
-        ),
-    )
-
-
-def _loss(
-    side: Side,
-    leg: Leg,
-    touch: Decimal,
-    quantity: Decimal,
-    value: Decimal,
-    fee: Decimal,
-    fee_value: Decimal,
-    crossed: Decimal,
-    surplus: Decimal,
-) -> LossParts:
-    """Return the planned loss of one leg by part; what meets inside has only delay.
-
-    Source:
-        The accounting rules, section 4: q is net of a fee taken in base.
-    """
-    sign = side.sign
-    if side is Side.BUY:
-        quantity, value = quantity - fee, value - fee_value
-    moved = leg.mid - leg.arrival_mid
-    return LossParts(
-        delay=sign * (quantity + crossed) * moved,
-        spread=sign * quantity * (touch - leg.mid),
-        depth=sign * (value - quantity * touch),
-        fee=fee_value,
-        rounding=-surplus * moved,
+        loss=leg_loss(leg, side, fill, got.crossed),
     )
 
 
@@ -275,6 +243,7 @@ def _member_leg(
     else:
         surplus = leg.held + wanted - met - quantity
         fee_value = fee
+    fill = LegFill(quantity, value, fee, fee_value, planned.last_price, surplus)
     return PlannedLeg(
         asset=leg.asset,
         symbol=planned.symbol,
@@ -286,13 +255,5 @@ def _member_leg(
         value=value,
         fee=fee,
         surplus=surplus,
-        loss=_loss(side, leg, planned.touch, quantity, value, fee, fee_value, met, surplus),
+        loss=leg_loss(leg, side, fill, met),
     )
-
-
-def _total(parts: Iterable[LossParts]) -> LossParts:
-    delay = spread = depth = fee = rounding = ZERO
-    for part in parts:
-        delay, spread, depth = delay + part.delay, spread + part.spread, depth + part.depth
-        fee, rounding = fee + part.fee, rounding + part.rounding
-    return LossParts(delay, spread, depth, fee, rounding)

@@ -34,6 +34,11 @@ class Leg:
     held_cost: Decimal
     residual: Decimal
 
+    @property
+    def touch(self) -> Decimal:
+        """The best price; the mid where nothing is on offer."""
+        return self.levels[0].price if self.levels else self.mid
+
 
 @dataclass(frozen=True, slots=True)
 class OrderProblem:

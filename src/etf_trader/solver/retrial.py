@@ -130,7 +130,7 @@ def least(rule: SymbolRule, price: Decimal) -> Decimal:
 
 def refill(leg: Leg, side: Side, quantity: Decimal) -> Refill:
     """Take `quantity` from the best price on; what the levels do not hold, at the last price of all."""
-    left, value, fee, fee_value, last = quantity, ZERO, ZERO, ZERO, _touch(leg)
+    left, value, fee, fee_value, last = quantity, ZERO, ZERO, ZERO, leg.touch
     for price, depth in leg.levels:
         if left == 0:
             break
@@ -151,12 +151,8 @@ def _fee(rule: SymbolRule, side: Side, price: Decimal, quantity: Decimal) -> Dec
     return up(quantity * price * rule.taker_fee, rule.quote_quantum)
 
 
-def _touch(leg: Leg) -> Decimal:
-    return leg.levels[0].price if leg.levels else leg.mid
-
-
 def _idle(leg: Leg, surplus: Decimal = ZERO, *, is_minimal: bool = False) -> Refill:
-    return Refill(ZERO, ZERO, ZERO, ZERO, _touch(leg), surplus, is_minimal=is_minimal)
+    return Refill(ZERO, ZERO, ZERO, ZERO, leg.touch, surplus, is_minimal=is_minimal)
 
 
 def _room(leg: Leg, most: Decimal) -> Decimal:
@@ -170,7 +166,7 @@ def _depth(leg: Leg) -> Decimal:
 def _bought(leg: Leg, wanted: Decimal) -> Refill:
     if leg.held + wanted == 0:
         return _idle(leg)
-    smallest = least(leg.rule, _touch(leg))
+    smallest = least(leg.rule, leg.touch)
     need = wanted - leg.held - leg.residual
     if need <= 0:
         return _idle(leg, min(leg.held - wanted, _room(leg, smallest)))

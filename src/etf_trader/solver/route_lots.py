@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from decimal import Decimal
 from typing import NamedTuple
 
-from etf_trader.market.symbol import Side, SymbolRule
+from etf_trader.market.symbol import Side
 from etf_trader.money import ONE, ZERO, ceil_to, divide_down, divide_up, floor_to, share_down
 from etf_trader.solver.ladder import Ladder
 from etf_trader.solver.network import Arc
@@ -40,12 +40,6 @@ class ArcFill(NamedTuple):
     orders: int
 
 
-def orders_of(rule: SymbolRule, quantity: Decimal, price: Decimal) -> int:
-    """Return how many orders a quantity at a price makes: more than one beyond the venue's largest size."""
-    most = rule.most_quantity(price) if quantity else ZERO
-    return int(ceil_to(quantity, most) / most) if most else int(quantity > 0)
-
-
 class ArcLots:
     """One arc in whole lots."""
 
@@ -60,7 +54,7 @@ class ArcLots:
         """Return what `quantity` does."""
         take = self.ladder.take(quantity)
         price = self._order_price(quantity, take.last) if quantity else take.last
-        orders = orders_of(self.rule, quantity, price)
+        orders = self.rule.order_count(quantity, price)
         if self.arc.side is Side.BUY:
             received = quantity - take.fee
             return ArcFill(quantity, *take, price, take.value, received, quantity * price, received, orders)

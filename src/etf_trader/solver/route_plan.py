@@ -1,16 +1,16 @@
 """From a model of whole lots to a plan: the largest size that keeps every limit, and everything a plan states."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from decimal import Decimal
 from fractions import Fraction
 
 from etf_trader.market.symbol import Side
 from etf_trader.money import ZERO, bps
-from etf_trader.orders.plan import LossParts, Plan
+from etf_trader.orders.plan import LossParts, Plan, total_loss
 from etf_trader.solver.network import Network
 from etf_trader.solver.route_bound import cash_bound
-from etf_trader.solver.route_lots import ArcFill, orders_of
+from etf_trader.solver.route_lots import ArcFill
 from etf_trader.solver.route_problem import (
     Amount,
     Multiplier,
@@ -21,6 +21,7 @@ from etf_trader.solver.route_problem import (
     Surplus,
 )
 from etf_trader.solver.route_trial import RouteModel, RouteTrial
+from etf_trader.solver.search import descend
 
 _GRAIN = Decimal("1e-18")
 
@@ -35,22 +36,7 @@ def largest(model: RouteModel, wanted: int, top: int) -> RouteTrial:
         return not model.breaches(model.trial(steps))
 
     sizes = [size for size in (wanted, top) if fits(size)]
-    return model.trial(sizes[0] if sizes else _below(fits, top))
-
-
-def _below(fits: Callable[[int], bool], high: int) -> int:
-    """Return a size below `high`, which does not fit, that fits while the next one up does not; 0 if none does."""
-    stride, low = 1, high - 1
-    while low > 0 and not fits(low):
-        high, stride = low, 2 * stride
-        low = max(high - stride, 0)
-    while high - low > 1:
-        middle = (low + high) // 2
-        if fits(middle):
-            low = middle
-        else:
-            high = middle
-    return max(low, 0)
+    return model.trial(sizes[0] if sizes else descend(fits, top))
 
 
 def stops(model: RouteModel, trial: RouteTrial, wanted: int) -> tuple[str, ...]:
@@ -190,13 +176,7 @@ def _total(model: RouteModel, trial: RouteTrial, legs: list[RouteLeg]) -> LossPa
     rounding = ZERO
     for leg in model.network.legs:
         rounding -= trial.surplus[leg.asset] * (leg.mid - leg.arrival_mid)
-    return LossParts(
-        delay=sum((leg.loss.delay for leg in legs), ZERO),
-        spread=sum((leg.loss.spread for leg in legs), ZERO),
-        depth=sum((leg.loss.depth for leg in legs), ZERO),
-        fee=sum((leg.loss.fee for leg in legs), ZERO),
-        rounding=rounding,
-    )
+    return replace(total_loss(leg.loss for leg in legs), rounding=rounding)
 
 
 def _decimal(price: Fraction) -> Decimal:
@@ -242,7 +222,7 @@ def alone(
                 value=leg.value,
                 fee=leg.fee,
                 loss=replace(leg.loss, rounding=ZERO),
-                orders=orders_of(rules[leg.symbol], leg.quantity, leg.limit_price),
+                orders=rules[leg.symbol].order_count(leg.quantity, leg.limit_price),
             )
             for leg in sorted(single.legs, key=lambda leg: leg.symbol)
             if leg.quantity

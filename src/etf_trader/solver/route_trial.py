@@ -253,7 +253,7 @@ class _State:
         if leg.held + wanted == 0 and not net:
             return ZERO
         # the float's bound is that of the home book, whatever others were used
-        least = leg.rule.least_quantity(leg.levels[0].price if leg.levels else leg.mid)
+        least = leg.rule.least_quantity(leg.touch)
         room = max(least - leg.residual, ZERO)
         if self.model.side is Side.BUY:
             surplus = leg.held + net - wanted

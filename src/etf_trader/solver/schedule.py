@@ -240,13 +240,9 @@ def _walk(
 
 
 def _period(plan: Plan, part: Decimal, start: int, problem: OrderProblem) -> Period:
-    orders = sum(_orders(planned, leg) for planned, leg in zip(plan.legs, problem.legs, strict=True))
+    legs = zip(plan.legs, problem.legs, strict=True)
+    orders = sum(leg.rule.order_count(planned.quantity, planned.limit_price) for planned, leg in legs)
     return Period(start, part, plan.units, plan.cash, plan.loss.total, orders, plan.stopped_by)
-
-
-def _orders(planned: PlannedLeg, leg: Leg) -> int:
-    most = leg.rule.most_quantity(planned.limit_price)
-    return int(ceil_to(planned.quantity, most) / most) if most else int(planned.quantity > 0)
 
 
 def _after(left: OrderProblem, plan: Plan) -> OrderProblem:

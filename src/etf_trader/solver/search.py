@@ -38,7 +38,7 @@ def largest(model: Model, top: int) -> int:
         if names != ["float"]:
             break
         steps = _below(model, trial)
-    return _descend(lambda each: not model.breaches(model.trial(each)), steps)
+    return descend(lambda each: not model.breaches(model.trial(each)), steps)
 
 
 def smallest(model: Model) -> int | None:
@@ -99,7 +99,7 @@ def _first_size(model: Model) -> int:
     return max(min(sizes, default=1), 1)
 
 
-def _descend(fits: Callable[[int], bool], steps: int) -> int:
+def descend(fits: Callable[[int], bool], steps: int) -> int:
     """Return a size below `steps` that fits while the next one up does not; 0 if none is found."""
     high, stride = steps, 1
     low = max(high - stride, 0)

@@ -74,7 +74,7 @@ def _leg(stated: PlannedLeg, leg: Leg, again: Refill, problem: OrderProblem) -> 
         "symbol": leg.rule.symbol,
         "quantity": again.quantity,
         "last_price": again.last,
-        "touch": leg.levels[0].price if leg.levels else leg.mid,
+        "touch": leg.touch,
         "mid": leg.mid,
         "value": again.value,
         "fee": again.fee,
@@ -87,14 +87,13 @@ def _leg(stated: PlannedLeg, leg: Leg, again: Refill, problem: OrderProblem) -> 
 
 
 def _loss_parts(leg: Leg, side: Side, again: Refill) -> LossParts:
-    touch = leg.levels[0].price if leg.levels else leg.mid
     is_buy = side is Side.BUY
     quantity = again.quantity - again.fee if is_buy else again.quantity
     value = again.value - again.fee_value if is_buy else again.value
     return LossParts(
         delay=side.sign * quantity * (leg.mid - leg.arrival_mid),
-        spread=side.sign * quantity * (touch - leg.mid),
-        depth=side.sign * (value - quantity * touch),
+        spread=side.sign * quantity * (leg.touch - leg.mid),
+        depth=side.sign * (value - quantity * leg.touch),
         fee=again.fee_value,
         rounding=again.surplus * (leg.arrival_mid - leg.mid),
     )

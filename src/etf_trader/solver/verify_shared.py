@@ -40,8 +40,7 @@ def check_shared(statement: Statement) -> Iterator[Finding]:
 
 def _leg(statement: Statement, stated: PlannedLeg, leg: Leg) -> Iterator[Finding]:
     side, where = statement.problem.side, f"plan.legs.{leg.asset}"
-    touch = leg.levels[0].price if leg.levels else leg.mid
-    for name, value in {"symbol": leg.rule.symbol, "touch": touch, "mid": leg.mid}.items():
+    for name, value in {"symbol": leg.rule.symbol, "touch": leg.touch, "mid": leg.mid}.items():
         yield from differs(f"{where}.{name}", getattr(stated, name), value)
     crossed, wanted = statement.crossed.get(leg.asset, ZERO), leg.per_unit * statement.units
     if side is Side.BUY:
@@ -53,41 +52,39 @@ def _leg(statement: Statement, stated: PlannedLeg, leg: Leg) -> Iterator[Finding
     if leg.residual + stated.surplus < 0:
         yield Finding(f"{where}.surplus", "takes more from the float than it has")
     if stated.quantity:
-        yield from _venue_part(statement, stated, leg, touch)
+        yield from _venue_part(statement, stated, leg)
     elif stated.quantity < 0 or stated.value or stated.fee:
         yield Finding(where, "trades nothing, and yet has a value or a fee")
-    yield from _loss(statement, stated, leg, touch, crossed)
+    yield from _loss(statement, stated, leg, crossed)
 
 
-def _venue_part(statement: Statement, stated: PlannedLeg, leg: Leg, touch: Decimal) -> Iterator[Finding]:
+def _venue_part(statement: Statement, stated: PlannedLeg, leg: Leg) -> Iterator[Finding]:
     """Check the prices of what goes to the venue: within the levels of the book, and within the order's price."""
     side, where = statement.problem.side, f"plan.legs.{leg.asset}"
     if stated.last_price not in {level.price for level in leg.levels}:
         yield Finding(f"{where}.last_price", f"is {plain(stated.last_price)}, where the book has no level")
-    best, worst = sorted((touch * stated.quantity, stated.last_price * stated.quantity))
+    best, worst = sorted((leg.touch * stated.quantity, stated.last_price * stated.quantity))
     if not best <= stated.value <= worst:
         yield Finding(f"{where}.value", "is not between the best and the last price")
     yield from check_order_price(where, stated, leg, side)
 
 
-def _loss(
-    statement: Statement, stated: PlannedLeg, leg: Leg, touch: Decimal, crossed: Decimal
-) -> Iterator[Finding]:
+def _loss(statement: Statement, stated: PlannedLeg, leg: Leg, crossed: Decimal) -> Iterator[Finding]:
     """Check the parts of a loss; of a fee in base the shared levels give only bounds of its value."""
     side, where = statement.problem.side, f"plan.legs.{leg.asset}"
     sign, moved, loss = side.sign, leg.mid - leg.arrival_mid, stated.loss
     net = stated.quantity - stated.fee if side is Side.BUY else stated.quantity
     found = {
         "delay": sign * (net + crossed) * moved,
-        "spread": sign * net * (touch - leg.mid),
+        "spread": sign * net * (leg.touch - leg.mid),
         "rounding": -stated.surplus * moved,
     }
     if side is Side.BUY:
-        found["depth"] = stated.value - loss.fee - net * touch
-        if not touch * stated.fee <= loss.fee <= stated.last_price * stated.fee:
+        found["depth"] = stated.value - loss.fee - net * leg.touch
+        if not leg.touch * stated.fee <= loss.fee <= stated.last_price * stated.fee:
             yield Finding(f"{where}.fee", "is not what the fee in kind is worth")
     else:
-        found |= {"depth": net * touch - stated.value, "fee": stated.fee}
+        found |= {"depth": net * leg.touch - stated.value, "fee": stated.fee}
     for part, value in found.items():
         yield from differs(f"{where}.{part}", getattr(loss, part), value)
 

@@ -58,14 +58,13 @@ def _sale(stated: PlannedLeg, leg: Leg, bound: Decimal) -> Iterator[Finding]:
         yield Finding(where, f"is sold, though the float may take {plain(leg.held)}")
     yield from differs(f"{where}.quantity", stated.quantity, _most(leg))
     taken = refill(leg, Side.SELL, stated.quantity)
-    touch = leg.levels[0].price if leg.levels else leg.mid
     fee = up(taken.value * leg.rule.taker_fee, leg.rule.quote_quantum)
     found = {
         "symbol": leg.rule.symbol,
         "value": taken.value,
         "last_price": taken.last,
         "limit_price": taken.last,
-        "touch": touch,
+        "touch": leg.touch,
         "mid": leg.mid,
         "fee": fee,
         "surplus": ZERO,
@@ -74,8 +73,8 @@ def _sale(stated: PlannedLeg, leg: Leg, bound: Decimal) -> Iterator[Finding]:
         yield from differs(f"{where}.{name}", getattr(stated, name), value)
     loss = LossParts(
         delay=stated.quantity * (leg.arrival_mid - leg.mid),
-        spread=stated.quantity * (leg.mid - touch),
-        depth=stated.quantity * touch - taken.value,
+        spread=stated.quantity * (leg.mid - leg.touch),
+        depth=stated.quantity * leg.touch - taken.value,
         fee=fee,
         rounding=ZERO,
     )

@@ -89,6 +89,15 @@ def test_a_plan_that_a_limit_stops_says_what_more_would_bring_and_where_each_boo
     assert "No level that is left is cheaper than one that is used" in out
 
 
+def test_a_plan_says_what_it_trades_with_the_accounts_other_orders(run: Run) -> None:
+    assert run("submit", "sell", "--index", "1", "--qty", "30", "--detach")[0] == 0
+    code, out, _ = run("submit", "buy", "--index", "1", "--qty", "30", "--dry-run")
+    trades = r"^Trades 29,\d{3}\.\d\d USDT with your own other orders, at the mid and without a fee\.$"
+    assert (code, len(re.findall(trades, out, re.MULTILINE))) == (0, 1)
+    assert "Loss  0.00" in out
+    assert "Trades" not in run("submit", "sell", "--index", "1", "--qty", "1", "--dry-run")[1]
+
+
 def test_the_document_of_a_shown_plan_has_its_market_and_what_binds(run: Run) -> None:
     code, out, _ = run("plan", "show", "2", "--json")
     document = json.loads(out)

@@ -7,11 +7,11 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from etf_trader.execution.loss import NOTHING, fill_loss, rounding_loss, total
+from etf_trader.execution.loss import fill_loss, rounding_loss
 from etf_trader.ledger.fill import Fill
 from etf_trader.market.symbol import Side
 from etf_trader.orders.asset_order import Intent
-from etf_trader.orders.plan import LossParts
+from etf_trader.orders.plan import NO_LOSS, LossParts, total_loss
 
 D = Decimal
 
@@ -109,8 +109,8 @@ def test_the_parts_of_a_fill_add_up_to_cash_against_arrival(
 
 def test_totals_add_part_by_part() -> None:
     one = LossParts(D(1), D(2), D(3), D(4), D(5))
-    assert total([one, one, NOTHING]) == LossParts(D(2), D(4), D(6), D(8), D(10))
-    assert total([]).total == 0
+    assert total_loss([one, one, NO_LOSS]) == LossParts(D(2), D(4), D(6), D(8), D(10))
+    assert total_loss([]).total == 0
 
 
 def test_prices_in_another_currency_count_at_what_that_was_worth_at_arrival() -> None:

@@ -6,8 +6,9 @@ from decimal import Decimal
 import pytest
 
 from etf_trader.errors import CrossedBook, DataError, MissingPrice
+from etf_trader.exchange.static import symbol_row
 from etf_trader.market.book import Level, OrderBook
-from etf_trader.market.symbol import Side
+from etf_trader.market.symbol import Side, SymbolRule
 
 D = Decimal
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -63,3 +64,19 @@ def test_a_crossed_book_has_no_price(bid: str) -> None:
 def test_a_buy_takes_the_asks_and_a_sell_the_bids() -> None:
     book = make_book()
     assert (book.offers(Side.BUY), book.offers(Side.SELL)) == (book.asks, book.bids)
+
+
+@pytest.mark.parametrize(
+    ("side", "prices", "is_all"),
+    [
+        # mid 100, band 0.8 to 1.2: 80 to 120; nothing of the asks lies beyond it, so more may be there
+        pytest.param(Side.BUY, ["101", "120"], False, id="the last level is within the band"),
+        pytest.param(Side.SELL, ["99", "80"], True, id="a level is beyond the band"),
+    ],
+)
+def test_a_trade_may_take_what_the_venues_band_leaves(side: Side, prices: list[str], is_all: bool) -> None:
+    row = symbol_row("AUSDT", "A", "USDT", up="1.2", down="0.8")
+    rule = SymbolRule.from_exchange_info(row, maker_fee=D(0), taker_fee=D(0))
+    asks = (("101", "1"), ("110", "0"), ("120", "1"))
+    levels, is_whole = make_book((("99", "1"), ("80", "1"), ("79.99", "1")), asks).accepted(side, rule)
+    assert ([level.price for level in levels], is_whole) == ([D(price) for price in prices], is_all)

@@ -180,6 +180,16 @@ def test_the_most_quantity_keeps_the_largest_quantity_and_notional(
 
 
 @pytest.mark.parametrize(
+    ("quantity", "largest", "count"),
+    [("0", "50", 0), ("50", "50", 1), ("50.01", "50", 2), ("7", "0", 1)],
+    ids=["nothing", "the largest order", "a lot more", "no bound"],
+)
+def test_a_quantity_beyond_the_largest_order_makes_several(quantity: str, largest: str, count: int) -> None:
+    rule = replace(make_rule(max_quantity=largest), max_notional=D(0))
+    assert rule.order_count(D(quantity), D(33)) == count
+
+
+@pytest.mark.parametrize(
     ("side", "bounds"),
     [(Side.BUY, ("20", "110")), (Side.SELL, ("90", "500"))],
     ids=["a buy by the bid band", "a sell by the ask band"],

@@ -64,9 +64,9 @@ def test_what_stops_an_order_by_hand(changes: dict[str, Any], expected: Reach) -
 
 def test_the_largest_size_within_a_loss() -> None:
     curve, _ = index_curve(make_problem(make_leg("A", *ASKS), quantity=D(20)))
-    assert curve.within_loss(16.0).fraction == pytest.approx(0.5)
-    assert curve.within_loss(5.0) == Reach(0.0, ("loss",))
-    assert curve.within_loss(50.0) == Reach(1.0, ("filled",))
+    assert curve.largest(Bounds(loss_bps=16.0)).fraction == pytest.approx(0.5)
+    assert curve.largest(Bounds(loss_bps=5.0)) == Reach(0.0, ("loss",))
+    assert curve.largest(Bounds(loss_bps=50.0)) == Reach(1.0, ("filled",))
 
 
 @SIDES
