@@ -62,6 +62,7 @@ class LotBook:
     def __init__(self, load: LoadLots) -> None:
         self._load = load
         self._lots: dict[tuple[str, str], list[Lot]] = {}
+        self._new: dict[tuple[str, str], list[Lot]] = {}  # acquired where the older ones were not asked for yet
         self.changed: list[Lot] = []
         self.disposals: list[Disposal] = []
 
@@ -101,14 +102,14 @@ class LotBook:
         return sum((lot.open_quantity for lot in self.lots(account, asset)), ZERO)
 
     def _fetch(self, account: str, asset: str) -> list[Lot]:
-        self._lots[account, asset] = self._load(account, asset)
+        self._lots[account, asset] = [*self._load(account, asset), *self._new.pop((account, asset), [])]
         return self._lots[account, asset]
 
     def _acquire(
         self, account: str, asset: str, quantity: Decimal, cost: Decimal, method: str, at: datetime, sequence: int
     ) -> None:
-        lots = self.lots(account, asset)
-        pool = next((lot for lot in lots if lot.open_quantity), None) if method == "average" else None
+        is_pooled = method == "average"
+        pool = next((lot for lot in self.lots(account, asset) if lot.open_quantity), None) if is_pooled else None
         if pool is not None:
             pool.quantity += quantity
             pool.cost += cost
@@ -117,7 +118,8 @@ class LotBook:
             self._touch(pool)
             return
         lot = Lot(None, sequence, account, asset, at, quantity, cost, quantity, cost)
-        lots.append(lot)
+        known = self._lots.get((account, asset))
+        (self._new.setdefault((account, asset), []) if known is None else known).append(lot)
         self._touch(lot)
 
     def _dispose(self, move: LotMove, at: datetime, sequence: int) -> None:

@@ -141,6 +141,22 @@ def test_lots_that_were_written_before_go_on() -> None:
     assert book.changed == [lot]
 
 
+def test_what_is_acquired_reads_no_older_lots_and_still_comes_after_them() -> None:
+    old = Lot(7, 0, "index:1", "A", START, D(4), D(40), D(3), D(30))
+    asked: list[str] = []
+
+    def load(account: str, asset: str) -> list[Lot]:
+        asked.append(asset)
+        return [old]
+
+    book = LotBook(load)
+    acquire(book, "2", "50")
+    assert asked == []
+    assert [part.quantity for part in dispose(book, "4", "44", "fifo")] == [D(3), D(1)]
+    assert book.lots("index:1", "A")[0] is old
+    assert asked == ["A"]
+
+
 amounts = st.decimals("0.00000001", "100000", places=8)
 
 
