@@ -91,7 +91,7 @@ def draw_plan(page: Page, document: Mapping[str, Any], quote: str, rules: Rules)
         for sentence in (*_exchanges(document), *inside):
             page.line(sentence)
         parts = {part: Decimal(document[part]) for part in LOSS_PARTS}
-        page.line(f"Loss  {money(Decimal(document['loss']))}   {loss_line(parts)}")
+        page.line(f"Loss  {money(Decimal(document['loss']))}   {loss_line(parts)}".rstrip())
 
 
 def proof(document: Mapping[str, Any]) -> str:
