@@ -187,3 +187,7 @@ async def test_a_plan_keeps_to_the_slots_of_a_window_and_says_who_proves_the_cho
     fewer = document | {"slots": document["slots"] | {"most": 2}}
     (finding,) = verify(fewer | {"seal": plan_object_seal(fewer)}, view.document())
     assert finding.where == "plan.slots"
+    market = copy.deepcopy(view.document())
+    market["rules"]["AUSDC"]["max_quantity"] = plain(plan.legs[0].quantity / 2)
+    split = {finding.where for finding in verify(document, market)}
+    assert split == {"market", "plan.slots"}  # one leg of two orders is one order too many

@@ -73,13 +73,16 @@ def check_order_size(where: str, quantity: Decimal, price: Decimal, rule: Symbol
     """Check that a quantity can be sent in orders that the venue accepts."""
     if quantity % rule.step:
         yield Finding(f"{where}.quantity", f"is {plain(quantity)}: not on the step of {plain(rule.step)}")
-    smallest = least(rule, price)
+    if quantity < least(rule, price) * max(orders_of(quantity, price, rule), 1):
+        yield Finding(f"{where}.quantity", f"is {plain(quantity)}: below the least order at {plain(price)}")
+
+
+def orders_of(quantity: Decimal, price: Decimal, rule: SymbolRule) -> int:
+    """Return how many orders a quantity makes: more than one beyond the venue's largest."""
     most = [rule.max_quantity] if rule.max_quantity else []
     if rule.max_notional:
         most.append(down(Fraction(rule.max_notional) / Fraction(price), rule.step))
-    orders = max([1, *(int(up(quantity, each) / each) for each in most if each)])
-    if quantity < smallest * orders:
-        yield Finding(f"{where}.quantity", f"is {plain(quantity)}: below the least order at {plain(price)}")
+    return max([int(quantity > 0), *(int(up(quantity, each) / each) for each in most if each)])
 
 
 def check_totals(statement: Statement, found: Mapping[str, Decimal | None]) -> Iterator[Finding]:

@@ -7,7 +7,7 @@ from fractions import Fraction
 from etf_trader.market.symbol import Side
 from etf_trader.money import ZERO, bps, ceil_to, divide, floor_to, plain
 from etf_trader.solver.certificate import BOUND_GRID, BookSide, least_cost, need_of
-from etf_trader.solver.findings import Finding, check_totals, differs, loss_sums
+from etf_trader.solver.findings import Finding, check_totals, differs, loss_sums, orders_of
 from etf_trader.solver.retrial import at, broken, held_price, nearest
 from etf_trader.solver.route_statement import Money, Trade, float_pays, net_of
 from etf_trader.solver.statement import Statement, venue_leg
@@ -42,7 +42,11 @@ def _words_of_the_solver(
     """Check what can be seen of the numbers that only a solver knows whole."""
     problem, units, totals = statement.problem, statement.units, statement.totals
     rounding, gap = totals["rounding_bps"] or ZERO, totals["gap_bps"] or ZERO
-    sent = sum(1 for trade in trades if trade.stated.quantity)
+    sent = sum(
+        orders_of(trade.stated.quantity, trade.stated.limit_price, trade.book.rule)
+        for trade in trades
+        if trade.stated.quantity
+    )
     if money.slots is not None and sent > money.slots:
         yield Finding("plan.slots", f"allow {money.slots} orders, and {sent} are sent")
     if not 0 <= rounding <= max(gap, ZERO):
