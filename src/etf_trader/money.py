@@ -128,19 +128,32 @@ def largest_remainder(total: Decimal, weights: Sequence[Decimal], step: Decimal)
         raise ValueError(f"{total} cannot be split by {len(weights)} weights in steps of {step}")
     unit = math.lcm(*(denominator for _, denominator in ratios))
     shares = [numerator * (unit // denominator) for numerator, denominator in ratios]
-    whole, steps = sum(shares), int(total / step)
-    if not steps:
-        return [ZERO for _ in weights]
-    if not whole:
+    if total and not any(shares):
         raise ValueError(f"{total} cannot be split: no weight is above 0")
-    parts, lost = [], []
-    for share in shares:
-        part, rest = divmod(steps * share, whole)  # integers: a product may have more digits than money has
-        parts.append(part)
-        lost.append(rest)
-    for position in sorted(range(len(parts)), key=lambda i: -lost[i])[: steps - sum(parts)]:
-        parts[position] += 1
-    return [part * step for part in parts]
+    return [part * step for part in apportion(int(total / step), shares)]
+
+
+def apportion(total: int, weights: Sequence[int], owed: Sequence[float] | None = None) -> list[int]:
+    """Return whole parts of `total` in proportion to `weights`, by largest remainder, ties to the first.
+
+    No part is larger than its weight while `total` is not larger than all
+    weights together; without any weight nothing is split. Integers: a product
+    may have more digits than money has. `owed` is what earlier splits left to
+    each, in parts of one.
+    """
+    whole = sum(weights)
+    if whole == 0:
+        return [0] * len(weights)
+    parts = [total * weight // whole for weight in weights]
+    if left := total - sum(parts):
+        lost = [total * weight % whole for weight in weights]
+        ranks: Sequence[float] = lost
+        if owed is not None:
+            ranks = [each / whole + more for each, more in zip(lost, owed, strict=True)]
+        eligible = [place for place, each in enumerate(lost) if each]
+        for place in sorted(eligible, key=lambda each: -ranks[each])[:left]:
+            parts[place] += 1
+    return parts
 
 
 def bps(part: Decimal, whole: Decimal) -> Decimal:

@@ -12,14 +12,14 @@ from etf_trader.execution.routed import foreign_currencies, open_ends, plan_of, 
 from etf_trader.execution.settings import ExecutionSettings
 from etf_trader.execution.state import OrderState
 from etf_trader.index.store import Basket, Index
-from etf_trader.money import money_context
+from etf_trader.money import apportion, money_context
 from etf_trader.orders.asset_order import Slice
 from etf_trader.orders.plan import Plan
 from etf_trader.solver.order import plan_order
 from etf_trader.solver.outcomes import outcomes
 from etf_trader.solver.problem import OrderProblem
 from etf_trader.solver.shares import SharedAssetOrder, SharedOrder, Touch
-from etf_trader.solver.splitting import apportion, member_quantities
+from etf_trader.solver.splitting import member_quantities
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,10 +17,9 @@ from decimal import Decimal
 from typing import NamedTuple
 
 from etf_trader.market.symbol import Side, SymbolRule
-from etf_trader.money import BASKET_GRID, ONE, UNIT_GRID, ZERO, ceil_to, divide_up, floor_to
+from etf_trader.money import BASKET_GRID, ONE, UNIT_GRID, ZERO, apportion, ceil_to, divide_up, floor_to
 from etf_trader.solver.lots import LegFill
 from etf_trader.solver.problem import Leg
-from etf_trader.solver.splitting import apportion
 
 GRAIN = BASKET_GRID * UNIT_GRID
 _SAME = 1e-9  # freezes nearer than this are one

@@ -6,10 +6,9 @@ from decimal import Decimal
 from operator import attrgetter
 
 from etf_trader.market.symbol import Side
-from etf_trader.money import UNIT_GRID, ZERO
+from etf_trader.money import UNIT_GRID, ZERO, apportion
 from etf_trader.solver.problem import Leg, OrderProblem
 from etf_trader.solver.shares import Member, SharedOrder
-from etf_trader.solver.splitting import apportion
 
 Group = list[SharedOrder]
 """The orders of one column, by key."""

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from decimal import Decimal
 
 from etf_trader.market.symbol import Side
-from etf_trader.money import ONE, UNIT_GRID, ZERO, bps, divide
+from etf_trader.money import ONE, UNIT_GRID, ZERO, apportion, bps, divide
 from etf_trader.orders.plan import NO_LOSS, Plan, PlannedLeg, total_loss
 from etf_trader.solver.allotment import GRAIN, Taken
 from etf_trader.solver.finish import Finish
@@ -12,7 +12,7 @@ from etf_trader.solver.lots import LegFill, leg_loss
 from etf_trader.solver.problem import Leg, OrderProblem
 from etf_trader.solver.shares import Column, Cross, Outcome, Share, SharedAssetOrder, SharedPlan
 from etf_trader.solver.slices import slices
-from etf_trader.solver.splitting import apportion, member_quantities
+from etf_trader.solver.splitting import member_quantities
 
 
 def column_plan(finish: Finish, column: int, prices: Mapping[str, Decimal]) -> Plan:

@@ -1,36 +1,11 @@
-"""Whole parts of whole things: how quantities, fills and fees are split over orders so that parts add up.
-
-Everything is counted in quanta, and split by largest remainder: each part is
-rounded down, and what is left goes quantum by quantum to the largest
-remainders, ties to the earlier.
-"""
+"""How quantities, fills and fees are split over orders so that parts add up: in whole quanta, by largest remainder."""
 
 from collections.abc import Iterable, Sequence
 from decimal import Decimal
 
 from etf_trader.market.symbol import Side
-from etf_trader.money import ZERO, divide_down, divide_up, money_context
+from etf_trader.money import ZERO, apportion, divide_down, divide_up, money_context
 from etf_trader.solver.shares import FillPart, Share, SharedAssetOrder, VenueFill
-
-
-def apportion(total: int, weights: Sequence[int], owed: Sequence[float] | None = None) -> list[int]:
-    """Return whole parts of `total` in proportion to `weights`, by largest remainder.
-
-    No part is larger than its weight while `total` is not larger than all
-    weights together. `owed` is what earlier splits left to each, in quanta.
-    """
-    whole = sum(weights)
-    if whole == 0:
-        return [0] * len(weights)
-    parts = [total * weight // whole for weight in weights]
-    left = total - sum(parts)
-    if left:
-        remainders = [(total * weight % whole) / whole for weight in weights]
-        ranks = remainders if owed is None else [a + b for a, b in zip(remainders, owed, strict=True)]
-        eligible = [place for place, remainder in enumerate(remainders) if remainder > 0]
-        for place in sorted(eligible, key=lambda each: (-ranks[each], each))[:left]:
-            parts[place] += 1
-    return parts
 
 
 def member_quantities(share: Share, side: Side, grid: Decimal) -> list[Decimal]:

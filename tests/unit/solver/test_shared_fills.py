@@ -9,12 +9,12 @@ from hypothesis import strategies as st
 from tests.unit.solver.shared_cases import random_orders
 
 from etf_trader.market.symbol import Side
-from etf_trader.money import ceil_to, floor_to
+from etf_trader.money import apportion, ceil_to, floor_to
 from etf_trader.solver.outcomes import outcomes
 from etf_trader.solver.problem import Leg
 from etf_trader.solver.shared import plan_together
 from etf_trader.solver.shares import Member, Share, SharedAssetOrder, Slice, VenueFill
-from etf_trader.solver.splitting import allot, apportion
+from etf_trader.solver.splitting import allot
 
 many = settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
