@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from decimal import Decimal
 from itertools import dropwhile
 from typing import TYPE_CHECKING
@@ -85,6 +86,8 @@ def end_of_curve(quote: Quote) -> str:
 
 
 def _draw_chart(page: Page, quote: Quote) -> None:
+    if not _is_drawable():
+        return
     points = _points(quote)
     last = quote.curve[-1].units
     near = [end for end in quote.ends if end.units <= last * HALF_DECADE]
@@ -108,6 +111,15 @@ def _draw_chart(page: Page, quote: Quote) -> None:
     for line in lines:
         page.line(line)
     page.line(dim(_legend(quote, near, asked)))
+
+
+def _is_drawable() -> bool:
+    """Whether stdout has the signs of a chart: of question marks it would say nothing."""
+    try:
+        "╭".encode(sys.stdout.encoding or "utf-8")
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _points(quote: Quote) -> list[tuple[Decimal, Decimal]]:
