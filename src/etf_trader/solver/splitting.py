@@ -1,4 +1,4 @@
-"""How quantities, fills and fees are split over orders so that parts add up: in whole quanta, by largest remainder."""
+"""How quantities, fills and fees are split over orders so that parts add up: in quanta, by largest remainder."""
 
 from collections.abc import Iterable, Sequence
 from decimal import Decimal
