@@ -6,7 +6,7 @@ from decimal import Decimal
 from typing import Any, NamedTuple
 
 from etf_trader.market.symbol import Side
-from etf_trader.money import ZERO, bps, divide, plain
+from etf_trader.money import ZERO, average_price, bps, percentage, plain
 from etf_trader.seal import seal
 
 PLAN = "etf.plan/1"
@@ -139,15 +139,16 @@ def plan_document(
     was asked, with all that the order and the float had. `seal` is the SHA-256
     over all the rest.
     """
+    average = average_price(plan.cash, plan.units)
     document = {
         "index": index,
         "basket_version": basket_version,
         "side": str(plan.side),
         "quantity": plain(plan.wanted),
         "units": plain(plan.units),
-        "fill_percentage": plain(divide(plan.units * 100, plan.wanted, Decimal("0.0001"))) if plan.wanted else "0",
+        "fill_percentage": plain(percentage(plan.units, plan.wanted)),
         "cash": plain(plan.cash),
-        "average_price": plain(divide(plan.cash, plan.units, Decimal("1e-8"))) if plan.units else None,
+        "average_price": None if average is None else plain(average),
         "nav": plain(nav),
         "arrival_nav": plain(arrival_nav),
         "marginal_price": plain(plan.marginal_price),

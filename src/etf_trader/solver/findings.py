@@ -6,8 +6,8 @@ from fractions import Fraction
 from typing import NamedTuple
 
 from etf_trader.market.symbol import Side, SymbolRule
-from etf_trader.money import ZERO, plain
-from etf_trader.orders.plan import LOSS_PARTS, LossParts, PlannedLeg
+from etf_trader.money import ZERO, average_price, bps, percentage, plain
+from etf_trader.orders.plan import LOSS_PARTS, LossParts, PlannedLeg, total_loss
 from etf_trader.solver.problem import Leg
 from etf_trader.solver.retrial import down, least, up
 from etf_trader.solver.statement import Statement, price_bounds
@@ -93,10 +93,17 @@ def check_totals(statement: Statement, found: Mapping[str, Decimal | None]) -> I
         yield from differs(f"plan.legs.{leg.asset}.loss", stated, leg.loss.total)
 
 
-def loss_sums(parts: Iterable[LossParts]) -> dict[str, Decimal | None]:
-    """Return the loss of all legs, by part and in total."""
-    every = list(parts)
-    sums: dict[str, Decimal | None] = {
-        name: sum((getattr(part, name) for part in every), ZERO) for name in LOSS_PARTS
+def sums_of(
+    statement: Statement, losses: Iterable[LossParts], cost: Decimal, cash: Decimal
+) -> dict[str, Decimal | None]:
+    """Return the numbers of a whole plan that follow from the losses of its legs, its cost and its cash."""
+    problem, units, loss = statement.problem, statement.units, total_loss(losses)
+    return {
+        **{part: getattr(loss, part) for part in LOSS_PARTS},
+        "loss": loss.total,
+        "loss_bps": bps(loss.total, units * problem.arrival_nav),
+        "cost": cost,
+        "cash": cash,
+        "average_price": average_price(cash, units),
+        "fill_percentage": percentage(units, problem.quantity),
     }
-    return sums | {"loss": sum((part.total for part in every), ZERO)}

@@ -5,7 +5,7 @@ from decimal import Decimal
 from fractions import Fraction
 
 from etf_trader.market.symbol import Side
-from etf_trader.money import UNIT_GRID, ZERO, bps, divide, plain
+from etf_trader.money import UNIT_GRID, ZERO, bps, plain
 from etf_trader.orders.plan import LossParts, PlannedLeg
 from etf_trader.solver.certificate import BOUND_GRID, multiplier, need_of, order_bound
 from etf_trader.solver.findings import (
@@ -14,7 +14,7 @@ from etf_trader.solver.findings import (
     check_loss,
     check_totals,
     differs,
-    loss_sums,
+    sums_of,
 )
 from etf_trader.solver.problem import Leg, OrderProblem
 from etf_trader.solver.retrial import (
@@ -30,8 +30,6 @@ from etf_trader.solver.retrial import (
     without_books,
 )
 from etf_trader.solver.statement import Statement
-
-_RATIO = Decimal("0.0001")  # basis points and percentages have four decimals
 
 
 def check_order(statement: Statement) -> Iterator[Finding]:
@@ -212,14 +210,7 @@ def _sums(statement: Statement, size: Size) -> Iterator[Finding]:
     cost = _cash(problem.side, size.legs)
     cash = cost + problem.cash_per_unit * units - sign * size.float_pays
     parts = [_loss_parts(leg, problem.side, again) for leg, again in zip(problem.legs, size.legs, strict=True)]
-    found = loss_sums(parts) | {
-        "cash": cash,
-        "cost": cost,
-        "average_price": divide(cash, units, Decimal("1e-8")) if units else None,
-        "fill_percentage": divide(units * 100, problem.quantity, _RATIO) if problem.quantity else ZERO,
-        "marginal_price": nearest(size.marginal),
-        "loss_bps": bps(sum((part.total for part in parts), ZERO), units * problem.arrival_nav),
-    }
+    found = sums_of(statement, parts, cost, cash) | {"marginal_price": nearest(size.marginal)}
     yield from check_totals(statement, found)
 
 

@@ -5,30 +5,22 @@ from decimal import Decimal
 from fractions import Fraction
 
 from etf_trader.market.symbol import Side
-from etf_trader.money import ZERO, bps, ceil_to, divide, floor_to, plain
+from etf_trader.money import ZERO, bps, ceil_to, floor_to, plain
 from etf_trader.solver.certificate import BOUND_GRID, BookSide, least_cost, need_of
-from etf_trader.solver.findings import Finding, check_totals, differs, loss_sums, orders_of
+from etf_trader.solver.findings import Finding, check_totals, differs, orders_of, sums_of
 from etf_trader.solver.retrial import at, broken, held_price, nearest
 from etf_trader.solver.route_statement import Money, Trade, float_pays, net_of
 from etf_trader.solver.statement import Statement, venue_leg
-
-_RATIO = Decimal("0.0001")
-_PRICE = Decimal("1e-8")
 
 
 def check_sums(statement: Statement, money: Money, trades: list[Trade]) -> Iterator[Finding]:
     """Check the numbers of the whole plan, and the bound over every book that could have been used."""
     problem, units, sign = statement.problem, statement.units, statement.problem.side.sign
-    net, losses = net_of(trades), loss_sums(trade.stated.loss for trade in trades)
+    net, losses = net_of(trades), (trade.stated.loss for trade in trades)
     cost = -sign * sum((net.get(name, ZERO) * mid for name, mid in money.mids.items()), ZERO)
     cash = cost + problem.cash_per_unit * units - sign * float_pays(statement)
     bound = _bound(statement, money, net)
-    found = losses | {
-        "cost": cost,
-        "cash": cash,
-        "average_price": divide(cash, units, _PRICE) if units else None,
-        "fill_percentage": divide(units * 100, problem.quantity, _RATIO) if problem.quantity else ZERO,
-        "loss_bps": bps(losses["loss"] or ZERO, units * problem.arrival_nav),
+    found = sums_of(statement, losses, cost, cash) | {
         "bound": bound,
         "gap_bps": bps(sign * (cost - bound), units * problem.nav),
     }

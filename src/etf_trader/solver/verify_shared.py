@@ -9,15 +9,12 @@ from decimal import Decimal
 from fractions import Fraction
 
 from etf_trader.market.symbol import Side
-from etf_trader.money import BPS, ZERO, bps, divide, plain
+from etf_trader.money import BPS, ZERO, bps, plain
 from etf_trader.orders.plan import PlannedLeg
-from etf_trader.solver.findings import Finding, check_order_price, check_totals, differs, loss_sums, spell
+from etf_trader.solver.findings import Finding, check_order_price, check_totals, differs, spell, sums_of
 from etf_trader.solver.problem import Leg
 from etf_trader.solver.retrial import held_price, nearest, unit_price
 from etf_trader.solver.statement import Statement
-
-_RATIO = Decimal("0.0001")
-_PRICE = Decimal("1e-8")
 
 
 def check_shared(statement: Statement) -> Iterator[Finding]:
@@ -169,15 +166,8 @@ def _sums(statement: Statement) -> Iterator[Finding]:
     sign = problem.side.sign
     cost = venue_cash(statement) + _inside(statement)
     cash = cost + problem.cash_per_unit * units - sign * float_pays(statement)
-    losses = loss_sums(own.loss for own in statement.legs)
-    found = losses | {
-        "cost": cost,
-        "cash": cash,
-        "average_price": divide(cash, units, _PRICE) if units else None,
-        "fill_percentage": divide(units * 100, problem.quantity, _RATIO) if problem.quantity else ZERO,
-        "loss_bps": bps(losses["loss"] or ZERO, units * problem.arrival_nav),
-        "rounding_bps": totals["gap_bps"],
-    }
+    losses = (own.loss for own in statement.legs)
+    found = sums_of(statement, losses, cost, cash) | {"rounding_bps": totals["gap_bps"]}
     yield from check_totals(statement, found)
     bound = totals["bound"]
     if bound is None or (cost - bound) * sign < 0:

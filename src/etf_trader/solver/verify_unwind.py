@@ -12,7 +12,7 @@ from etf_trader.solver.findings import (
     check_loss,
     check_totals,
     differs,
-    loss_sums,
+    sums_of,
 )
 from etf_trader.solver.problem import Leg
 from etf_trader.solver.retrial import down, least, refill, up
@@ -36,10 +36,9 @@ def check_unwinding(statement: Statement) -> Iterator[Finding]:
             return
         yield from _sale(stated, legs[stated.asset], statement.bounds.get(stated.asset, ZERO))
     received = sum((leg.value - leg.fee for leg in statement.legs), ZERO)
-    none = dict.fromkeys(("marginal_price", "gap_bps", "rounding_bps", "fill_percentage", "loss_bps"), ZERO)
-    found: dict[str, Decimal | None] = {**none, "average_price": None}
-    found |= dict.fromkeys(("cash", "cost", "bound"), received)
-    yield from check_totals(statement, found | loss_sums(leg.loss for leg in statement.legs))
+    found = sums_of(statement, (leg.loss for leg in statement.legs), received, received)
+    found |= dict.fromkeys(("marginal_price", "gap_bps", "rounding_bps"), ZERO) | {"bound": received}
+    yield from check_totals(statement, found)
 
 
 def _most(leg: Leg) -> Decimal:
