@@ -16,8 +16,7 @@ from etf_trader.money import BPS, UNIT_GRID, ZERO
 from etf_trader.solver.network import Network
 from etf_trader.solver.problem import Leg
 from etf_trader.solver.route_lots import ArcFill, ArcLots, Supply, sold, supplied
-
-_RANK = ("limit", "loss", "cash", "float", "slots", "minimum", "depth", "window")
+from etf_trader.solver.stops import in_order
 
 
 class RouteTrial(NamedTuple):
@@ -106,7 +105,7 @@ class RouteModel:
         slots = self.network.problem.slots
         if slots is not None and sum(fill.orders for fill in trial.fills.values()) > slots:
             names.add("slots")
-        return tuple(sorted(names | {self._gone(node) for node in trial.gone}, key=_rank))
+        return in_order(names | {self._gone(node) for node in trial.gone})
 
     def _gone(self, node: str) -> str:
         arcs = [arc for arc in self.network.arcs if node == (arc.target if self.side is Side.BUY else arc.source)]
@@ -259,7 +258,3 @@ class _State:
             surplus = leg.held + net - wanted
             return surplus if is_traded else min(surplus, room)
         return min(leg.held + wanted + net, room)
-
-
-def _rank(name: str) -> tuple[int, str]:
-    return _RANK.index(name.split("(")[0]), name

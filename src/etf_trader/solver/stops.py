@@ -1,11 +1,12 @@
 """What keeps a plan from being larger, by name."""
 
+from collections.abc import Iterable
 from typing import NamedTuple
 
 from etf_trader.money import UNIT_GRID
 from etf_trader.solver.trial import Model, Trial, depth_names
 
-_NAMES = ("limit", "loss", "cash", "float", "minimum", "depth", "window")
+_NAMES = ("limit", "loss", "cash", "float", "slots", "minimum", "depth", "window")
 
 
 class Stops(NamedTuple):
@@ -50,13 +51,14 @@ def stops(model: Model, trial: Trial, top: int) -> Stops:
         found.discard("float")
     if trial.steps == 0 and not found & {"limit", "loss"} and any(fill.is_minimal for fill in tests[0].fills):
         found.add("minimum")
-    return Stops(tuple(sorted(found, key=_rank)), tuple(beyond))
+    return Stops(in_order(found), tuple(beyond))
+
+
+def in_order(names: Iterable[str]) -> tuple[str, ...]:
+    """Return the names of limits in canonical order."""
+    return tuple(sorted(names, key=lambda name: (_NAMES.index(name.split("(")[0]), name)))
 
 
 def _one_lot(model: Model) -> int:
     """Return the steps of the unit grid that one least order, which is a lot or more, makes at most."""
     return max(int(rule.least // (rule.leg.per_unit * UNIT_GRID)) + 1 for rule in model.legs if rule.leg.per_unit)
-
-
-def _rank(name: str) -> tuple[int, str]:
-    return _NAMES.index(name.split("(")[0]), name
