@@ -259,6 +259,8 @@ def _usage(error: ClickException) -> UsageError:
         return UsageError(f"{error.option_name} needs a value", hint=hint)
     if context is not None and isinstance(context.command, Group) and not context.args:
         return UsageError(f"{path} needs a command", hint=hint)
+    if found := re.fullmatch(r"Got unexpected extra argument\(s\) \((.+)\)", error.format_message()):
+        return UsageError(f"{path} does not take '{found[1]}'", hint=hint)
     return UsageError(_lower(error.format_message()), hint=hint)
 
 

@@ -321,7 +321,7 @@ class Desk:
     def _reserve(self, means: _Means, problem: OrderProblem) -> Decimal:
         if means.treasury <= 0:
             raise UsageError(
-                f"the treasury of {self._holder} is empty: there is no {means.index.quote} to buy with",
+                f"the treasury of {self._holder} has no free {means.index.quote} to buy with",
                 where="treasury",
                 hint=how_to_deposit(means.index.quote),
             )

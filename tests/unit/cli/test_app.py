@@ -176,7 +176,7 @@ def test_help_of_a_command_has_its_sections(run: Run, tried: ModuleType) -> None
         ("order buy --index 1 --qty -1", "--qty: -1 is not above zero", ""),
         ("order buy --index 1 --qty 1 --tif soon", "--tif: 'soon' is neither now nor gtc nor a duration", ""),
         ("order buy --index 1 --qty 1 --tif 0m", "--tif: '0m' is neither now nor gtc nor a duration", ""),
-        ("order buy --index 1 --qty 1 2", "unexpected extra argument", ""),
+        ("order buy --index 1 --qty 1 2", "etf order buy does not take '2'", "etf order buy --help"),
         (
             "order buy --index 1 --qty 1 --format xml",
             "cannot print 'xml': --format takes table or json or csv",

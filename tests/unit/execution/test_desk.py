@@ -207,13 +207,13 @@ async def test_an_empty_treasury_buys_nothing(tmp_path: Path) -> None:
     house = make_house(tmp_path, make_books(), deposit=D(1000))
     await house.create(make_definition())  # all of it is the float now
     error = await refusal(house.desk, Side.BUY)
-    assert error.message == "the treasury of self is empty: there is no USDT to buy with"
+    assert error.message == "the treasury of self has no free USDT to buy with"
     assert (error.where, error.hint) == ("treasury", "etf treasury deposit 1000000")
 
 
 async def test_a_holder_without_a_treasury_buys_nothing(house: House) -> None:
     error = await refusal(desk_of(house, "ann"), Side.BUY)
-    assert error.message == "the treasury of ann is empty: there is no USDT to buy with"
+    assert error.message == "the treasury of ann has no free USDT to buy with"
 
 
 # Too small
@@ -344,7 +344,7 @@ async def test_two_orders_cannot_reserve_the_same_cash(house: House) -> None:
     assert cash(house, "order:2") == D(999_000) - cash(house, "order:1")
     assert cash(house, "treasury:self") == D(0)
     error = await refusal(house.desk, Side.BUY)
-    assert "the treasury of self is empty" in error.message
+    assert "the treasury of self has no free USDT" in error.message
     await house.manager.run([first.id, second.id])
     assert house.order(1).filled == D(6000)
     assert (house.order(2).stopped_by, D(0) < house.order(2).filled < D(6000)) == (("cash",), True)
