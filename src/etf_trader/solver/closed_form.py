@@ -269,7 +269,7 @@ def index_curve(problem: OrderProblem) -> tuple[IndexCurve, Bounds]:
         Curves([leg.levels for leg in legs], mids, value, problem.side, [leg.rule.symbol for leg in legs]),
         np.array([float(leg.per_unit) for leg in legs]) * mids / nav,
         np.array([float(1 - leg.rule.taker_fee) for leg in legs]),
-        [f"depth({leg.asset})" if leg.complete else f"window({leg.rule.symbol})" for leg in legs],
+        [leg.end for leg in legs],
         cash_weight=float(problem.cash_per_unit) / nav,
         arrival=float(problem.arrival_nav) / nav,
         spare=spare if problem.side is Side.BUY else None,

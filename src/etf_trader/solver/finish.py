@@ -17,6 +17,7 @@ from etf_trader.money import BPS, ONE, UNIT_GRID, ZERO, ceil_to, divide, divide_
 from etf_trader.solver.allotment import Allotted, Taken, Want, allot_asset
 from etf_trader.solver.problem import Leg, OrderProblem
 from etf_trader.solver.standing import Prices, Standing, rounding
+from etf_trader.solver.stops import in_order
 
 SIZES = 10
 """Orders of a column that bounds its loss have the same number of digits: they are within this factor."""
@@ -28,7 +29,6 @@ _PING_PONG = 10  # rounds
 _HAIR = 100_000
 _EFFORT = 5_000  # columns of an asset that are shared out again to give back what was too much
 _FINE = 20  # halvings: a millionth of an order is not missed
-_KINDS = ("limit", "loss", "cash", "float", "minimum", "depth", "window", "cross")
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +107,7 @@ class Finish:
         before, faults = self.stops[column], self._faults[column]
         if before == ("filled",) or (faults and self.steps[column] * 100 < self._wanted[column] * 99):
             before = tuple(faults)
-        return tuple(sorted(before, key=lambda name: (_KINDS.index(name.split("(")[0]), name)))
+        return in_order(before)
 
     def _settle(self, assets: Iterable[str]) -> None:
         self._allot(assets)
@@ -268,9 +268,8 @@ class Finish:
         # who gets all its units is asked last: it would no longer be filled
         column = max(takers, key=lambda each: (self.fractions[each] < 1.0, self.fractions[each], -each))
         leg = next(leg for leg in self.asks[column].problem.legs if leg.asset == asset)
-        name = f"depth({asset})" if leg.complete else f"window({leg.rule.symbol})"
         steps = _steps_up(excess, leg.per_unit)
-        return column, Fault(name, steps, steps <= max(self.steps[column] // _HAIR, 16))
+        return column, Fault(leg.end, steps, steps <= max(self.steps[column] // _HAIR, 16))
 
     def _float_faults(self, standings: Mapping[int, Standing]) -> dict[int, Fault]:
         faults = {}

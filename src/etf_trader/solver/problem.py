@@ -39,6 +39,11 @@ class Leg:
         """The best price; the mid where nothing is on offer."""
         return self.levels[0].price if self.levels else self.mid
 
+    @property
+    def end(self) -> str:
+        """What stops a plan where the book ends: "depth(ASSET)", or "window(SYMBOL)" if more may lie beyond."""
+        return f"depth({self.asset})" if self.complete else f"window({self.rule.symbol})"
+
 
 @dataclass(frozen=True, slots=True)
 class OrderProblem:

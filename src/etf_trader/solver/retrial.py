@@ -114,12 +114,12 @@ def broken(problem: OrderProblem, size: Size) -> set[str]:
     if size.float_pays > problem.float_cash:
         names.add("float")
     short = [leg for leg, refill in zip(problem.legs, size.legs, strict=True) if refill.is_short]
-    return names | {_end_of(leg) for leg in short}
+    return names | {leg.end for leg in short}
 
 
 def without_books(problem: OrderProblem) -> set[str]:
     """Return the names of the assets that have to trade where nothing is on offer at all."""
-    return {_end_of(leg) for leg in problem.legs if not leg.levels and leg.per_unit and not leg.held}
+    return {leg.end for leg in problem.legs if not leg.levels and leg.per_unit and not leg.held}
 
 
 def least(rule: SymbolRule, price: Decimal) -> Decimal:
@@ -215,7 +215,3 @@ def held_price(leg: Leg, price: Fraction, wanted: Decimal) -> Fraction:
     """Return what a unit's part of an asset costs when some of it was bought before, at the price then."""
     paid = Fraction(leg.per_unit) * Fraction(up(Fraction(leg.held_cost) / Fraction(leg.held), Decimal("1e-18")))
     return paid if wanted <= leg.held else max(paid, price)
-
-
-def _end_of(leg: Leg) -> str:
-    return f"depth({leg.asset})" if leg.complete else f"window({leg.rule.symbol})"

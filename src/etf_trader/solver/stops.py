@@ -4,9 +4,9 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 from etf_trader.money import UNIT_GRID
-from etf_trader.solver.trial import Model, Trial, depth_names
+from etf_trader.solver.trial import Model, Trial
 
-_NAMES = ("limit", "loss", "cash", "float", "slots", "minimum", "depth", "window")
+_NAMES = ("limit", "loss", "cash", "float", "slots", "minimum", "depth", "window", "cross")
 
 
 class Stops(NamedTuple):
@@ -42,7 +42,7 @@ def stops(model: Model, trial: Trial, top: int) -> Stops:
     if trial.steps < top < model.wanted and top - trial.steps <= _one_lot(model):
         beyond.append(top + 1)
     tests = [model.trial(steps) for steps in beyond]
-    found = {name for test in tests for name in model.breaches(test)} | set(depth_names(model.empty_legs()))
+    found = {name for test in tests for name in model.breaches(test)} | {leg.end for leg in model.empty_legs()}
     if not found:
         beyond.append(model.wanted)
         found = set(model.breaches(model.trial(model.wanted)))

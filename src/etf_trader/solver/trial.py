@@ -1,13 +1,12 @@
 """One index order at one number of units: its legs, its totals, and the limits it breaks."""
 
-from collections.abc import Iterable
 from decimal import Decimal
 from typing import NamedTuple
 
 from etf_trader.market.symbol import Side
 from etf_trader.money import BPS, ONE, UNIT_GRID, ZERO, divide, divide_up
 from etf_trader.solver.lots import LegFill, LegRule
-from etf_trader.solver.problem import OrderProblem
+from etf_trader.solver.problem import Leg, OrderProblem
 
 
 class Trial(NamedTuple):
@@ -103,8 +102,9 @@ class Model:
             names.append("cash")
         if trial.float_pays > problem.float_cash:
             names.append("float")
-        deep = [rule for rule, fill in zip(self.legs, trial.fills, strict=True) if fill.is_deep]
-        return names + depth_names(deep)
+        return names + sorted(
+            rule.leg.end for rule, fill in zip(self.legs, trial.fills, strict=True) if fill.is_deep
+        )
 
     def is_beyond(self, trial: Trial) -> bool:
         """Return whether no larger size can be feasible either.
@@ -150,16 +150,9 @@ class Model:
         """Return whether a sell still has assets of units it redeemed before."""
         return self.side is Side.SELL and any(rule.leg.held for rule in self.legs)
 
-    def empty_legs(self) -> list[LegRule]:
+    def empty_legs(self) -> list[Leg]:
         """Return the legs that must trade on a book that has nothing at all."""
-        return [rule for rule in self.legs if not rule.ladder and rule.leg.per_unit and not rule.leg.held]
-
-
-def depth_names(rules: Iterable[LegRule]) -> list[str]:
-    """Return "depth(ASSET)" for each ladder, or "window(SYMBOL)" when more may lie beyond; sorted."""
-    return sorted(
-        f"depth({rule.leg.asset})" if rule.leg.complete else f"window({rule.leg.rule.symbol})" for rule in rules
-    )
+        return [leg for leg in self.problem.legs if not leg.levels and leg.per_unit and not leg.held]
 
 
 def _product(factors: set[Decimal]) -> Decimal:

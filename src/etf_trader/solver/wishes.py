@@ -41,10 +41,7 @@ class Wishes:
                     if leg.held:
                         self.held[row, column] = float(leg.held) * mid / self.value
                         self.paid[row, column] = float(leg.held_cost) / float(leg.held) / mid
-        self.names = {
-            (side.sign, column): f"depth({leg.asset})" if leg.complete else f"window({leg.rule.symbol})"
-            for (side, column), leg in books.items()
-        }
+        self.names = {(side.sign, column): leg.end for (side, column), leg in books.items()}
         self.curves = {side.sign: self._curves(books, side) for side in Side}
         self.units = np.array([float(order.quantity) for order in orders])
         self.demand = self._demand()
