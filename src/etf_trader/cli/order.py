@@ -280,6 +280,7 @@ def _sent_table(
         text("state"),
         text("why", wrap=True),
     )
+    has_routes = len({each.intent.symbol for each in sent}) > len({each.intent.asset for each in sent})
     for each in sent:
         intent, rule = each.intent, rules.get(each.intent.symbol)
         done = each.executed_quantity
@@ -287,7 +288,7 @@ def _sent_table(
         state = ASSET_ORDER_STATES[str(each.status)]
         is_on_tick = rule is not None and not intent.price % rule.tick  # what meets inside does so at the mid
         table.row(
-            intent.asset,
+            intent.symbol if has_routes else intent.asset,
             str(intent.side),
             _amount(each.share_of(order), rule),
             _amount(filled.get(each.id, ZERO), rule),

@@ -155,7 +155,7 @@ def stopped_order(opened: Services, order: IndexOrder, index: Index) -> Stopped:
         index_id=index.id,
         limit=order.limit_price,
         max_loss_bps=order.max_loss_bps,
-        outlook=_outlook_of(opened, order) if set(LIMITS) & set(order.stopped_by) else None,
+        outlook=_outlook_of(opened, order) if _has_outlook(index, order.stopped_by) else None,
         has_begun=order.filled > 0,
         order=order.id,
     )
@@ -171,9 +171,16 @@ def stopped_preview(opened: Services, preview: Preview) -> Stopped:
         index_id=preview.index.id,
         limit=preview.request.limit_price,
         max_loss_bps=preview.request.max_loss_bps,
-        outlook=_outlook_of_preview(opened, preview) if set(LIMITS) & set(preview.plan.stopped_by) else None,
+        outlook=_outlook_of_preview(opened, preview)
+        if _has_outlook(preview.index, preview.plan.stopped_by)
+        else None,
         has_begun=preview.plan.units > 0,
     )
+
+
+def _has_outlook(index: Index, stopped_by: Sequence[str]) -> bool:
+    """Whether what lies beyond a limit can be told: it is about the quote's books alone."""
+    return bool(set(LIMITS) & set(stopped_by)) and len(index.routes) == 1
 
 
 def _outlook_of(opened: Services, order: IndexOrder) -> Outlook | None:

@@ -85,7 +85,7 @@ class Quote:
     """What trading an index costs on the books of now.
 
     `answer` is None when no size was asked for, `outlook` unless a limit stops
-    the answer. `largest` is the plan of the
+    the answer of an index in one currency. `largest` is the plan of the
     largest size within the limits; `least` the least size that the float of now
     allows (None: none), `float_needed` the float cash that allows every size.
     `curve` holds growing sizes that the books alone bound, the last as large as

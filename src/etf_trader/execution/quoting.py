@@ -205,12 +205,13 @@ class Quoter:
         sizes = {size for size in (*round_sizes(low, most), state.quantity, most) if size and size <= most}
         routes, unknown = _routes(problem, answer, other, state.treasuries)
         is_limited = answer is not None and {"limit", "loss"} & set(answer.plan.stopped_by)
+        is_alone = len(state.index.routes) == 1  # of several currencies the quote's books say too little
         return Quote(
             request=state.request,
             index=state.index,
             nav=problem.nav,
             answer=answer,
-            outlook=outlook(problem, self._settings.method) if is_limited else None,
+            outlook=outlook(problem, self._settings.method) if is_limited and is_alone else None,
             treasury=state.treasury,
             largest=largest,
             least=least,

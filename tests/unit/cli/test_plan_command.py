@@ -302,3 +302,16 @@ def test_verifying_needs_neither_numpy_nor_scipy(folder: Path) -> None:
     )
     done = subprocess.run([sys.executable, "-c", asked], cwd=folder, capture_output=True, text=True, timeout=60)
     assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_over_several_currencies_a_limit_is_named_and_nothing_said_of_one_currency_alone(
+    run: Run, together: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(shutil.copytree(together, tmp_path / "limited"))
+    words = ("buy", "--index", "DUO", "--qty", "9000", "--limit", "1002")
+    for command in (("submit", *words, "--dry-run"), ("quote", *words), ("submit", *words)):
+        code, out, _ = run(*command)
+        assert code in (0, 7)
+        assert "\nStopped by the limit: 1,002.00 a unit.\n" in out
+    _, out, _ = run("order", "show", "7")
+    assert {"BTCUSDT", "ETHUSDC", "ETHUSDT"} <= {line.split()[0] for line in out.splitlines() if line}
