@@ -83,6 +83,21 @@ class SymbolRule:
         high = reference * up if up else self.max_price
         return low, min(high, self.max_price) if self.max_price else high
 
+    def ticks_beyond(self, side: Side, reference: Decimal, last: Decimal, quantity: Decimal, most: int) -> int:
+        """Return how many ticks worse than `last` an order of `quantity` may be priced, `most` at most.
+
+        Within the price bounds at `reference`, and a sell worth the least notional; 0 where there are no ticks.
+        """
+        if not self.tick:
+            return 0
+        low, high = self.price_bounds(side, reference)
+        if side is Side.BUY:
+            return max(min(int((floor_to(high, self.tick) - last) // self.tick), most), 0) if high else most
+        low = max(low, self.tick)
+        if self.min_notional:
+            low = max(low, divide_up(self.min_notional, quantity, self.tick))
+        return max(min(int((last - ceil_to(low, self.tick)) // self.tick), most), 0)
+
     @classmethod
     def from_exchange_info(cls, row: Mapping[str, Any], *, maker_fee: Decimal, taker_fee: Decimal) -> "SymbolRule":
         """Read one entry of `symbols` in the venue's exchangeInfo.

@@ -101,18 +101,10 @@ class ArcLots:
         return quantity if self.ladder.holds(quantity) else floor_to(self.ladder.depth(), self.rule.step)
 
     def _order_price(self, quantity: Decimal, last: Decimal) -> Decimal:
-        """Return the last level's price and the slack beyond it, within the venue's bounds and least notional."""
-        rule, tick = self.rule, self.rule.tick
-        if not tick or not self.slack_ticks:
-            return last
-        low, high = rule.price_bounds(self.arc.side, self.arc.mid)
-        if self.arc.side is Side.BUY:
-            price = last + self.slack_ticks * tick
-            return max(min(price, floor_to(high, tick)), last) if high else price
-        low = max(low, tick)
-        if rule.min_notional:
-            low = max(low, divide_up(rule.min_notional, quantity, tick))
-        return min(max(last - self.slack_ticks * tick, ceil_to(low, tick)), last)
+        """Return the last level's price and the slack beyond it, as far as the venue accepts it."""
+        side, rule = self.arc.side, self.rule
+        ticks = rule.ticks_beyond(side, self.arc.mid, last, quantity, self.slack_ticks)
+        return last + side.sign * ticks * rule.tick
 
 
 class Supply(NamedTuple):

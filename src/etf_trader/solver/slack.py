@@ -2,58 +2,71 @@
 
 from collections.abc import Sequence
 from decimal import Decimal
+from typing import NamedTuple
 
 from etf_trader.market.symbol import Side
-from etf_trader.money import ceil_to, divide_up, floor_to
-from etf_trader.solver.lots import LegFill, LegRule
+from etf_trader.solver.problem import Leg, OrderProblem
 from etf_trader.solver.trial import Model, Trial
 
 
-def limit_prices(model: Model, trial: Trial) -> list[Decimal]:
-    """Return the price of each leg's order, quote per base; of a leg without one, the touch.
+class Last(NamedTuple):
+    """Where a leg ends in its book.
 
-    A price is the last level's, plus (buy) or minus (sell) the problem's slack
-    in ticks. The slack is spent leg by leg in order of symbol, as far as all
-    legs together at their order prices keep the limit and the cash, and within
-    the venue's price bounds; a sell's order stays worth the least notional.
+    `price` is that of the last level; `taken` what the order takes and `sent`
+    what goes to the book in all, in base. `slope` is what the price weighs in
+    the price that the limit bounds, times the scale of that.
     """
-    room_price, room_cash = _rooms(model, trial)
-    prices = [fill.last for fill in trial.fills]
-    for position in sorted(range(len(prices)), key=lambda i: model.legs[i].leg.rule.symbol):
-        rule, fill, slope = model.legs[position], trial.fills[position], model.slopes[position]
-        tick = rule.leg.rule.tick
-        if fill.quantity == 0 or tick == 0:
+
+    leg: Leg
+    slope: Decimal
+    price: Decimal
+    taken: Decimal
+    sent: Decimal
+
+
+def limit_prices(model: Model, trial: Trial) -> list[Decimal]:
+    """Return the price of each leg's order, quote per base; of a leg without one, the touch."""
+    lasts = [
+        Last(rule.leg, slope, fill.last, fill.quantity, fill.quantity)
+        for rule, slope, fill in zip(model.legs, model.slopes, trial.fills, strict=True)
+    ]
+    return with_slack(model.problem, lasts, model.scale, trial.limited, trial.reserve)
+
+
+def with_slack(
+    problem: OrderProblem, lasts: Sequence[Last], scale: Decimal, limited: Decimal, reserve: Decimal
+) -> list[Decimal]:
+    """Return the price of each leg's order: the last level's, plus (buy) or minus (sell) the slack in ticks.
+
+    The slack is spent leg by leg in order of symbol, as far as all legs together
+    at their order prices keep the limit and the cash, and within the venue's
+    price bounds; a sell's order stays worth the least notional.
+
+    Args:
+        problem: The order, with its slack and limits.
+        lasts: Where each leg ends.
+        scale: What prices are multiplied with where the limit is compared.
+        limited: The price that the limit bounds, at the last levels, times `scale`.
+        reserve: The cash that a buy needs at the last levels.
+    """
+    sign = problem.side.sign
+    room_price = None if problem.limit is None else (problem.limit * scale - limited) * sign
+    room_cash = None if problem.cash is None or problem.side is Side.SELL else problem.cash - reserve
+    prices = [each.price for each in lasts]
+    for position in sorted(range(len(lasts)), key=lambda i: lasts[i].leg.rule.symbol):
+        leg, slope, last, taken, sent = lasts[position]
+        rule, tick = leg.rule, leg.rule.tick
+        if not taken:
             continue
-        ticks = min(model.problem.slack_ticks, _ticks_allowed(rule, fill, model.side))
-        ticks = min([ticks, *_affordable(room_price, slope * tick), *_affordable(room_cash, fill.quantity * tick)])
+        ticks = rule.ticks_beyond(problem.side, leg.mid, last, sent, problem.slack_ticks)
+        ticks = min([ticks, *_affordable(room_price, slope * tick), *_affordable(room_cash, taken * tick)])
         if ticks <= 0:
             continue
-        prices[position] += model.side.sign * ticks * tick
+        prices[position] += sign * ticks * tick
         room_price = None if room_price is None else room_price - ticks * slope * tick
-        room_cash = None if room_cash is None else room_cash - ticks * fill.quantity * tick
+        room_cash = None if room_cash is None else room_cash - ticks * taken * tick
     return prices
-
-
-def _rooms(model: Model, trial: Trial) -> tuple[Decimal | None, Decimal | None]:
-    """Return what the limit (times `Model.scale`) and the cash leave; None where there is none."""
-    problem = model.problem
-    price = None if problem.limit is None else (problem.limit * model.scale - trial.limited) * model.side.sign
-    if problem.cash is None or problem.side is Side.SELL:
-        return price, None
-    return price, problem.cash - trial.reserve
 
 
 def _affordable(room: Decimal | None, each: Decimal) -> Sequence[int]:
     return [] if room is None or each == 0 else [int(room // each)]
-
-
-def _ticks_allowed(rule: LegRule, fill: LegFill, side: Side) -> int:
-    """Return how many ticks beyond the last level the venue accepts."""
-    venue = rule.leg.rule
-    low, high = venue.price_bounds(side, rule.leg.mid)
-    if side is Side.BUY:
-        return int((floor_to(high, venue.tick) - fill.last) // venue.tick) if high else 1_000_000
-    low = max(low, venue.tick)
-    if venue.min_notional:
-        low = max(low, divide_up(venue.min_notional, fill.quantity, venue.tick))
-    return int((fill.last - ceil_to(low, venue.tick)) // venue.tick)

@@ -10,11 +10,11 @@ from collections.abc import Mapping
 from decimal import Decimal
 
 from etf_trader.market.symbol import Side
-from etf_trader.money import ceil_to, divide_up, floor_to
+from etf_trader.money import ceil_to, floor_to
 from etf_trader.solver.allotment import Allotted
 from etf_trader.solver.finish import Finish
-from etf_trader.solver.problem import Leg
 from etf_trader.solver.shares import Slice
+from etf_trader.solver.slack import Last, with_slack
 
 
 def worst_prices(finish: Finish) -> list[dict[str, Decimal]]:
@@ -111,27 +111,14 @@ def _all_fill(allotted: Allotted, sent: tuple[Slice, ...]) -> bool:
 def _own_prices(finish: Finish, column: int) -> dict[str, Decimal]:
     """Return the last price of each leg with the slack that the order's own limit and cash leave."""
     problem, prices = finish.asks[column].problem, finish.prices[column]
-    side, standing = problem.side, finish.standing(column)
-    room = None if problem.limit is None else (problem.limit * prices.scale - standing.limited) * side.sign
-    cash = None if problem.cash is None or side is Side.SELL else problem.cash - standing.reserve
-    taken = finish.taken(column)
-    found = {}
-    legs = sorted(zip(problem.legs, prices.slopes, strict=True), key=lambda each: each[0].rule.symbol)
-    for leg, slope in legs:
-        got = taken.get(leg.asset)
-        if got is None or not got.fill.quantity:
-            continue
-        tick, fill = leg.rule.tick, got.fill
-        ticks = min(problem.slack_ticks, _ticks_allowed(leg, side, fill.last, finish.allotted[leg.asset].quantity))
-        if room is not None and slope:
-            ticks = min(ticks, int(room // (slope * tick)) if tick else 0)
-        if cash is not None:
-            ticks = min(ticks, int(cash // (fill.quantity * tick)) if tick else 0)
-        ticks = max(ticks, 0)
-        room = None if room is None else room - ticks * slope * tick
-        cash = None if cash is None else cash - ticks * fill.quantity * tick
-        found[leg.asset] = fill.last + side.sign * ticks * tick
-    return found
+    standing, taken = finish.standing(column), finish.taken(column)
+    lasts = [
+        Last(leg, slope, got.fill.last, got.fill.quantity, finish.allotted[leg.asset].quantity)
+        for leg, slope in zip(problem.legs, prices.slopes, strict=True)
+        if (got := taken.get(leg.asset)) is not None and got.fill.quantity
+    ]
+    own = with_slack(problem, lasts, prices.scale, standing.limited, standing.reserve)
+    return {each.leg.asset: price for each, price in zip(lasts, own, strict=True)}
 
 
 def _accepts(finish: Finish, column: int, own: Mapping[str, Decimal], common: Mapping[str, Decimal]) -> bool:
@@ -146,17 +133,3 @@ def _accepts(finish: Finish, column: int, own: Mapping[str, Decimal], common: Ma
     if problem.limit is not None and (standing.limited - problem.limit * prices.scale) * problem.side.sign > 0:
         return False
     return problem.cash is None or problem.side is Side.SELL or standing.reserve <= problem.cash
-
-
-def _ticks_allowed(leg: Leg, side: Side, last: Decimal, quantity: Decimal) -> int:
-    """Return how many ticks beyond the last level the venue accepts."""
-    venue = leg.rule
-    if not venue.tick:
-        return 0
-    low, high = venue.price_bounds(side, leg.mid)
-    if side is Side.BUY:
-        return int((floor_to(high, venue.tick) - last) // venue.tick) if high else 1_000_000
-    low = max(low, venue.tick)
-    if venue.min_notional:
-        low = max(low, divide_up(venue.min_notional, quantity, venue.tick))
-    return int((last - ceil_to(low, venue.tick)) // venue.tick)

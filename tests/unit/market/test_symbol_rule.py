@@ -190,6 +190,29 @@ def test_a_quantity_beyond_the_largest_order_makes_several(quantity: str, larges
 
 
 @pytest.mark.parametrize(
+    ("side", "last", "quantity", "ticks"),
+    [
+        # at 100: a buy up to 110, a sell down to 90; ticks of 0.01, a least notional of 5
+        pytest.param(Side.BUY, "100", "1", 5, id="as many as are wished for"),
+        pytest.param(Side.BUY, "109.98", "1", 2, id="up to the band"),
+        pytest.param(Side.BUY, "110.01", "1", 0, id="the last level is beyond the band"),
+        pytest.param(Side.SELL, "90.03", "1", 3, id="down to the band"),
+        pytest.param(Side.SELL, "100.01", "0.05", 1, id="down to the least notional"),
+    ],
+)
+def test_slack_ends_where_the_venue_accepts_no_more(side: Side, last: str, quantity: str, ticks: int) -> None:
+    band = (D("0.9"), D("1.1"))
+    rule = replace(make_rule(), bid_band=band, ask_band=band)
+    assert (rule.tick, rule.min_notional) == (D("0.01"), D(5))
+    assert rule.ticks_beyond(side, D(100), D(last), D(quantity), 5) == ticks
+
+
+def test_a_venue_without_ticks_has_no_slack() -> None:
+    rule = replace(make_rule(), tick=ZERO)
+    assert rule.ticks_beyond(Side.BUY, D(100), D(100), D(1), 5) == 0
+
+
+@pytest.mark.parametrize(
     ("side", "bounds"),
     [(Side.BUY, ("20", "110")), (Side.SELL, ("90", "500"))],
     ids=["a buy by the bid band", "a sell by the ask band"],
