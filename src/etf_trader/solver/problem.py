@@ -8,7 +8,7 @@ from typing import Any
 
 from etf_trader.market.book import Level
 from etf_trader.market.symbol import Side, SymbolRule
-from etf_trader.money import DIGITS, money_context, plain
+from etf_trader.money import DIGITS, divide_up, money_context, plain
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +38,11 @@ class Leg:
     def touch(self) -> Decimal:
         """The best price; the mid where nothing is on offer."""
         return self.levels[0].price if self.levels else self.mid
+
+    @property
+    def paid(self) -> Decimal:
+        """The price at which a buy's `held` was bought, fees included, rounded up to 1e-18."""
+        return divide_up(self.held_cost, self.held, Decimal("1e-18"))
 
     @property
     def end(self) -> str:

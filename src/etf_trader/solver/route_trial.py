@@ -124,7 +124,7 @@ class RouteModel:
         for leg in self.network.legs:
             price = prices.get(leg.asset, Fraction(leg.mid))
             if is_limited and self.side is Side.BUY and leg.held:
-                paid = Fraction(leg.held_cost) / Fraction(leg.held)
+                paid = Fraction(leg.paid)
                 price = paid if leg.per_unit * trial.units <= leg.held else max(paid, price)
             total += Fraction(leg.per_unit) * price
         return total

@@ -5,7 +5,7 @@ from decimal import Decimal
 from typing import NamedTuple
 
 from etf_trader.market.symbol import Side
-from etf_trader.money import ONE, ZERO, divide_up
+from etf_trader.money import ONE, ZERO
 from etf_trader.solver.allotment import Taken, grid_of
 from etf_trader.solver.problem import Leg, OrderProblem
 
@@ -69,5 +69,5 @@ class Prices:
     def _limited(self, side: Side, leg: Leg, price: Decimal, units: Decimal) -> Decimal:
         if side is Side.SELL or not leg.held:
             return price
-        paid = leg.per_unit * self.scale * divide_up(leg.held_cost, leg.held, Decimal("1e-18"))
+        paid = leg.per_unit * self.scale * leg.paid
         return paid if leg.per_unit * units <= leg.held else max(paid, price)

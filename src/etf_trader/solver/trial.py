@@ -4,7 +4,7 @@ from decimal import Decimal
 from typing import NamedTuple
 
 from etf_trader.market.symbol import Side
-from etf_trader.money import BPS, ONE, UNIT_GRID, ZERO, divide, divide_up
+from etf_trader.money import BPS, ONE, UNIT_GRID, ZERO, divide
 from etf_trader.solver.lots import LegFill, LegRule
 from etf_trader.solver.problem import Leg, OrderProblem
 
@@ -87,7 +87,7 @@ class Model:
         leg = rule.leg
         if self.side is Side.SELL or not leg.held:
             return slope * fill.last
-        paid = leg.per_unit * self.scale * divide_up(leg.held_cost, leg.held, Decimal("1e-18"))
+        paid = leg.per_unit * self.scale * leg.paid
         return paid if wanted <= leg.held else max(paid, slope * fill.last)
 
     def breaches(self, trial: Trial) -> list[str]:
