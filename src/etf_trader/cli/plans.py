@@ -105,7 +105,7 @@ def proof(document: Mapping[str, Any]) -> str:
 
 def effort(document: Mapping[str, Any], rules: Rules, used: int, limit: int, window_seconds: int) -> str:
     """Return how much of an order fills with how many orders, and how long sending them takes."""
-    orders = sum(pieces(leg, rules) for leg in [*document["legs"], *document.get("conversions", ())])
+    orders = order_count(document, rules)
     if not orders:
         return ""
     waits = max(0, -(-(used + orders) // limit) - 1) if limit else 0
@@ -119,14 +119,14 @@ def effort(document: Mapping[str, Any], rules: Rules, used: int, limit: int, win
     )
 
 
-def pieces(leg: Mapping[str, Any], rules: Rules) -> int:
-    """Return how many orders a leg needs: the venue bounds the largest one."""
-    from etf_trader.execution.batch import pieces as split
+def order_count(document: Mapping[str, Any], rules: Rules) -> int:
+    """Return how many orders a plan sends: the venue bounds the largest one."""
+    return sum(_order_count(leg, rules) for leg in [*document["legs"], *document.get("conversions", ())])
 
-    amount, rule = Decimal(leg["quantity"]), rules.get(leg["symbol"])
-    if not amount or rule is None:
-        return 1 if amount else 0
-    return len(split(amount, Decimal(leg["limit_price"]), rule))
+
+def _order_count(leg: Mapping[str, Any], rules: Rules) -> int:
+    quantity, rule = Decimal(leg["quantity"]), rules.get(leg["symbol"])
+    return int(quantity > 0) if rule is None else rule.order_count(quantity, Decimal(leg["limit_price"]))
 
 
 def _inside(document: Mapping[str, Any], quote: str) -> list[str]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from etf_trader.cli.numbers import bps, count, few_digits, joined, money, percent, unit_count
 from etf_trader.cli.orders import loss_line
 from etf_trader.cli.output import Page, dim, look
-from etf_trader.cli.plans import headline, pieces, proof
+from etf_trader.cli.plans import headline, order_count, proof
 from etf_trader.cli.quote_curve import draw_curve, end_of_curve, within
 from etf_trader.cli.stops import Stopped, sentences
 from etf_trader.market.currency import how_to_deposit
@@ -85,11 +85,7 @@ def _draw_answer(page: Page, quote: Quote, answer: Answer) -> None:
 
 def orders_of(quote: Quote) -> int:
     """Return how many orders the answer sends."""
-    if quote.answer is None:
-        return 0
-    document = quote.answer.document
-    legs = [*document["legs"], *document.get("conversions", ())]
-    return sum(pieces(leg, quote.answer.rules) for leg in legs)
+    return 0 if quote.answer is None else order_count(quote.answer.document, quote.answer.rules)
 
 
 def _whole(share: Decimal) -> str:
