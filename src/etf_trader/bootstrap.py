@@ -299,6 +299,7 @@ def _make_exchange(settings: Settings, start: datetime | None, era: str | None) 
     from etf_trader.exchange.paper import ExchangeSettings, PaperExchange
 
     market, parameters = make_market(settings)
+    market.symbols()  # reads what its rules come from: what is wrong there is known before a file is made
     chosen = settings.exchange
     return PaperExchange.create(
         Database(chosen.database),

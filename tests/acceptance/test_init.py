@@ -79,6 +79,17 @@ def test_a_bad_init_gets_a_sentence_and_leaves_nothing(
     assert [path.name for path in empty.folder.iterdir()] == []
 
 
+def test_init_with_rules_that_cannot_be_read_leaves_nothing(empty: Shell) -> None:
+    book = '{"lastUpdateId": 1, "bids": [["99", "1"]], "asks": [["101", "1"]]}'
+    line = f'{{"t": 1617566592.1, "rest": "depth", "symbol": "BTCUSDT", "data": {book}}}\n'
+    (empty.folder / "book.jsonl").write_text(line)
+    (empty.folder / "rules.json").write_text("these are no rules")
+    words = ("init", "--market", "recording", "--recordings", "book.jsonl", "--exchange-info")
+    answer = empty.etf(*words, "rules.json")
+    assert (answer.code, "is not a saved response of exchangeInfo" in answer.err) == (4, True)
+    assert sorted(each.name for each in empty.folder.iterdir() if each.is_file()) == ["book.jsonl", "rules.json"]
+
+
 def test_init_without_the_cash_for_a_sample_says_what_to_do(empty: Shell) -> None:
     said = empty.ok("init", "--deposit", "100")
     assert "No sample index was made: the float of 600 USDT is more than the 100" in said
