@@ -64,6 +64,11 @@ def bps(value: Decimal, *, signed: bool = False) -> str:
     return _at(value, TENTH, signed=signed)
 
 
+def bps_given(value: Decimal) -> str:
+    """Return a bound in basis points with the decimals it was given, at least one: `40.0`, `10.25`."""
+    return bps(value) if value % TENTH == 0 else units(value)
+
+
 def percent(value: Decimal) -> str:
     """Return a percentage, given from 0 to 100, with one decimal: `72.7%`."""
     return _at(value, TENTH) + "%"

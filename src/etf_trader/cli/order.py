@@ -12,6 +12,7 @@ from etf_trader.cli.commands import WHAT, command, group
 from etf_trader.cli.invocation import output
 from etf_trader.cli.numbers import (
     bps,
+    bps_given,
     few_digits,
     local_time,
     money,
@@ -219,7 +220,7 @@ def _draw_head(page: Page, opened: Services, facts: OrderFacts) -> None:
     page.line()
     limits = [
         f"limit {money(order.limit_price)}" if order.limit_price is not None else "",
-        f"loss at most {bps(order.max_loss_bps)} bps" if order.max_loss_bps is not None else "",
+        f"loss at most {bps_given(order.max_loss_bps)} bps" if order.max_loss_bps is not None else "",
     ]
     until = _open_until(order)
     ended = f", ended {local_time(order.ended_at)}" if order.ended_at is not None else ""

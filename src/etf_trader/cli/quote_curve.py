@@ -8,7 +8,7 @@ from itertools import dropwhile
 from typing import TYPE_CHECKING
 
 from etf_trader.cli.charts import Mark, curve_chart
-from etf_trader.cli.numbers import bps, few_digits, joined, money, unit_count
+from etf_trader.cli.numbers import bps, bps_given, few_digits, joined, money, unit_count
 from etf_trader.cli.output import Page, Table, dim, number, text
 from etf_trader.money import ZERO
 
@@ -37,7 +37,7 @@ def within(quote: Quote) -> str:
     limit, most = quote.request.limit_price, quote.request.max_loss_bps
     bounds = [] if limit is None else [f"{money(limit)} a unit"]
     if most is not None:
-        bounds.append(f"{bps(most)} bps")
+        bounds.append(f"{bps_given(most)} bps")
     return f" within {' and '.join(bounds)}" if bounds else ""
 
 
@@ -142,7 +142,7 @@ def _legend(quote: Quote, near: list[BookEnd], asked: Decimal | None) -> str:
         [
             f"{ASKED} {unit_count(asked)}" if asked is not None else "",
             f"{WITHIN} the most{bounds}" if bounds and quote.largest.units else "",
-            f"╌ {bps(bound)} bps" if bound is not None else "",
+            f"╌ {bps_given(bound)} bps" if bound is not None else "",
             _named(EMPTY, "empty beyond", [end.asset for end in near if end.is_complete]),
             _named(UNREAD, "read no further", [end.asset for end in near if not end.is_complete]),
         ]

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
-from etf_trader.cli.numbers import bps, money, unit_count, units
+from etf_trader.cli.numbers import bps_given, money, unit_count, units
 from etf_trader.cli.services import in_loop
 from etf_trader.market.currency import how_to_deposit
 from etf_trader.money import round_to
@@ -49,7 +49,7 @@ def _short(name: str, limit: Decimal | None, max_loss_bps: Decimal | None) -> st
     kind, _, of = name.rstrip(")").partition("(")
     words = {
         "limit": f"limit {money(limit)}" if limit is not None else "limit",
-        "loss": f"loss limit {bps(max_loss_bps)} bps" if max_loss_bps is not None else "loss limit",
+        "loss": f"loss limit {bps_given(max_loss_bps)} bps" if max_loss_bps is not None else "loss limit",
         "minimum": "least order",
         "depth": f"{of} sold out",
         "window": f"levels read of {of}",
@@ -118,7 +118,7 @@ def _limit(kind: str, stopped: Stopped) -> str:
     bound = (
         f"{money(stopped.limit)} a unit"
         if kind == "limit" and stopped.limit is not None
-        else f"{bps(stopped.max_loss_bps or Decimal(0))} bps from arrival"
+        else f"{bps_given(stopped.max_loss_bps or Decimal(0))} bps from arrival"
     )
     outlook, next_one = stopped.outlook, "the next unit" if stopped.has_begun else "already the first unit"
     if outlook is None:

@@ -65,6 +65,7 @@ def test_units_show_the_digits_they_have(value: str, text: str) -> None:
 
 def test_ratios_have_one_decimal() -> None:
     assert numbers.bps(D("12.14")) == "12.1"
+    assert [numbers.bps_given(D(bound)) for bound in ("40", "12.5", "10.25")] == ["40.0", "12.5", "10.25"]
     assert numbers.bps(D("-0.04")) == "0.0"
     assert numbers.percent(D("72.7")) == "72.7%"
     assert numbers.share(D("0.4")) == "40.0%"
