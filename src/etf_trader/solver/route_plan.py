@@ -5,9 +5,9 @@ from dataclasses import replace
 from decimal import Decimal
 from fractions import Fraction
 
-from etf_trader.market.symbol import Side
+from etf_trader.market.symbol import Side, SymbolRule
 from etf_trader.money import ZERO, bps
-from etf_trader.orders.plan import LossParts, Plan, total_loss
+from etf_trader.orders.plan import LossParts, Plan, PlannedLeg, total_loss
 from etf_trader.solver.network import Network
 from etf_trader.solver.route_bound import cash_bound
 from etf_trader.solver.route_lots import ArcFill
@@ -209,21 +209,7 @@ def alone(
         wanted=single.wanted,
         units=single.units,
         legs=tuple(
-            RouteLeg(
-                asset=leg.asset,
-                symbol=leg.symbol,
-                currency=home,
-                side=side,
-                quantity=leg.quantity,
-                limit_price=leg.limit_price,
-                last_price=leg.last_price,
-                touch=leg.touch,
-                mid=leg.mid,
-                value=leg.value,
-                fee=leg.fee,
-                loss=replace(leg.loss, rounding=ZERO),
-                orders=rules[leg.symbol].order_count(leg.quantity, leg.limit_price),
-            )
+            _home_leg(leg, side, rules[leg.symbol])
             for leg in sorted(single.legs, key=lambda leg: leg.symbol)
             if leg.quantity
         ),
@@ -246,4 +232,23 @@ def alone(
         slots=None,
         single=single,
         saved_bps=ZERO,
+    )
+
+
+def _home_leg(leg: PlannedLeg, side: Side, rule: SymbolRule) -> RouteLeg:
+    """Return a leg on a home book; what the float takes of it is counted for all books of its asset together."""
+    return RouteLeg(
+        asset=leg.asset,
+        symbol=leg.symbol,
+        currency=rule.quote,
+        side=side,
+        quantity=leg.quantity,
+        limit_price=leg.limit_price,
+        last_price=leg.last_price,
+        touch=leg.touch,
+        mid=leg.mid,
+        value=leg.value,
+        fee=leg.fee,
+        loss=replace(leg.loss, rounding=ZERO),
+        orders=rule.order_count(leg.quantity, leg.limit_price),
     )
