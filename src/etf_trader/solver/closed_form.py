@@ -20,13 +20,10 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from etf_trader.market.symbol import Side
-from etf_trader.solver.curves import Curves
+from etf_trader.solver.curves import Array, Curves
 from etf_trader.solver.problem import OrderProblem
-
-Array = NDArray[np.float64]
 
 _BPS = 1e4
 _TIE = 1e-12  # a size that ends a level within this still uses that level, whatever rounding says

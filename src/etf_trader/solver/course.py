@@ -16,7 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from etf_trader.market.symbol import Side
-from etf_trader.solver.fairness import Array, fair_fractions, fraction_at
+from etf_trader.solver.curves import Array
+from etf_trader.solver.fairness import fair_fractions, fraction_at
 from etf_trader.solver.wishes import Wishes
 
 _HALVINGS = 52

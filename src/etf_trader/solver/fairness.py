@@ -22,7 +22,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-Array = NDArray[np.float64]
+from etf_trader.solver.curves import Array
+
 Indices = NDArray[np.intp]
 
 _TIGHT = 1e-12

@@ -22,8 +22,7 @@ from scipy.optimize import Bounds, LinearConstraint, linprog, milp
 from scipy.sparse import csr_array
 
 from etf_trader.errors import NumericalFailure
-
-Array = NDArray[np.float64]
+from etf_trader.solver.curves import Array
 
 SMALLEST = 1e-7
 """The smallest matrix entry that is let through."""

@@ -31,16 +31,13 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from etf_trader.errors import NumericalFailure
 from etf_trader.market.symbol import Side
 from etf_trader.solver.closed_form import Bounds, IndexCurve, index_curve
-from etf_trader.solver.curves import Segments
+from etf_trader.solver.curves import Array, Segments
 from etf_trader.solver.highs import SMALLEST, Rows, minimise, rows_of
 from etf_trader.solver.problem import OrderProblem
-
-Array = NDArray[np.float64]
 
 EPS = 1e-5
 """What joining levels may overstate an order's cost by, in units of V: 0.1 bps."""

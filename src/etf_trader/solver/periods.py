@@ -30,10 +30,8 @@ from numpy.typing import NDArray
 
 from etf_trader.market.symbol import Side
 from etf_trader.money import BPS
-from etf_trader.solver.curves import Curves
+from etf_trader.solver.curves import Array, Curves
 from etf_trader.solver.problem import Leg, OrderProblem
-
-Array = NDArray[np.float64]
 
 EPS_BPS = 0.1
 """How much joined levels may overstate the cost of the order in all its periods, in bps."""

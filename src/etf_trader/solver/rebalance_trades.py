@@ -24,19 +24,17 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from etf_trader.errors import NumericalFailure
 from etf_trader.market.symbol import Side
 from etf_trader.money import BPS
-from etf_trader.solver.curves import Curves
+from etf_trader.solver.curves import Array, Curves
 from etf_trader.solver.offers import NetLadder, Offer
 from etf_trader.solver.rebalance_problem import Bands, RebalanceProblem, Tracking
 
 if TYPE_CHECKING:
     from etf_trader.solver.highs import Rows
 
-Array = NDArray[np.float64]
 
 SMALLEST = 1e-7
 """A target weight below this is too little for the LP."""

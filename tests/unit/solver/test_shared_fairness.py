@@ -14,7 +14,8 @@ from tests.unit.solver.solver_cases import make_leg, make_problem, make_rule
 
 from etf_trader.market.symbol import Side
 from etf_trader.solver.course import common_fractions
-from etf_trader.solver.fairness import Array, Demand, fair_fractions, max_min, progressive_filling
+from etf_trader.solver.curves import Array
+from etf_trader.solver.fairness import Demand, fair_fractions, max_min, progressive_filling
 from etf_trader.solver.shared import plan_together
 from etf_trader.solver.shares import SharedOrder, Touch
 from etf_trader.solver.wishes import Wishes
