@@ -64,7 +64,7 @@ class Administration:
         by_asset = {rule.base: rule.symbol for rule in rules.values() if rule.quote == definition.quote}
         missing = [asset for asset in definition.assets if asset not in by_asset]
         if missing:
-            has = ", ".join(sorted(by_asset)[:30]) or "no market at all"
+            has = ", ".join(sorted(by_asset)[:30]) or f"no market in {definition.quote} at all"
             raise UsageError(
                 f"{', '.join(missing)} {'has' if len(missing) == 1 else 'have'} no market in {definition.quote}",
                 where="index",

@@ -115,7 +115,7 @@ async def test_a_constituent_without_a_market_is_refused_with_those_there_are(
 async def test_a_quote_asset_without_markets_is_refused(house: House) -> None:
     with pytest.raises(UsageError, match="A, B have no market in EUR") as refused:
         await house.create(make_definition(quote="EUR", float_cash=D(0)))
-    assert refused.value.hint == "the venue has no market at all"
+    assert refused.value.hint == "the venue has no market in EUR at all"
 
 
 @pytest.mark.parametrize(
