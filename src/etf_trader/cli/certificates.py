@@ -110,7 +110,10 @@ def draw_batch(page: Page, statement: Statement, batch: Mapping[int, Statement |
     problem = statement.problem
     shared = {order: each for order, each in batch.items() if each is not None and each.method == SHARED}
     others = joined_numbers(sorted(shared))
-    page.line(f"Solved as one: orders {others}. Each level is shared in proportion to what they need of it.")
+    if len(shared) == 1:
+        page.line(f"Solved with the other open orders; of them order {others} alone trades.")
+    else:
+        page.line(f"Solved as one: orders {others}. Each level is shared in proportion to what they need of it.")
     page.line(_what_binds(statement))
     for leg in problem.legs:
         if f"depth({leg.asset})" in statement.stopped_by:

@@ -89,6 +89,14 @@ def test_a_plan_that_a_limit_stops_says_what_more_would_bring_and_where_each_boo
     assert "No level that is left is cheaper than one that is used" in out
 
 
+def test_of_orders_that_were_solved_as_one_a_single_one_may_trade(run: Run) -> None:
+    wait = ("--index", "1", "--qty", "5", "--tif", "gtc", "--limit")
+    assert run("submit", "buy", *wait, "900", "--detach")[0] == 0
+    assert run("submit", "buy", *wait, "1010")[0] == 0
+    out = run("plan", "show", "3")[1]
+    assert "Solved with the other open orders; of them order 4 alone trades.\n" in out
+
+
 def test_a_plan_says_what_it_trades_with_the_accounts_other_orders(run: Run) -> None:
     assert run("submit", "sell", "--index", "1", "--qty", "30", "--detach")[0] == 0
     code, out, _ = run("submit", "buy", "--index", "1", "--qty", "30", "--dry-run")
