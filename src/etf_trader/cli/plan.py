@@ -18,6 +18,7 @@ from etf_trader.errors import LedgerError, UsageError
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from etf_trader.orders.store import StoredPlan
     from etf_trader.solver.binding import Nudge
     from etf_trader.solver.findings import Finding
     from etf_trader.solver.statement import Statement
@@ -71,16 +72,7 @@ def show(plan: PlanArgument) -> None:
     batch = {each.index_order_id: _read(json.loads(each.document), market) for each in beside}
 
     def draw(page: Page) -> None:
-        if stored.purpose == "unwind":
-            page.line(f"Plan {stored.id} traded back what order {order.id} had beyond its units.")
-        elif stored.method == "unwind":
-            page.line(f"Plan {stored.id} exchanged what order {order.id} was paid in other currencies.")
-        elif stored.purpose == "convert":
-            page.line(
-                f"Plan {stored.id} exchanged currencies for order {order.id}; its units were bought after that:"
-            )
-        else:
-            page.line(f"Plan {stored.id} of order {order.id}, {local_time(stored.created_at)}:")
+        page.line(_purpose(stored))
         draw_plan(page, document, index.quote, rules)
         page.line()
         draw_certificate(page, document, index.quote)
@@ -111,6 +103,18 @@ def show(plan: PlanArgument) -> None:
         "binds": [nudge._asdict() for nudge in nudges],
     }
     output().emit(SCHEMA, payload, draw)
+
+
+def _purpose(stored: StoredPlan) -> str:
+    """Return which plan it is, and what it was for."""
+    order = stored.index_order_id
+    if stored.purpose == "unwind":
+        return f"Plan {stored.id} traded back what order {order} had beyond its units."
+    if stored.method == "unwind":
+        return f"Plan {stored.id} exchanged what order {order} was paid in other currencies."
+    if stored.purpose == "convert":
+        return f"Plan {stored.id} exchanged currencies for order {order}; its units were bought after that:"
+    return f"Plan {stored.id} of order {order}, {local_time(stored.created_at)}:"
 
 
 def _read(document: Mapping[str, Any], market: Mapping[str, Any] | None) -> Statement | None:
