@@ -80,3 +80,12 @@ def test_periods_that_nothing_is_left_for_are_told_in_a_sentence(made: Shell) ->
         len(re.findall(r"^ *\d+:00 +[\d.]+ +\d", said, re.MULTILINE)) == 4
     )  # 300 each, and the cash of a thousand
     assert "The 26 periods after that trade nothing: cash." in said
+
+
+def test_a_schedule_of_an_index_with_routes_says_that_it_is_about_the_quote_alone(made: Shell) -> None:
+    routes = ("--route", "USDT", "--route", "USDC", "--float", "600")
+    made.ok("index", "create", "DUO", "--weight", "BTC=0.6", "--weight", "ETH=0.4", *routes)
+    words = ("submit", "buy", "--index", "DUO", "--qty", "900", "--algo", "twap", "--duration", "3m", "--dry-run")
+    said = made.ok(*words)
+    assert "Over 3:00 (twap) in USDT alone, in place of all at once:" in said
+    assert re.search(r"bps less than at once in USDT alone \(\d+\.\d bps\)\.", said)

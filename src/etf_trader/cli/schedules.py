@@ -48,7 +48,9 @@ def planned_schedule(opened: Services, preview: Preview, algo: str, time: timede
     )
 
 
-def draw_schedule(page: Page, schedule: Mapping[str, Any], quote: str, volatility: Decimal) -> None:
+def draw_schedule(
+    page: Page, schedule: Mapping[str, Any], quote: str, volatility: Decimal, *, has_routes: bool
+) -> None:
     """Draw the periods of a schedule object, what it saves, and on what assumptions.
 
     Args:
@@ -56,16 +58,18 @@ def draw_schedule(page: Page, schedule: Mapping[str, Any], quote: str, volatilit
         schedule: The schedule object.
         quote: The quote asset.
         volatility: How far prices move in a day, in percent.
+        has_routes: Whether the order itself may trade in other currencies too; a schedule does not.
     """
+    alone = f" in {quote} alone" if has_routes else ""
     time = duration(timedelta(seconds=schedule["duration_seconds"]))
     if not Decimal(schedule["units"]):
         page.line(f"Over {time} ({schedule['algo']}): nothing of it either, as long as the books are these.")
         return
-    page.line(f"Over {time} ({schedule['algo']}), in place of all at once:")
+    page.line(f"Over {time} ({schedule['algo']}){alone}, in place of all at once:")
     page.line()
     page.table(_periods(schedule, quote))
     page.line()
-    for sentence in [*_outcome(schedule), *_short(schedule), *_assumed(schedule, volatility)]:
+    for sentence in [*_outcome(schedule, alone), *_short(schedule), *_assumed(schedule, volatility)]:
         page.line(sentence)
 
 
@@ -99,22 +103,22 @@ def _trading(schedule: Mapping[str, Any]) -> int:
     return trading[-1]
 
 
-def _outcome(schedule: Mapping[str, Any]) -> list[str]:
-    """Return what the schedule loses, beside the order at once."""
+def _outcome(schedule: Mapping[str, Any], alone: str) -> list[str]:
+    """Return what the schedule loses, beside the order at once in the same currency."""
     loss, waiting = bps(Decimal(schedule["loss_bps"])), Decimal(schedule["waiting_bps"])
     what = f"{unit_count(Decimal(schedule['units']))} for a loss of {loss} bps"
     at_once = bps(Decimal(schedule["at_once_loss_bps"]))
     if schedule["gain_bps"] is None:
         other = unit_count(Decimal(schedule["at_once_units"]))
-        return [f"{what}; at once it is {other} for {at_once} bps."]
+        return [f"{what}; at once{alone} it is {other} for {at_once} bps."]
     gain = Decimal(schedule["gain_bps"])
     if len(schedule["periods"]) == 1 and not schedule["periods"][0]["start_seconds"]:
-        return [f"{what}. Spreading it gains nothing: all at once is best."]
+        return [f"{what}. Spreading it gains nothing: all at once{alone} is best."]
     if gain <= 0:
         more = f"{-gain:,.2f} bps more than" if gain else "exactly as much as"
-        return [f"{what}, {more} at once ({at_once} bps): spreading it gains nothing."]
+        return [f"{what}, {more} at once{alone} ({at_once} bps): spreading it gains nothing."]
     price = f" The waiting is priced at {waiting:,.2f} bps." if waiting else ""
-    return [f"{what}, {gain:,.2f} bps less than at once ({at_once} bps).{price}"]
+    return [f"{what}, {gain:,.2f} bps less than at once{alone} ({at_once} bps).{price}"]
 
 
 def _short(schedule: Mapping[str, Any]) -> list[str]:

@@ -202,7 +202,13 @@ def _show_preview(opened: Services, preview: Preview, spread: tuple[str, timedel
             page.line(_dry_run_end(document, preview.request.time_in_force))
             return
         page.line()
-        draw_schedule(page, schedule, preview.index.quote, opened.settings.schedule.volatility)
+        draw_schedule(
+            page,
+            schedule,
+            preview.index.quote,
+            opened.settings.schedule.volatility,
+            has_routes=len(preview.index.routes) > 1,
+        )
         page.line(dim("Nothing was sent. An order over time can be planned today, and not yet be run."))
 
     payload = {"dry_run": True, "plan": document, "market": preview.market, "schedule": schedule, "order": None}
