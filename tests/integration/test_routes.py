@@ -1,8 +1,10 @@
 """Orders of an index that trades in several currencies: exchanged first, counted at arrival, nothing lost."""
 
 import copy
+import random
 import re
 from collections.abc import Iterator
+from contextlib import suppress
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -15,12 +17,14 @@ from etf_trader.execution.planning import MarketView, Wish, document_for, order_
 from etf_trader.execution.routed import plan_of, routed_problem
 from etf_trader.index.store import current_basket, index_by_id
 from etf_trader.ledger.audit import audit
+from etf_trader.market.document import market_hash
 from etf_trader.market.symbol import Side
 from etf_trader.money import ZERO, plain
 from etf_trader.orders.plan import plan_object_seal
 from etf_trader.orders.store import plans_of
 from etf_trader.reports.fills import fills_report
 from etf_trader.solver.routes import plan_routes
+from etf_trader.solver.statement import Malformed
 from etf_trader.solver.verify import verify
 
 D = Decimal
@@ -166,6 +170,30 @@ async def test_a_changed_digit_of_a_plan_over_currencies_is_found(tmp_path: Path
         if not verify(changed | {"seal": plan_object_seal(changed)}, preview.market):
             missed.add(path)
     assert missed == STATED_ONLY
+
+
+async def test_whatever_becomes_of_a_plan_over_currencies_it_is_answered(tmp_path: Path) -> None:
+    house = await routed_house(tmp_path, make_routes_market(free=("USDCUSDT",)))
+    preview = await house.desk.preview(make_request(quantity=D(200)))
+    chance = random.Random(7)
+    junk: list[object] = [None, True, -1, "", "x", "-1", "0", [], {}, [["1", "2"]], "9" * 60]
+    for _ in range(400):
+        plan, market = copy.deepcopy(preview.document), copy.deepcopy(preview.market)
+        inner: Any = chance.choice([plan, plan, market])
+        while True:
+            key = chance.choice([*inner] if isinstance(inner, dict) else range(len(inner)))
+            if not isinstance(inner[key], dict | list) or not inner[key] or chance.random() < 0.3:
+                break
+            inner = inner[key]
+        if isinstance(inner, dict) and chance.random() < 0.3:
+            del inner[key]
+        else:
+            inner[key] = chance.choice(junk)
+        whole = plan | {"book_hash": market_hash(market)}
+        if (whole | {"seal": None}, market) == (preview.document | {"seal": None}, preview.market):
+            continue
+        with suppress(Malformed):
+            verify(whole | {"seal": plan_object_seal(whole)}, market)
 
 
 async def test_a_plan_keeps_to_the_slots_of_a_window_and_says_who_proves_the_choice(tmp_path: Path) -> None:

@@ -177,7 +177,7 @@ def venue_leg(
     if symbol not in books or symbol not in rules:
         raise Impossible(f"{where}.symbol", f"is {symbol}, which is not in the market")
     book, rule = books[symbol], rules[symbol]
-    mid = _mid(book)
+    mid = mid_of(book)
     offered = [level for level in (book.asks if side is Side.BUY else book.bids) if level.quantity]
     low, high = price_bounds(rule, side, mid)
     levels = tuple(each for each in offered if low <= each.price and (high is None or each.price <= high))
@@ -202,7 +202,7 @@ def price_bounds(rule: SymbolRule, side: Side, mid: Decimal) -> tuple[Decimal, D
     return max(mid * down, rule.min_price), min(highs, default=None)
 
 
-def _mid(book: OrderBook) -> Decimal:
+def mid_of(book: OrderBook) -> Decimal:
     """Return the mean of the best prices, having checked the order of all levels."""
     where = f"market.books.{book.symbol}"
     if not book.bids or not book.asks:

@@ -52,12 +52,12 @@ def verify(plan: object, market: object) -> list[Finding]:
         try:
             _require_known(plan)
             statement = read_statement(plan, market)
+            checks = check_routes(statement, plan) if _has_routes(plan) else CHECKS[statement.method](statement)
+            return findings + list(_market_numbers(statement)) + list(checks)
         except Malformed as error:
             if findings or isinstance(error, Impossible):
                 return [*findings, Finding(error.where, error.what)]
             raise
-        checks = check_routes(statement, plan) if _has_routes(plan) else CHECKS[statement.method](statement)
-        return findings + list(_market_numbers(statement)) + list(checks)
 
 
 def _require_known(plan: object) -> None:

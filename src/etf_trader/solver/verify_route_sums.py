@@ -19,6 +19,10 @@ def check_sums(statement: Statement, money: Money, trades: list[Trade]) -> Itera
     net, losses = net_of(trades), (trade.stated.loss for trade in trades)
     cost = -sign * sum((net.get(name, ZERO) * mid for name, mid in money.mids.items()), ZERO)
     cash = cost + problem.cash_per_unit * units - sign * float_pays(statement)
+    unpriced = _nodes(statement, money) - {name for name, each in statement.multipliers.items() if each >= 0}
+    if unpriced:
+        yield Finding("plan.multipliers", f"give no price for {', '.join(sorted(unpriced))}")
+        return
     bound = _bound(statement, money, net)
     found = sums_of(statement, losses, cost, cash) | {
         "bound": bound,
@@ -55,6 +59,11 @@ def _words_of_the_solver(
         single = paid + problem.cash_per_unit * units - problem.side.sign * alone.float_pays
         saved = bps((single - cash) * problem.side.sign, units * problem.nav)
         yield from differs("plan.saved_bps", money.saved_bps, saved)
+
+
+def _nodes(statement: Statement, money: Money) -> set[str]:
+    """Return everything that must have a multiplier."""
+    return {leg.asset for leg in statement.problem.legs} | set(money.mids)
 
 
 def _bound(statement: Statement, money: Money, net: Mapping[str, Decimal]) -> Decimal:

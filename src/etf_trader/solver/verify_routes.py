@@ -24,7 +24,7 @@ from etf_trader.solver.route_statement import (
     surplus_of,
     trades_of,
 )
-from etf_trader.solver.statement import Statement
+from etf_trader.solver.statement import Statement, mid_of
 from etf_trader.solver.verify_route_sums import check_sums, marginal
 
 
@@ -33,6 +33,10 @@ def check_routes(statement: Statement, plan: object) -> Iterator[Finding]:
     top = Reader(plan, "plan")
     money = money_of(statement, top)
     trades = trades_of(statement, top)
+    strangers = list(_strangers(statement, money, trades))
+    if strangers:
+        yield from strangers  # nothing else could be said in their terms
+        return
     yield from _currencies(statement, money)
     for trade in trades:
         yield from _book(statement, money, trade)
@@ -42,6 +46,20 @@ def check_routes(statement: Statement, plan: object) -> Iterator[Finding]:
     yield from check_sums(statement, money, trades)
 
 
+def _strangers(statement: Statement, money: Money, trades: list[Trade]) -> Iterator[Finding]:
+    """Find what trades in no currency of the plan, or trades no constituent."""
+    assets = {leg.asset for leg in statement.problem.legs}
+    for trade in trades:
+        if trade.quote not in money.mids:
+            yield Finding(trade.where, f"is quoted in {trade.quote}, which is no currency of the plan")
+        if trade.book.asset not in (money.mids if trade.is_conversion else assets):
+            yield Finding(trade.where, f"trades {trade.book.asset}, which has no place there")
+        if trade.stated.limit_price <= 0:
+            yield Finding(f"{trade.where}.limit_price", "is no price")
+    for name in (name for name, mid in money.mids.items() if mid <= 0):
+        yield Finding(f"plan.currencies.{name}.mid", "is no price")
+
+
 def _currencies(statement: Statement, money: Money) -> Iterator[Finding]:
     """Check what each currency is worth: the mid of its book against the home one."""
     for name, mid in money.mids.items():
@@ -49,9 +67,9 @@ def _currencies(statement: Statement, money: Money) -> Iterator[Finding]:
         if name == money.home:
             continue
         if direct is not None:
-            found = direct.mid
+            found = mid_of(direct)
         elif inverse is not None:
-            found = nearest(1 / Fraction(inverse.mid))
+            found = nearest(1 / Fraction(mid_of(inverse)))
         else:
             yield Finding(f"plan.currencies.{name}", "has no book against the index's quote")
             continue
@@ -61,9 +79,6 @@ def _currencies(statement: Statement, money: Money) -> Iterator[Finding]:
 def _book(statement: Statement, money: Money, trade: Trade) -> Iterator[Finding]:
     """Check one book: the levels taken, value, fee, loss, and the venue's filters."""
     stated, book, side = trade.stated, trade.book, trade.side
-    if trade.quote not in money.mids:
-        yield Finding(trade.where, f"is quoted in {trade.quote}, which is no currency of the plan")
-        return
     again = refill(book, side, stated.quantity)
     found = {
         "last_price": again.last,
