@@ -65,6 +65,7 @@ def legs_table(document: Mapping[str, Any], rules: Rules) -> Table:
     for leg in legs:
         rule, symbol = rules.get(leg["symbol"]), leg["symbol"]
         amount, last = Decimal(leg["quantity"]), Decimal(leg["last_price"])
+        none = "all of it inside" if leg["asset"] in document.get("crossed", {}) else "nothing to trade"
         is_thinnest = symbol == thinnest and len(legs) > 1 and over[symbol] > 0
         table.row(
             symbol if has_routes else leg["asset"],
@@ -72,7 +73,7 @@ def legs_table(document: Mapping[str, Any], rules: Rules) -> Table:
             money(values[symbol]),
             percent(divide(values[symbol] * 100, total, TENTH)) if total else "-",
             price(last, rule.tick) if rule else units(last),
-            f"{bps(over[symbol])} bps" if amount else "nothing to trade",
+            f"{bps(over[symbol])} bps" if amount else none,
             "thinnest" if is_thinnest else "",
         )
     return table

@@ -15,6 +15,7 @@ import pytest
 
 from etf_trader.bootstrap import make, open_services
 from etf_trader.cli import app
+from etf_trader.cli.plans import legs_table
 from etf_trader.config import Settings
 from etf_trader.index.definition import definition_from_options
 from etf_trader.market.symbol import Side
@@ -103,6 +104,8 @@ def test_a_plan_says_what_it_trades_with_the_accounts_other_orders(run: Run) -> 
     trades = r"^Trades 29,\d{3}\.\d\d USDT with your own other orders, at the mid and without a fee\.$"
     assert (code, len(re.findall(trades, out, re.MULTILINE))) == (0, 1)
     assert "Loss  0.00" in out
+    plan = json.loads(run("submit", "buy", "--index", "1", "--qty", "30", "--dry-run", "--json")[1])["plan"]
+    assert [line.split("  ")[-1] for line in legs_table(plan, {}).lines(None)[1:]] == ["all of it inside"] * 2
     assert "Trades" not in run("submit", "sell", "--index", "1", "--qty", "1", "--dry-run")[1]
 
 
