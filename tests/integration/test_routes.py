@@ -23,8 +23,8 @@ from etf_trader.money import ZERO, plain
 from etf_trader.orders.plan import plan_object_seal
 from etf_trader.orders.store import plans_of
 from etf_trader.reports.fills import fills_report
+from etf_trader.solver.reader import Malformed
 from etf_trader.solver.routes import plan_routes
-from etf_trader.solver.statement import Malformed
 from etf_trader.solver.verify import verify
 
 D = Decimal
