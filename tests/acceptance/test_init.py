@@ -8,7 +8,7 @@ from tests.acceptance.shell import Shell
 
 DATA = Path(os.environ.get("ETF_TEST_DATA", Path(__file__).resolve().parents[3] / "shared" / "data"))
 RECORDINGS = DATA / "recordings-2021"
-needs_recordings = pytest.mark.skipif(not RECORDINGS.is_dir(), reason=f"no recordings in {RECORDINGS}")
+needs_recordings = pytest.mark.skipif(not RECORDINGS.is_dir(), reason=f"recordings absent: none in {RECORDINGS}")
 
 
 def test_init_makes_everything_and_says_what_to_type_next(empty: Shell) -> None:
