@@ -27,7 +27,7 @@ MOST_PIECES = 200
 
 
 TRADE, CONVERT, UNWIND = "trade", "convert", "unwind"
-"""What a batch is for: units, the currencies that the next batch pays in, or trading back."""
+"""What a batch is for: units, an exchange of currencies (before a buy, after a sell), or trading back."""
 
 
 Slices = tuple[Slice, ...]

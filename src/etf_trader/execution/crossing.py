@@ -7,18 +7,19 @@ from decimal import Decimal
 
 from sqlalchemy import Connection
 
-from etf_trader.events import EventLog, FillBooked
-from etf_trader.ledger.booking import fill_booking
-from etf_trader.ledger.fill import INTERNAL, Fill, Part, add_fill, next_cross
+from etf_trader.events import EventLog
+from etf_trader.execution.fills import book_fill
+from etf_trader.ledger.fill import INTERNAL, Fill, Part, next_cross
 from etf_trader.ledger.parties import parties_of
-from etf_trader.ledger.repository import Account, Ledger, incarnation
+from etf_trader.ledger.repository import Account, incarnation
 from etf_trader.market.symbol import Side
 from etf_trader.money import ZERO
 from etf_trader.orders.asset_order import AssetOrder, Intent, Share, Slice, client_order_id
+from etf_trader.orders.index_order import IndexOrder
 from etf_trader.orders.status import AssetOrderStatus
 from etf_trader.orders.store import (
     add_asset_orders,
-    asset_order_by_client_id,
+    asset_orders_by_client_id,
     count_asset_orders,
     index_order,
     move_asset_order,
@@ -50,52 +51,74 @@ def book_crosses(
     Args:
         plans: The plan under which each index order trades.
     """
-    for cross in crosses:
-        number = next_cross(connection, account.id)
-        for side, order_id in ((Side.SELL, cross.seller), (Side.BUY, cross.buyer)):
-            order = _write(connection, cross, side, order_id, plans[order_id], now)
-            _book(connection, log, account, order, number, now)
-
-
-def _write(
-    connection: Connection, cross: Cross, side: Side, order_id: int, plan_id: int, now: datetime
-) -> AssetOrder:
-    sequence = count_asset_orders(connection, order_id) + 1
-    intent = Intent(
-        client_order_id=client_order_id(incarnation(connection), order_id, sequence),
-        asset=cross.asset,
-        symbol=cross.symbol,
-        side=side,
-        quantity=cross.quantity,
-        price=cross.price,
-        arrival_mid=index_order(connection, order_id).arrival[cross.asset],
-        mid=cross.price,
-        touch=cross.price,
-    )
-    add_asset_orders(connection, [(intent, [Share(plan_id, order_id, (Slice(cross.quantity, cross.price),))])])
-    order = asset_order_by_client_id(connection, intent.client_order_id)
-    move_asset_order(
+    if not crosses:
+        return
+    owners = {number: index_order(connection, number) for each in crosses for number in (each.seller, each.buyer)}
+    parties = {number: parties_of(connection, owner) for number, owner in owners.items()}
+    sides = _intents(connection, crosses, owners)
+    add_asset_orders(
         connection,
-        order,
-        AssetOrderStatus.CROSSED,
-        now,
-        venue_order_id=order.id,
-        executed_quantity=cross.quantity,
-        executed_value=cross.quantity * cross.price,
+        [
+            (intent, [Share(plans[number], number, (Slice(intent.quantity, intent.price),))])
+            for both in sides
+            for number, intent in both
+        ],
     )
-    return order
+    written = asset_orders_by_client_id(
+        connection, [intent.client_order_id for both in sides for _, intent in both]
+    )
+    for trade_id, both in enumerate(sides, start=next_cross(connection, account.id)):
+        for number, intent in both:
+            fill = _fill(account, written[intent.client_order_id], trade_id, now)
+            move_asset_order(
+                connection,
+                written[intent.client_order_id],
+                AssetOrderStatus.CROSSED,
+                now,
+                venue_order_id=fill.venue_order_id,
+                executed_quantity=fill.quantity,
+                executed_value=fill.value,
+            )
+            part = Part(number, fill.quantity, fill.value, fill.fee)
+            book_fill(connection, log, fill, [part], parties, intent.asset)
 
 
-def _book(
-    connection: Connection, log: EventLog, account: Account, order: AssetOrder, number: int, now: datetime
-) -> None:
+def _intents(
+    connection: Connection, crosses: Sequence[Cross], owners: Mapping[int, IndexOrder]
+) -> list[list[tuple[int, Intent]]]:
+    """Return what each cross is to its seller and its buyer, in this order: by number of the index order."""
+    life = incarnation(connection)
+    made = {number: count_asset_orders(connection, number) for number in owners}
+    sides = []
+    for cross in crosses:
+        both = []
+        for side, number in ((Side.SELL, cross.seller), (Side.BUY, cross.buyer)):
+            made[number] += 1
+            intent = Intent(
+                client_order_id=client_order_id(life, number, made[number]),
+                asset=cross.asset,
+                symbol=cross.symbol,
+                side=side,
+                quantity=cross.quantity,
+                price=cross.price,
+                arrival_mid=owners[number].arrival[cross.asset],
+                mid=cross.price,
+                touch=cross.price,
+            )
+            both.append((number, intent))
+        sides.append(both)
+    return sides
+
+
+def _fill(account: Account, order: AssetOrder, trade_id: int, now: datetime) -> Fill:
+    """Return one side of a cross as a fill of the venue `internal`; both sides carry one trade id."""
     intent = order.intent
-    fill = Fill(
+    return Fill(
         account_id=account.id,
         era=INTERNAL,
         symbol=intent.symbol,
         venue_order_id=order.id,
-        trade_id=number,
+        trade_id=trade_id,
         asset_order_id=order.id,
         side=intent.side,
         price=intent.price,
@@ -106,8 +129,3 @@ def _book(
         is_maker=False,
         at=now,
     )
-    part = Part(order.index_order_id, fill.quantity, fill.value, fill.fee)
-    parties = parties_of(connection, index_order(connection, order.index_order_id))
-    if add_fill(connection, fill, [part]):
-        Ledger(connection, account.id).post(fill_booking(fill, [(parties, part)], intent.asset))
-        log.record(connection, FillBooked(order.index_order_id, fill.symbol, fill.quantity, fill.price), now)

@@ -24,7 +24,7 @@ from etf_trader.execution.routed import (
 )
 from etf_trader.execution.settings import ExecutionSettings
 from etf_trader.execution.state import OrderState, order_state
-from etf_trader.execution.together import Asked, plan_beside
+from etf_trader.execution.together import Asked, ask, plan_beside
 from etf_trader.index.store import (
     Basket,
     Index,
@@ -202,12 +202,9 @@ class Desk:
     def _asked(self, state: OrderState, view: MarketView) -> Asked | None:
         """Return what is asked for an open order; None when a constituent of it has no price."""
         try:
-            require_listed(state.basket, view.rules)
-            slack = self._settings.slack_ticks
-            problem = order_problem(state.wish(), state.basket, view, state.float, state.float_cash, slack)
+            return ask(state, view, self._settings.slack_ticks, may_convert=False)
         except DataError:
             return None
-        return Asked(state, problem, may_convert=False)
 
     def _position(self, connection: Connection, index: Index, request: OrderRequest) -> Position | None:
         holder = find_holder(connection, self._holder)

@@ -16,7 +16,7 @@ from etf_trader.errors import AccountLed, DataError, EtfError
 from etf_trader.events import EventLog
 from etf_trader.execution.batch import CONVERT, TRADE, UNWIND, Batch, Member, batch_of, write_batch
 from etf_trader.execution.lease import HEARTBEAT_SECONDS, Lease, Leases, check
-from etf_trader.execution.look import look, look_and_plan, require_listed
+from etf_trader.execution.look import look, look_and_plan
 from etf_trader.execution.planning import (
     MarketView,
     Wish,
@@ -32,7 +32,7 @@ from etf_trader.execution.routed import exchangeable, foreign_currencies, symbol
 from etf_trader.execution.settings import ExecutionSettings
 from etf_trader.execution.settlement import MOVED, BatchPrices, Ending, batch_prices, end, settle
 from etf_trader.execution.state import OrderState, order_state
-from etf_trader.execution.together import Asked, Together, plan_together, stops_of
+from etf_trader.execution.together import Asked, Together, ask, plan_together, stops_of
 from etf_trader.ledger.repository import Account
 from etf_trader.market.symbol import Side, SymbolRule
 from etf_trader.money import money_context
@@ -239,9 +239,8 @@ class Manager:
             unpriced: list[tuple[OrderState, DataError]] = []
             for state in states:
                 try:
-                    require_listed(state.basket, rules)
-                    problem = self._problem(state, state.wish(), view)
-                    asked.append(Asked(state, problem, may_convert=state.order.id not in self._converted))
+                    may_convert = state.order.id not in self._converted
+                    asked.append(ask(state, view, self._settings.slack_ticks, may_convert=may_convert))
                 except DataError as error:
                     unpriced.append((state, error))
             try:

@@ -18,14 +18,14 @@ from etf_trader.errors import (
     ReconciliationMismatch,
     VenueUnavailable,
 )
-from etf_trader.events import EventLog, FillBooked
+from etf_trader.events import EventLog
 from etf_trader.execution.budget import budget, use
+from etf_trader.execution.fills import book_fill
 from etf_trader.execution.lease import Lease, check
 from etf_trader.execution.sharing import parts_of
-from etf_trader.ledger.booking import fill_booking
-from etf_trader.ledger.fill import Fill, add_fill
+from etf_trader.ledger.fill import Fill
 from etf_trader.ledger.parties import parties_of
-from etf_trader.ledger.repository import Account, Ledger
+from etf_trader.ledger.repository import Account
 from etf_trader.money import ZERO
 from etf_trader.orders.asset_order import AssetOrder
 from etf_trader.orders.status import AssetOrderStatus
@@ -190,13 +190,7 @@ class Queue:
             for share in order.shares
         }
         for fill, parts in zip(made, parts_of(order, made), strict=True):
-            if not add_fill(connection, fill, parts):
-                continue
-            shares = [(parties[part.index_order_id], part) for part in parts]
-            Ledger(connection, self.account.id).post(fill_booking(fill, shares, order.intent.asset))
-            for part in parts:
-                event = FillBooked(part.index_order_id, fill.symbol, part.quantity, fill.price)
-                self.log.record(connection, event, fill.at)
+            book_fill(connection, self.log, fill, parts, parties, order.intent.asset)
 
     def _end(
         self,

@@ -7,7 +7,8 @@ from decimal import Decimal
 from etf_trader.errors import DataError
 from etf_trader.execution.batch import TRADE, Batch, Demand, Member, Slices, batch_of, cut
 from etf_trader.execution.crossing import Cross
-from etf_trader.execution.planning import MarketView
+from etf_trader.execution.look import require_listed
+from etf_trader.execution.planning import MarketView, order_problem
 from etf_trader.execution.routed import foreign_currencies, open_ends, plan_of, routed_problem
 from etf_trader.execution.settings import ExecutionSettings
 from etf_trader.execution.state import OrderState
@@ -29,6 +30,17 @@ class Asked:
     state: OrderState
     problem: OrderProblem
     may_convert: bool
+
+
+def ask(state: OrderState, view: MarketView, slack_ticks: int, *, may_convert: bool) -> Asked:
+    """Return what the solver is asked for an open order.
+
+    Raises:
+        DataError: a constituent of it has no market, does not trade now, or has no price.
+    """
+    require_listed(state.basket, view.rules)
+    problem = order_problem(state.wish(), state.basket, view, state.float, state.float_cash, slack_ticks)
+    return Asked(state, problem, may_convert)
 
 
 @dataclass(frozen=True, slots=True)

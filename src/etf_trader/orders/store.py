@@ -298,10 +298,9 @@ def asset_order(connection: Connection, asset_order_id: int) -> AssetOrder:
     return found
 
 
-def asset_order_by_client_id(connection: Connection, client_order_id: str) -> AssetOrder:
-    """Return the asset order with this client order id, which must exist."""
-    (found,) = _asset_orders(connection, asset_orders.c.client_order_id == client_order_id)
-    return found
+def asset_orders_by_client_id(connection: Connection, names: Sequence[str]) -> dict[str, AssetOrder]:
+    """Return the asset orders with these client order ids, by id."""
+    return {order.intent.client_order_id: order for order in _asset_orders(connection, _in_names(names))}
 
 
 def asset_orders_of_plan(connection: Connection, plan_id: int) -> list[AssetOrder]:
