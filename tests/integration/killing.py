@@ -125,6 +125,43 @@ def finished(child: int) -> int:
     return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
 
 
+def judge(
+    folder: Path,
+    case: dict[str, Any],
+    child: int,
+    wreck: Callable[[], None],
+    second: Callable[[], None],
+    recovery: Callable[[], None],
+    look: Callable[[], None],
+) -> dict[str, Any]:
+    """Wait for the doomed `child`, then read its wreck, kill once more where asked, recover and look.
+
+    `wreck` and `look` leave what they find in files of those names ("wreck",
+    "facts") in `folder`; the doomed child leaves the lines it ran in "lines".
+    """
+    code = finished(child)
+    if code not in (0, -signal.SIGKILL):
+        return {"case": case, "findings": [f"the submit ended with {code}"]}
+    if finished(forked(wreck)) != 0:
+        return {"case": case, "findings": ["the wreck could not be read"]}
+    standing = json.loads((folder / "wreck").read_text())
+    if "second_line" in case:
+        finished(forked(second))
+    if finished(forked(recovery)) != 0:
+        return {"case": case, "findings": ["recovery failed"]}
+    if finished(forked(look)) != 0:
+        return {"case": case, "findings": ["what was asked for is not there"]}
+    facts = json.loads((folder / "facts").read_text())
+    lines = folder / "lines"
+    return {
+        "case": case,
+        "killed": code != 0,
+        "lines": int(lines.read_text()) if lines.exists() else None,
+        **facts,
+        "findings": standing + facts["findings"],
+    }
+
+
 def run_case(base: Path, folder: Path, case: dict[str, Any]) -> dict[str, Any]:
     """Play one case on a copy of `base`: kill once or more, recover, look."""
     shutil.rmtree(folder, ignore_errors=True)
@@ -167,27 +204,7 @@ def run_case(base: Path, folder: Path, case: dict[str, Any]) -> dict[str, Any]:
     if "seconds" in case:
         time.sleep(case["seconds"])
         os.kill(child, signal.SIGKILL)
-    code = finished(child)
-    if code not in (0, -signal.SIGKILL):
-        return {"case": case, "findings": [f"the submit ended with {code}"]}
-    if finished(forked(look_at_the_wreck)) != 0:
-        return {"case": case, "findings": ["the wreck could not be read"]}
-    wreck = json.loads((folder / "wreck").read_text())
-    if "second_line" in case:
-        finished(forked(second))
-    if finished(forked(recovery)) != 0:
-        return {"case": case, "findings": ["recovery failed"]}
-    if finished(forked(look)) != 0:
-        return {"case": case, "findings": ["the order is not there"]}
-    facts = json.loads((folder / "facts").read_text())
-    lines = folder / "lines"
-    return {
-        "case": case,
-        "killed": code != 0,
-        "lines": int(lines.read_text()) if lines.exists() else None,
-        **facts,
-        "findings": wreck + facts["findings"],
-    }
+    return judge(folder, case, child, look_at_the_wreck, second, recovery, look)
 
 
 def spread(points: int, lines: int, seed: int) -> list[int]:

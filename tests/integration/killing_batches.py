@@ -10,7 +10,6 @@ import json
 import os
 import random
 import shutil
-import signal
 import subprocess
 import sys
 from collections.abc import Callable
@@ -20,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.factories import House, make_definition, make_house, make_ladders, make_market, make_request
-from tests.integration.killing import die_at_line, finished, forked, spread
+from tests.integration.killing import die_at_line, forked, judge, spread
 from tests.integration.test_routes import make_routes_market
 from tests.invariants import findings, limit_findings, standing_findings
 
@@ -32,8 +31,6 @@ from etf_trader.orders.index_order import OrderRequest
 from etf_trader.orders.store import list_index_orders
 
 D = Decimal
-UNPROVED = "is no asset of the basket"
-"""What exchanges currencies back has a leg in no asset of the basket."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,34 +132,14 @@ def run_case(base: Path, folder: Path, scenario: Scenario, case: dict[str, Any])
             found = limit_findings(connection)
             found += [str(each) for each in audit(connection, house.account).findings]
             orders = {order.client_key: order for order in list_index_orders(connection)}
-        found += [each for each in findings(house.database, house.exchange) if UNPROVED not in each]
+        found += findings(house.database, house.exchange)
         ends = {
             request.client_key: [str(orders[request.client_key].filled), str(orders[request.client_key].status)]
             for request in scenario.requests
         }
         (folder / "facts").write_text(json.dumps({"ends": ends, "findings": found}))
 
-    code = finished(forked(doomed))
-    if code not in (0, -signal.SIGKILL):
-        return {"case": case, "findings": [f"the submit ended with {code}"]}
-    if finished(forked(look_at_the_wreck)) != 0:
-        return {"case": case, "findings": ["the wreck could not be read"]}
-    wreck = json.loads((folder / "wreck").read_text())
-    if "second_line" in case:
-        finished(forked(second))
-    if finished(forked(recovery)) != 0:
-        return {"case": case, "findings": ["recovery failed"]}
-    if finished(forked(look)) != 0:
-        return {"case": case, "findings": ["the orders are not there"]}
-    facts = json.loads((folder / "facts").read_text())
-    lines = folder / "lines"
-    return {
-        "case": case,
-        "killed": code != 0,
-        "lines": int(lines.read_text()) if lines.exists() else None,
-        **facts,
-        "findings": wreck + facts["findings"],
-    }
+    return judge(folder, case, forked(doomed), look_at_the_wreck, second, recovery, look)
 
 
 def kill_and_recover(folder: Path, scenario: str, points: int, twice: int) -> list[dict[str, Any]]:
