@@ -12,7 +12,7 @@ from etf_trader.clock import Clock
 from etf_trader.database import Database
 from etf_trader.errors import DataError, UsageError
 from etf_trader.events import EventLog, OrderAccepted
-from etf_trader.execution.look import look_and_plan, require_listed
+from etf_trader.execution.look import look_and_plan, require_listed, require_open
 from etf_trader.execution.planning import MarketView, Wish, cash_to_reserve, document_for, order_problem
 from etf_trader.execution.routed import (
     foreign_currencies,
@@ -168,8 +168,7 @@ class Desk:
 
     def _means(self, connection: Connection, request: OrderRequest) -> _Means:
         index = index_by_id(connection, request.index_id)
-        if not index.is_open and request.side is Side.BUY:
-            raise UsageError(f"{index.symbol} is closed: its units can only be sold", where="--index")
+        require_open(index, request.side)
         ledger = Ledger(connection, self._account.id)
         position = self._position(connection, index, request)
         in_float = ledger.holdings(accounts.index_float(index.id))
@@ -278,22 +277,11 @@ class Desk:
                 reserved[means.index.quote] = self._reserve(means, problem)
                 problem = replace(problem, cash=reserved[means.index.quote])
             if foreign_currencies(means.index):
-                from etf_trader.solver.routes import plan_routes  # brings NumPy, which most orders do without
-
-                routed = routed_problem(problem, means.index, view, means.other_cash, {}, may_convert=True)
-                answer = plan_routes(routed)
-                plan = plan_of(answer, routed)
-                arrival |= rates_of(routed)
-                if request.side is Side.BUY:
-                    wanted = {each.currency: each.quantity for each in answer.reserved}
-                    reserved |= {
-                        name: min(held, wanted.get(name, ZERO)) for name, held in means.other_cash.items()
-                    }
-            elif others := [asked for state in means.others if (asked := self._asked(state, view)) is not None]:
-                spread = self._settings.max_cross_spread
-                plan = plan_beside(problem, means.index, means.basket, others, view, spread)
+                plan, rates, wanted = self._over_currencies(problem, means, view)
+                arrival |= rates
+                reserved |= wanted
             else:
-                plan = plan_order(problem, self._settings.method)
+                plan = self._in_one_currency(problem, means, view)
             _require_size(plan, problem, means)
             _require_proceeds(plan, means)
             market = view.document()
@@ -314,6 +302,27 @@ class Desk:
                 document=document,
                 market=market,
             )
+
+    def _over_currencies(
+        self, problem: OrderProblem, means: _Means, view: MarketView
+    ) -> tuple[Plan, Mapping[str, Decimal], Mapping[str, Decimal]]:
+        """Return the plan over all currencies of the index, their rates, and the cash a buy reserves in each."""
+        from etf_trader.solver.routes import plan_routes  # brings NumPy, which most orders do without
+
+        routed = routed_problem(problem, means.index, view, means.other_cash, {}, may_convert=True)
+        answer = plan_routes(routed)
+        reserved: dict[str, Decimal] = {}
+        if problem.side is Side.BUY:
+            wanted = {each.currency: each.quantity for each in answer.reserved}
+            reserved = {name: min(held, wanted.get(name, ZERO)) for name, held in means.other_cash.items()}
+        return plan_of(answer, routed), rates_of(routed), reserved
+
+    def _in_one_currency(self, problem: OrderProblem, means: _Means, view: MarketView) -> Plan:
+        """Return the plan of the order, made together with the open orders if there are any."""
+        others = [asked for state in means.others if (asked := self._asked(state, view)) is not None]
+        if not others:
+            return plan_order(problem, self._settings.method)
+        return plan_beside(problem, means.index, means.basket, others, view, self._settings.max_cross_spread)
 
     def _reserve(self, means: _Means, problem: OrderProblem) -> Decimal:
         if means.treasury <= 0:

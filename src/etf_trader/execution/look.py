@@ -10,10 +10,10 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import replace
 from typing import TypeVar
 
-from etf_trader.errors import MissingPrice
+from etf_trader.errors import MissingPrice, UsageError
 from etf_trader.execution.planning import MarketView
-from etf_trader.index.store import Basket
-from etf_trader.market.symbol import SymbolRule
+from etf_trader.index.store import Basket, Index
+from etf_trader.market.symbol import Side, SymbolRule
 from etf_trader.venue.interface import Venue
 
 FIRST_LOOK = 100
@@ -46,6 +46,16 @@ async def _look(venue: Venue, symbols: Iterable[str], depth: int, rules: Mapping
     names = sorted(set(symbols))
     slots = min((limit.limit for limit in await venue.order_limits()), default=None)
     return MarketView(await venue.books(names, depth), {symbol: rules[symbol] for symbol in names}, slots)
+
+
+def require_open(index: Index, side: Side) -> None:
+    """Refuse to buy units of an index that is closed.
+
+    Raises:
+        UsageError: it is closed, and `side` is a buy.
+    """
+    if not index.is_open and side is Side.BUY:
+        raise UsageError(f"{index.symbol} is closed: its units can only be sold", where="--index")
 
 
 def require_listed(basket: Basket, rules: Mapping[str, SymbolRule]) -> None:
