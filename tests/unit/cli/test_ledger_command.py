@@ -1,6 +1,5 @@
 """`etf ledger audit`: what it says of books that are right, and of books that are not."""
 
-import asyncio
 import json
 import re
 import shutil
@@ -10,15 +9,11 @@ from decimal import Decimal
 from pathlib import Path
 
 import pytest
+from tests.unit.cli.made import make_folder, settings_of
 
-from etf_trader.bootstrap import UID, make, open_exchange, open_services
+from etf_trader.bootstrap import UID, open_exchange
 from etf_trader.cli import app
-from etf_trader.config import Settings
 from etf_trader.exchange.paper import OrderRequest
-from etf_trader.index.definition import definition_from_options
-from etf_trader.market.symbol import Side
-from etf_trader.money import money_context
-from etf_trader.orders.index_order import OrderRequest as IndexOrderRequest
 
 D = Decimal
 Run = Callable[..., tuple[int, str, str]]
@@ -27,25 +22,7 @@ Run = Callable[..., tuple[int, str, str]]
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with an index of two, of which 40.5 units were bought."""
-    folder = tmp_path_factory.mktemp("made")
-    (folder / "etf.toml").write_text('[exchange]\nclock = "stepped"\n')
-    with money_context():
-        settings = _settings(folder)
-        make(settings)
-        services = open_services(settings)
-        definition = definition_from_options(
-            "TWO", ["BTC=0.6", "ETH=0.4"], name=None, start_value=D(1000), float_cash=D(600)
-        )
-
-        async def trade() -> None:
-            await services.administration.create_index(definition, 100)
-            request = IndexOrderRequest(Side.BUY, 1, D("40.5"), "", None, None, "now", "first")
-            order = await services.desk.accept(request)
-            await services.manager.run([order.id])
-
-        asyncio.run(trade())
-        services.close()
-    return folder
+    return make_folder(tmp_path_factory.mktemp("made"), "", [("40.5", None)])
 
 
 @pytest.fixture
@@ -63,10 +40,6 @@ def run(folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.Mo
         return code, captured.out, captured.err
 
     return typed
-
-
-def _settings(folder: Path) -> Settings:
-    return Settings.load(cwd=folder, environ={}, user_file=folder / "none.toml")
 
 
 def change(folder: Path, statement: str, *values: object) -> None:
@@ -149,7 +122,7 @@ def test_a_head_of_an_earlier_report_is_looked_for(run: Run) -> None:
 
 
 def test_a_trade_the_books_do_not_know_names_reconcile(run: Run, folder: Path) -> None:
-    exchange = open_exchange(_settings(folder))
+    exchange = open_exchange(settings_of(folder))
     book = exchange.depth("BTCUSDT", 1)
     price, quantity = book.asks[0].price, D("0.001")
     exchange.place(UID, OrderRequest("BTCUSDT", "BUY", "LIMIT", "IOC", quantity, price, "by-hand", exchange.now()))
@@ -165,14 +138,14 @@ def test_a_trade_the_books_do_not_know_names_reconcile(run: Run, folder: Path) -
 
 
 def test_a_deposit_the_books_do_not_know_names_reconcile(run: Run, folder: Path) -> None:
-    open_exchange(_settings(folder)).deposit(UID, "USDT", D("12.5"), "by-hand")
+    open_exchange(settings_of(folder)).deposit(UID, "USDT", D("12.5"), "by-hand")
     code, out, _ = run()
     assert code == 9
     assert "transfer by-hand (12.5 USDT) is not in the books; etf reconcile books it" in out
 
 
 def test_an_order_left_open_at_the_venue_is_a_finding(run: Run, folder: Path) -> None:
-    exchange = open_exchange(_settings(folder))
+    exchange = open_exchange(settings_of(folder))
     price = exchange.depth("BTCUSDT", 1).bids[0].price / 2
     tick = D("0.01")
     exchange.place(

@@ -12,8 +12,9 @@ from decimal import Decimal
 from pathlib import Path
 
 import pytest
+from tests.unit.cli.made import make_folder
 
-from etf_trader.bootstrap import make, open_services
+from etf_trader.bootstrap import open_services
 from etf_trader.cli import app
 from etf_trader.cli.plans import legs_table
 from etf_trader.config import Settings
@@ -29,26 +30,9 @@ Run = Callable[..., tuple[int, str, str]]
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with an index of two: 40.5 units were bought, then 9,000 wanted within a limit."""
-    folder = tmp_path_factory.mktemp("made")
-    (folder / "etf.toml").write_text('[exchange]\nclock = "stepped"\ndeposit = "100000000"\n')
-    with money_context():
-        settings = Settings.load(cwd=folder, environ={}, user_file=folder / "none.toml")
-        make(settings)
-        services = open_services(settings)
-        definition = definition_from_options(
-            "TWO", ["BTC=0.6", "ETH=0.4"], name=None, start_value=D(1000), float_cash=D(600)
-        )
-
-        async def trade() -> None:
-            await services.administration.create_index(definition, 100)
-            for quantity, limit in (("40.5", None), ("9000", D("1002"))):
-                request = OrderRequest(Side.BUY, 1, D(quantity), "", limit, None, "now", f"k{quantity}")
-                order = await services.desk.accept(request)
-                await services.manager.run([order.id])
-
-        asyncio.run(trade())
-        services.close()
-    return folder
+    return make_folder(
+        tmp_path_factory.mktemp("made"), 'deposit = "100000000"\n', [("40.5", None), ("9000", D("1002"))]
+    )
 
 
 @pytest.fixture
