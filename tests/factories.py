@@ -33,7 +33,7 @@ from etf_trader.market.symbol import Side
 from etf_trader.orders.index_order import IndexOrder, OrderRequest
 from etf_trader.orders.plan import LossParts
 from etf_trader.orders.store import index_order
-from etf_trader.venue.interface import LimitOrder, VenueOrder
+from etf_trader.venue.interface import LimitOrder, Placed
 from etf_trader.venue.paper import PaperVenue, transfer_from
 
 D = Decimal
@@ -117,7 +117,7 @@ class HookedVenue(PaperVenue):
 
     before_place: Callable[[LimitOrder], None] | None = None
 
-    async def place(self, order: LimitOrder) -> VenueOrder:
+    async def place(self, order: LimitOrder) -> Placed:
         if self.before_place is not None:
             self.before_place(order)
         return await super().place(order)

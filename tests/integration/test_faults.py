@@ -33,7 +33,7 @@ from etf_trader.ledger.tables import accounts
 from etf_trader.market.symbol import Side
 from etf_trader.orders.status import AssetOrderStatus, IndexOrderStatus
 from etf_trader.orders.store import asset_orders_of, plans_of
-from etf_trader.venue.interface import LimitOrder, Trade, VenueBalance, VenueOrder
+from etf_trader.venue.interface import LimitOrder, Placed, Trade, VenueBalance, VenueOrder
 
 D = Decimal
 
@@ -52,7 +52,7 @@ class FaultyVenue(HookedVenue):
         self.calls[method] += 1
         return self.faults[method].pop(0) if self.faults[method] else None
 
-    async def place(self, order: LimitOrder) -> VenueOrder:
+    async def place(self, order: LimitOrder) -> Placed:
         fault = self._next("place")
         if order.symbol in self.refused:
             raise OrderRejected("Market is closed.", venue_code=-2010, symbol=order.symbol)

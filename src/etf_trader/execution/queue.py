@@ -115,7 +115,7 @@ class Queue:
             window_seconds=WINDOW_SECONDS,
         )
         try:
-            state = await self.venue.place(request)
+            state = (await self.venue.place(request)).order
         except OrderRejected as error:
             with self.database.write() as connection:
                 self._end(connection, order, AssetOrderStatus.REJECTED, error.message)

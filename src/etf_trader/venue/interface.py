@@ -1,6 +1,6 @@
 """What every venue can do for us, in our own words."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -41,9 +41,33 @@ class VenueBalance:
         return self.free + self.locked
 
 
+class OrderKind(StrEnum):
+    """What becomes of the part of a limit order that does not trade at once."""
+
+    IOC = "ioc"  # it expires
+    FOK = "fok"  # all of it trades at once, or nothing does
+    POST_ONLY = "post_only"  # it rests in the book; an order that would trade at once is rejected
+
+
+@dataclass(frozen=True, slots=True)
+class OrderCount:
+    """How many of our orders the venue counts as unfilled in the present window of `seconds`."""
+
+    seconds: int
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class OrderCounts:
+    """The venue's own counts, one for each of its limits, and its time when it made them."""
+
+    at: datetime
+    counts: tuple[OrderCount, ...]
+
+
 @dataclass(frozen=True, slots=True)
 class LimitOrder:
-    """An immediate-or-cancel limit order as it is sent.
+    """A limit order as it is sent.
 
     `granted_at` is the venue's time at which its slot was granted; the venue
     refuses it when it arrives later than `window_seconds` after that.
@@ -56,6 +80,7 @@ class LimitOrder:
     client_order_id: str
     granted_at: datetime
     window_seconds: float
+    kind: OrderKind = OrderKind.IOC
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +117,7 @@ class VenueOrderStatus(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class VenueOrder:
-    """An order as the venue knows it."""
+    """An order as the venue knows it; `at` is the venue's time of its last change."""
 
     symbol: str
     order_id: int
@@ -102,6 +127,27 @@ class VenueOrder:
     reason: str | None
     executed_quantity: Decimal
     executed_value: Decimal
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Placed:
+    """The answer to an order: where it stands, its trades if they are told, and the venue's counts if they are."""
+
+    order: VenueOrder
+    trades: tuple[Trade, ...] | None
+    counts: tuple[OrderCount, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """Something that happened to an order of ours, from the user stream; `trade` is set when it traded."""
+
+    order: VenueOrder
+    trade: Trade | None
+
+
+Listener = Callable[[Report], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,7 +188,18 @@ class Venue(Protocol):
         """Return what the account holds of each asset, zeros left out."""
         ...
 
-    async def place(self, order: LimitOrder) -> VenueOrder:
+    async def order_counts(self) -> OrderCounts:
+        """Return how many unfilled orders the venue counts in the present windows."""
+        ...
+
+    def subscribe(self, listener: Listener) -> Callable[[], None]:
+        """Tell `listener` of what happens to our orders, until the returned function is called.
+
+        A hint: reports may come late, twice, in another order, or not at all.
+        """
+        ...
+
+    async def place(self, order: LimitOrder) -> Placed:
         """Send `order` and return where it stands.
 
         Raises:

@@ -1,7 +1,7 @@
 """The paper exchange as a venue: its records in our words, its refusals in our errors."""
 
 import asyncio
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from decimal import Decimal
@@ -22,7 +22,12 @@ from etf_trader.market.symbol import Side, SymbolRule
 from etf_trader.venue import PAPER
 from etf_trader.venue.interface import (
     LimitOrder,
+    Listener,
+    OrderCount,
+    OrderCounts,
     OrderLimit,
+    Placed,
+    Report,
     Trade,
     Transfer,
     VenueBalance,
@@ -74,6 +79,7 @@ class PaperVenue:
         self._exchange = exchange
         self._account = account
         self._is_stepped = is_stepped
+        self._listeners: list[Listener] = []
 
     def clock(self) -> Clock:
         """Return the clock that this venue and we share."""
@@ -117,7 +123,21 @@ class PaperVenue:
             views = self._exchange.balances(self._account)
         return {asset: VenueBalance(view.free, view.locked) for asset, view in views.items()}
 
-    async def place(self, order: LimitOrder) -> VenueOrder:
+    async def order_counts(self) -> OrderCounts:
+        """Return how many unfilled orders the exchange counts in the present windows."""
+        with _translated():
+            return OrderCounts(self._exchange.now(), self._counts())
+
+    def _counts(self) -> tuple[OrderCount, ...]:
+        counts = self._exchange.order_counts(self._account)
+        return tuple(OrderCount(int(each.interval.total_seconds()), each.count) for each in counts)
+
+    def subscribe(self, listener: Listener) -> Callable[[], None]:
+        """Tell `listener` of what happens to our orders, until the returned function is called."""
+        self._listeners.append(listener)
+        return lambda: self._listeners.remove(listener)
+
+    async def place(self, order: LimitOrder) -> Placed:
         """Send `order`.
 
         Raises:
@@ -135,13 +155,21 @@ class PaperVenue:
             recv_window=order.window_seconds,
         )
         try:
-            return _order(self._exchange.place(self._account, request))
+            view = self._exchange.place(self._account, request)
         except ExchangeError as error:
             if error.code == _TOO_MANY:
                 raise RateLimited(error.message, retry_after=error.retry_after or 1) from error
             if error.code == _CLOCK:
                 raise VenueUnavailable(error.message, where=order.symbol) from error
             raise OrderRejected(error.message, venue_code=error.code, symbol=order.symbol) from error
+        placed = Placed(_order(view), tuple(_trade(trade) for trade in view.trades), self._counts())
+        for trade in placed.trades or (None,):
+            self._tell(Report(placed.order, trade))
+        return placed
+
+    def _tell(self, report: Report) -> None:
+        for listener in tuple(self._listeners):
+            listener(report)
 
     async def find(self, symbol: str, client_order_id: str) -> VenueOrder | None:
         """Return the order with our id; None when the exchange knows no such order."""
@@ -224,6 +252,7 @@ def _order(view: OrderView) -> VenueOrder:
         reason=view.expiry_reason,
         executed_quantity=view.executed_quantity,
         executed_value=view.cumulative_quote,
+        at=view.updated,
     )
 
 

@@ -143,7 +143,7 @@ class VenueContract:
         assert balance.total == CASH
 
     async def test_an_order_within_the_book_fills(self, venue: Venue, order: LimitOrder) -> None:
-        done = await venue.place(order)
+        done = (await venue.place(order)).order
         assert (done.symbol, done.client_order_id, done.side) == ("AUSDT", "first", Side.BUY)
         assert (done.status, done.reason) == (VenueOrderStatus.FILLED, None)
         assert (done.executed_quantity, done.executed_value) == (D(2), D("200.20"))
@@ -154,18 +154,18 @@ class VenueContract:
     async def test_an_order_larger_than_its_levels_expires_with_its_fills_kept(
         self, venue: Venue, order: LimitOrder
     ) -> None:
-        done = await venue.place(replace(order, quantity=D(20), price=D("100.10")))
+        done = (await venue.place(replace(order, quantity=D(20), price=D("100.10")))).order
         assert done.status is VenueOrderStatus.EXPIRED
         assert done.status.is_final
         assert (done.executed_quantity, done.executed_value) == (D(3), D("300.30"))
 
     async def test_an_order_below_the_book_expires_unfilled(self, venue: Venue, order: LimitOrder) -> None:
-        done = await venue.place(replace(order, price=D("99")))
+        done = (await venue.place(replace(order, price=D("99")))).order
         assert (done.status, done.executed_quantity) == (VenueOrderStatus.EXPIRED, D(0))
         assert await venue.trades_of("AUSDT", done.order_id) == []
 
     async def test_a_sell_pays_its_fee_in_what_it_receives(self, venue: Venue, order: LimitOrder) -> None:
-        done = await venue.place(replace(order, side=Side.SELL, quantity=D(6), price=D("99.80")))
+        done = (await venue.place(replace(order, side=Side.SELL, quantity=D(6), price=D("99.80")))).order
         first, second = await venue.trades_of("AUSDT", done.order_id)
         assert (first.price, first.quantity, first.value) == (D("99.90"), D(5), D("499.50"))
         assert (first.fee, first.fee_asset, first.side) == (D("0.4995"), "USDT", Side.SELL)
@@ -177,12 +177,12 @@ class VenueContract:
         self, venue: Venue, order: LimitOrder
     ) -> None:
         bought = replace(order, symbol="USDCUSDT", quantity=D(500), price=D("0.9999"))
-        assert (await venue.place(bought)).executed_value == D("499.95")
+        assert (await venue.place(bought)).order.executed_value == D("499.95")
         got = await venue.balances()
         assert got["USDT"].free == CASH - D("499.95")
         assert got["USDC"].free == D("499.5")  # 10 bps of 500 are the fee
         spent = replace(order, symbol=FREE, quantity=D(4), price=D("100.15"), client_order_id="second")
-        done = await venue.place(spent)
+        done = (await venue.place(spent)).order
         (trade,) = await venue.trades_of(FREE, done.order_id)
         assert (trade.value, trade.fee, trade.fee_asset) == (D("400.60"), D(0), "A")
         left = await venue.balances()
@@ -195,7 +195,7 @@ class VenueContract:
         assert (refused.value.venue_code, refused.value.symbol) == (-2010, FREE)
 
     async def test_a_trade_tells_whose_it_is_and_what_it_cost(self, venue: Venue, order: LimitOrder) -> None:
-        done = await venue.place(order)
+        done = (await venue.place(order)).order
         (trade,) = await venue.trades_of("AUSDT", done.order_id)
         assert (trade.symbol, trade.order_id, trade.side) == ("AUSDT", done.order_id, Side.BUY)
         assert (trade.price, trade.quantity, trade.value) == (D("100.10"), D(2), D("200.20"))
@@ -215,7 +215,7 @@ class VenueContract:
         assert len(await venue.trades_after("BUSDT", -1)) == 1
 
     async def test_an_order_is_found_by_our_id(self, venue: Venue, order: LimitOrder) -> None:
-        done = await venue.place(order)
+        done = (await venue.place(order)).order
         assert await venue.find("AUSDT", "first") == done
 
     async def test_an_order_the_venue_does_not_know_is_none(self, venue: Venue, order: LimitOrder) -> None:
@@ -240,7 +240,7 @@ class VenueContract:
     async def test_cancelling_an_order_that_ended_tells_how_it_ended(
         self, venue: Venue, order: LimitOrder
     ) -> None:
-        done = await venue.place(order)
+        done = (await venue.place(order)).order
         assert await venue.cancel("AUSDT", "first") == done
 
     async def test_a_resting_order_stands_in_the_book(self, stage: Stage) -> None:
@@ -331,7 +331,7 @@ class VenueContract:
         assert await venue.find("AUSDT", "first") is None
 
     async def test_the_end_of_a_batch_loses_nothing(self, venue: Venue, order: LimitOrder) -> None:
-        done = await venue.place(order)
+        done = (await venue.place(order)).order
         before = await venue.server_time()
         await venue.batch_done()
         assert await venue.server_time() >= before
