@@ -2,8 +2,8 @@
 
 A day's volume is drawn and shared out among its hours, an hour's among its
 minutes, and a minute's evenly: each share is a difference of rounded running
-sums, so that any two spans that adjoin add up exactly, and any span costs a hash
-for each of its days and two for each of its ends.
+sums, so that any two spans that adjoin add up exactly, and any span costs three
+hashes for each of its days and one more for each of its ends.
 
 `docs/market-model.md` describes it and names its sources.
 """
