@@ -7,6 +7,7 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Mapping
+from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,8 @@ from sqlalchemy import select
 from etf_trader.database import Database
 from etf_trader.errors import UsageError
 from etf_trader.exchange import tables
-from etf_trader.exchange.paper import ExchangeError, ExchangeSettings, OrderRequest, PaperExchange
+from etf_trader.exchange.matching import PREVENTION_MODES
+from etf_trader.exchange.paper import ExchangeError, ExchangeSettings, OrderRequest, PaperExchange, ReportView
 from etf_trader.exchange.rules import SymbolRules
 from etf_trader.exchange.static import StaticMarket, symbol_row
 from etf_trader.money import ZERO, money_context
@@ -92,7 +94,7 @@ def audit(exchange: PaperExchange, database: Database) -> None:
             locked: dict[str, Decimal] = dict.fromkeys(ASSETS, ZERO)
             for row in orders:
                 if row.account == account and row.is_open:
-                    rule, left = rules[row.symbol], row.quantity - row.executed
+                    rule, left = rules[row.symbol], row.quantity - row.executed - row.prevented
                     locked[rule.quote if row.side == "BUY" else rule.base] += (
                         row.price * left if row.side == "BUY" else left
                     )
@@ -111,8 +113,15 @@ def audit(exchange: PaperExchange, database: Database) -> None:
             assert row.executed == sum((each.quantity for each in own), ZERO) <= row.quantity
             assert row.cumulative_quote == sum((each.quote_quantity for each in own), ZERO)
             assert row.is_open == (row.status in ("NEW", "PARTIALLY_FILLED"))
-            assert (row.status == "FILLED") == (row.executed == row.quantity)
+            assert row.executed + row.prevented <= row.quantity
+            assert (row.status == "FILLED") <= (row.executed + row.prevented == row.quantity)
+            assert (row.executed == row.quantity) <= (row.status == "FILLED")
+            assert (row.status == "EXPIRED_IN_MATCH") <= (0 < row.prevented == row.quantity - row.executed)
             assert (row.status == "NEW") <= (row.executed == 0)
+            if row.time_in_force == "FOK":
+                assert (row.status, row.executed) in (("FILLED", row.quantity), ("EXPIRED", ZERO))
+            if row.type == "LIMIT_MAKER":
+                assert all(each.is_maker for each in own), "a post-only order took"
             assert row.price % D("0.01") == 0
             assert row.quantity % D("0.01") == 0
             assert row.price * row.quantity >= rules[row.symbol].min_notional
@@ -123,16 +132,44 @@ def audit(exchange: PaperExchange, database: Database) -> None:
             if row.is_open:
                 assert (row.account, row.client_order_id) not in names
                 names.add((row.account, row.client_order_id))
+        sides: dict[tuple[str, int], list[Any]] = {}
+        for row in trades:
+            sides.setdefault((row.symbol, row.trade_id), []).append(row)
+        for both in sides.values():
+            assert len({each.account for each in both}) == len(both) <= 2, "an account traded with itself"
+            assert len({(each.price, each.quantity) for each in both}) == 1
+            assert len(both) == 1 or [each.is_maker for each in both].count(True) == 1
         for symbol in PAIRS:
             ids = [row.trade_id for row in trades if row.symbol == symbol]
             assert ids == sorted(ids)
             assert sorted(set(ids)) == list(range(1, len(set(ids)) + 1))
+    audit_reports(exchange)
     for book in exchange.depths(PAIRS).values():
         bids, asks = book.bids, book.asks
         assert not bids or not asks or bids[0].price < asks[0].price
         assert [level.price for level in bids] == sorted({level.price for level in bids}, reverse=True)
         assert [level.price for level in asks] == sorted({level.price for level in asks})
         assert all(level.quantity > 0 for level in (*bids, *asks))
+
+
+def audit_reports(exchange: PaperExchange) -> None:
+    """Check that what was told of each order is its whole life, and leads to where it stands."""
+    for account in ACCOUNTS:
+        told: dict[int, list[ReportView]] = {}
+        for each in exchange.reports(account):
+            told.setdefault(each.order.order_id, []).append(each)
+        for order in exchange.orders(account):
+            life = told.pop(order.order_id)
+            assert [each.kind for each in life].count("NEW") == 1
+            assert (life[0].kind, life[0].order.status, life[0].order.executed_quantity) == ("NEW", "NEW", 0)
+            assert [each.trade for each in life if each.kind == "TRADE"] == list(order.trades)
+            assert replace(life[-1].order, trades=order.trades) == order
+            executed = ZERO
+            for each in life:
+                executed += each.trade.quantity if each.trade is not None else ZERO
+                assert each.order.executed_quantity == executed
+                assert (each is life[-1]) or each.order.status in ("NEW", "PARTIALLY_FILLED")
+        assert not told
 
 
 def act(exchange: PaperExchange, step: Mapping[str, Any], name: str) -> None:
@@ -145,8 +182,9 @@ def act(exchange: PaperExchange, step: Mapping[str, Any], name: str) -> None:
                 OrderRequest(
                     symbol=step["symbol"],
                     side=step["side"],
-                    type="LIMIT",
+                    type="LIMIT_MAKER" if step["time_in_force"] is None else "LIMIT",
                     time_in_force=step["time_in_force"],
+                    self_trade_prevention=step["mode"],
                     quantity=step["quantity"],
                     price=PAIRS[step["symbol"]] + step["away"],
                     client_order_id=name,
@@ -174,7 +212,8 @@ actions = st.fixed_dictionaries(
         "account": st.sampled_from(ACCOUNTS),
         "symbol": st.sampled_from(sorted(PAIRS)),
         "side": st.sampled_from(["BUY", "SELL"]),
-        "time_in_force": st.sampled_from(["GTC", "GTC", "IOC"]),
+        "time_in_force": st.sampled_from(["GTC", "GTC", "IOC", "FOK", None]),
+        "mode": st.sampled_from([None, *PREVENTION_MODES]),
         "quantity": st.integers(1, 900).map(lambda n: D(n) / 100) | st.decimals(0, 9, places=3),
         "away": st.integers(-20, 20).map(lambda n: D(n) / 100),
         "which": st.integers(0, 5),
@@ -219,7 +258,8 @@ def some_step(chance: random.Random) -> dict[str, Any]:
         "account": chance.choice(ACCOUNTS),
         "symbol": chance.choice(sorted(PAIRS)),
         "side": chance.choice(["BUY", "SELL"]),
-        "time_in_force": chance.choice(["GTC", "IOC"]),
+        "time_in_force": chance.choice(["GTC", "GTC", "IOC", "IOC", "FOK", None]),
+        "mode": chance.choice([None, *PREVENTION_MODES]),
         "quantity": D(chance.randint(20, 500)) / 100,
         "away": D(chance.randint(-15, 15)) / 100,
         "which": chance.randint(0, 3),
@@ -238,6 +278,12 @@ def test_a_long_history_meets_everything(tmp_path: Path, seed: int) -> None:
     orders = [order for account in ACCOUNTS for order in exchange.orders(account)]
     sides = Counter((each.symbol, each.trade_id) for order in orders for each in order.trades)
     assert {"NEW", "FILLED", "CANCELED", "EXPIRED", "EXPIRED_IN_MATCH"} <= {order.status for order in orders}
+    assert {"UNFILLED_FOK_ORDER_EXPIRED", "UNFILLED_IOC_QUANTITY_EXPIRED"} <= {
+        each.expiry_reason for each in orders
+    }
+    assert {each.status for each in orders if each.time_in_force == "FOK"} == {"FILLED", "EXPIRED"}
+    assert any(each.type == "LIMIT_MAKER" and each.trades for each in orders)
+    assert any(each.prevented_quantity and each.executed_quantity for each in orders)
     assert 2 in sides.values(), "no two accounts traded with each other"
     makers = [each for order in orders for each in order.trades if each.is_maker]
     assert any(sides[each.symbol, each.trade_id] == 1 for each in makers), "no market reached a resting order"

@@ -134,8 +134,9 @@ def test_zeros_at_the_end_are_no_precision() -> None:
     [
         ({"side": "buy"}, -1117, "Invalid side."),
         ({"type": "MARKET"}, -1116, "Invalid orderType."),
-        ({"type": "LIMIT_MAKER"}, -1116, "Invalid orderType."),
-        ({"time_in_force": "FOK"}, -1115, "Invalid timeInForce."),
+        ({"type": "STOP_LOSS_LIMIT"}, -1116, "Invalid orderType."),
+        ({"type": "LIMIT_MAKER"}, -1106, "Parameter 'timeInForce' sent when not required."),
+        ({"time_in_force": "GTX"}, -1115, "Invalid timeInForce."),
         (
             {"time_in_force": None},
             -1102,
@@ -202,9 +203,9 @@ def test_a_request_is_taken_only_in_its_window(late_ms: int, window: float, code
 
 
 def test_a_symbol_that_does_not_trade_is_closed() -> None:
-    rules.check_open(RULES)
+    rules.check_open(RULES, request())
     with pytest.raises(ExchangeError, match=r"Market is closed\.") as refused:
-        rules.check_open(replace(RULES, status="BREAK"))
+        rules.check_open(replace(RULES, status="BREAK"), request())
     assert refused.value.code == -2010
 
 
