@@ -161,7 +161,7 @@ def audit_reports(exchange: PaperExchange) -> None:
         for order in exchange.orders(account):
             life = told.pop(order.order_id)
             assert [each.kind for each in life].count("NEW") == 1
-            assert (life[0].kind, life[0].order.status, life[0].order.executed_quantity) == ("NEW", "NEW", 0)
+            assert (life[0].kind, life[0].order.status, life[0].order.executed_quantity) == ("NEW", "NEW", ZERO)
             assert [each.trade for each in life if each.kind == "TRADE"] == list(order.trades)
             assert replace(life[-1].order, trades=order.trades) == order
             executed = ZERO

@@ -152,7 +152,7 @@ def test_own_orders_in_the_way_expire_and_do_not_trade() -> None:
         book = SymbolBook(market(), [own, strange])
         made, prevented = book.take(buy("100", "1.5"))
     assert prevented == [Prevention(own, D(1), ends=True)]
-    assert (own.executed, own.prevented, own.remaining) == (0, 1, 0)
+    assert (own.executed, own.prevented, own.remaining) == (ZERO, D(1), ZERO)
     assert [(fill.resting, fill.quantity) for fill in made] == [(strange, D(1))]
     assert book.levels(ASK) == ()
 
@@ -250,7 +250,9 @@ def test_trying_whether_an_order_fills_whole_changes_nothing() -> None:
         mine = buy("103", "8")
         mine.self_trade_prevention = "EXPIRE_TAKER"
         assert not book.fills_whole(mine)
-        assert (book.levels(ASK), book.taken, book.touched, mine.executed) == (shown, {}, {}, 0)
+        assert (book.levels(ASK), mine.executed) == (shown, ZERO)
+        assert not book.taken
+        assert not book.touched
     assert [each.executed + each.prevented for each in resting] == [0, 0]
 
 
@@ -432,7 +434,7 @@ def test_an_order_that_fills_whole_does_and_another_does_not(met: tuple[SymbolBo
     with money_context():
         before = state(book)
         whole = book.fills_whole(taker)
-        assert (state(book), taker.executed, taker.prevented) == (before, 0, 0)
+        assert (state(book), taker.executed, taker.prevented) == (before, ZERO, ZERO)
         book.take(taker)
         assert whole == (taker.executed == taker.quantity)
 
