@@ -110,6 +110,7 @@ class PaperVenue:
         self._is_stepped = is_stepped
         self._listeners: dict[object, Listener] = {}
         self._told = 0
+        self._is_telling = False
 
     def clock(self) -> Clock:
         """Return the clock that this venue and we share."""
@@ -184,17 +185,21 @@ class PaperVenue:
         self._tell_news(settled=True)
 
     def _tell_news(self, *, settled: bool) -> None:
-        if not self._listeners:
-            return
+        if not self._listeners or self._is_telling:
+            return  # a listener that subscribes another does not get ahead of itself
         with _translated():
             news = self._exchange.reports(self._account, self._told, settled=settled)
-        for view in news:
-            if view.sequence <= self._told:
-                continue  # a listener asked something, and so it was told in between
-            self._told = view.sequence
-            report = Report(_order(view.order), None if view.trade is None else _trade(view.trade))
-            for listener in tuple(self._listeners.values()):
-                listener(report)
+        listeners = tuple(self._listeners.items())
+        self._is_telling = True
+        try:
+            for view in news:
+                self._told = max(self._told, view.sequence)
+                report = Report(_order(view.order), None if view.trade is None else _trade(view.trade))
+                for key, listener in listeners:
+                    if key in self._listeners:
+                        listener(report)
+        finally:
+            self._is_telling = False
 
     async def place(self, order: LimitOrder) -> Placed:
         """Send `order`.
