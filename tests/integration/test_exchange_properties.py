@@ -8,6 +8,7 @@ import time
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import replace
+from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -22,7 +23,7 @@ from etf_trader.errors import UsageError
 from etf_trader.exchange import tables
 from etf_trader.exchange.matching import PREVENTION_MODES
 from etf_trader.exchange.paper import ExchangeError, ExchangeSettings, OrderRequest, PaperExchange, ReportView
-from etf_trader.exchange.rules import SymbolRules
+from etf_trader.exchange.rules import SymbolRules, credit_delay
 from etf_trader.exchange.static import StaticMarket, symbol_row
 from etf_trader.money import ZERO, money_context
 
@@ -249,6 +250,48 @@ def test_the_same_history_gives_the_same_exchange(history: list[dict[str, Any]])
             )
             database.close()
     assert seen[0] == seen[1]
+
+
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(
+    st.lists(st.tuples(st.booleans(), st.sampled_from([0, 1, 50, 300, 700, 3_000, 9_500])), max_size=14),
+    st.sampled_from([0, 1, 800, 5_000]),
+    st.integers(0, 9_999),
+)
+def test_counts_that_come_back_late_are_those_of_one_book_of_events(
+    steps: list[tuple[bool, int]], most: int, start: int
+) -> None:
+    """Each step places an order, which fills or not, and lets so many milliseconds pass; by hand beside it."""
+    with tempfile.TemporaryDirectory() as folder:
+        database = Database(f"sqlite:///{folder}/exchange.db")
+        market = StaticMarket([symbol_row("BTCUSDT", "BTC", "USDT")], {"BTCUSDT": ((), [("100", "1000")])})
+        asked = replace(SETTINGS, credit_delay=most, start=market.start + timedelta(milliseconds=start))
+        exchange = PaperExchange.create(database, asked, market, account="one")
+        exchange.deposit("one", "USDT", D(10_000), "start")
+        now, coming = start, []
+        held = {10_000: 0, 86_400_000: 0}  # by the length of the window in ms
+        for number, (fills, pause) in enumerate(steps, start=1):
+            order = OrderRequest(
+                "BTCUSDT", "BUY", "LIMIT", "IOC", D(1), D(100 if fills else 90), f"o-{number}", exchange.now()
+            )
+            made = exchange.place("one", order)
+            held = {length: count + 1 for length, count in held.items()}
+            if fills:
+                coming.append(now + round(credit_delay(most, None, number).total_seconds() * 1000))
+            for due in [due for due in coming if due <= now]:
+                coming.remove(due)
+                held = {length: max(0, count - 1) for length, count in held.items()}
+            assert [each.count for each in made.counts] == list(held.values())
+            later = now + pause
+            exchange.advance(D(pause) / 1000)
+            held = {length: count if now // length == later // length else 0 for length, count in held.items()}
+            for due in [due for due in coming if due <= later]:
+                coming.remove(due)
+                over = [length for length in held if due // length < later // length]
+                held |= {length: max(0, count - 1) for length, count in held.items() if length not in over}
+            now = later
+            assert [each.count for each in exchange.order_counts("one")] == list(held.values())
+        database.close()
 
 
 def some_step(chance: random.Random) -> dict[str, Any]:

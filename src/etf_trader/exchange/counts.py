@@ -50,7 +50,7 @@ class Counts:
         """Return the same as a client sees it."""
         counts = self.of(account)
         return tuple(
-            OrderCount(each.length, each.limit, counts[each.seconds], each.ends(self._now))
+            OrderCount(each.length, each.limit, counts[each.seconds], self._now, each.ends(self._now))
             for each in ORDER_LIMITS
         )
 

@@ -71,11 +71,12 @@ class TradeView:
 
 @dataclass(frozen=True, slots=True)
 class OrderCount:
-    """How many unfilled orders an account has used of one limit, and when its window ends."""
+    """How many unfilled orders an account has used of one limit by `at`, and when that window ends."""
 
     interval: timedelta
     limit: int
     count: int
+    at: datetime
     resets_at: datetime
 
 

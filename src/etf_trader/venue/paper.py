@@ -159,7 +159,8 @@ class PaperVenue:
     async def order_counts(self) -> OrderCounts:
         """Return how many unfilled orders the exchange counts in the present windows."""
         with _translated():
-            return OrderCounts(self._exchange.now(), _counts(self._exchange.order_counts(self._account)))
+            views = self._exchange.order_counts(self._account)
+        return OrderCounts(views[0].at, _counts(views))
 
     def subscribe(self, listener: Listener) -> Callable[[], None]:
         """Tell `listener` of what happens to our orders from now on, until the returned function is called."""

@@ -422,6 +422,13 @@ def test_no_account_trades_with_itself_and_nothing_is_lost_on_the_way(
             assert taker.prevented == 0
         if taker.self_trade_prevention == "EXPIRE_TAKER":
             assert not any(each.prevented for each in resting)
+        offered = [each for each in resting if each.side != taker.side]
+        for older in offered:
+            for newer in offered:
+                worse = newer.price > older.price if newer.side == "SELL" else newer.price < older.price
+                behind = worse or (newer.price == older.price and newer.order_id > older.order_id)
+                if behind and any(fill.resting is newer for fill in fills):
+                    assert not older.remaining, "served before an older or a better one"
         if taker.remaining:
             book.rest(taker)
         assert uncrossed(book)

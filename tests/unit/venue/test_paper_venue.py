@@ -2,13 +2,18 @@
 
 import asyncio
 import itertools
-from collections.abc import Awaitable, Callable, Sequence
+import tempfile
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from tests.unit.venue.contract import (
     A_ASKS,
     A_BIDS,
@@ -28,7 +33,7 @@ from tests.unit.venue.contract import (
 
 from etf_trader.clock import SimulatedClock, SystemClock
 from etf_trader.database import Database
-from etf_trader.errors import VenueError
+from etf_trader.errors import OrderRejected, VenueError
 from etf_trader.exchange.paper import ExchangeSettings, OrderRequest, PaperExchange
 from etf_trader.exchange.static import EPOCH, StaticMarket, symbol_row
 from etf_trader.market.symbol import Side
@@ -390,3 +395,73 @@ async def test_an_order_nobody_listens_to_costs_no_read(tmp_path: Path, monkeypa
     stage.venue.subscribe(Heard())
     await stage.venue.place(immediate("second", at=stage.exchange.now()))
     assert scopes.count("write") == 1
+
+
+MOVES = [
+    ([("99.90", "5")], [("100.10", "3")]),
+    ([("98", "5")], [("99.5", "1")]),
+    ([("100.5", "2")], [("101", "4")]),
+]
+
+happenings = st.fixed_dictionaries(
+    {
+        "what": st.sampled_from(
+            ["place"] * 4 + ["take"] * 2 + ["elsewhere", "cancel", "move", "advance", "listen"]
+        ),
+        "kind": st.sampled_from(OrderKind),
+        "side": st.sampled_from(Side),
+        "price": st.integers(-8, 8).map(lambda n: 100 + D(n) / 10),
+        "quantity": st.integers(1, 40).map(lambda n: D(n) / 10),
+        "which": st.integers(0, 2),
+    }
+)
+
+
+async def happen(stage: PaperStage, step: Mapping[str, Any], name: str, elsewhere: PaperVenue) -> None:
+    """Let something happen to our orders, by us, by somebody else, or by the market; refusals are fine."""
+    at = stage.exchange.now()
+    order = LimitOrder("AUSDT", step["side"], step["quantity"], step["price"], name, at, 2, step["kind"])
+    with suppress(OrderRejected):
+        if step["what"] == "place":
+            await stage.venue.place(order)
+        elif step["what"] == "elsewhere":
+            await elsewhere.place(order)
+        elif step["what"] == "take":
+            await stage.take("AUSDT", step["side"], step["quantity"], step["price"])
+        elif step["what"] == "cancel":
+            for each in (await stage.venue.open_orders())[: step["which"]]:
+                await stage.venue.cancel("AUSDT", each.client_order_id)
+        elif step["what"] == "move":
+            stage.market.set_book("AUSDT", *MOVES[step["which"]])
+        elif step["what"] == "advance":
+            await stage.venue.clock().sleep(step["which"])
+
+
+@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(st.lists(happenings, max_size=16))
+def test_whoever_listens_hears_all_that_happens_from_then_on_once_and_in_order(
+    history: list[dict[str, Any]],
+) -> None:
+    async def play(folder: Path) -> None:
+        stage = make_stage(folder)
+        elsewhere = PaperVenue(stage.exchange, UID, is_stepped=True)
+        listening: list[tuple[int, Heard]] = []
+        for number, step in enumerate(history):
+            if step["what"] == "listen":
+                heard = Heard()
+                stage.venue.subscribe(heard)
+                listening.append((stage.exchange.last_report(UID), heard))
+            await happen(stage, step, f"step-{number}", elsewhere)
+        await stage.venue.books(["AUSDT"], 1)
+        for since, heard in listening:
+            known = stage.exchange.reports(UID, since)
+            assert [(each.order.order_id, each.order.executed_quantity) for each in heard.reports] == [
+                (each.order.order_id, each.order.executed_quantity) for each in known
+            ]
+            assert [each.trade and each.trade.trade_id for each in heard.reports] == [
+                each.trade and each.trade.trade_id for each in known
+            ]
+        stage.database.close()
+
+    with tempfile.TemporaryDirectory() as folder:
+        asyncio.run(play(Path(folder)))
