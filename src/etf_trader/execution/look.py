@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import replace
 from typing import TypeVar
 
-from etf_trader.errors import MissingPrice, UsageError
+from etf_trader.errors import NotListed, UsageError
 from etf_trader.execution.planning import MarketView
 from etf_trader.index.store import Basket, Index
 from etf_trader.market.symbol import Side, SymbolRule
@@ -34,14 +34,14 @@ async def look(
     `also` are other books to read at the same moment.
 
     Raises:
-        MissingPrice: the venue does not list a constituent.
+        NotListed: the venue does not list a constituent.
     """
     known = await venue.rules() if rules is None else rules
     require_listed(basket, known)
-    return await _look(venue, [*basket.symbols.values(), *also], depth, known)
+    return await look_at(venue, [*basket.symbols.values(), *also], depth, known)
 
 
-async def _look(venue: Venue, symbols: Iterable[str], depth: int, rules: Mapping[str, SymbolRule]) -> MarketView:
+async def look_at(venue: Venue, symbols: Iterable[str], depth: int, rules: Mapping[str, SymbolRule]) -> MarketView:
     """Read these books at one moment."""
     names = sorted(set(symbols))
     slots = min((limit.limit for limit in await venue.order_limits()), default=None)
@@ -62,11 +62,11 @@ def require_listed(basket: Basket, rules: Mapping[str, SymbolRule]) -> None:
     """Check that the venue has a market for every constituent.
 
     Raises:
-        MissingPrice: it has none; names the asset.
+        NotListed: it has none; names the asset.
     """
     for asset, symbol in basket.symbols.items():
         if symbol not in rules:
-            raise MissingPrice(
+            raise NotListed(
                 f"{asset} has no market {symbol} at the venue",
                 where=symbol,
                 hint="etf order list shows what waits for it",
@@ -90,7 +90,7 @@ async def look_and_plan(
         stops: What stops it; "window(SYMBOL)" names a book that may have more than is seen.
     """
     first = min(FIRST_LOOK, most)
-    view = await _look(venue, symbols, first, rules)
+    view = await look_at(venue, symbols, first, rules)
     read = dict.fromkeys(view.books, first)
     while True:
         answer = await plan(view)

@@ -11,10 +11,10 @@ from contextlib import asynccontextmanager, suppress
 
 from etf_trader.clock import Clock
 from etf_trader.database import Database
-from etf_trader.errors import AccountLed, DataError
+from etf_trader.errors import AccountLed, DataError, SolverError
 from etf_trader.events import EventLog
 from etf_trader.execution.batch import CONVERT, Batch, Member, write_batch
-from etf_trader.execution.ending import Finisher, Rules
+from etf_trader.execution.ending import Finisher
 from etf_trader.execution.lease import HEARTBEAT_SECONDS, Lease, Leases, check
 from etf_trader.execution.look import look_and_plan
 from etf_trader.execution.planning import MarketView
@@ -24,7 +24,8 @@ from etf_trader.execution.routed import foreign_currencies, symbols_of
 from etf_trader.execution.settings import ExecutionSettings
 from etf_trader.execution.settlement import MOVED, Ending, batch_prices, settle
 from etf_trader.execution.state import OrderState, order_state
-from etf_trader.execution.together import Asked, Together, ask, plan_together, stops_of
+from etf_trader.execution.together import Asked, Stopped, Together, ask, plan_together, stop_of, stops_of
+from etf_trader.execution.unwinding import Rules
 from etf_trader.ledger.repository import Account
 from etf_trader.orders.index_order import IndexOrder
 from etf_trader.orders.status import AssetOrderStatus, IndexOrderStatus
@@ -38,6 +39,9 @@ from etf_trader.orders.store import (
     write_filled,
 )
 from etf_trader.venue.interface import Venue
+
+Failures = dict[int, DataError | SolverError]
+"""Why orders for now could not be planned, by order."""
 
 MOST_TURNS = 50
 """An order that meets moving books this often in one go is left for later, or ended when it is for now."""
@@ -91,7 +95,7 @@ class Manager:
             lease = self._leases.take(self._account.id)
             if lease is not None:
                 async with self._leading(lease):
-                    await self._work(lease)
+                    await self._work(orders, lease)
                 return
             if not wait:
                 raise AccountLed(
@@ -145,13 +149,18 @@ class Manager:
             found.append(f"plan {plan.id} of order {plan.index_order_id} was settled")
         return found + await reconcile(self._database, self._venue, self._account)
 
-    async def _work(self, lease: Lease) -> None:
-        """Take every open order as far as it goes now, all of them together."""
+    async def _work(self, wanted: Sequence[int], lease: Lease) -> None:
+        """Take every open order as far as it goes now, all of them together.
+
+        Raises:
+            DataError, SolverError: one of the orders wanted could not be planned.
+        """
         rules = await self._venue.rules()
         self._converted.clear()
+        await self._finisher.free_stuck(rules, lease)
         waiting = self._open_orders()
         known = set(waiting)
-        failures: list[DataError] = []
+        failures: Failures = {}
         for _ in range(MOST_TURNS):
             left = await self._turn(waiting, rules, lease, failures)
             if self._stop():
@@ -165,8 +174,9 @@ class Manager:
                 order = index_order(connection, order_id)
             if not order.stays_open:
                 await self._finisher.finish(order, Ending(IndexOrderStatus.ENDED, ("moved",)), rules, lease)
-        if failures:
-            raise failures[0]
+        for order_id in wanted:  # what stops another order is told where that is followed
+            if order_id in failures:
+                raise failures[order_id]
 
     def _open_orders(self) -> list[int]:
         with self._database.read() as connection:
@@ -179,9 +189,7 @@ class Manager:
         with self._database.read() as connection:
             return all(index_order(connection, number).status.is_final for number in orders)
 
-    async def _turn(
-        self, waiting: Sequence[int], rules: Rules, lease: Lease, failures: list[DataError]
-    ) -> list[int]:
+    async def _turn(self, waiting: Sequence[int], rules: Rules, lease: Lease, failures: Failures) -> list[int]:
         """Plan, send and settle one batch for all these orders; return those that may do more now.
 
         An order whose constituent has no price stops alone; its failure is noted.
@@ -214,24 +222,20 @@ class Manager:
         states: Sequence[OrderState],
         rules: Rules,
         lease: Lease,
-        failures: list[DataError],
+        failures: Failures,
     ) -> list[int]:
         """Look, plan and trade once for these orders; return those that may do more now."""
 
         async def plan(view: MarketView) -> Together:
             asked: list[Asked] = []
-            unpriced: list[tuple[OrderState, DataError]] = []
+            unplanned: list[Stopped] = []
             for state in states:
                 try:
                     may_convert = state.order.id not in self._converted
                     asked.append(ask(state, view, self._settings.slack_ticks, may_convert=may_convert))
                 except DataError as error:
-                    unpriced.append((state, error))
-            try:
-                return await asyncio.to_thread(plan_together, asked, unpriced, view, self._settings)
-            except DataError as error:
-                # Books of other currencies contradict each other; who may use them is planned alone.
-                return Together(Batch(view, (), ()), (), (*unpriced, *((each.state, error) for each in asked)))
+                    unplanned.append((state, error))
+            return await asyncio.to_thread(plan_together, asked, unplanned, view, self._settings)
 
         symbols = {symbol for state in states for symbol in symbols_of(state.index, state.basket, rules)}
         _, together = await look_and_plan(self._venue, symbols, self._settings.depth, rules, plan, stops_of)
@@ -243,11 +247,12 @@ class Manager:
         # Whatever ends may trade back what it holds, which moves the books: after the batch.
         for state, idle in together.idle:
             await self._rest(state.order, idle.stopped_by, rules, lease)
-        for state, error in together.unpriced:
-            await self._rest(state.order, ("price",), rules, lease)
+        for state, error in together.unplanned:
+            await self._rest(state.order, (stop_of(error),), rules, lease)
             if not state.order.stays_open:
-                failures.append(error)
-        return [member.order_id for member in batch.members if await self._goes_on(member, rules, lease)]
+                failures[state.order.id] = error
+        left = [member.order_id for member in batch.members if await self._goes_on(member, rules, lease)]
+        return left + [state.order.id for state in together.later]
 
     async def _is_ready(self, order_id: int, rules: Rules, lease: Lease) -> bool:
         """Return whether there is anything to plan for an order; one whose end is due is ended."""
@@ -261,6 +266,8 @@ class Manager:
             ending = Ending(IndexOrderStatus.FILLED, ("filled",))
         if ending is not None:
             await self._finisher.finish(order, ending, rules, lease)
+        else:
+            await self._finisher.even_out(order, rules, lease)
         return ending is None
 
     async def _rest(self, order: IndexOrder, stopped_by: tuple[str, ...], rules: Rules, lease: Lease) -> None:
@@ -289,8 +296,7 @@ class Manager:
             if barren is None:
                 return True
             stops = barren
-        if not order.stays_open:
-            await self._finisher.finish(order, Ending(IndexOrderStatus.ENDED, stops), rules, lease)
+        await self._rest(order, stops, rules, lease)
         return False
 
     def _barren_stops(self, order_id: int) -> tuple[str, ...] | None:
