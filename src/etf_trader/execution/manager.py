@@ -122,6 +122,22 @@ class Manager:
                 raise AccountLed("another process leads this account", hint="it reconciles at its start")
             await self._wall_clock.sleep(FOLLOW_SECONDS)
 
+    async def free(self, *, wait: bool = True) -> None:
+        """Try to trade back what stuck orders hold, and do nothing else.
+
+        Raises:
+            AccountLed: another process leads, and `wait` is False.
+        """
+        while not self._stop():
+            lease = self._leases.take(self._account.id)
+            if lease is not None:
+                async with self._leading(lease):
+                    await self._finisher.free_stuck(await self._venue.rules(), lease)
+                return
+            if not wait:
+                raise AccountLed("another process leads this account", hint="it tries at its next start")
+            await self._wall_clock.sleep(FOLLOW_SECONDS)
+
     @asynccontextmanager
     async def _leading(self, lease: Lease) -> AsyncIterator[list[str]]:
         """Lead: reconcile first, keep the heartbeat, give the lease back at the end."""

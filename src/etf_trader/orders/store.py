@@ -188,10 +188,17 @@ def write_filled(connection: Connection, order_id: int, filled: Decimal, stopped
 
 
 def request_cancel(connection: Connection, order_id: int, now: datetime) -> None:
-    """Ask whoever leads the account to end an order."""
+    """Ask whoever leads the account to end an order, or to trade back what a stuck one holds.
+
+    An order that has ended stays as it is.
+    """
     connection.execute(
         update(index_orders)
-        .where(index_orders.c.id == order_id, index_orders.c.cancel_requested_at.is_(None))
+        .where(
+            index_orders.c.id == order_id,
+            index_orders.c.cancel_requested_at.is_(None),
+            index_orders.c.status.in_((str(IndexOrderStatus.OPEN), str(IndexOrderStatus.STUCK))),
+        )
         .values(cancel_requested_at=now)
     )
 
