@@ -82,7 +82,7 @@ def symbol_row(symbol: str, base: str, quote: str, **changes: str) -> dict[str, 
 
 
 class StaticMarket:
-    """Given books, for tests and examples; `set_book` is the only thing that moves them."""
+    """Given books, for tests and examples; they move, and symbols stop, only when they are told to."""
 
     def __init__(
         self,
@@ -125,8 +125,18 @@ class StaticMarket:
             complete=self._complete,
         )
 
+    def set_status(self, symbol: str, status: str) -> None:
+        """Halt `symbol`, or let it trade again; its book stays."""
+        self._symbols = tuple(
+            {**row, "status": status} if row["symbol"] == symbol else row for row in self._symbols
+        )
+
+    def delist(self, symbol: str) -> None:
+        """Take `symbol` from the list."""
+        self._symbols = tuple(row for row in self._symbols if row["symbol"] != symbol)
+
     def symbols(self) -> tuple[dict[str, Any], ...]:
-        """Return the rows it was made with."""
+        """Return the rows it was made with, as far as they are still listed."""
         return self._symbols
 
     def fees(self, symbol: str) -> tuple[Decimal, Decimal]:

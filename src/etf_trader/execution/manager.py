@@ -254,7 +254,13 @@ class Manager:
             return await asyncio.to_thread(plan_together, asked, unplanned, view, self._settings)
 
         symbols = {symbol for state in states for symbol in symbols_of(state.index, state.basket, rules)}
-        _, together = await look_and_plan(self._venue, symbols, self._settings.depth, rules, plan, stops_of)
+        try:
+            _, together = await look_and_plan(self._venue, symbols, self._settings.depth, rules, plan, stops_of)
+        except DataError:
+            fresh = await self._venue.rules()
+            if symbols <= fresh.keys():
+                raise
+            return await self._batch(states, fresh, lease, failures)  # a market has gone since the rules were read
         batch = together.batch
         if batch.members:
             await self._trade(batch, lease)
