@@ -148,7 +148,7 @@ async def test_hold_keeps_what_it_has_until_somebody_cancels_it(house: House) ->
 
     before = house.holdings("treasury:self")["USDT"]
     cancel(house, order)
-    await house.manager.free()
+    await house.manager.free([order.id])
     order = house.order(order.id)
     assert (order.status, order.stopped_by) == (IndexOrderStatus.CANCELLED, ("limit", "cancelled"))
     assert house.holdings(f"order:{order.id}") == {}

@@ -109,12 +109,12 @@ def free_orders(opened: Services, orders: Sequence[int], *, wait: bool) -> Inter
     """Try once more to trade back what stuck orders hold, those too that were to hold it.
 
     Raises:
-        AccountLed: another process leads and `wait` is False; it tries at its next start.
+        AccountLed: another process leads and `wait` is False; it tries next.
     """
     _ask(opened, orders)
     with interruptible() as asked, output().progress("Trading back"):
         opened.manager.stop_when(asked)
-        in_loop(opened.manager.free(wait=wait))
+        in_loop(opened.manager.free(orders, wait=wait))
     return asked
 
 
@@ -166,7 +166,6 @@ class Watch:
 
     def _figures(self) -> str:
         """Return units, loss and slots used, as they stand after a batch."""
-        from etf_trader.bootstrap import UID
         from etf_trader.execution.state import order_loss
         from etf_trader.money import bps
         from etf_trader.orders.store import index_order
@@ -174,7 +173,7 @@ class Watch:
         with self._opened.database.read() as connection:
             order = index_order(connection, self._order)
             loss = order_loss(connection, order).total
-        slots = self._opened.exchange.order_counts(UID)[0]
+        slots = self._opened.exchange.order_counts(self._opened.account.uid)[0]
         return joined(
             [
                 unit_count(order.filled),

@@ -2,7 +2,8 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
 from decimal import Decimal
 
 from etf_trader.clock import Clock
@@ -32,10 +33,17 @@ COMPLETIONS = 3
 UNWINDS = 3
 """Batches to complete an order at its end, or to trade back what it holds, on one currency's books."""
 
+AGAIN = timedelta(minutes=1)
+"""How long one leader waits before it tries again to trade back what is stuck."""
+
 
 @dataclass(frozen=True, slots=True)
 class Finisher:
-    """Ends the orders of an account; `trade` writes a batch, sends it and settles what it traded."""
+    """Ends the orders of an account; `trade` writes a batch, sends it and settles what it traded.
+
+    Once `stop` says so nothing more is sent: an order that still holds something is
+    left to the next leader.
+    """
 
     database: Database
     venue: Venue
@@ -44,6 +52,12 @@ class Finisher:
     settings: ExecutionSettings
     log: EventLog
     trade: Callable[[Batch, Lease], Awaitable[None]]
+    stop: Callable[[], bool]
+    _tried: dict[int, datetime] = field(default_factory=dict)
+
+    def begin(self) -> None:
+        """Begin as a new leader: whatever is stuck is tried once more."""
+        self._tried.clear()
 
     async def finish(self, order: IndexOrder, ending: Ending, rules: Rules, lease: Lease) -> None:
         """End an order, with what it holds beyond its units as its `--on-shortfall` wants it.
@@ -57,6 +71,8 @@ class Finisher:
         prices = self._last_prices(order.id)
         with self.database.write() as connection:
             check(connection, lease)
+            if self.stop() and any(order_state(connection, order.id).held.values()):
+                return
             if not index_order(connection, order.id).status.is_final:
                 end(connection, self.log, order.id, ending, prices, self.clock.now())
 
@@ -68,13 +84,15 @@ class Finisher:
     async def free_stuck(self, rules: Rules, lease: Lease) -> None:
         """Try once more to trade back what stuck orders hold, and end those that hold nothing any more.
 
-        An order that was to hold it is left alone, unless it was cancelled since.
+        An order that was to hold it is left alone, unless it was cancelled since. A
+        leader tries at its start, when somebody asks for it, and every minute.
         """
         with self.database.read() as connection:
             found = list_index_orders(connection, account_id=self.account.id, statuses=[IndexOrderStatus.STUCK])
         for order in found:
-            if order.on_shortfall is Shortfall.HOLD and order.cancel_requested_at is None:
+            if not self._is_due(order):
                 continue
+            self._tried[order.id] = self.clock.now()
             await self._trade_back(order.id, rules, lease)
             prices = await self._prices_now(order.id, rules)
             with self.database.write() as connection:
@@ -83,11 +101,20 @@ class Finisher:
                 if order.status is IndexOrderStatus.STUCK:
                     end(connection, self.log, order.id, _late_ending(order), prices, self.clock.now())
 
+    def _is_due(self, order: IndexOrder) -> bool:
+        asked, tried = order.cancel_requested_at, self._tried.get(order.id)
+        if order.on_shortfall is Shortfall.HOLD and asked is None:
+            return False
+        is_asked_anew = tried is not None and asked is not None and asked >= tried
+        return tried is None or is_asked_anew or self.clock.now() - tried >= AGAIN
+
     async def _complete_all(self, order_id: int, rules: Rules, lease: Lease) -> None:
         with self.database.read() as connection:
             currencies = 1 + len(foreign_currencies(order_state(connection, order_id).index))
         may_convert = True
         for _ in range(COMPLETIONS * currencies):
+            if self.stop():
+                return
             sent = await self._complete(order_id, rules, lease, may_convert=may_convert)
             if sent is None:
                 return
@@ -146,7 +173,7 @@ class Finisher:
         with self.database.read() as connection:
             state = order_state(connection, order_id)
         for _ in range(UNWINDS * (1 + len(foreign_currencies(state.index)))):
-            if not await self._unwind(order_id, rules, lease, assets=assets, currencies=currencies):
+            if self.stop() or not await self._unwind(order_id, rules, lease, assets=assets, currencies=currencies):
                 return
 
     async def _unwind(self, order_id: int, rules: Rules, lease: Lease, *, assets: bool, currencies: bool) -> bool:

@@ -11,11 +11,11 @@ from contextlib import asynccontextmanager, suppress
 
 from etf_trader.clock import Clock
 from etf_trader.database import Database
-from etf_trader.errors import AccountLed, DataError, SolverError
+from etf_trader.errors import AccountLed, DataError, EtfError, SolverError, VenueError
 from etf_trader.events import EventLog
 from etf_trader.execution.batch import CONVERT, Batch, Member, write_batch
 from etf_trader.execution.ending import Finisher
-from etf_trader.execution.lease import HEARTBEAT_SECONDS, Lease, Leases, check
+from etf_trader.execution.lease import HEARTBEAT_SECONDS, Lease, Leases, check, this_host
 from etf_trader.execution.look import look_and_plan
 from etf_trader.execution.planning import MarketView
 from etf_trader.execution.queue import Queue
@@ -50,6 +50,9 @@ MOST_BARREN = 3
 """An order whose batches executed nothing so often in a row gets nowhere by being sent again."""
 
 FOLLOW_SECONDS = 0.2
+FREE_LOOKS = 25
+ROUND_SECONDS = 1.0
+NAP_SECONDS = 0.1
 
 
 class Manager:
@@ -72,9 +75,12 @@ class Manager:
         self._account = account
         self._settings = settings
         self._log = log
-        self._leases = Leases(database, wall_clock)
-        self._queue = Queue(database, venue, clock, account, log)
-        self._finisher = Finisher(database, venue, clock, account, settings, log, self._trade)
+        host = settings.host or this_host()
+        self._leases = Leases(database, wall_clock, host)
+        self._queue = Queue(database, venue, clock, account, log, host)
+        self._finisher = Finisher(
+            database, venue, clock, account, settings, log, self._trade_to_end, lambda: self._stop()
+        )
         self._stop: Callable[[], bool] = lambda: False
         # Who has exchanged currencies in this go and not traded since: not twice without trading in between.
         self._converted: set[int] = set()
@@ -122,29 +128,76 @@ class Manager:
                 raise AccountLed("another process leads this account", hint="it reconciles at its start")
             await self._wall_clock.sleep(FOLLOW_SECONDS)
 
-    async def free(self, *, wait: bool = True) -> None:
-        """Try to trade back what stuck orders hold, and do nothing else.
+    async def free(self, wanted: Sequence[int], *, wait: bool = True) -> None:
+        """Try to trade back what stuck orders hold, and do nothing else; or watch for a while how the leader does.
 
         Raises:
             AccountLed: another process leads, and `wait` is False.
         """
-        while not self._stop():
+        for _ in range(FREE_LOOKS):
             lease = self._leases.take(self._account.id)
             if lease is not None:
                 async with self._leading(lease):
                     await self._finisher.free_stuck(await self._venue.rules(), lease)
                 return
             if not wait:
-                raise AccountLed("another process leads this account", hint="it tries at its next start")
+                raise AccountLed("another process leads this account", hint="it tries next")
+            with self._database.read() as connection:
+                found = [index_order(connection, number) for number in wanted]
+            if self._stop() or all(order.status is not IndexOrderStatus.STUCK for order in found):
+                return
             await self._wall_clock.sleep(FOLLOW_SECONDS)
+
+    @property
+    def account_id(self) -> int:
+        """The account whose orders it gets done."""
+        return self._account.id
+
+    def is_free(self) -> bool:
+        """Return whether nobody leads the account."""
+        return self._leases.is_free(self._account.id)
+
+    async def lead(self, stop: Callable[[], bool], told: Callable[["Manager", EtfError | None], None]) -> None:
+        """Lead the account, round after round, until `stop` says so; nothing if another process leads it.
+
+        What keeps orders from being worked now - a price, the venue - is told, and tried again.
+
+        Raises:
+            AccountLed: another process has taken over.
+            ReconciliationMismatch: the books and the venue differ.
+        """
+        self.stop_when(stop)
+        lease = self._leases.take(self._account.id)
+        if lease is None:
+            return
+        async with self._leading(lease):
+            while not stop():
+                failure: EtfError | None = None
+                try:
+                    await self._work((), lease)
+                except (DataError, VenueError, SolverError) as error:
+                    failure = error
+                told(self, failure)
+                await self._nap(stop)
+
+    async def _nap(self, stop: Callable[[], bool]) -> None:
+        """Wait for the next round, but not past a stop."""
+        for _ in range(round(ROUND_SECONDS / NAP_SECONDS)):
+            if stop():
+                return
+            await self._wall_clock.sleep(NAP_SECONDS)
 
     @asynccontextmanager
     async def _leading(self, lease: Lease) -> AsyncIterator[list[str]]:
         """Lead: reconcile first, keep the heartbeat, give the lease back at the end."""
         heartbeat = asyncio.create_task(self._beat(lease))
+        deaf = self._queue.outcomes.listen()
         try:
+            await self._queue.begin(lease)
+            self._finisher.begin()
             yield await self._recover(lease)
         finally:
+            deaf()
             heartbeat.cancel()
             with suppress(asyncio.CancelledError):
                 await heartbeat
@@ -254,8 +307,14 @@ class Manager:
             return await asyncio.to_thread(plan_together, asked, unplanned, view, self._settings)
 
         symbols = {symbol for state in states for symbol in symbols_of(state.index, state.basket, rules)}
+        legs = {symbol for state in states for symbol in state.basket.symbols.values()}
+        slots = await self._queue.room(len(legs), self._stop)
+        if self._stop():
+            return [state.order.id for state in states]
         try:
-            _, together = await look_and_plan(self._venue, symbols, self._settings.depth, rules, plan, stops_of)
+            _, together = await look_and_plan(
+                self._venue, symbols, self._settings.depth, rules, plan, stops_of, slots
+            )
         except DataError:
             fresh = await self._venue.rules()
             if symbols <= fresh.keys():
@@ -339,12 +398,16 @@ class Manager:
             return Ending(IndexOrderStatus.ENDED, (*order.stopped_by, "time"))
         return None
 
-    async def _trade(self, batch: Batch, lease: Lease) -> None:
+    async def _trade_to_end(self, batch: Batch, lease: Lease) -> None:
+        """Trade a batch that ends its order, or makes it even: a cancel does not stop it."""
+        await self._trade(batch, lease, is_ending=True)
+
+    async def _trade(self, batch: Batch, lease: Lease, *, is_ending: bool = False) -> None:
         """Write a batch with its intents, send it, and settle what it traded."""
         with self._database.write() as connection:
             check(connection, lease)
             plans = write_batch(connection, self._log, self._account, batch, self._clock.now())
-        await self._queue.run(plans, lease)
+        await self._queue.run(plans, lease, self._stop, is_ending=is_ending)
         for plan_id in plans:
             self._settle(plan_id, lease)
         await self._venue.batch_done()
