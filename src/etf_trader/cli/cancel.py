@@ -33,11 +33,7 @@ def cancel(
     ] = False,
     no_wait: NoWaitOption = False,
 ) -> None:
-    """End orders that still work, and say what they did; what they bought or sold stays.
-
-    A cancel that comes too late says so and ends with 0. --order N of a stuck
-    order tries once more to trade back what it holds.
-    """
+    """End orders that still work, and trade back what a stuck one holds; what was bought or sold stays."""
     from etf_trader.cli.endings import ended_sentences, read_ended
     from etf_trader.errors import UsageError
 
