@@ -1,6 +1,6 @@
 """What becomes of an order whose legs do not fill alike, and of what it cannot trade."""
 
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from decimal import Decimal
 from pathlib import Path
 
@@ -34,6 +34,15 @@ async def house(tmp_path: Path) -> House:
     made = make_house(tmp_path, make_market({"A": A, "B": B}, taker="0"))
     await made.create(make_definition())
     return made
+
+
+@pytest.fixture
+async def either(tmp_path: Path, url: str) -> AsyncIterator[House]:
+    """The same on each kind of database."""
+    made = make_house(tmp_path, make_market({"A": A, "B": B}, taker="0"), url=url)
+    await made.create(make_definition())
+    yield made
+    made.database.close()
 
 
 def market_of(house: House) -> StaticMarket:
@@ -108,7 +117,8 @@ async def test_retry_completes_what_is_held_once_the_books_come_back(house: Hous
     assert_sound(house)
 
 
-async def test_unwind_trades_back_at_once_and_goes_on_with_the_rest(house: House) -> None:
+async def test_unwind_trades_back_at_once_and_goes_on_with_the_rest(either: House) -> None:
+    house = either
     before_order(house, "BUSDT", lambda: set_book(house, "B", FAR))
     order = await house.buy(10, limit_price=D("120.10"), time_in_force="gtc", on_shortfall=Shortfall.UNWIND)
     assert (order.status, order.filled) == (IndexOrderStatus.OPEN, D(0))
@@ -135,7 +145,8 @@ async def test_unwind_of_a_sell_sells_the_rest_of_its_baskets(house: House) -> N
     assert_sound(house)
 
 
-async def test_hold_keeps_what_it_has_until_somebody_cancels_it(house: House) -> None:
+async def test_hold_keeps_what_it_has_until_somebody_cancels_it(either: House) -> None:
+    house = either
     before_order(house, "BUSDT", lambda: set_book(house, "B", FAR))
     order = await house.buy(10, limit_price=D("120.10"), on_shortfall=Shortfall.HOLD)
     assert (order.status, order.stopped_by) == (IndexOrderStatus.STUCK, ("limit", "held"))
@@ -166,7 +177,9 @@ async def test_what_is_held_by_wish_is_still_completed_by_the_next_batches(house
     assert_sound(house)
 
 
-async def test_what_cannot_trade_is_stuck_and_is_traded_back_once_it_can(house: House) -> None:
+async def test_what_cannot_trade_is_stuck_and_is_traded_back_once_it_can(either: House) -> None:
+    house = either
+
     # A fills; then B runs away and A is halted: neither can it be completed, nor sold.
     def happens() -> None:
         set_book(house, "B", FAR)
@@ -397,6 +410,52 @@ async def test_orders_that_find_no_plan_together_are_planned_one_after_the_other
     await two.manager.run([])
     assert [two.order(each.id).filled for each in orders] == [D(5), D(6), D(7)]
     assert_sound(two)
+
+
+@pytest.mark.parametrize("policy", list(Shortfall), ids=str)
+async def test_a_leader_that_is_stopped_keeps_the_order_and_the_next_one_goes_on(
+    house: House, policy: Shortfall
+) -> None:
+    asked: list[bool] = []
+
+    def happens() -> None:
+        set_book(house, "B", FAR)
+        asked.append(True)  # Ctrl-C, while the batch is under way
+
+    order = await house.desk.accept(make_request(quantity=D(10), limit_price=D("120.10"), on_shortfall=policy))
+    before_order(house, "BUSDT", happens)
+    house.manager.stop_when(lambda: bool(asked))
+    await house.manager.run([order.id])
+    assert house.order(order.id).status is IndexOrderStatus.OPEN
+    assert house.holdings(f"order:{order.id}")["A"] == 10
+    assert_sound(house)
+
+    house.manager.stop_when(lambda: False)
+    await house.manager.run([order.id])
+    ended = house.order(order.id)
+    assert ended.status is (IndexOrderStatus.STUCK if policy is Shortfall.HOLD else IndexOrderStatus.ENDED)
+    assert_sound(house)
+
+
+async def test_a_leader_that_is_stopped_while_it_trades_back_leaves_the_order_open(house: House) -> None:
+    asked: list[bool] = []
+    order = await house.desk.accept(make_request(quantity=D(10), limit_price=D("120.10"), time_in_force="gtc"))
+    before_order(house, "BUSDT", lambda: set_book(house, "B", FAR))
+    await house.manager.run([order.id])
+    cancel(house, order)
+    set_book(house, "A", ([("99.99", "4"), ("99.00", "0.01")], [("100.01", "500")]))
+    before_order(house, "AUSDT", lambda: asked.append(True))
+    house.manager.stop_when(lambda: bool(asked))
+    await house.manager.run([order.id])
+    assert house.order(order.id).status is IndexOrderStatus.OPEN
+    assert house.holdings(f"order:{order.id}")["A"] < 10
+
+    set_book(house, "A", A)
+    house.manager.stop_when(lambda: False)
+    await house.manager.run([order.id])
+    assert house.order(order.id).status is IndexOrderStatus.CANCELLED
+    assert house.holdings(f"order:{order.id}") == {}
+    assert_sound(house)
 
 
 async def test_a_cancel_that_comes_too_late_changes_nothing(house: House) -> None:
