@@ -18,8 +18,8 @@ from etf_trader.execution.unwinding import markets_of
 from etf_trader.ledger.audit import audit
 from etf_trader.market.symbol import Side
 from etf_trader.orders.index_order import IndexOrder
-from etf_trader.orders.status import IndexOrderStatus, Shortfall
-from etf_trader.orders.store import plans_of, request_cancel
+from etf_trader.orders.status import AssetOrderStatus, IndexOrderStatus, Shortfall
+from etf_trader.orders.store import asset_orders_of, plans_of, request_cancel
 from etf_trader.venue.interface import LimitOrder
 
 D = Decimal
@@ -482,4 +482,63 @@ async def test_an_order_cancelled_while_its_batch_is_under_way_keeps_what_that_f
         order = house.order(order.id)
     assert order.status is IndexOrderStatus.CANCELLED
     assert D(4) <= order.filled < D("4.06")  # the float may round a lot
+    assert_sound(house)
+
+
+async def test_what_waits_for_slots_is_withdrawn_by_a_cancel_and_never_sent(tmp_path: Path) -> None:
+    # 2,500 B in orders of at most 20 are more than the 100 that ten seconds allow.
+    house = make_house(tmp_path, make_market({"A": A, "B": B}, rules={"B": {"max_quantity": "20"}}, taker="0"))
+    await house.create(make_definition())
+    house.market.set_book("AUSDT", [("99.99", "9000")], [("100.01", "9000")])  # type: ignore[attr-defined]
+    house.market.set_book("BUSDT", [("9.99", "90000")], [("10.01", "90000")])  # type: ignore[attr-defined]
+    order = await house.desk.accept(make_request(quantity=D(1250), time_in_force="gtc"))
+    arrived: list[str] = []
+
+    def count(each: LimitOrder) -> None:
+        arrived.append(each.symbol)
+        if len(arrived) == 50:
+            cancel(house, order)
+
+    house.venue.before_place = count
+    await house.manager.run([order.id])
+    order = house.order(order.id)
+    if order.status is IndexOrderStatus.OPEN:
+        await house.manager.run([order.id])
+        order = house.order(order.id)
+
+    assert order.status is IndexOrderStatus.CANCELLED
+    with house.database.read() as connection:
+        sent = asset_orders_of(connection, order.id)
+        released = released_of(connection, order)
+    withdrawn = [each for each in sent if each.status is AssetOrderStatus.WITHDRAWN]
+    assert withdrawn
+    assert {each.reason for each in withdrawn} == {"its order was cancelled"}
+    assert len(house.exchange.orders("paper")) == len(sent) - len(withdrawn)
+    assert 0 < order.filled < 1250
+    assert released["USDT"] > 0
+    assert_sound(house)
+
+
+async def test_killed_between_trading_back_and_the_end_the_next_leader_ends_it(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from etf_trader.execution import ending
+
+    before_order(house, "BUSDT", lambda: set_book(house, "B", FAR))
+    order = await house.buy(10, limit_price=D("120.10"), on_shortfall=Shortfall.HOLD)
+    cancel(house, order)
+
+    def dies(*_: object) -> None:
+        raise RuntimeError("killed")
+
+    with monkeypatch.context() as patched, pytest.raises(RuntimeError, match="killed"):
+        patched.setattr(ending, "end", dies)
+        await house.manager.free([order.id])
+    assert house.holdings(f"order:{order.id}") == {"USDT": 10 * D("99.99")}
+    assert house.order(order.id).status is IndexOrderStatus.STUCK
+
+    await house.manager.run([])
+    assert house.order(order.id).status is IndexOrderStatus.CANCELLED
+    assert house.holdings(f"order:{order.id}") == {}
+    assert len(house.exchange.orders("paper")) == 3
     assert_sound(house)
