@@ -20,6 +20,7 @@ from etf_trader.market.symbol import Side
 from etf_trader.orders.index_order import IndexOrder
 from etf_trader.orders.status import AssetOrderStatus, IndexOrderStatus, Shortfall
 from etf_trader.orders.store import asset_orders_of, plans_of, request_cancel
+from etf_trader.solver.order import plan_order
 from etf_trader.venue.interface import LimitOrder
 
 D = Decimal
@@ -375,7 +376,7 @@ async def test_a_solver_failure_of_one_order_stops_it_alone(two: House, monkeypa
     bad = await two.desk.accept(make_request(quantity=D(5), time_in_force="gtc"))
     good = await two.desk.accept(make_request(quantity=D(7), index_id=2))
     other = await two.desk.accept(make_request(quantity=D(3), index_id=2, position="new"))
-    alone, shared = together.plan_order, together._solved
+    alone, shared = plan_order, together._solved
 
     def fails_alone(problem: object, *rest: object) -> object:
         if {leg.asset for leg in problem.legs} == {"A", "B"}:  # type: ignore[attr-defined]

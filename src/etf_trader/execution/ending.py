@@ -25,8 +25,8 @@ from etf_trader.market.symbol import Side
 from etf_trader.money import ZERO, money_context
 from etf_trader.orders.index_order import IndexOrder
 from etf_trader.orders.plan import Plan
-from etf_trader.orders.status import IndexOrderStatus, Shortfall
-from etf_trader.orders.store import index_order, list_index_orders, plans_of
+from etf_trader.orders.status import AssetOrderStatus, IndexOrderStatus, Shortfall
+from etf_trader.orders.store import asset_orders_of_plan, index_order, list_index_orders, plans_of
 from etf_trader.venue.interface import Venue
 
 COMPLETIONS = 3
@@ -195,7 +195,13 @@ class Finisher:
         if not plan.legs:
             return False
         await self.trade(batch_of(state, problem, plan, CONVERT if is_exchange else UNWIND, view), lease)
-        return True
+        return self._was_sent(order_id)
+
+    def _was_sent(self, order_id: int) -> bool:
+        """Return whether anything of an order's last batch reached the venue: an account may be halted."""
+        with self.database.read() as connection:
+            sent = asset_orders_of_plan(connection, plans_of(connection, order_id)[-1].id)
+        return any(each.status is not AssetOrderStatus.WITHDRAWN for each in sent)
 
     async def _look(self, markets: Markets, rules: Rules) -> MarketView:
         return await look_at(self.venue, markets.symbols, self.settings.depth, rules)
