@@ -10,7 +10,7 @@ from typing import Any
 from etf_trader.errors import UsageError
 from etf_trader.market.symbol import Side
 from etf_trader.money import UNIT_GRID, ZERO, floor_to, plain
-from etf_trader.orders.status import IndexOrderStatus
+from etf_trader.orders.status import IndexOrderStatus, Shortfall
 from etf_trader.seal import canonical, seal
 
 CLIENT_KEY = re.compile(r"[A-Za-z0-9._-]{1,64}")
@@ -25,7 +25,8 @@ class OrderRequest:
 
     `quantity` is None for "all" (a sell). `position` is "" (the only open one, or
     a first), "new", or a number. `limit_price` is per unit in quote, fees
-    included; `max_loss_bps` bounds the loss from arrival.
+    included; `max_loss_bps` bounds the loss from arrival; `on_shortfall` says what
+    becomes of legs that fill beside others that do not.
     """
 
     side: Side
@@ -36,20 +37,23 @@ class OrderRequest:
     max_loss_bps: Decimal | None
     time_in_force: str
     client_key: str
+    on_shortfall: Shortfall = Shortfall.RETRY
 
     def canonical_text(self) -> str:
         """Return what was asked in one spelling, so that a repetition is recognised."""
-        return canonical(
-            {
-                "side": str(self.side),
-                "index": self.index_id,
-                "quantity": "all" if self.quantity is None else self.quantity,
-                "position": self.position,
-                "limit": self.limit_price,
-                "max_loss": self.max_loss_bps,
-                "tif": self.time_in_force,
-            }
-        )
+        asked: dict[str, Any] = {
+            "side": str(self.side),
+            "index": self.index_id,
+            "quantity": "all" if self.quantity is None else self.quantity,
+            "position": self.position,
+            "limit": self.limit_price,
+            "max_loss": self.max_loss_bps,
+            "tif": self.time_in_force,
+        }
+        # What is as it is without asking stays out: requests of before read the same.
+        if self.on_shortfall is not Shortfall.RETRY:
+            asked["on_shortfall"] = str(self.on_shortfall)
+        return canonical(asked)
 
     def check(self) -> None:
         """Check what can be checked without the books.
@@ -94,6 +98,7 @@ class IndexOrder:
     max_loss_bps: Decimal | None
     time_in_force: str
     expires_at: datetime | None
+    on_shortfall: Shortfall
     status: IndexOrderStatus
     stopped_by: tuple[str, ...]
     cancel_requested_at: datetime | None
@@ -107,7 +112,11 @@ class IndexOrder:
         """Return the seal that its values should have."""
         return acceptance_seal(
             {name: getattr(self, name) for name in _SEALED}
-            | {"side": str(self.side), "arrival": dict(self.arrival)}
+            | {
+                "side": str(self.side),
+                "arrival": dict(self.arrival),
+                "on_shortfall": str(self.on_shortfall),
+            }
         )
 
     @property
@@ -138,8 +147,11 @@ _SEALED = (
 
 
 def acceptance_seal(values: Mapping[str, Any]) -> str:
-    """Return the SHA-256 over everything that was accepted: `_SEALED`, side and arrival."""
-    return seal("etf.index-order/1", {name: values[name] for name in (*_SEALED, "side", "arrival")})
+    """Return the SHA-256 over all that was accepted: `_SEALED`, side, arrival, and what is not as usual."""
+    facts = {name: values[name] for name in (*_SEALED, "side", "arrival")}
+    if values["on_shortfall"] != str(Shortfall.RETRY):
+        facts["on_shortfall"] = values["on_shortfall"]
+    return seal("etf.index-order/1", facts)
 
 
 def lifetime(time_in_force: str) -> timedelta | None:
