@@ -48,10 +48,21 @@ def upgraded(folder: Path) -> House:
     return make_house(folder, market)
 
 
-def rows(path: Path) -> dict[str, list[tuple[object, ...]]]:
+def rows(path: Path) -> dict[str, list[dict[str, object]]]:
+    """Return every row by table, without the columns that have no value."""
     connection = sqlite3.connect(path)
+    connection.row_factory = sqlite3.Row
     tables = [name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
-    found = {name: sorted(connection.execute(f'SELECT * FROM "{name}"').fetchall(), key=repr) for name in tables}
+    found = {
+        name: sorted(
+            (
+                {column: row[column] for column in row.keys() if row[column] is not None}  # noqa: SIM118
+                for row in connection.execute(f'SELECT * FROM "{name}"')
+            ),
+            key=repr,
+        )
+        for name in tables
+    }
     connection.close()
     return found
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import Connection, select
 
 from etf_trader.execution.loss import fill_loss, rounding_loss
+from etf_trader.execution.pacing import Pace
 from etf_trader.index.store import Basket, Index, Position, current_basket, index_by_id, position_by_id
 from etf_trader.ledger import accounts
 from etf_trader.ledger.fill import Fill, fills_of
@@ -47,7 +48,10 @@ class Settlement:
 
 @dataclass(frozen=True, slots=True)
 class OrderState:
-    """An order, its parties, and what its account and the float hold."""
+    """An order, its parties, and what its account and the float hold.
+
+    `pace` is how much of an order over time is due now; None: all that is wanted.
+    """
 
     order: IndexOrder
     index: Index
@@ -62,14 +66,20 @@ class OrderState:
     float: Mapping[str, Decimal]
     float_cash: Decimal
     loss: LossParts
+    pace: Pace | None = None
+
+    @property
+    def stays_open(self) -> bool:
+        """Whether what is not traded of it in this turn waits for later."""
+        return self.order.stays_open and not (self.pace is not None and self.pace.is_end)
 
     def wish(self) -> Wish:
-        """Return what is still to be traded."""
+        """Return what is still to be traded: now, when it is an order over time that was paced."""
         from etf_trader.execution.planning import Wish  # reports read states and never plan
 
         return Wish(
             side=self.order.side,
-            quantity=self.order.remaining,
+            quantity=self.order.remaining if self.pace is None else self.pace.due,
             limit_price=self.order.limit_price,
             max_loss_bps=self.order.max_loss_bps,
             arrival=self.order.arrival,

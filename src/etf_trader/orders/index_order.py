@@ -11,6 +11,7 @@ from etf_trader.errors import UsageError
 from etf_trader.market.symbol import Side
 from etf_trader.money import UNIT_GRID, ZERO, floor_to, plain
 from etf_trader.orders.status import IndexOrderStatus
+from etf_trader.orders.stored_schedule import AtEnd, ScheduleRequest, StoredSchedule
 from etf_trader.seal import canonical, seal
 
 CLIENT_KEY = re.compile(r"[A-Za-z0-9._-]{1,64}")
@@ -25,7 +26,8 @@ class OrderRequest:
 
     `quantity` is None for "all" (a sell). `position` is "" (the only open one, or
     a first), "new", or a number. `limit_price` is per unit in quote, fees
-    included; `max_loss_bps` bounds the loss from arrival.
+    included; `max_loss_bps` bounds the loss from arrival. `schedule` is how an
+    order over time is spread; None: all at once.
     """
 
     side: Side
@@ -36,9 +38,11 @@ class OrderRequest:
     max_loss_bps: Decimal | None
     time_in_force: str
     client_key: str
+    schedule: ScheduleRequest | None = None
 
     def canonical_text(self) -> str:
         """Return what was asked in one spelling, so that a repetition is recognised."""
+        schedule = {} if self.schedule is None else {"schedule": self.schedule.document()}
         return canonical(
             {
                 "side": str(self.side),
@@ -49,6 +53,7 @@ class OrderRequest:
                 "max_loss": self.max_loss_bps,
                 "tif": self.time_in_force,
             }
+            | schedule
         )
 
     def check(self) -> None:
@@ -75,6 +80,8 @@ class OrderRequest:
                 hint="1 to 64 letters, digits, dots, dashes and underscores",
             )
         lifetime(self.time_in_force)
+        if self.schedule is not None:
+            self.schedule.check()
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,13 +108,14 @@ class IndexOrder:
     ended_at: datetime | None
     arrival: Mapping[str, Decimal]
     arrival_nav: Decimal
+    schedule: StoredSchedule | None
     seal: str
 
     def facts_seal(self) -> str:
         """Return the seal that its values should have."""
         return acceptance_seal(
             {name: getattr(self, name) for name in _SEALED}
-            | {"side": str(self.side), "arrival": dict(self.arrival)}
+            | {"side": str(self.side), "arrival": dict(self.arrival), "schedule": self.schedule}
         )
 
     @property
@@ -117,8 +125,19 @@ class IndexOrder:
 
     @property
     def stays_open(self) -> bool:
-        """Whether what cannot fill now waits for later."""
-        return self.time_in_force != "now"
+        """Whether what cannot fill now waits for later; an order over time does until its end."""
+        return self.time_in_force != "now" or self.schedule is not None
+
+    @property
+    def takes_at_end(self) -> bool:
+        """Whether all that is left is traded when its time is over."""
+        return self.schedule is not None and self.schedule.at_end is AtEnd.TAKE
+
+    def is_last_chance(self, moment: datetime) -> bool:
+        """Whether what is not traded at `moment` is given up: for now, or at the end of its time."""
+        if self.schedule is None:
+            return not self.stays_open
+        return moment >= self.schedule.ends_at(self.accepted_at)
 
 
 _SEALED = (
@@ -138,8 +157,10 @@ _SEALED = (
 
 
 def acceptance_seal(values: Mapping[str, Any]) -> str:
-    """Return the SHA-256 over everything that was accepted: `_SEALED`, side and arrival."""
-    return seal("etf.index-order/1", {name: values[name] for name in (*_SEALED, "side", "arrival")})
+    """Return the SHA-256 over everything that was accepted: `_SEALED`, side, arrival, and a schedule if it has one."""
+    facts = {name: values[name] for name in (*_SEALED, "side", "arrival")}
+    schedule: StoredSchedule | None = values.get("schedule")
+    return seal("etf.index-order/1", facts | ({} if schedule is None else {"schedule": schedule.document()}))
 
 
 def lifetime(time_in_force: str) -> timedelta | None:
