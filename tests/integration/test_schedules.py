@@ -1,6 +1,5 @@
 """Orders over time on a stepped clock: paced, carried over, ended, and continued by whoever leads next."""
 
-from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 
@@ -8,16 +7,15 @@ import pytest
 from tests.factories import House, make_definition, make_house, make_ladders, make_market, make_request
 from tests.invariants import findings
 
-from etf_trader.errors import UsageError
 from etf_trader.exchange.static import StaticMarket
 from etf_trader.execution.proof import prove
 from etf_trader.execution.settings import ExecutionSettings
-from etf_trader.execution.timing import done_of, next_due
+from etf_trader.execution.state import done_of
 from etf_trader.market.symbol import Side
 from etf_trader.orders.index_order import IndexOrder, OrderRequest
 from etf_trader.orders.schedule import Algo
-from etf_trader.orders.store import plans_of, request_cancel
-from etf_trader.orders.stored_schedule import AtEnd, ScheduleRequest
+from etf_trader.orders.store import plans_of
+from etf_trader.orders.stored_schedule import ScheduleRequest
 
 D = Decimal
 TEN_MINUTES = ScheduleRequest(Algo.TWAP, 600)

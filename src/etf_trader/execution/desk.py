@@ -28,6 +28,7 @@ from etf_trader.execution.settings import ExecutionSettings
 from etf_trader.execution.state import OrderState, order_state
 from etf_trader.execution.timing import paced
 from etf_trader.execution.together import Asked, ask, plan_beside
+from etf_trader.execution.volume import volume_profile
 from etf_trader.index.store import (
     Basket,
     Index,
@@ -47,7 +48,7 @@ from etf_trader.market.symbol import Side
 from etf_trader.money import UNIT_GRID, ZERO, ceil_to, money_context, spoken, spoken_cash
 from etf_trader.orders.index_order import IndexOrder, OrderRequest, lifetime
 from etf_trader.orders.plan import Plan
-from etf_trader.orders.schedule import Schedule
+from etf_trader.orders.schedule import Algo, Schedule
 from etf_trader.orders.status import IndexOrderStatus
 from etf_trader.orders.store import add_index_order, index_order_by_key, list_index_orders
 from etf_trader.orders.stored_schedule import ScheduleRequest, StoredSchedule, stored_schedule
@@ -154,6 +155,9 @@ class Desk:
         with self._database.read() as connection:
             in_float = Ledger(connection, self._account.id).holdings(accounts.index_float(preview.index.id))
         profile = None
+        if asked.algo is Algo.VWAP:
+            now = self._clock.now()
+            profile = await volume_profile(self._venue, preview.basket, preview.arrival, now, time)
         return await asyncio.to_thread(schedule_of, preview, asked, in_float, time, self._settings, profile)
 
     async def accept(self, request: OrderRequest) -> IndexOrder:

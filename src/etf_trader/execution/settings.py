@@ -18,7 +18,7 @@ class ExecutionSettings:
     """How plans are made: the most levels read, ticks of slack, headroom of reserved cash in bps, method.
 
     `max_cross_spread` is the widest spread of a book, in bps of its mid, at which our own orders meet inside.
-    Orders over time trade every `period_seconds` where they can, and `assumed` is what their plans take for granted.
+    Orders over time trade every `period_seconds` where they can; `assumed` is what their plans take for granted.
     """
 
     depth: int = 1000

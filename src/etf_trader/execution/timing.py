@@ -1,49 +1,26 @@
 """Orders over time in the loop: what is due of each now, when more will be, and the wait until then."""
 
 import asyncio
-import json
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import datetime
-from decimal import Decimal
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection
 
 from etf_trader.clock import Clock
 from etf_trader.database import Database
-from etf_trader.execution.batch import TRADE
-from etf_trader.execution.pacing import Done, Pace, next_at, pace, units_allowed, volume_window
-from etf_trader.execution.state import OrderState
-from etf_trader.ledger.tables import transactions
+from etf_trader.execution.pacing import Done, Pace, next_at, pace, volume_window
+from etf_trader.execution.state import OrderState, done_of
+from etf_trader.execution.volume import units_of_volume
 from etf_trader.money import ZERO, money_context
 from etf_trader.orders.index_order import IndexOrder
-from etf_trader.orders.schedule import Algo
 from etf_trader.orders.status import IndexOrderStatus
 from etf_trader.orders.store import list_index_orders
 from etf_trader.orders.stored_schedule import StoredSchedule
-from etf_trader.orders.tables import plans
 from etf_trader.venue.interface import Venue
 
 LOOK_SECONDS = 0.2
 """How often a wait looks whether there is something else to do; real time, whatever the clock."""
-
-
-def done_of(connection: Connection, order_id: int) -> list[Done]:
-    """Return the settled batches that traded for an order, oldest first."""
-    query = select(transactions.c.evidence).where(
-        transactions.c.index_order_id == order_id, transactions.c.kind.in_(("credit", "settle"))
-    )
-    credited: dict[int, Decimal] = {}
-    for evidence in connection.scalars(query):
-        facts = json.loads(evidence)["facts"]
-        credited[facts["plan"]] = Decimal(facts["units"])
-    made = select(plans.c.id, plans.c.created_at, plans.c.document).where(
-        plans.c.index_order_id == order_id, plans.c.purpose == TRADE
-    )
-    return [
-        Done(row.created_at, Decimal(json.loads(row.document)["quantity"]), credited.get(row.id, ZERO))
-        for row in connection.execute(made.order_by(plans.c.id))
-    ]
 
 
 async def paced(database: Database, venue: Venue, states: Sequence[OrderState], now: datetime) -> list[OrderState]:
@@ -66,23 +43,11 @@ async def _pace(
 ) -> Pace:
     order = state.order
     allowed = ZERO
-    if schedule.algo is Algo.POV:
-        allowed = await _allowed(venue, state, schedule, volume_window(schedule, order.accepted_at, done, now))
+    if schedule.participation is not None:
+        window = volume_window(schedule, order.accepted_at, done, now)
+        allowed = await units_of_volume(venue, state.basket, schedule.participation, window)
     with money_context():
         return pace(schedule, order.accepted_at, order.quantity, done, now, allowed)
-
-
-async def _allowed(
-    venue: Venue, state: OrderState, schedule: StoredSchedule, window: tuple[datetime, datetime]
-) -> Decimal:
-    """Return the units that pov may trade for what others traded in `window`."""
-    since, until = window
-    if since == until or schedule.participation is None:
-        return ZERO
-    symbols = state.basket.symbols
-    volumes = {asset: await venue.volume(symbols[asset], since, until) for asset in sorted(symbols)}
-    with money_context():
-        return units_allowed(schedule.participation, volumes, state.basket.quantities)
 
 
 def next_due(connection: Connection, account_id: int, now: datetime) -> datetime | None:

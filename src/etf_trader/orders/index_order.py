@@ -157,7 +157,7 @@ _SEALED = (
 
 
 def acceptance_seal(values: Mapping[str, Any]) -> str:
-    """Return the SHA-256 over everything that was accepted: `_SEALED`, side, arrival, and a schedule if it has one."""
+    """Return the SHA-256 over everything that was accepted: `_SEALED`, side, arrival, a schedule if it has one."""
     facts = {name: values[name] for name in (*_SEALED, "side", "arrival")}
     schedule: StoredSchedule | None = values.get("schedule")
     return seal("etf.index-order/1", facts | ({} if schedule is None else {"schedule": schedule.document()}))

@@ -154,7 +154,7 @@ def test_whatever_fills_and_whenever_somebody_looks_the_pace_is_kept(
         begun = [each for each in schedule.slices if each.start_seconds * 10 <= look]
         start = at(begun[-1].start_seconds)
         here = sum((each.units for each in done if each.at >= start), ZERO)
-        assert 0 <= what.due and not what.is_end
+        assert what.due >= 0 and not what.is_end
         assert here + what.due <= 2 * begun[-1].quantity
         assert sum((each.units for each in done), ZERO) + what.due <= sum((each.quantity for each in begun), ZERO)
         assert pace(schedule, START, total(schedule), list(done), now) == what
@@ -187,7 +187,7 @@ def test_without_a_miss_each_slice_is_the_plan(schedule: StoredSchedule, delay: 
 def test_within_what_was_done_more_time_never_means_less_due_in_all(
     schedule: StoredSchedule, history: list[tuple[int, Decimal]], data: st.DataObject
 ) -> None:
-    """The units that may be traded until a moment, done and due, only grow as time passes and nothing else does."""
+    """What may be traded until a moment only grows as time passes and nothing else does."""
     left, done = total(schedule), []
     for seconds, units in sorted(history):
         part = min(units, left)
