@@ -361,7 +361,9 @@ class Desk:
         worst = cash_to_reserve(problem, estimate, self._settings.reserve_bps)
         return min(means.treasury, ceil_to(worst, CENT))
 
-    def _write(self, connection: Connection, preview: Preview, schedule: StoredSchedule | None) -> IndexOrder:
+    def _write(
+        self, connection: Connection, preview: Preview, schedule: StoredSchedule | None = None
+    ) -> IndexOrder:
         request, now = preview.request, self._clock.now()
         holder = holder_id(connection, self._holder, now)
         # The state may have moved since it was read: what is reserved is checked once more, under the lock.
