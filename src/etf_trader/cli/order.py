@@ -202,7 +202,9 @@ def show(order: OrderArgument) -> None:
                 page.table(_plans_table(plans))
             if sent:
                 page.line()
-                page.table(_sent_table(order, sent, filled, rules))
+                page.table(_sent_table(order, _sent_last(facts, sent), filled, rules))
+            if facts.order.schedule is not None and len(facts.done) > 1:
+                page.line(f"These are of the last slice: etf report fills --order {order} has all.")
             _draw_held(page, facts, held)
 
         output().emit("etf.order/1", payload, draw)
@@ -299,6 +301,14 @@ def _plans_table(plans: list[StoredPlan]) -> Table:
             f"{plan.gap_bps:.3f}",
         )
     return table
+
+
+def _sent_last(facts: OrderFacts, sent: list[AssetOrder]) -> list[AssetOrder]:
+    """Return what is worth showing of what was sent: of an order over time the last batch."""
+    if facts.order.schedule is None:
+        return sent
+    last = max(share.plan_id for each in sent for share in each.shares if share.index_order_id == facts.order.id)
+    return [each for each in sent if any(share.plan_id == last for share in each.shares)]
 
 
 def _sent_table(

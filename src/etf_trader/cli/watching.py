@@ -25,7 +25,7 @@ EVERY_SECONDS = 0.5
 
 @dataclass(frozen=True, slots=True)
 class Sight:
-    """An order at one moment: `planned` units until now (None: it has no slices), and the market since it came in."""
+    """An order at one moment, and the market since it came in; `planned` units until now, None without slices."""
 
     facts: OrderFacts
     now: datetime
@@ -76,12 +76,12 @@ def watch_order(opened: Services, number: int, *, once: bool) -> IndexOrder:
     sight = see(opened, number)
     shown = output()
     if not once and not sight.facts.order.status.is_final:
-        if shown.is_table and shown.stdout.isatty():
-            sight = _live(opened, number)
-        else:
+        if not (shown.is_table and shown.stdout.isatty()):
             sight = _follow(opened, number, lambda found: shown.say(line(found)))
-    if shown.is_table and not once and not shown.stdout.isatty():
-        return sight.facts.order
+            if shown.is_table:
+                return sight.facts.order
+        else:
+            sight = _live(opened, number)
     shown.emit("etf.order/1", sight.document(), lambda page: draw(page, sight))
     return sight.facts.order
 
@@ -214,7 +214,7 @@ def draw(page: Page, sight: Sight) -> None:
     facts, order = sight.facts, sight.facts.order
     page.line(result(facts))
     rows = [
-        ("done", f"{few_digits(order.filled)} of {few_digits(order.quantity)} {percent(facts.fill_percentage)}")
+        ("done", f"{few_digits(order.filled)} of {few_digits(order.quantity)} ({percent(facts.fill_percentage)})")
     ]
     if sight.planned is not None:
         rows.append(("planned by now", f"{few_digits(sight.planned)}, slice {sight.begun} of {sight.slices}"))

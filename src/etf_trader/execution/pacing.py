@@ -51,6 +51,7 @@ def pace(
     done: Sequence[Done],
     now: datetime,
     allowed: Decimal = ZERO,
+    latest: Decimal = ZERO,
 ) -> Pace:
     """Return what of an order is due.
 
@@ -61,12 +62,13 @@ def pace(
         done: Its batches so far.
         now: The time of now.
         allowed: For pov, the units that the volume in `volume_window` allows.
+        latest: For pov, those that the volume of its last period alone allows.
     """
     remaining = quantity - sum((each.units for each in done), ZERO)
     if now >= schedule.ends_at(accepted_at):
         return Pace(remaining if schedule.at_end is AtEnd.TAKE else ZERO, is_end=True)
     if schedule.algo is Algo.POV:
-        due = _due_of_volume(schedule, accepted_at, done, now, allowed)
+        due = _due_of_volume(schedule, done, allowed, latest)
     else:
         due = _due_of_slices(schedule, accepted_at, done, now)
     due = min(due, remaining)
@@ -98,6 +100,12 @@ def volume_window(
     return min(since, until), until
 
 
+def last_period(schedule: StoredSchedule, window: tuple[datetime, datetime]) -> tuple[datetime, datetime]:
+    """Return the last period of a window of whole periods; empty when that is."""
+    since, until = window
+    return max(since, until - timedelta(seconds=schedule.period_seconds)), until
+
+
 def units_allowed(share: Decimal, volumes: Mapping[str, Decimal], per_unit: Mapping[str, Decimal]) -> Decimal:
     """Return min_i share x volume_i / a_i: the units of which no constituent takes more than `share`.
 
@@ -113,7 +121,7 @@ def units_allowed(share: Decimal, volumes: Mapping[str, Decimal], per_unit: Mapp
 def slices_done(schedule: StoredSchedule, accepted_at: datetime, done: Sequence[Done]) -> list[SliceDone]:
     """Return every slice with what was credited in its time; what came after the end counts with the last."""
     starts = [accepted_at + timedelta(seconds=each.start_seconds) for each in schedule.slices]
-    ends = [*starts[1:], None]
+    ends = [*starts[1:], None] if starts else []
     return [
         SliceDone(
             start,
@@ -137,17 +145,12 @@ def _due_of_slices(
     return max(min(MOST_AT_ONCE * begun[-1].quantity, behind) - since, ZERO)
 
 
-def _due_of_volume(
-    schedule: StoredSchedule, accepted_at: datetime, done: Sequence[Done], now: datetime, allowed: Decimal
-) -> Decimal:
-    since, until = volume_window(schedule, accepted_at, done, now)
-    periods = int((until - since).total_seconds()) // schedule.period_seconds
-    if not periods:
+def _due_of_volume(schedule: StoredSchedule, done: Sequence[Done], allowed: Decimal, latest: Decimal) -> Decimal:
+    if not allowed:
         return ZERO
     short = max(done[-1].wanted - done[-1].units, ZERO) if done else ZERO
-    most = divide_down(MOST_AT_ONCE * allowed, Decimal(periods), UNIT_GRID)
     # Volume that is thin collects over periods until a slice can be traded at all.
-    return min(allowed + short, max(most, schedule.least))
+    return min(allowed + short, max(MOST_AT_ONCE * latest, schedule.least))
 
 
 def _period_start(schedule: StoredSchedule, accepted_at: datetime, now: datetime) -> datetime:

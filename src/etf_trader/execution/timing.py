@@ -9,7 +9,7 @@ from sqlalchemy import Connection
 
 from etf_trader.clock import Clock
 from etf_trader.database import Database
-from etf_trader.execution.pacing import Done, Pace, next_at, pace, volume_window
+from etf_trader.execution.pacing import Done, Pace, last_period, next_at, pace, volume_window
 from etf_trader.execution.state import OrderState, done_of
 from etf_trader.execution.volume import units_of_volume
 from etf_trader.money import ZERO, money_context
@@ -42,12 +42,13 @@ async def _pace(
     venue: Venue, state: OrderState, schedule: StoredSchedule, done: Sequence[Done], now: datetime
 ) -> Pace:
     order = state.order
-    allowed = ZERO
-    if schedule.participation is not None:
+    allowed = latest = ZERO
+    if (share := schedule.participation) is not None:
         window = volume_window(schedule, order.accepted_at, done, now)
-        allowed = await units_of_volume(venue, state.basket, schedule.participation, window)
+        allowed = await units_of_volume(venue, state.basket, share, window)
+        latest = await units_of_volume(venue, state.basket, share, last_period(schedule, window))
     with money_context():
-        return pace(schedule, order.accepted_at, order.quantity, done, now, allowed)
+        return pace(schedule, order.accepted_at, order.quantity, done, now, allowed, latest)
 
 
 def next_due(connection: Connection, account_id: int, now: datetime) -> datetime | None:

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from etf_trader.execution.pacing import Done, next_at, pace, slices_done, units_allowed, volume_window
+from etf_trader.execution.pacing import Done, last_period, next_at, pace, slices_done, units_allowed, volume_window
 from etf_trader.money import UNIT_GRID, ZERO
 from etf_trader.orders.schedule import Algo
 from etf_trader.orders.stored_schedule import AtEnd, StoredSchedule, TimeSlice, read_schedule
@@ -94,27 +94,30 @@ def test_the_volume_of_pov_is_that_of_whole_periods_since_the_last_slice() -> No
     done = [Done(at(125), D(1), D(1))]
     assert volume_window(schedule, START, done, at(179)) == (at(120), at(120))
     assert volume_window(schedule, START, done, at(181)) == (at(120), at(180))
+    assert last_period(schedule, (at(0), at(180))) == (at(120), at(180))
+    assert last_period(schedule, (at(120), at(120))) == (at(120), at(120))
 
 
 @pytest.mark.parametrize(
-    ("seconds", "done", "allowed", "expected"),
+    ("seconds", "done", "allowed", "latest", "expected"),
     [
-        pytest.param(30, (), "0", "0", id="nothing before the first period is over"),
-        pytest.param(60, (), "5", "5", id="a period"),
-        pytest.param(240, (), "20", "10", id="three missed periods double one slice"),
-        pytest.param(240, ((60, "5", "5"),), "15", "10", id="so do two"),
-        pytest.param(120, ((60, "5", "3"),), "5", "7", id="what lacked is carried over"),
-        pytest.param(120, ((60, "9", "1"),), "5", "10", id="but at most doubles"),
-        pytest.param(300, (), "1", "0", id="too little waits"),
-        pytest.param(300, (), "2.5", "2", id="until it can be traded"),
-        pytest.param(600, ((60, "5", "5"),), "0", "35", id="at the end all that is left"),
+        pytest.param(30, (), "0", "0", "0", id="nothing before the first period is over"),
+        pytest.param(60, (), "5", "5", "5", id="a period"),
+        pytest.param(240, (), "20", "5", "10", id="three missed periods double one slice"),
+        pytest.param(240, ((60, "5", "5"),), "15", "5", "10", id="so do two"),
+        pytest.param(240, (), "5", "5", "5", id="a quiet time misses nothing"),
+        pytest.param(120, ((60, "5", "3"),), "5", "5", "7", id="what lacked is carried over"),
+        pytest.param(120, ((60, "9", "1"),), "5", "5", "10", id="but at most doubles"),
+        pytest.param(300, (), "1", "0.2", "0", id="too little waits"),
+        pytest.param(300, (), "2.5", "0.5", "2", id="until it can be traded"),
+        pytest.param(600, ((60, "5", "5"),), "0", "0", "35", id="at the end all that is left"),
     ],
 )
 def test_what_pov_has_due_is_worked_by_hand(
-    seconds: float, done: tuple[tuple[float, str, str], ...], allowed: str, expected: str
+    seconds: float, done: tuple[tuple[float, str, str], ...], allowed: str, latest: str, expected: str
 ) -> None:
     made = [Done(at(when), D(wanted), D(units)) for when, wanted, units in done]
-    assert pace(make_pov("2"), START, D(40), made, at(seconds), D(allowed)).due == D(expected)
+    assert pace(make_pov("2"), START, D(40), made, at(seconds), D(allowed), D(latest)).due == D(expected)
 
 
 def test_a_schedule_is_read_back_as_it_was_written() -> None:
