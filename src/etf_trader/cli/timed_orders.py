@@ -7,7 +7,7 @@ from datetime import timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
-from etf_trader.cli.numbers import count, few_digits, local_time, percent, spoken_duration, unit_count
+from etf_trader.cli.numbers import count, few_digits, local_time, percent, spoken_duration, unit_count, units
 from etf_trader.cli.output import Table, dim, number, right, text
 from etf_trader.money import ZERO, percentage
 
@@ -45,7 +45,7 @@ def manner(schedule: StoredSchedule) -> str:
     """Return how an order is spread: `over 2 h in 24 slices (twap)`."""
     time = spoken_duration(timedelta(seconds=schedule.seconds))
     if schedule.participation is not None:
-        share = percent(schedule.participation * 100)
+        share = f"{units(schedule.participation * 100)}%"
         every = spoken_duration(timedelta(seconds=schedule.period_seconds))
         return f"over {time} at {share} of what others trade, every {every} ({schedule.algo})"
     return f"over {time} in {count(len(schedule.slices), 'slice')} ({schedule.algo})"
