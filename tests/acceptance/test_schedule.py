@@ -121,6 +121,9 @@ def test_a_twap_is_worked_to_its_end_and_told(made: Shell) -> None:
     assert answer.code == 0
     assert re.search(r"^Buying 100 units of TOP8 over 10 min in 10 slices \(twap\), until 2026-", answer.err, re.M)
     assert answer.out.startswith("Bought 100 units of TOP8 at ")
+    assert re.search(
+        r"^Against the market in that time: \S+ bps to mid TWAP · \S+ bps to market VWAP\.$", answer.out, re.M
+    )
     shown = made.ok("order", "show", "1")
     assert "works       over 10 min in 10 slices (twap); what is left then is taken at once" in shown
     assert len(re.findall(r"^2026-\S+ \S+ UTC +10 +10  100\.0 *$", shown, re.M)) == 10
@@ -147,14 +150,14 @@ def test_the_dry_run_shows_the_slices_that_are_carried_out(made: Shell) -> None:
 
 
 def test_pov_follows_the_market_and_leaves_the_rest(made: Shell) -> None:
-    pov = ("--algo", "pov", "--duration", "5m", "--participation", "0.001", "--at-end", "leave")
+    pov = ("--algo", "pov", "--duration", "5m", "--participation", "0.5", "--at-end", "leave")
     answer = made.etf("submit", "buy", "--index", "1", "--qty", "5000", *pov)
     assert answer.code == 7
-    assert "over 5 min at 0.001% of what others trade, every 1 min (pov)" in answer.err
+    assert "over 5 min at 0.5% of what others trade, every 1 min (pov)" in answer.err
     assert "Its time is over. A longer one: --duration 6h; --at-end take trades the rest" in answer.out
     order = made.json("order", "show", "1")
     assert (order["status"], order["stopped_by"]) == ("ended", ["time"])
-    assert order["schedule"]["participation"] == "0.00001"
+    assert order["schedule"]["participation"] == "0.005"
     assert 0 < Decimal(order["units"]) < 5000
 
 

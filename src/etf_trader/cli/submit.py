@@ -357,18 +357,22 @@ def _show_detached(opened: Services, order: IndexOrder, symbol: str) -> None:
 def _show_order(opened: Services, facts: OrderFacts, *, interrupted: bool) -> None:
     from etf_trader.cli.orders import loss_sentence, result
     from etf_trader.cli.stops import stopped_order
+    from etf_trader.cli.watching import market_sentence, see
     from etf_trader.orders.store import plans_of
 
     order = facts.order
     with opened.database.read() as connection:
         plans = plans_of(connection, order.id)
     plan = json.loads(plans[0].document) if plans else None
+    sight = None if order.schedule is None else see(opened, order.id)
 
     def draw(page: Page) -> None:
         stopped = stopped_order(opened, order, facts.index)
         page.line(result(facts))
         if order.filled:
             page.line(loss_sentence(facts))
+        if sight is not None and (told := market_sentence(sight)):
+            page.line(told)
         for plan_back in (each for each in plans if each.purpose == "unwind"):
             page.line(
                 "The books moved before all orders arrived: what made no whole units was traded back, and its "
@@ -379,7 +383,8 @@ def _show_order(opened: Services, facts: OrderFacts, *, interrupted: bool) -> No
         if order.filled:
             page.line(f"How it was done: etf report fills --position {order.position_id}")
 
-    output().emit("etf.order/1", facts.document() | {"plan": plan, "detached": False}, draw)
+    against = {} if sight is None else sight.against_market()
+    output().emit("etf.order/1", facts.document() | against | {"plan": plan, "detached": False}, draw)
 
 
 def _what_now(facts: OrderFacts, stopped: Stopped, *, interrupted: bool) -> list[str]:

@@ -54,13 +54,22 @@ class Sight:
 
     def document(self) -> dict[str, Any]:
         """Return it as other programs read it."""
+        return (
+            self.facts.document()
+            | {
+                "at": self.now,
+                "planned_units": self.planned,
+                "next_at": self.next_at,
+                "seconds_left": None if self.left is None else int(self.left.total_seconds()),
+            }
+            | self.against_market()
+        )
+
+    def against_market(self) -> dict[str, Decimal | None]:
+        """Return the market's average prices in the time of the order, and what its own average is beside them."""
         market = self.market
         mid_twap, vwap = (None, None) if market is None else (market.mid_twap, market.market_vwap)
-        return self.facts.document() | {
-            "at": self.now,
-            "planned_units": self.planned,
-            "next_at": self.next_at,
-            "seconds_left": None if self.left is None else int(self.left.total_seconds()),
+        return {
             "mid_twap": mid_twap,
             "mid_twap_slippage_bps": self.slippage_bps(mid_twap),
             "market_vwap": vwap,
@@ -184,6 +193,12 @@ def line(sight: Sight) -> str:
             _left(sight),
         ]
     )
+
+
+def market_sentence(sight: Sight) -> str:
+    """Return what an order's average is beside the market's in its time; empty where nothing is known."""
+    slips = joined(_against(sight))
+    return f"Against the market in that time: {slips}." if slips else ""
 
 
 def _against(sight: Sight) -> list[str]:

@@ -7,12 +7,12 @@ from dataclasses import replace
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
-from etf_trader.errors import UsageError
+from etf_trader.errors import ConfigError, UsageError
 from etf_trader.execution.planning import Wish, order_problem
 from etf_trader.execution.settings import ExecutionSettings
 from etf_trader.market.symbol import Side
-from etf_trader.money import ZERO
-from etf_trader.orders.schedule import Assumptions, Schedule
+from etf_trader.money import ZERO, plain
+from etf_trader.orders.schedule import Algo, Assumptions, Schedule
 from etf_trader.orders.stored_schedule import ScheduleRequest
 from etf_trader.solver.problem import OrderProblem
 from etf_trader.solver.schedule import Span, plan_schedule, span
@@ -58,6 +58,9 @@ def schedule_of(
         time: The periods there are.
         settings: Ticks of slack, and what is assumed of the market.
         profile: Traded volume of each period in proportion to the others; None: even.
+
+    Raises:
+        ConfigError: pov goes by the participation of the settings, and it is none.
     """
     return plan_schedule(
         _problem(preview, in_float, settings.slack_ticks), asked.algo, time, _assumed(settings, asked, profile)
@@ -68,6 +71,12 @@ def _assumed(
     settings: ExecutionSettings, asked: ScheduleRequest, profile: tuple[Decimal, ...] | None
 ) -> Assumptions:
     share = settings.assumed.participation if asked.participation is None else asked.participation
+    if asked.algo is Algo.POV and not ZERO < share <= 1:
+        raise ConfigError(
+            f"schedule.participation is {plain(share * 100)}: it must be above 0 and at most 100",
+            where="schedule.participation",
+            hint="etf config set schedule.participation 10, or say --participation 10",
+        )
     return replace(settings.assumed, participation=share, profile=profile)
 
 
