@@ -50,7 +50,7 @@ async def house(tmp_path: Path) -> House:
     return made
 
 
-def asked(side: Side = Side.BUY, schedule: ScheduleRequest = TEN_MINUTES, **changes: object) -> OrderRequest:
+def asked(side: Side = Side.BUY, schedule: ScheduleRequest | None = TEN_MINUTES, **changes: object) -> OrderRequest:
     return make_request(side, **({"quantity": D(100), "schedule": schedule} | changes))
 
 
@@ -286,10 +286,9 @@ async def test_vwap_follows_the_hours_of_the_days_before(house: House) -> None:
 
 async def test_optimal_keeps_to_the_slices_it_was_accepted_with(house: House) -> None:
     request = asked(schedule=ScheduleRequest(Algo.OPTIMAL, 600), quantity=D(900))
-    order = await house.desk.accept(request)
-    assert order.schedule is not None
-    order = await lead(house, order, stay=True)
+    order = await lead(house, await house.desk.accept(request), stay=True)
     assert order.status == "filled"
+    assert order.schedule is not None
     assert units(house, order) == [each.quantity for each in order.schedule.slices]
     assert sum(units(house, order)) == 900
     assert_sound(house, order)
