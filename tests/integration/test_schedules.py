@@ -50,7 +50,9 @@ async def house(tmp_path: Path) -> House:
     return made
 
 
-def asked(side: Side = Side.BUY, schedule: ScheduleRequest | None = TEN_MINUTES, **changes: object) -> OrderRequest:
+def asked(
+    side: Side = Side.BUY, schedule: ScheduleRequest | None = TEN_MINUTES, **changes: object
+) -> OrderRequest:
     return make_request(side, **({"quantity": D(100), "schedule": schedule} | changes))
 
 
