@@ -9,11 +9,19 @@ from pathlib import Path
 
 import pytest
 from sqlalchemy import update
-from tests.factories import House, make_definition, make_house, make_ladders, make_market, make_request
+from tests.factories import (
+    HookedVenue,
+    House,
+    make_definition,
+    make_house,
+    make_ladders,
+    make_market,
+    make_request,
+)
 from tests.invariants import findings
 
 from etf_trader.clock import SystemClock
-from etf_trader.errors import UsageError
+from etf_trader.errors import UsageError, VenueError
 from etf_trader.exchange.static import StaticMarket
 from etf_trader.execution.manager import Manager
 from etf_trader.execution.proof import prove
@@ -261,6 +269,23 @@ async def test_pov_that_was_not_led_for_long_doubles_one_slice(tmp_path: Path, h
     assert units(heir, order) == [D(12), D(6), D(6), D(6), D(6)]
     assert (order.status, order.stopped_by) == ("ended", ("time",))
     assert_sound(heir, order)
+
+
+async def test_a_market_that_tells_no_volume_holds_up_its_own_order_alone(tmp_path: Path, house: House) -> None:
+    pov = await house.desk.accept(asked(schedule=ScheduleRequest(Algo.POV, 300), quantity=D(10)))
+    twap = await house.desk.accept(asked(schedule=ScheduleRequest(Algo.TWAP, 300), position="new"))
+    mute = make_house(tmp_path, house.market, venue_type=MuteVenue)
+    await mute.manager.run([pov.id, twap.id], stay=True)
+    assert units(mute, twap) == [D(20)] * 5
+    assert (units(mute, pov), seconds(mute, pov)) == ([D(10)], [300])
+    assert_sound(mute, pov)
+
+
+class MuteVenue(HookedVenue):
+    """A venue whose volumes cannot be had."""
+
+    async def volume(self, symbol: str, start: datetime, end: datetime) -> Decimal:
+        raise VenueError("no volume today", where=symbol)
 
 
 async def test_vwap_follows_the_hours_of_the_days_before(house: House) -> None:

@@ -1,4 +1,4 @@
-"""Seeded order books of twenty coins in several currencies: a pure function of seed, symbol and time.
+"""Seeded order books and volumes of twenty coins in several currencies: a pure function of seed, symbol and time.
 
 Nothing is stored and nothing is drawn in order: the state of any second is
 computed from hashes, so that every process sees the same market and may look at

@@ -2,14 +2,15 @@
 
 A day's volume is drawn and shared out among its hours, an hour's among its
 minutes, and a minute's evenly: each share is a difference of rounded running
-sums, so that any two spans that adjoin add up exactly, and any span costs a hash
-for each of its days and two for each of its ends.
+sums, so that any two spans that adjoin add up exactly, and any span costs three
+hashes for each of its days and one more for each of its ends.
 
 `docs/market-model.md` describes it and names its sources.
 """
 
 from collections.abc import Callable, Sequence
 from decimal import ROUND_HALF_EVEN, Context, Decimal
+from functools import cache
 from itertools import accumulate
 
 from etf_trader.exchange.paths import Remembered, digest, key, normal
@@ -33,13 +34,11 @@ _MOST_DAYS, _MOST_HOURS = 4096, 256
 _CONTEXT = Context(prec=40, rounding=ROUND_HALF_EVEN)
 
 
+@cache
 def _minute_weights() -> tuple[int, ...]:
     """Return 256 equally likely weights of minutes: exponential, mean about 1000."""
     tails = [_CONTEXT.divide(Decimal(2 * k + 1), Decimal(512)) for k in range(256)]
     return tuple(int(_CONTEXT.multiply(_CONTEXT.ln(tail), Decimal(-1000))) for tail in tails)
-
-
-_MINUTES = _minute_weights()
 
 
 class DayVolumes:
@@ -102,7 +101,8 @@ class Volume:
         day, of_day = divmod(hour, 24)
         hours = self._hours(day)
         noise = digest(self._key, _OF_MINUTES, 0, hour, 60)
-        return _running(hours[of_day + 1] - hours[of_day], [_MINUTES[byte] for byte in noise])
+        weights = _minute_weights()
+        return _running(hours[of_day + 1] - hours[of_day], [weights[byte] for byte in noise])
 
 
 def _busyness(eight: bytes, deviation: float) -> float:

@@ -19,6 +19,7 @@ class ExecutionSettings:
 
     `max_cross_spread` is the widest spread of a book, in bps of its mid, at which our own orders meet inside.
     Orders over time trade every `period_seconds` where they can; `assumed` is what their plans take for granted.
+    `host` is the name of this host in leases; empty: the system's.
     """
 
     depth: int = 1000
@@ -28,3 +29,4 @@ class ExecutionSettings:
     method: str = "auto"
     period_seconds: int = 60
     assumed: Assumptions = ASSUMED
+    host: str = ""

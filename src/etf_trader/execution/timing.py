@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime
 
@@ -9,6 +10,7 @@ from sqlalchemy import Connection
 
 from etf_trader.clock import Clock
 from etf_trader.database import Database
+from etf_trader.errors import DataError, VenueError
 from etf_trader.execution.pacing import Done, Pace, last_period, next_at, pace, volume_window
 from etf_trader.execution.state import OrderState, done_of
 from etf_trader.execution.volume import units_of_volume
@@ -45,8 +47,10 @@ async def _pace(
     allowed = latest = ZERO
     if (share := schedule.participation) is not None:
         window = volume_window(schedule, order.accepted_at, done, now)
-        allowed = await units_of_volume(venue, state.basket, share, window)
-        latest = await units_of_volume(venue, state.basket, share, last_period(schedule, window))
+        # A market that tells nothing holds up this order alone, and until its end only.
+        with suppress(DataError, VenueError):
+            allowed = await units_of_volume(venue, state.basket, share, window)
+            latest = await units_of_volume(venue, state.basket, share, last_period(schedule, window))
     with money_context():
         return pace(schedule, order.accepted_at, order.quantity, done, now, allowed, latest)
 
