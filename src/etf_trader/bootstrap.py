@@ -290,6 +290,7 @@ def archive(settings: Settings, stamp: str) -> list[tuple[Path, Path]]:
 def execution_settings(settings: Settings) -> ExecutionSettings:
     """Return the part of the settings that execution needs."""
     from etf_trader.execution.settings import ExecutionSettings
+    from etf_trader.orders.schedule import Assumptions
 
     return ExecutionSettings(
         depth=settings.solver.depth,
@@ -297,6 +298,13 @@ def execution_settings(settings: Settings) -> ExecutionSettings:
         reserve_bps=settings.trade.reserve_bps,
         max_cross_spread=settings.trade.max_cross_spread,
         method=settings.solver.method,
+        period_seconds=settings.schedule.period,
+        assumed=Assumptions(
+            recovery_seconds=settings.schedule.recovery,
+            waiting_bps=settings.schedule.waiting,
+            turnover=settings.schedule.turnover,
+            participation=settings.schedule.participation / 100,
+        ),
         host=settings.host or "",
     )
 

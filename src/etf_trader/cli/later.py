@@ -17,7 +17,6 @@ LATER = {
     "exchange serve": "today the paper exchange is embedded: etf exchange status",
     "exchange account": "today: etf exchange status",
     "ledger export": "today: etf report fills --format csv",
-    "order watch": "today: etf order show",
     "report loss": "today: etf report fills",
     "report rebalance": "today: etf report fills",
     "report performance": "today: etf position show",

@@ -11,7 +11,7 @@ import typer
 
 from etf_trader.cli.commands import HOW, LIMITS, WHAT
 
-ALGOS = ("twap", "vwap", "pov", "optimal")
+ALGOS = ("now", "twap", "vwap", "pov", "optimal")
 
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 
@@ -84,6 +84,13 @@ def read_algo(text: str) -> str:
     """Return the name of a way to spread an order over time."""
     if text not in ALGOS:
         raise typer.BadParameter(f"{text!r} is not one of {', '.join(ALGOS)}")
+    return text
+
+
+def read_at_end(text: str) -> str:
+    """Return what becomes of the rest of an order over time."""
+    if text not in ("take", "leave"):
+        raise typer.BadParameter(f"{text!r} is neither take nor leave")
     return text
 
 
@@ -194,8 +201,8 @@ AlgoOption = Annotated[
     str | None,
     typer.Option(
         "--algo",
-        help="Spread the order over --duration; only planned today, with --dry-run.  [default: all at once]",
-        metavar="twap|vwap|pov|optimal",
+        help="How to spread the order over --duration; now is all at once.  [default: now]",
+        metavar="now|twap|vwap|pov|optimal",
         parser=read_algo,
         rich_help_panel=HOW,
     ),
@@ -230,6 +237,26 @@ OnInterruptOption = Annotated[
         metavar="keep|cancel",
         parser=_one_of("keep", "cancel"),
         show_default=True,
+        rich_help_panel=HOW,
+    ),
+]
+AtEndOption = Annotated[
+    str | None,
+    typer.Option(
+        "--at-end",
+        help="What becomes of the rest when --duration is over: take it at once, or leave it.  [default: take]",
+        metavar="take|leave",
+        parser=read_at_end,
+        rich_help_panel=HOW,
+    ),
+]
+ParticipationOption = Annotated[
+    Decimal | None,
+    typer.Option(
+        "--participation",
+        help="With --algo pov: the share of what others trade, in percent.  [default: schedule.participation]",
+        metavar="PERCENT",
+        parser=read_positive,
         rich_help_panel=HOW,
     ),
 ]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from etf_trader.cli.commands import WHAT, command, group
+from etf_trader.cli.commands import HOW, WHAT, command, group
 from etf_trader.cli.invocation import output
 from etf_trader.cli.numbers import (
     bps,
@@ -28,6 +28,8 @@ from etf_trader.cli.services import in_loop, services
 from etf_trader.money import ZERO, divide
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from etf_trader.bootstrap import Services
     from etf_trader.cli.orders import OrderFacts
     from etf_trader.execution.stuck import Kept
@@ -170,6 +172,7 @@ def _open_until(order: IndexOrder) -> str:
 def show(order: OrderArgument) -> None:
     """Show an order, its plans and its part of what was sent to the venue."""
     from etf_trader.cli.orders import order_facts
+    from etf_trader.cli.timed_orders import slices_table
     from etf_trader.execution.state import fills_with_orders
     from etf_trader.ledger import accounts
     from etf_trader.ledger.repository import Ledger
@@ -201,12 +204,19 @@ def show(order: OrderArgument) -> None:
 
         def draw(page: Page) -> None:
             _draw_head(page, opened, facts)
+            if facts.order.schedule is not None:
+                page.line()
+                page.table(
+                    slices_table(facts.order, facts.order.schedule, facts.done, _now_of(opened, facts.order))
+                )
             if plans:
                 page.line()
                 page.table(_plans_table(plans))
             if sent:
                 page.line()
-                page.table(_sent_table(order, sent, filled, rules))
+                page.table(_sent_table(order, _sent_last(facts, sent), filled, rules))
+            if facts.order.schedule is not None and len(facts.done) > 1:
+                page.line(f"These are of the last slice: etf report fills --order {order} has all.")
             _draw_held(page, facts, held, kept, rules)
 
         output().emit("etf.order/1", payload, draw)
@@ -246,7 +256,7 @@ def _draw_head(page: Page, opened: Services, facts: OrderFacts) -> None:
             ("limits", ", ".join(filter(None, limits)) or "none"),
             (
                 "works",
-                {"now": "now or never", "gtc": "until cancelled"}.get(order.time_in_force, order.time_in_force),
+                _works(order),
             ),
             ("accepted", f"{local_time(order.accepted_at)}{ended}"),
             *([("shortfall", SHORTFALLS[order.on_shortfall])] if order.on_shortfall != "retry" else []),
@@ -254,6 +264,34 @@ def _draw_head(page: Page, opened: Services, facts: OrderFacts) -> None:
             ("price then", f"{money(order.arrival_nav)} {facts.index.quote} a unit"),
         ]
     )
+
+
+def _works(order: IndexOrder) -> str:
+    from etf_trader.cli.timed_orders import at_its_end, manner
+
+    if order.schedule is not None:
+        return f"{manner(order.schedule)}; {at_its_end(order.schedule)}"
+    return {"now": "now or never", "gtc": "until cancelled"}.get(order.time_in_force, order.time_in_force)
+
+
+def _now_of(opened: Services, order: IndexOrder) -> datetime | None:
+    """Return the time of now; None for an order that has ended, to which nothing comes any more."""
+    return None if order.status.is_final else opened.clock.now()
+
+
+@command(app, "watch", examples=("etf order watch 3", "etf order watch 3 --once"))
+def watch(
+    order: OrderArgument,
+    once: Annotated[bool, typer.Option("--once", help="Show it once, as it stands.", rich_help_panel=HOW)] = False,
+) -> None:
+    """Watch an order live: planned against done, until it ends or Ctrl-C."""
+    from etf_trader.cli.orders import exit_code_of
+    from etf_trader.cli.watching import watch_order
+
+    with services() as opened:
+        last = watch_order(opened, order, once=once)
+    if code := exit_code_of(last):
+        raise typer.Exit(code)
 
 
 def _plans_table(plans: list[StoredPlan]) -> Table:
@@ -276,6 +314,14 @@ def _plans_table(plans: list[StoredPlan]) -> Table:
             f"{plan.gap_bps:.3f}",
         )
     return table
+
+
+def _sent_last(facts: OrderFacts, sent: list[AssetOrder]) -> list[AssetOrder]:
+    """Return what is worth showing of what was sent: of an order over time the last batch."""
+    if facts.order.schedule is None:
+        return sent
+    last = max(share.plan_id for each in sent for share in each.shares if share.index_order_id == facts.order.id)
+    return [each for each in sent if any(share.plan_id == last for share in each.shares)]
 
 
 def _sent_table(

@@ -39,6 +39,7 @@ class Stopped:
     outlook: Outlook | None
     has_begun: bool = False
     order: int | None = None
+    is_over_time: bool = False
 
 
 def in_short(stopped_by: Sequence[str], limit: Decimal | None, max_loss_bps: Decimal | None) -> str:
@@ -150,7 +151,11 @@ def _sentence(name: str, stopped: Stopped) -> str:
             f"Stopped by the venue: it refused the orders for {of}. etf order show {number}says why; once that is "
             "mended the same order again may do more."
         ),
-        "time": "Its time is over. A longer one: --tif 6h, or --tif gtc.",
+        "time": (
+            "Its time is over. A longer one: --duration 6h; --at-end take trades the rest when it ends."
+            if stopped.is_over_time
+            else "Its time is over. A longer one: --tif 6h, or --tif gtc."
+        ),
         "cancelled": "It was cancelled.",
     }
     return words.get(kind, f"Stopped by {name}.")
@@ -201,6 +206,7 @@ def stopped_order(opened: Services, order: IndexOrder, index: Index) -> Stopped:
         outlook=_outlook_of(opened, order) if _has_outlook(index, order.stopped_by) else None,
         has_begun=order.filled > 0,
         order=order.id,
+        is_over_time=order.schedule is not None,
     )
 
 

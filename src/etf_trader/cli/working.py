@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from etf_trader.bootstrap import Services
     from etf_trader.cli.progress import Progress
     from etf_trader.events import Event
+    from etf_trader.orders.index_order import IndexOrder
 
 
 class Interruption:
@@ -65,6 +66,7 @@ def work(
     title: str,
     *,
     wait: bool = True,
+    stay: bool = False,
     until: Callable[[], bool] | None = None,
 ) -> Interruption:
     """Bring orders as far as they go now, showing how far they are.
@@ -74,6 +76,7 @@ def work(
         orders: Which orders to follow when another process leads.
         title: What the progress is called.
         wait: Follow another leader; otherwise give up.
+        stay: Go on until those that are orders over time are done.
         until: Begin nothing more once this is true.
 
     Raises:
@@ -84,7 +87,7 @@ def work(
         opened.manager.stop_when(lambda: asked() or (until is not None and until()))
         if wanted:
             opened.log.subscribe(Watch(opened, wanted[-1], progress))
-        in_loop(opened.manager.run(wanted, wait=wait))
+        in_loop(opened.manager.run(wanted, wait=wait, stay=stay))
     return asked
 
 
@@ -164,6 +167,15 @@ class Watch:
         under_way = self._planned * len(self._symbols) / max(self._orders, 1)
         self._progress.update((self._filled + under_way) / self._wanted, note)
 
+    def _next(self, order: IndexOrder) -> str:
+        """Return when an order over time has more to do."""
+        from etf_trader.execution.pacing import next_at
+
+        if order.schedule is None or order.remaining == 0:
+            return ""
+        moment = next_at(order.schedule, order.accepted_at, self._opened.clock.now())
+        return "" if moment is None else f"next {moment.astimezone():%H:%M:%S}"
+
     def _figures(self) -> str:
         """Return units, loss and slots used, as they stand after a batch."""
         from etf_trader.execution.state import order_loss
@@ -179,5 +191,6 @@ class Watch:
                 unit_count(order.filled),
                 f"loss {spoken_bps(bps(loss, order.filled * order.arrival_nav))} bps" if order.filled else "",
                 f"slots {slots.count}/{slots.limit}",
+                self._next(order),
             ]
         )

@@ -22,8 +22,9 @@ from etf_trader.execution.queue import Queue
 from etf_trader.execution.reconcile import reconcile
 from etf_trader.execution.routed import foreign_currencies, symbols_of
 from etf_trader.execution.settings import ExecutionSettings
-from etf_trader.execution.settlement import MOVED, Ending, batch_prices, settle
+from etf_trader.execution.settlement import MOVED, SLICE, Ending, batch_prices, settle
 from etf_trader.execution.state import OrderState, order_state
+from etf_trader.execution.timing import is_working, next_due, paced, wait_until, work_at_hand
 from etf_trader.execution.together import Asked, Stopped, Together, ask, plan_together, stop_of, stops_of
 from etf_trader.execution.unwinding import Rules
 from etf_trader.ledger.repository import Account
@@ -89,8 +90,10 @@ class Manager:
         """Begin no new batch once `stop` says so; what is in flight is settled."""
         self._stop = stop
 
-    async def run(self, wanted: Iterable[int], *, wait: bool = True) -> None:
+    async def run(self, wanted: Iterable[int], *, wait: bool = True, stay: bool = False) -> None:
         """Bring these orders as far as they go now, leading the account or following who does.
+
+        With `stay`, go on until those of them that are orders over time are done.
 
         Raises:
             AccountLed: another process leads, and `wait` is False.
@@ -102,6 +105,8 @@ class Manager:
             if lease is not None:
                 async with self._leading(lease):
                     await self._work(orders, lease)
+                    while stay and await self._next_slice(orders):
+                        await self._work(orders, lease)
                 return
             if not wait:
                 raise AccountLed(
@@ -241,11 +246,28 @@ class Manager:
         for order_id in waiting:
             with self._database.read() as connection:
                 order = index_order(connection, order_id)
-            if not order.stays_open:
+            if order.is_last_chance(self._clock.now()):
                 await self._finisher.finish(order, Ending(IndexOrderStatus.ENDED, ("moved",)), rules, lease)
         for order_id in wanted:  # what stops another order is told where that is followed
             if order_id in failures:
                 raise failures[order_id]
+
+    async def _next_slice(self, orders: Sequence[int]) -> bool:
+        """Wait until more is due of any order over time; False when none of `orders` is at work any more."""
+        with self._database.read() as connection:
+            moment = next_due(connection, self._account.id, self._clock.now())
+            if moment is None or not is_working(connection, self._account.id, orders):
+                return False
+            known = work_at_hand(connection, self._account.id)
+
+        def has_news() -> bool:
+            if self._stop():
+                return True
+            with self._database.read() as connection:
+                return work_at_hand(connection, self._account.id) != known
+
+        await wait_until(self._clock, moment, has_news)
+        return not self._stop()
 
     def _open_orders(self) -> list[int]:
         with self._database.read() as connection:
@@ -270,7 +292,7 @@ class Manager:
             if await self._is_ready(order_id, rules, lease):
                 ready.append(order_id)
         # Read when all that is due has ended: what ends gives to the float, or takes of it.
-        states = self._states(ready)
+        states = await self._states(ready)
         # An order that may use other currencies is planned alone: its network of books is its own.
         together = [state for state in states if not foreign_currencies(state.index)]
         alone = [state.order.id for state in states if foreign_currencies(state.index)]
@@ -279,12 +301,14 @@ class Manager:
             if self._stop():
                 return left
             # Read again: orders of one index share its float.
-            left += await self._batch(self._states([order_id]), rules, lease, failures)
+            left += await self._batch(await self._states([order_id]), rules, lease, failures)
         return left
 
-    def _states(self, orders: Sequence[int]) -> list[OrderState]:
+    async def _states(self, orders: Sequence[int]) -> list[OrderState]:
+        """Return how these orders stand, without those over time of which nothing is due now."""
         with self._database.read() as connection:
-            return [order_state(connection, order_id) for order_id in orders]
+            states = [order_state(connection, order_id) for order_id in orders]
+        return await paced(self._database, self._venue, states, self._clock.now())
 
     async def _batch(
         self,
@@ -327,10 +351,10 @@ class Manager:
             self._converted.update(member.order_id for member in batch.members if member.purpose == CONVERT)
         # Whatever ends may trade back what it holds, which moves the books: after the batch.
         for state, idle in together.idle:
-            await self._rest(state.order, idle.stopped_by, rules, lease)
+            await self._rest(state.order, idle.stopped_by, rules, lease, stays_open=state.stays_open)
         for state, error in together.unplanned:
-            await self._rest(state.order, (stop_of(error),), rules, lease)
-            if not state.order.stays_open:
+            await self._rest(state.order, (stop_of(error),), rules, lease, stays_open=state.stays_open)
+            if not state.stays_open:
                 failures[state.order.id] = error
         left = [member.order_id for member in batch.members if await self._goes_on(member, rules, lease)]
         return left + [state.order.id for state in together.later]
@@ -351,9 +375,11 @@ class Manager:
             await self._finisher.even_out(order, rules, lease)
         return ending is None
 
-    async def _rest(self, order: IndexOrder, stopped_by: tuple[str, ...], rules: Rules, lease: Lease) -> None:
+    async def _rest(
+        self, order: IndexOrder, stopped_by: tuple[str, ...], rules: Rules, lease: Lease, *, stays_open: bool
+    ) -> None:
         """Leave an order of which nothing can be traded now for later, or end it when it is for now."""
-        if order.stays_open:
+        if stays_open:
             self._note(order, stopped_by, lease)
         else:
             await self._finisher.finish(order, Ending(IndexOrderStatus.ENDED, stopped_by), rules, lease)
@@ -372,12 +398,14 @@ class Manager:
             await self._finisher.finish(order, Ending(IndexOrderStatus.FILLED, ("filled",)), rules, lease)
             return False
         stops = plan.stopped_by
+        if order.stopped_by == SLICE:
+            return False
         if order.stopped_by == ("moved",):
             barren = self._barren_stops(order_id)
             if barren is None:
                 return True
             stops = barren
-        await self._rest(order, stops, rules, lease)
+        await self._rest(order, stops, rules, lease, stays_open=member.state.stays_open)
         return False
 
     def _barren_stops(self, order_id: int) -> tuple[str, ...] | None:
@@ -394,7 +422,7 @@ class Manager:
     def _due_ending(self, order: IndexOrder) -> Ending | None:
         if order.cancel_requested_at is not None:
             return Ending(IndexOrderStatus.CANCELLED, ("cancelled",))
-        if order.expires_at is not None and order.expires_at <= self._clock.now():
+        if order.expires_at is not None and order.expires_at <= self._clock.now() and not order.takes_at_end:
             return Ending(IndexOrderStatus.ENDED, (*order.stopped_by, "time"))
         return None
 

@@ -148,7 +148,8 @@ def _asked(statement: Statement, order: IndexOrder) -> Iterator[Finding]:
     beside_filled = problem.max_loss_bps is None and any(leg.held for leg in problem.legs)
     if not (beside_filled and units <= order.quantity):  # completing what is held goes by no loss limit
         yield from differs(f"loss limit of {where}", order.max_loss_bps, problem.max_loss_bps)
-        yield from differs(f"quantity of {where}", order.quantity, units)
+        is_slice = order.schedule is not None and units <= order.quantity
+        yield from differs(f"quantity of {where}", order.quantity, order.quantity if is_slice else units)
 
 
 def _basket(statement: Statement, basket: Basket, document: Mapping[str, Any]) -> Iterator[Finding]:

@@ -33,6 +33,8 @@ MOVED = ("moved",)
 
 HELD = "held"
 """What keeps an order stuck that its holder wished to keep what made no whole units (`--on-shortfall hold`)."""
+SLICE = ()
+"""What stops a batch that filled all that was due of an order over time: nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,14 +81,16 @@ class Ending:
     stopped_by: tuple[str, ...]
 
 
-def ending_of(state: OrderState, filled: Decimal, stopped_by: tuple[str, ...]) -> Ending | None:
+def ending_of(
+    state: OrderState, filled: Decimal, stopped_by: tuple[str, ...], planned_at: datetime
+) -> Ending | None:
     """Decide whether an order ends after a batch that was stopped by `stopped_by`; None: it goes on. Pure.
 
-    A batch that met moving books is planned again.
+    A batch that met moving books is planned again, and a slice that filled is not the order's end.
     """
     if filled >= state.order.quantity:
         return Ending(IndexOrderStatus.FILLED, ("filled",))
-    if not state.order.stays_open and stopped_by != MOVED:
+    if state.order.is_last_chance(planned_at) and stopped_by not in (MOVED, SLICE):
         return Ending(IndexOrderStatus.ENDED, stopped_by)
     return None
 
@@ -108,10 +112,13 @@ def settle(
     orders = asset_orders_of_plan(connection, plan.id)
     is_complete = all(order.status.is_whole for order in orders)
     batch = batch_state(state, plan.units, prices, is_complete=is_complete)
-    filled = state.order.filled + settle_batch(batch, final=False).units
+    credited = settle_batch(batch, final=False).units
+    filled = state.order.filled + credited
     if not is_complete or (stopped_by == ("filled",) and filled < state.order.quantity):
-        stopped_by = MOVED  # also when the venue's roundings left a hair less than planned
-    ending = ending_of(state, filled, stopped_by)
+        is_slice = state.order.schedule is not None and credited >= plan.units
+        # Also when the venue's roundings left a hair less than planned.
+        stopped_by = SLICE if is_complete and is_slice else MOVED
+    ending = ending_of(state, filled, stopped_by, plan.created_at)
     outcome = settle_batch(batch, final=ending is not None)
     _post_units(ledger, state, plan, prices, outcome, now)
     write_filled(connection, state.order.id, filled, stopped_by)

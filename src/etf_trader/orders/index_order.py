@@ -11,6 +11,7 @@ from etf_trader.errors import UsageError
 from etf_trader.market.symbol import Side
 from etf_trader.money import UNIT_GRID, ZERO, floor_to, plain
 from etf_trader.orders.status import IndexOrderStatus, Shortfall
+from etf_trader.orders.stored_schedule import AtEnd, ScheduleRequest, StoredSchedule
 from etf_trader.seal import canonical, seal
 
 CLIENT_KEY = re.compile(r"[A-Za-z0-9._-]{1,64}")
@@ -26,7 +27,8 @@ class OrderRequest:
     `quantity` is None for "all" (a sell). `position` is "" (the only open one, or
     a first), "new", or a number. `limit_price` is per unit in quote, fees
     included; `max_loss_bps` bounds the loss from arrival; `on_shortfall` says what
-    becomes of legs that fill beside others that do not.
+    becomes of legs that fill beside others that do not. `schedule` is how an
+    order over time is spread; None: all at once.
     """
 
     side: Side
@@ -38,6 +40,7 @@ class OrderRequest:
     time_in_force: str
     client_key: str
     on_shortfall: Shortfall = Shortfall.RETRY
+    schedule: ScheduleRequest | None = None
 
     def canonical_text(self) -> str:
         """Return what was asked in one spelling, so that a repetition is recognised."""
@@ -53,6 +56,8 @@ class OrderRequest:
         # What is as it is without asking stays out: requests of before read the same.
         if self.on_shortfall is not Shortfall.RETRY:
             asked["on_shortfall"] = str(self.on_shortfall)
+        if self.schedule is not None:
+            asked["schedule"] = self.schedule.document()
         return canonical(asked)
 
     def check(self) -> None:
@@ -79,6 +84,8 @@ class OrderRequest:
                 hint="1 to 64 letters, digits, dots, dashes and underscores",
             )
         lifetime(self.time_in_force)
+        if self.schedule is not None:
+            self.schedule.check()
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +113,7 @@ class IndexOrder:
     ended_at: datetime | None
     arrival: Mapping[str, Decimal]
     arrival_nav: Decimal
+    schedule: StoredSchedule | None
     seal: str
 
     def facts_seal(self) -> str:
@@ -116,6 +124,7 @@ class IndexOrder:
                 "side": str(self.side),
                 "arrival": dict(self.arrival),
                 "on_shortfall": str(self.on_shortfall),
+                "schedule": self.schedule,
             }
         )
 
@@ -126,8 +135,19 @@ class IndexOrder:
 
     @property
     def stays_open(self) -> bool:
-        """Whether what cannot fill now waits for later."""
-        return self.time_in_force != "now"
+        """Whether what cannot fill now waits for later; an order over time does until its end."""
+        return self.time_in_force != "now" or self.schedule is not None
+
+    @property
+    def takes_at_end(self) -> bool:
+        """Whether all that is left is traded when its time is over."""
+        return self.schedule is not None and self.schedule.at_end is AtEnd.TAKE
+
+    def is_last_chance(self, moment: datetime) -> bool:
+        """Whether what is not traded at `moment` is given up: for now, or at the end of its time."""
+        if self.schedule is None:
+            return not self.stays_open
+        return moment >= self.schedule.ends_at(self.accepted_at)
 
 
 _SEALED = (
@@ -151,6 +171,9 @@ def acceptance_seal(values: Mapping[str, Any]) -> str:
     facts = {name: values[name] for name in (*_SEALED, "side", "arrival")}
     if values["on_shortfall"] != str(Shortfall.RETRY):
         facts["on_shortfall"] = values["on_shortfall"]
+    schedule: StoredSchedule | None = values["schedule"]
+    if schedule is not None:
+        facts["schedule"] = schedule.document()
     return seal("etf.index-order/1", facts)
 
 

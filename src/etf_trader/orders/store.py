@@ -23,6 +23,7 @@ from etf_trader.orders.status import (
     IndexOrderStatus,
     Shortfall,
 )
+from etf_trader.orders.stored_schedule import StoredSchedule, read_schedule
 from etf_trader.orders.tables import asset_orders, index_orders, markets, plans, shares
 from etf_trader.seal import canonical, seal
 
@@ -89,6 +90,7 @@ def add_index_order(
     arrival: Mapping[str, Decimal],
     arrival_nav: Decimal,
     now: datetime,
+    schedule: StoredSchedule | None = None,
 ) -> IndexOrder:
     """Write an accepted wish."""
     row = {
@@ -110,8 +112,13 @@ def add_index_order(
         "accepted_at": now,
         "arrival": dict(arrival),
         "arrival_nav": arrival_nav,
+        "schedule": schedule,
     }
-    row |= {"seal": acceptance_seal(row), "arrival": canonical(arrival)}
+    row |= {
+        "seal": acceptance_seal(row),
+        "arrival": canonical(arrival),
+        "schedule": None if schedule is None else canonical(schedule.document()),
+    }
     return index_order(connection, insert_row(connection, index_orders, row))
 
 
@@ -381,6 +388,7 @@ def _index_order(row: Row[tuple[object, ...]]) -> IndexOrder:
     values["status"] = IndexOrderStatus(values["status"])
     values["stopped_by"] = tuple(filter(None, values["stopped_by"].split(",")))
     values["arrival"] = {asset: Decimal(mid) for asset, mid in json.loads(values["arrival"]).items()}
+    values["schedule"] = read_schedule(values["schedule"])
     return IndexOrder(**values)
 
 

@@ -28,6 +28,7 @@ index_orders = Table(
     Column("ended_at", UtcDateTime),
     Column("arrival", Text, nullable=False),  # canonical JSON: asset -> mid
     Column("arrival_nav", ExactDecimal, nullable=False),
+    Column("schedule", Text),  # canonical JSON of an order over time
     Column("seal", String(64), nullable=False),  # SHA-256 of what was accepted
     Index("index_order_open", "account_id", "status"),
 )
