@@ -209,7 +209,7 @@ def deposit_cash(
     Raises:
         UsageError: the exchange does not know the asset, or refuses the amount.
     """
-    from etf_trader.execution.reconcile import book_transfer
+    from etf_trader.execution.transfers import book_transfer
     from etf_trader.venue.paper import transfer_from
 
     name = transfer_id or f"in-{secrets.token_hex(8)}"
@@ -224,7 +224,7 @@ def withdraw_cash(services: Services, asset: str, amount: Decimal, *, holder: st
     Raises:
         UsageError: the treasury holds less.
     """
-    from etf_trader.execution.reconcile import transfer_key
+    from etf_trader.execution.transfers import transfer_key
     from etf_trader.ledger.booking import withdrawal
 
     name = f"out-{secrets.token_hex(8)}"
@@ -274,6 +274,7 @@ def execution_settings(settings: Settings) -> ExecutionSettings:
         reserve_bps=settings.trade.reserve_bps,
         max_cross_spread=settings.trade.max_cross_spread,
         method=settings.solver.method,
+        reconcile_every=settings.trade.reconcile_every,
     )
 
 

@@ -101,7 +101,7 @@ def deposit(
 
     with services() as opened:
         view = opened.exchange.deposit(UID, asset.upper(), amount, f"in-{secrets.token_hex(8)}")
-        booked = in_loop(opened.manager.reconcile())
+        booked = in_loop(opened.manager.reconcile()).booked
 
     def draw(page: Page) -> None:
         page.line(f"{amount_of(amount, view.asset)} {view.asset} arrived at the exchange.")

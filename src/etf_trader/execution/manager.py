@@ -14,6 +14,7 @@ from etf_trader.clock import Clock
 from etf_trader.database import Database
 from etf_trader.errors import AccountLed, DataError, EtfError
 from etf_trader.events import EventLog
+from etf_trader.execution.answer import Answer, as_seen, book_answer
 from etf_trader.execution.batch import CONVERT, TRADE, UNWIND, Batch, Member, batch_of, write_batch
 from etf_trader.execution.lease import HEARTBEAT_SECONDS, Lease, Leases, check
 from etf_trader.execution.look import look, look_and_plan
@@ -27,7 +28,7 @@ from etf_trader.execution.planning import (
     unwinding_problem,
 )
 from etf_trader.execution.queue import Queue
-from etf_trader.execution.reconcile import reconcile
+from etf_trader.execution.reconcile import Reconciler, Reconciliation
 from etf_trader.execution.routed import exchangeable, foreign_currencies, symbols_of
 from etf_trader.execution.settings import ExecutionSettings
 from etf_trader.execution.settlement import MOVED, BatchPrices, Ending, batch_prices, end, settle
@@ -87,6 +88,7 @@ class Manager:
         self._log = log
         self._leases = Leases(database, wall_clock)
         self._queue = Queue(database, venue, clock, account, log)
+        self._reconciler = Reconciler(database, venue, clock, account, log, every_seconds=settings.reconcile_every)
         self._stop: Callable[[], bool] = lambda: False
         # Who has exchanged currencies in this go and not traded since: not twice without trading in between.
         self._converted: set[int] = set()
@@ -106,7 +108,8 @@ class Manager:
         while not self._stop():
             lease = self._leases.take(self._account.id)
             if lease is not None:
-                async with self._leading(lease):
+                async with self._leading(lease) as found:
+                    found.require_agreement()
                     await self._work(lease)
                 return
             if not wait:
@@ -118,24 +121,44 @@ class Manager:
                 return
             await self._wall_clock.sleep(FOLLOW_SECONDS)
 
-    async def reconcile(self, *, wait: bool = True) -> list[str]:
-        """Learn what is missing from the books, without trading; return what was found and booked.
+    async def reconcile(self, *, wait: bool = True) -> Reconciliation:
+        """Learn what is missing from the books, without trading; return what was found.
 
         Raises:
             AccountLed: another process leads, and `wait` is False.
-            ReconciliationMismatch: a difference that nothing explains.
         """
+        lease = await self._lead(wait=wait)
+        async with self._leading(lease) as found:
+            return found
+
+    async def book_difference(self, answer: Answer, *, wait: bool = True) -> tuple[bool, Reconciliation]:
+        """Book a difference as a person says; return whether it was open until now, and how it stands after it.
+
+        Raises:
+            AccountLed: another process leads, and `wait` is False.
+            NotFound, UsageError: the answer cannot be meant.
+            ReconciliationMismatch: the difference has changed; nothing was booked.
+        """
+        with self._database.read() as connection:
+            seen = as_seen(connection, self._account, answer)
+        lease = await self._lead(wait=wait)
+        async with self._leading(lease) as found:
+            is_new = await book_answer(
+                self._database, self._venue, self._clock, self._account, seen, answer, lease
+            )
+            return is_new, (await self._reconciler.run(lease)).after(found)
+
+    async def _lead(self, *, wait: bool) -> Lease:
+        """Take the lease, waiting for who has it."""
         while True:
-            lease = self._leases.take(self._account.id)
-            if lease is not None:
-                async with self._leading(lease) as found:
-                    return found
+            if lease := self._leases.take(self._account.id):
+                return lease
             if not wait:
                 raise AccountLed("another process leads this account", hint="it reconciles at its start")
             await self._wall_clock.sleep(FOLLOW_SECONDS)
 
     @asynccontextmanager
-    async def _leading(self, lease: Lease) -> AsyncIterator[list[str]]:
+    async def _leading(self, lease: Lease) -> AsyncIterator[Reconciliation]:
         """Lead: reconcile first, keep the heartbeat, give the lease back at the end."""
         heartbeat = asyncio.create_task(self._beat(lease))
         try:
@@ -151,7 +174,7 @@ class Manager:
             await asyncio.sleep(HEARTBEAT_SECONDS)
             self._leases.renew(lease)
 
-    async def _recover(self, lease: Lease) -> list[str]:
+    async def _recover(self, lease: Lease) -> Reconciliation:
         with self._database.read() as connection:
             pending = unsettled_plans(connection, self._account.id)
         found = []
@@ -159,7 +182,8 @@ class Manager:
             await self._queue.recover(plan.id, lease)
             self._settle(plan.id, lease)
             found.append(f"plan {plan.id} of order {plan.index_order_id} was settled")
-        return found + await reconcile(self._database, self._venue, self._account)
+        result = await self._reconciler.run(lease)
+        return replace(result, booked=(*found, *result.booked))
 
     async def _work(self, lease: Lease) -> None:
         """Take every open order as far as it goes now, all of them together."""
@@ -169,6 +193,8 @@ class Manager:
         known = set(waiting)
         failures: list[DataError] = []
         for _ in range(MOST_TURNS):
+            if (found := await self._reconciler.periodic(lease)) is not None:
+                found.require_agreement()
             left = await self._turn(waiting, rules, lease, failures)
             if self._stop():
                 return

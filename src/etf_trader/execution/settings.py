@@ -9,6 +9,7 @@ class ExecutionSettings:
     """How plans are made: the most levels read, ticks of slack, headroom of reserved cash in bps, method.
 
     `max_cross_spread` is the widest spread of a book, in bps of its mid, at which our own orders meet inside.
+    `reconcile_every` is how many seconds a leader trades before it compares the books with the venue again.
     """
 
     depth: int = 1000
@@ -16,3 +17,4 @@ class ExecutionSettings:
     reserve_bps: Decimal = Decimal(200)
     max_cross_spread: Decimal = Decimal(50)
     method: str = "auto"
+    reconcile_every: int = 300

@@ -29,6 +29,9 @@ INDEX_ORDERS = {
     (X.OPEN, X.ENDED),
     (X.OPEN, X.CANCELLED),
     (X.OPEN, X.STUCK),
+    (X.FILLED, X.STUCK),
+    (X.ENDED, X.STUCK),
+    (X.CANCELLED, X.STUCK),
     (X.STUCK, X.ENDED),
     (X.STUCK, X.CANCELLED),
 }
