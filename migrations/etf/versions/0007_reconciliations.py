@@ -1,4 +1,4 @@
-"""Differences between the books and the venue, until a person books them; trades that were not ours, or came late."""
+"""Differences between the books and the venue until a person books them, and trades that came late."""
 
 import sqlalchemy as sa
 from alembic import op

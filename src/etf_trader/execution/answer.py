@@ -43,7 +43,7 @@ def as_seen(connection: Connection, account: Account, answer: Answer) -> Differe
         raise UsageError(f"difference {row.id} is another account's", where="--book")
     if row.booked_as == GONE:
         raise UsageError(
-            f"difference {row.id} ({plain(row.difference)} {row.asset}) went away by itself: nothing is left to book",
+            f"difference {row.id} ({plain(row.difference)} {row.asset}) went away by itself: nothing is to book",
             where="--book",
             hint="etf reconcile lists what is open",
         )

@@ -22,7 +22,7 @@ GONE = "gone"
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """A quantity of an asset that the venue holds beyond the books (below zero: lacks), until it is booked or gone."""
+    """What the venue holds of an asset beyond the books (below zero: lacks), until it is booked or gone."""
 
     id: int
     account_id: int

@@ -27,7 +27,7 @@ from etf_trader.venue.interface import Trade
 def book_late_fill(
     connection: Connection, log: EventLog, account: Account, order: AssetOrder, trade: Trade, now: datetime
 ) -> str:
-    """Book a trade that a finished asset order made and its end does not count; return what prevents it, if anything.
+    """Book a trade of a finished asset order that its end does not count; return what prevents it, or nothing.
 
     The end stays sealed as it was, with a row beside it. What the trade took
     comes out of the order's account, else back out of its holder's treasury.

@@ -178,7 +178,7 @@ class Reconciler:
         return missing
 
     def _book(self, lease: Lease, missing: Sequence[Missing]) -> tuple[list[str], list[Missing]]:
-        """Book the fills of ours that the books lack, each in its transaction; return them, and the other trades."""
+        """Book the fills of ours that the books lack, a transaction each; return them, and the other trades."""
         booked: list[str] = []
         left: list[Missing] = []
         for each in missing:

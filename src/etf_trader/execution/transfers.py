@@ -23,7 +23,7 @@ def transfer_key(transfer_id: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Transferred:
-    """What the venue's record of transfers came to, in sentences: what was booked, and by asset what could not be."""
+    """What the venue's record came to, in sentences: what was booked, and by asset what could not be."""
 
     booked: tuple[str, ...] = ()
     uncovered: tuple[tuple[str, str], ...] = ()

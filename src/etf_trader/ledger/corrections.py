@@ -1,4 +1,4 @@
-"""What corrects the books, as balanced transactions: a difference that a person books, and a fill found late. Pure."""
+"""What corrects the books, as transactions: a difference that a person books, a fill found late. Pure."""
 
 from collections.abc import Mapping
 from datetime import datetime
@@ -48,7 +48,7 @@ def difference_booking(
 
 
 def late_parts(order: AssetOrder, allotted: Mapping[int, Decimal], fill: Fill) -> list[Part] | None:
-    """Return whose parts a fill is that came after the others were shared out; None when it is more than was asked.
+    """Return whose parts a fill is that came after the others; None when it is more than the order was for.
 
     Who has a share left is served in order of the shares. The last takes what is left of the fee.
 
