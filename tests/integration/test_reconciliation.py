@@ -222,7 +222,8 @@ async def test_a_trade_by_hand_is_named_stops_trading_and_is_booked_by_a_person(
     assert forgetful(house).places == sent
     missing = await unbooked(house.database, house.venue, house.account)
     assert missing == [
-        "trade 2 of AUSDT (buy 2 at 100.01) is not in the books; it was foreign: etf reconcile tells more"
+        "trade 2 of AUSDT (buy 2 at 100.01) is not in the books; "
+        "order by-hand is not of these books: etf reconcile tells how to book it"
     ]
 
     _, after = await house.manager.book_difference(say(1, "airdrop", reason="bought by hand"))

@@ -306,12 +306,7 @@ async def unbooked(database: Database, venue: Venue, account: Account) -> list[s
     search = Search(database, venue, account)
     told = [
         f"trade {each.trade.trade_id} of {each.trade.symbol} ({each.trade.side} {plain(each.trade.quantity)} at "
-        f"{plain(each.trade.price)}) is not in the books; "
-        + (
-            "etf reconcile books it"
-            if each.whose is Whose.OURS
-            else f"it was {each.whose}: etf reconcile tells more"
-        )
+        f"{plain(each.trade.price)}) is not in the books; {_what_to_do(each)}"
         for each in await search.trades(dict.fromkeys(symbols, FROM_THE_START))
         if each.whose is Whose.OURS or _touches(each, gaps, rules)
     ]
@@ -325,3 +320,10 @@ async def unbooked(database: Database, venue: Venue, account: Account) -> list[s
             if not ledger.has(transfer_key(transfer.transfer_id))
         ]
     return told
+
+
+def _what_to_do(missing: Missing) -> str:
+    if missing.whose is Whose.OURS:
+        return "etf reconcile books it"
+    name = missing.client_order_id or missing.trade.order_id
+    return f"order {name} is not of these books: etf reconcile tells how to book it"
