@@ -43,7 +43,7 @@ from etf_trader.money import ZERO, money_context
 from etf_trader.orders.status import AssetOrderStatus, IndexOrderStatus
 from etf_trader.orders.store import list_asset_orders
 from etf_trader.risk.halts import OPERATOR, TradingState, halt, halts, trading_state
-from etf_trader.venue.interface import LimitOrder, Placed, Trade, VenueOrder, VenueOrderStatus
+from etf_trader.venue.interface import LimitOrder, Placed, Report, Trade, VenueOrder, VenueOrderStatus
 
 D = Decimal
 
@@ -77,6 +77,10 @@ class ForgetfulVenue(HookedVenue):
             )
             return replace(placed, order=state, trades=told)
         return placed
+
+    def _tell(self, report: Report) -> None:
+        if report.order.symbol not in self.denied | self.short:
+            super()._tell(report)
 
     async def find(self, symbol: str, client_order_id: str) -> VenueOrder | None:
         return None if symbol in self.denied else await super().find(symbol, client_order_id)

@@ -19,7 +19,7 @@ from etf_trader import schema
 from etf_trader.clock import Clock, SystemClock
 from etf_trader.database import Database
 from etf_trader.errors import ConfigError, UsageError
-from etf_trader.exchange import accounts, rules, tables
+from etf_trader.exchange import accounts, rules, tables, tape
 from etf_trader.exchange.market import Depth, Market
 from etf_trader.exchange.matching import ASK, BID, Order
 from etf_trader.exchange.refusal import ExchangeError
@@ -29,11 +29,13 @@ from etf_trader.exchange.views import (
     BalanceView,
     BookView,
     ExchangeSettings,
+    KlineView,
     OrderCount,
     OrderRequest,
     OrderView,
     TradeView,
     TransferView,
+    VolumeView,
 )
 from etf_trader.money import money_context
 
@@ -43,12 +45,14 @@ __all__ = [
     "Depth",
     "ExchangeError",
     "ExchangeSettings",
+    "KlineView",
     "OrderCount",
     "OrderRequest",
     "OrderView",
     "PaperExchange",
     "TradeView",
     "TransferView",
+    "VolumeView",
 ]
 
 WALL, STEPPED = "wall", "stepped"
@@ -223,6 +227,32 @@ class PaperExchange:
             turn.load(wanted)
             finished = self._market.finished(turn.now)
             return {symbol: _book(turn, symbol, limit, finished) for symbol in wanted}
+
+    def klines(self, symbol: str, seconds: int, start: datetime, end: datetime) -> tuple[KlineView, ...]:
+        """Return the candles of 60, 3600 or 86,400 s that open in [start, end), at most 1000, oldest first.
+
+        They stand on whole intervals of UTC. The last may be running; none opens after now.
+
+        Raises:
+            ExchangeError: -1121, there is no such symbol; -1120, no such interval.
+        """
+        self._rule(symbol)
+        with self._reading() as turn:
+            return tape.klines(turn.connection, self._market, symbol, seconds, start, end, turn.now)
+
+    def volume(self, account: str, symbol: str, start: datetime, end: datetime) -> VolumeView:
+        """Return what was traded of `symbol` in [start, end) up to now, and what `account` traded of it.
+
+        Raises:
+            ExchangeError: -1121, there is no such symbol.
+        """
+        self._rule(symbol)
+        until = min(end, self.now())
+        return self._look(
+            account,
+            symbol,
+            lambda connection: tape.volume(connection, self._market, account, symbol, start, until),
+        )
 
     # Orders
 

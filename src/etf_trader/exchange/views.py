@@ -122,6 +122,26 @@ class BookView:
     finished: bool = False
 
 
+class KlineView(NamedTuple):
+    """A candle that opened `at`: prices, and what was traded in base and in quote."""
+
+    symbol: str
+    at: datetime
+    open: Decimal
+    high: Decimal
+    low: Decimal
+    close: Decimal
+    volume: Decimal
+    quote_volume: Decimal
+
+
+class VolumeView(NamedTuple):
+    """What was traded in base units, and what an account traded of it."""
+
+    total: Decimal
+    own: Decimal
+
+
 @dataclass(frozen=True, slots=True)
 class OrderCount:
     """How many unfilled orders an account has used of one limit, and when its window ends."""

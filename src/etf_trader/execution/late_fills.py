@@ -9,7 +9,7 @@ from sqlalchemy import Connection
 from etf_trader.errors import LedgerError
 from etf_trader.events import EventLog
 from etf_trader.execution.fills import book_fill
-from etf_trader.execution.queue import fill_from_trade
+from etf_trader.execution.outcomes import fill_from_trade
 from etf_trader.ledger import accounts
 from etf_trader.ledger.booking import fill_booking
 from etf_trader.ledger.corrections import lacking, late_parts, recall

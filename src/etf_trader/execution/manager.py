@@ -6,39 +6,28 @@ is learnt and booked before anything new is planned.
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager, suppress
-from dataclasses import replace
 
 from etf_trader.clock import Clock
 from etf_trader.database import Database
-from etf_trader.errors import AccountLed, DataError, EtfError
+from etf_trader.errors import AccountLed, DataError, EtfError, SolverError, VenueError
 from etf_trader.events import EventLog
 from etf_trader.execution.answer import Answer, as_seen, book_answer
-from etf_trader.execution.batch import CONVERT, TRADE, UNWIND, Batch, Member, batch_of, write_batch
-from etf_trader.execution.lease import HEARTBEAT_SECONDS, Lease, Leases, check
-from etf_trader.execution.look import look, look_and_plan
-from etf_trader.execution.planning import (
-    MarketView,
-    Wish,
-    completion,
-    order_problem,
-    settlement_bounds,
-    unwinding,
-    unwinding_problem,
-)
+from etf_trader.execution.batch import CONVERT, Batch, Member, write_batch
+from etf_trader.execution.ending import Finisher, Rules
+from etf_trader.execution.lease import HEARTBEAT_SECONDS, Lease, Leases, check, this_host
+from etf_trader.execution.look import look_and_plan
+from etf_trader.execution.planning import MarketView
 from etf_trader.execution.queue import Queue
 from etf_trader.execution.reconcile import Reconciler, Reconciliation
-from etf_trader.execution.routed import exchangeable, foreign_currencies, symbols_of
+from etf_trader.execution.routed import foreign_currencies, symbols_of
 from etf_trader.execution.settings import ExecutionSettings
-from etf_trader.execution.settlement import MOVED, BatchPrices, Ending, batch_prices, end, settle
+from etf_trader.execution.settlement import MOVED, Ending, batch_prices, settle
 from etf_trader.execution.state import OrderState, order_state
 from etf_trader.execution.together import Asked, Together, ask, plan_together, stops_of
 from etf_trader.ledger.repository import Account
-from etf_trader.market.symbol import Side, SymbolRule
-from etf_trader.money import money_context
 from etf_trader.orders.index_order import IndexOrder
-from etf_trader.orders.plan import Plan
 from etf_trader.orders.status import AssetOrderStatus, IndexOrderStatus
 from etf_trader.orders.store import (
     asset_orders_of_plan,
@@ -49,11 +38,7 @@ from etf_trader.orders.store import (
     unsettled_plans,
     write_filled,
 )
-from etf_trader.solver.order import plan_order
-from etf_trader.solver.problem import OrderProblem
 from etf_trader.venue.interface import Venue
-
-Rules = Mapping[str, SymbolRule]
 
 MOST_TURNS = 50
 """An order that meets moving books this often in one go is left for later, or ended when it is for now."""
@@ -61,9 +46,12 @@ MOST_TURNS = 50
 MOST_BARREN = 3
 """An order whose batches executed nothing so often in a row gets nowhere by being sent again."""
 
-COMPLETIONS = 3
-UNWINDS = 3
 FOLLOW_SECONDS = 0.2
+PATIENCE_SECONDS = 20.0
+"""How long a command that only reconciles waits for a leader that is at work."""
+
+ROUND_SECONDS = 1.0
+NAP_SECONDS = 0.1
 
 
 class Manager:
@@ -86,8 +74,10 @@ class Manager:
         self._account = account
         self._settings = settings
         self._log = log
-        self._leases = Leases(database, wall_clock)
-        self._queue = Queue(database, venue, clock, account, log)
+        host = settings.host or this_host()
+        self._leases = Leases(database, wall_clock, host)
+        self._queue = Queue(database, venue, clock, account, log, host)
+        self._finisher = Finisher(database, venue, clock, account, settings, log, self._trade)
         self._reconciler = Reconciler(database, venue, clock, account, log, every_seconds=settings.reconcile_every)
         self._stop: Callable[[], bool] = lambda: False
         # Who has exchanged currencies in this go and not traded since: not twice without trading in between.
@@ -149,21 +139,67 @@ class Manager:
             return is_new, (await self._reconciler.run(lease)).after(found)
 
     async def _lead(self, *, wait: bool) -> Lease:
-        """Take the lease, waiting for who has it."""
-        while True:
+        """Take the lease, waiting a while for who has it: a worker that trades does not give it back."""
+        for _ in range(round(PATIENCE_SECONDS / FOLLOW_SECONDS) if wait else 1):
             if lease := self._leases.take(self._account.id):
                 return lease
-            if not wait:
-                raise AccountLed("another process leads this account", hint="it reconciles at its start")
-            await self._wall_clock.sleep(FOLLOW_SECONDS)
+            if wait:
+                await self._wall_clock.sleep(FOLLOW_SECONDS)
+        raise AccountLed(
+            "another process leads this account",
+            hint=f"it compares the books with the venue at its start and every {self._settings.reconcile_every} s",
+        )
+
+    @property
+    def account_id(self) -> int:
+        """The account whose orders it gets done."""
+        return self._account.id
+
+    def is_free(self) -> bool:
+        """Return whether nobody leads the account."""
+        return self._leases.is_free(self._account.id)
+
+    async def lead(self, stop: Callable[[], bool], told: Callable[["Manager", EtfError | None], None]) -> None:
+        """Lead the account, round after round, until `stop` says so; nothing if another process leads it.
+
+        What keeps orders from being worked now - a price, the venue - is told, and tried again.
+
+        Raises:
+            AccountLed: another process has taken over.
+            ReconciliationMismatch: the books and the venue differ.
+        """
+        self.stop_when(stop)
+        lease = self._leases.take(self._account.id)
+        if lease is None:
+            return
+        async with self._leading(lease) as found:
+            found.require_agreement()
+            while not stop():
+                failure: EtfError | None = None
+                try:
+                    await self._work(lease)
+                except (DataError, VenueError, SolverError) as error:
+                    failure = error
+                told(self, failure)
+                await self._nap(stop)
+
+    async def _nap(self, stop: Callable[[], bool]) -> None:
+        """Wait for the next round, but not past a stop."""
+        for _ in range(round(ROUND_SECONDS / NAP_SECONDS)):
+            if stop():
+                return
+            await self._wall_clock.sleep(NAP_SECONDS)
 
     @asynccontextmanager
     async def _leading(self, lease: Lease) -> AsyncIterator[Reconciliation]:
         """Lead: reconcile first, keep the heartbeat, give the lease back at the end."""
         heartbeat = asyncio.create_task(self._beat(lease))
+        deaf = self._queue.outcomes.listen()
         try:
+            await self._queue.begin(lease)
             yield await self._recover(lease)
         finally:
+            deaf()
             heartbeat.cancel()
             with suppress(asyncio.CancelledError):
                 await heartbeat
@@ -183,7 +219,7 @@ class Manager:
             self._settle(plan.id, lease)
             found.append(f"plan {plan.id} of order {plan.index_order_id} was settled")
         result = await self._reconciler.run(lease)
-        return replace(result, booked=(*found, *result.booked))
+        return result.after(Reconciliation(self._account, booked=tuple(found)))
 
     async def _work(self, lease: Lease) -> None:
         """Take every open order as far as it goes now, all of them together."""
@@ -206,7 +242,7 @@ class Manager:
             with self._database.read() as connection:
                 order = index_order(connection, order_id)
             if not order.stays_open:
-                await self._finish(order, Ending(IndexOrderStatus.ENDED, ("moved",)), rules, lease)
+                await self._finisher.finish(order, Ending(IndexOrderStatus.ENDED, ("moved",)), rules, lease)
         if failures:
             raise failures[0]
 
@@ -276,7 +312,11 @@ class Manager:
                 return Together(Batch(view, (), ()), (), (*unpriced, *((each.state, error) for each in asked)))
 
         symbols = {symbol for state in states for symbol in symbols_of(state.index, state.basket, rules)}
-        _, together = await look_and_plan(self._venue, symbols, self._settings.depth, rules, plan, stops_of)
+        legs = {symbol for state in states for symbol in state.basket.symbols.values()}
+        slots = await self._queue.room(len(legs), self._stop)
+        if self._stop():
+            return [state.order.id for state in states]
+        _, together = await look_and_plan(self._venue, symbols, self._settings.depth, rules, plan, stops_of, slots)
         batch = together.batch
         if batch.members:
             await self._trade(batch, lease)
@@ -302,7 +342,7 @@ class Manager:
             # An earlier leader stopped between its last batch and the order's end.
             ending = Ending(IndexOrderStatus.FILLED, ("filled",))
         if ending is not None:
-            await self._finish(order, ending, rules, lease)
+            await self._finisher.finish(order, ending, rules, lease)
         return ending is None
 
     async def _rest(self, order: IndexOrder, stopped_by: tuple[str, ...], rules: Rules, lease: Lease) -> None:
@@ -310,7 +350,7 @@ class Manager:
         if order.stays_open:
             self._note(order, stopped_by, lease)
         else:
-            await self._finish(order, Ending(IndexOrderStatus.ENDED, stopped_by), rules, lease)
+            await self._finisher.finish(order, Ending(IndexOrderStatus.ENDED, stopped_by), rules, lease)
 
     async def _goes_on(self, member: Member, rules: Rules, lease: Lease) -> bool:
         """Decide, after a batch, whether the order is planned once more in this go."""
@@ -323,7 +363,7 @@ class Manager:
             return False
         if order.remaining == 0:
             # Filled, but it holds more of some asset than the float may take.
-            await self._finish(order, Ending(IndexOrderStatus.FILLED, ("filled",)), rules, lease)
+            await self._finisher.finish(order, Ending(IndexOrderStatus.FILLED, ("filled",)), rules, lease)
             return False
         stops = plan.stopped_by
         if order.stopped_by == ("moved",):
@@ -332,7 +372,7 @@ class Manager:
                 return True
             stops = barren
         if not order.stays_open:
-            await self._finish(order, Ending(IndexOrderStatus.ENDED, stops), rules, lease)
+            await self._finisher.finish(order, Ending(IndexOrderStatus.ENDED, stops), rules, lease)
         return False
 
     def _barren_stops(self, order_id: int) -> tuple[str, ...] | None:
@@ -353,22 +393,12 @@ class Manager:
             return Ending(IndexOrderStatus.ENDED, (*order.stopped_by, "time"))
         return None
 
-    def _problem(self, state: OrderState, wish: Wish, view: MarketView) -> OrderProblem:
-        return order_problem(wish, state.basket, view, state.float, state.float_cash, self._settings.slack_ticks)
-
-    async def _solve(self, problem: OrderProblem) -> Plan:
-        def solve() -> Plan:
-            with money_context():
-                return plan_order(problem, self._settings.method)
-
-        return await asyncio.to_thread(solve)
-
     async def _trade(self, batch: Batch, lease: Lease) -> None:
         """Write a batch with its intents, send it, and settle what it traded."""
         with self._database.write() as connection:
             check(connection, lease)
             plans = write_batch(connection, self._log, self._account, batch, self._clock.now())
-        await self._queue.run(plans, lease)
+        await self._queue.run(plans, lease, self._stop)
         for plan_id in plans:
             self._settle(plan_id, lease)
         await self._venue.batch_done()
@@ -386,72 +416,6 @@ class Manager:
         with self._database.write() as connection:
             check(connection, lease)
             write_filled(connection, order.id, order.filled, stopped_by)
-
-    async def _finish(self, order: IndexOrder, ending: Ending, rules: Rules, lease: Lease) -> None:
-        """End an order; what it holds beyond its units is completed where that is cheaper, else traded back."""
-        for _ in range(COMPLETIONS):
-            if not await self._complete(order.id, rules, lease):
-                break
-        for _ in range(UNWINDS):
-            if not await self._unwind(order.id, rules, lease):
-                break
-        prices = self._last_prices(order.id)
-        with self._database.write() as connection:
-            check(connection, lease)
-            if not index_order(connection, order.id).status.is_final:
-                end(connection, self._log, order.id, ending, prices, self._clock.now())
-
-    async def _complete(self, order_id: int, rules: Rules, lease: Lease) -> bool:
-        """Buy what is missing beside the legs that filled; return whether anything was sent.
-
-        The order's limit holds, its loss limit does not: trading back would lose more.
-        """
-        with self._database.read() as connection:
-            state = order_state(connection, order_id)
-        if state.order.status.is_final or state.order.side is Side.SELL or not any(state.held.values()):
-            return False
-        try:
-            view = await look(self._venue, state.basket, self._settings.depth, rules)
-            bounds = settlement_bounds(state.basket.symbols, view)
-            units = completion(state.wish(), state.basket, view, bounds)
-            if not units:
-                return False
-            wish = replace(state.wish(), quantity=units, max_loss_bps=None)
-            problem = self._problem(state, wish, view)
-        except DataError:
-            return False
-        plan = await self._solve(problem)
-        if not plan.units or not any(leg.quantity for leg in plan.legs):
-            return False
-        await self._trade(batch_of(state, problem, plan, TRADE, view), lease)
-        return True
-
-    async def _unwind(self, order_id: int, rules: Rules, lease: Lease) -> bool:
-        """Sell what an order holds beyond what the float may take; return whether anything was sent."""
-        with self._database.read() as connection:
-            state = order_state(connection, order_id)
-        foreign = exchangeable(state, rules)
-        if not any(state.held.values()) and not foreign:
-            return False
-        symbols = {**state.basket.symbols, **foreign}
-        excess = {**state.held, **{name: state.other_cash[name] for name in foreign}}
-        try:
-            view = await look(self._venue, state.basket, self._settings.depth, rules, foreign.values())
-            wish = replace(state.wish(), held=excess)
-            problem = unwinding_problem(wish, state.basket, symbols, view)
-            plan = unwinding(wish, symbols, view, excess, settlement_bounds(symbols, view))
-        except EtfError:
-            return False  # without a price it stays the order's own: the order ends stuck
-        if not plan.legs:
-            return False
-        is_paid_back = all(leg.asset in foreign for leg in plan.legs)
-        await self._trade(batch_of(state, problem, plan, CONVERT if is_paid_back else UNWIND, view), lease)
-        return True
-
-    def _last_prices(self, order_id: int) -> BatchPrices | None:
-        with self._database.read() as connection:
-            plans = plans_of(connection, order_id)
-            return batch_prices(connection, self._account.id, plans[-1]) if plans else None
 
 
 def _stops(document: str) -> tuple[str, ...]:

@@ -222,7 +222,7 @@ def _touches(missing: Missing, gaps: Sequence[Gap], rules: Rules) -> bool:
 
 def in_flight(connection: Connection, account_id: int) -> bool:
     """Return whether orders of the account are written or sent, or a plan's trades not credited yet."""
-    open_statuses = [str(AssetOrderStatus.WRITTEN), str(AssetOrderStatus.SENT)]
+    open_statuses = [str(status) for status in AssetOrderStatus if not status.is_final]
     query = select(
         exists().where(
             asset_orders.c.status.in_(open_statuses),

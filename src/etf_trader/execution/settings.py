@@ -10,6 +10,7 @@ class ExecutionSettings:
 
     `max_cross_spread` is the widest spread of a book, in bps of its mid, at which our own orders meet inside.
     `reconcile_every` is how many seconds a leader trades before it compares the books with the venue again.
+    `host` is the name of this host in leases; empty: the system's.
     """
 
     depth: int = 1000
@@ -18,3 +19,4 @@ class ExecutionSettings:
     max_cross_spread: Decimal = Decimal(50)
     method: str = "auto"
     reconcile_every: int = 300
+    host: str = ""

@@ -8,7 +8,9 @@ from enum import StrEnum
 from typing import Protocol
 
 from etf_trader.market.book import OrderBook
+from etf_trader.market.candle import Candle
 from etf_trader.market.symbol import Side, SymbolRule
+from etf_trader.orders.asset_order import OrderKind as OrderKind
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,14 +41,6 @@ class VenueBalance:
     def total(self) -> Decimal:
         """Free and locked together."""
         return self.free + self.locked
-
-
-class OrderKind(StrEnum):
-    """What becomes of the part of a limit order that does not trade at once."""
-
-    IOC = "ioc"  # it expires
-    FOK = "fok"  # all of it trades at once, or nothing does
-    POST_ONLY = "post_only"  # it rests in the book; an order that would trade at once is rejected
 
 
 @dataclass(frozen=True, slots=True)
@@ -238,4 +232,18 @@ class Venue(Protocol):
 
     async def batch_done(self) -> None:
         """Take note that a batch has ended; a stepped exchange moves on by a second."""
+        ...
+
+    async def candles(self, symbol: str, seconds: int, start: datetime, end: datetime) -> Sequence[Candle]:
+        """Return the candles of 60, 3600 or 86,400 s that open in [start, end), oldest first.
+
+        The last may be running. Their volume is everybody's, ours too.
+        """
+        ...
+
+    async def volume(self, symbol: str, start: datetime, end: datetime) -> Decimal:
+        """Return the base units that others than us traded in [start, end), up to now.
+
+        Spans that adjoin add up.
+        """
         ...

@@ -3,14 +3,22 @@
 import asyncio
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 
 from etf_trader.clock import Clock, SystemClock
-from etf_trader.errors import DataError, OrderRejected, RateLimited, VenueError, VenueUnavailable
+from etf_trader.errors import (
+    DataError,
+    DuplicateOrder,
+    OrderRejected,
+    RateLimited,
+    VenueError,
+    VenueUnavailable,
+)
 from etf_trader.exchange.paper import (
     BookView,
     ExchangeError,
+    KlineView,
     OrderRequest,
     OrderView,
     PaperExchange,
@@ -18,6 +26,7 @@ from etf_trader.exchange.paper import (
     TransferView,
 )
 from etf_trader.market.book import Level, OrderBook
+from etf_trader.market.candle import Candle
 from etf_trader.market.symbol import Side, SymbolRule
 from etf_trader.venue import PAPER
 from etf_trader.venue.interface import (
@@ -44,6 +53,7 @@ _CLOCK = -1021
 _UNKNOWN_CANCEL = -2011
 _UNKNOWN_ORDER = -2013
 _NO_SYMBOL = -1121
+_DUPLICATE = "Duplicate order sent."
 _SECONDS = {"SECOND": 1, "MINUTE": 60, "HOUR": 3600, "DAY": 86_400}
 _STATUS = {
     "NEW": VenueOrderStatus.OPEN,
@@ -161,6 +171,8 @@ class PaperVenue:
                 raise RateLimited(error.message, retry_after=error.retry_after or 1) from error
             if error.code == _CLOCK:
                 raise VenueUnavailable(error.message, where=order.symbol) from error
+            if error.message == _DUPLICATE:
+                raise DuplicateOrder(error.message, where=order.symbol) from error
             raise OrderRejected(error.message, venue_code=error.code, symbol=order.symbol) from error
         placed = Placed(_order(view), tuple(_trade(trade) for trade in view.trades), self._counts())
         for trade in placed.trades or (None,):
@@ -226,6 +238,21 @@ class PaperVenue:
         if self._is_stepped:
             self._exchange.advance(BATCH_SECONDS)
 
+    async def candles(self, symbol: str, seconds: int, start: datetime, end: datetime) -> Sequence[Candle]:
+        """Return the candles that open in [start, end), oldest first; the last may be running."""
+        found: list[Candle] = []
+        with _translated(symbol):
+            while rows := self._exchange.klines(symbol, seconds, start, end):
+                found += [_candle(row, seconds) for row in rows]
+                start = rows[-1].at + timedelta(seconds=seconds)
+        return found
+
+    async def volume(self, symbol: str, start: datetime, end: datetime) -> Decimal:
+        """Return the base units that others than us traded in [start, end), up to now."""
+        with _translated(symbol):
+            seen = self._exchange.volume(self._account, symbol, start, end)
+        return seen.total - seen.own
+
 
 def transfer_from(view: TransferView) -> Transfer:
     """Return a transfer of the exchange's in our words: money that came in is positive."""
@@ -249,6 +276,20 @@ def _book(view: BookView) -> OrderBook:
         update_id=view.update_id,
         at=view.at,
         complete=view.complete,
+    )
+
+
+def _candle(view: KlineView, seconds: int) -> Candle:
+    return Candle(
+        symbol=view.symbol,
+        start=view.at,
+        seconds=seconds,
+        open=view.open,
+        high=view.high,
+        low=view.low,
+        close=view.close,
+        volume=view.volume,
+        value=view.quote_volume,
     )
 
 

@@ -10,11 +10,12 @@ from abc import abstractmethod
 from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
+from itertools import pairwise
 from typing import Protocol
 
 import pytest
 
-from etf_trader.errors import DataError, OrderRejected, RateLimited, VenueUnavailable
+from etf_trader.errors import DataError, OrderRejected, RateLimited, VenueError, VenueUnavailable
 from etf_trader.market.book import Level
 from etf_trader.market.symbol import Side
 from etf_trader.venue.interface import LimitOrder, Venue, VenueBalance, VenueIdentity, VenueOrderStatus
@@ -62,6 +63,10 @@ class Stage(Protocol):
 
     async def close_market(self, symbol: str) -> None:
         """Let the venue take no orders in this market."""
+        ...
+
+    async def trade_beside(self, symbol: str, quantity: Decimal) -> None:
+        """Let others trade so much, and time pass until it has happened."""
         ...
 
 
@@ -336,3 +341,51 @@ class VenueContract:
         await venue.batch_done()
         assert await venue.server_time() >= before
         assert await venue.find("AUSDT", "first") == done
+
+    async def test_the_volume_is_what_others_traded_and_not_what_we_did(
+        self, stage: Stage, order: LimitOrder
+    ) -> None:
+        before = await stage.venue.server_time()
+        await stage.venue.place(order)
+        await stage.trade_beside("AUSDT", D("7.5"))
+        now = await stage.venue.server_time()
+        assert await stage.venue.volume("AUSDT", before, now) == D("7.5")
+        assert await stage.venue.volume("AUSDT", now, now) == 0
+        assert await stage.venue.volume("BUSDT", before, now) == 0
+        with pytest.raises(VenueError):
+            await stage.venue.volume("NONEUSDT", before, now)
+
+    async def test_volumes_of_adjoining_spans_add_up(self, stage: Stage) -> None:
+        first = await stage.venue.server_time()
+        await stage.trade_beside("AUSDT", D(3))
+        second = await stage.venue.server_time()
+        await stage.trade_beside("AUSDT", D(4))
+        third = await stage.venue.server_time()
+        parts = [await stage.venue.volume("AUSDT", *span) for span in ((first, second), (second, third))]
+        assert parts == [D(3), D(4)]
+        assert await stage.venue.volume("AUSDT", first, third) == D(7)
+
+    @pytest.mark.parametrize("seconds", [60, 3600, 86_400])
+    async def test_candles_stand_on_whole_intervals_and_the_last_is_running(
+        self, stage: Stage, order: LimitOrder, seconds: int
+    ) -> None:
+        await stage.venue.place(order)
+        await stage.trade_beside("AUSDT", D(3))
+        now = await stage.venue.server_time()
+        candles = await stage.venue.candles("AUSDT", seconds, now - 3 * timedelta(seconds=seconds), now)
+        assert 3 <= len(candles) <= 4
+        assert all(each.start.timestamp() % seconds == 0 for each in candles)
+        assert {(each.symbol, each.seconds) for each in candles} == {("AUSDT", seconds)}
+        gaps = {(later.start - first.start).total_seconds() for first, later in pairwise(candles)}
+        assert gaps == {seconds}
+        assert candles[-1].start < now <= candles[-1].start + timedelta(seconds=seconds)
+        assert all(each.low <= each.open <= each.high and each.low <= each.close <= each.high for each in candles)
+        assert sum(each.volume for each in candles) == 5  # ours are in it
+        assert sum(each.value for each in candles) > 0
+
+    async def test_a_candle_of_another_length_is_refused(self, venue: Venue) -> None:
+        now = await venue.server_time()
+        with pytest.raises(VenueError):
+            await venue.candles("AUSDT", 61, now - timedelta(hours=1), now)
+        with pytest.raises(VenueError):
+            await venue.candles("NONEUSDT", 60, now - timedelta(hours=1), now)

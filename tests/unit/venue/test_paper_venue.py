@@ -94,6 +94,11 @@ class PaperStage:
         self.exchange = PaperExchange.open(self.database, lambda kind, parameters: closed)
         self.venue = PaperVenue(self.exchange, UID, is_stepped=True)
 
+    async def trade_beside(self, symbol: str, quantity: Decimal) -> None:
+        now = self.exchange.now()
+        self.market.set_volume(symbol, quantity, now)
+        self.market.set_volume(symbol, D(0), self.exchange.advance(1))
+
 
 def make_stage(folder: Path, *, clock: str = "stepped") -> PaperStage:
     market, database = make_market(), Database(f"sqlite:///{folder / 'exchange.db'}")
