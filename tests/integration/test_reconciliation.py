@@ -38,7 +38,7 @@ from etf_trader.execution.reconcile import Reconciler, Reconciliation, compare, 
 from etf_trader.ledger.audit import audit
 from etf_trader.ledger.booking import deposit, withdrawal
 from etf_trader.ledger.repository import Ledger, begin_incarnation, incarnation, inside_balances
-from etf_trader.ledger.tables import fills, late_fills
+from etf_trader.ledger.tables import differences, fills, late_fills
 from etf_trader.ledger.tables import transactions as chain
 from etf_trader.money import ZERO, money_context
 from etf_trader.orders.status import AssetOrderStatus, IndexOrderStatus
@@ -300,6 +300,32 @@ async def test_a_difference_is_booked_with_who_said_so_and_why_once(house: House
     assert audited(house) == []
 
 
+CHANGES: list[dict[str, object]] = [
+    {"venue_quantity": D(9)},
+    {"books_quantity": D(9)},
+    {"difference": D(9)},
+    {"asset": "B"},
+    {"explanation": "no"},
+    {"booked_as": "deposit"},
+    {"holder": "bob"},
+    {"operator": "bob"},
+    {"reason": "no"},
+    {"transaction_key": None},
+]
+
+
+@pytest.mark.parametrize("change", CHANGES, ids=lambda change: next(iter(change)))
+async def test_a_changed_row_of_a_booked_difference_is_found(tmp_path: Path, change: dict[str, object]) -> None:
+    house = make_house(tmp_path, market(), deposit=D(20_000))
+    appear(house, "A", "3")
+    await house.manager.reconcile()
+    await house.manager.book_difference(say(1, "airdrop", "alice", "a gift"))
+    assert audited(house) == []
+    with house.database.write() as connection:
+        connection.execute(update(differences).values(**change))
+    assert [finding.partition(" (")[0] for finding in audited(house)] == ["difference 1"]
+
+
 @pytest.mark.parametrize(
     ("amount", "kind"), [("3", "withdrawal"), ("3", "dust"), ("-3", "deposit"), ("-3", "opening")]
 )
@@ -365,6 +391,11 @@ async def test_an_order_that_was_denied_and_lived_is_found_and_booked_once(house
     assert (await house.manager.reconcile()).booked == ()
     assert (audited(house), findings(house.database, house.exchange)) == ([], [])
     assert (await house.buy(1)).filled == 1
+    with house.database.write() as connection:
+        connection.execute(update(late_fills).values(found_at=house.clock.now()))
+    assert [finding.partition(": ")[2] for finding in audited(house)] == [
+        "that it was found late does not match its seal"
+    ]
 
 
 async def test_the_last_trade_of_an_order_is_found_when_the_venue_kept_it_back(house: House) -> None:

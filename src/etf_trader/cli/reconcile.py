@@ -8,12 +8,11 @@ import typer
 
 from etf_trader.cli.commands import HOW, WHAT, command, single
 from etf_trader.cli.invocation import output
-from etf_trader.cli.numbers import count
+from etf_trader.cli.numbers import count, units
 from etf_trader.cli.options import NoWaitOption
 from etf_trader.cli.output import Page, Table, bad, good, look, number, text
 from etf_trader.cli.services import in_loop, services
 from etf_trader.errors import LedgerError, UsageError
-from etf_trader.money import plain
 
 if TYPE_CHECKING:
     from etf_trader.execution.answer import Answer
@@ -154,9 +153,9 @@ def _draw(page: Page, found: Reconciliation) -> None:
         table.row(
             str(row.id),
             row.asset,
-            plain(row.venue_quantity),
-            plain(row.books_quantity),
-            f"{sign}{plain(row.difference)}",
+            units(row.venue_quantity),
+            units(row.books_quantity),
+            f"{sign}{units(row.difference)}",
         )
     page.table(table)
     page.line()

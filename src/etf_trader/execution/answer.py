@@ -1,6 +1,6 @@
 """A person says what a difference was, and it is booked as that."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from sqlalchemy import Connection
 
@@ -12,7 +12,7 @@ from etf_trader.execution.differences import GONE, Difference, close, difference
 from etf_trader.execution.lease import Lease, check
 from etf_trader.execution.reconcile import gaps_of
 from etf_trader.ledger import accounts
-from etf_trader.ledger.corrections import CAME_IN, WENT_OUT, difference_booking, difference_key
+from etf_trader.ledger.corrections import CAME_IN, WENT_OUT, difference_booking, difference_facts, difference_key
 from etf_trader.ledger.repository import Account, Ledger, inside_balances
 from etf_trader.money import ZERO, plain
 from etf_trader.venue.interface import Venue
@@ -114,15 +114,9 @@ def _post(connection: Connection, account: Account, row: Difference, answer: Ans
             where="--holder",
             hint="name whose it was, or bring it back; etf treasury show tells who has what",
         )
-    facts = {
-        "difference": row.difference,
-        "venue": row.venue_quantity,
-        "books": row.books_quantity,
-        "explanation": row.explanation,
-        "operator": answer.operator,
-        "reason": answer.reason,
-    }
-    now = clock.now()
+    now, key = clock.now(), difference_key(row.id)
+    row = replace(row, holder=answer.holder, operator=answer.operator, reason=answer.reason)
+    facts = difference_facts(row)
     ledger.post(
         difference_booking(row.id, answer.holder, row.asset, row.difference, answer.booked_as, facts, at=now)
     )
@@ -134,7 +128,7 @@ def _post(connection: Connection, account: Account, row: Difference, answer: Ans
         holder=answer.holder,
         operator=answer.operator,
         reason=answer.reason,
-        transaction_key=difference_key(row.id),
+        transaction_key=key,
     )
 
 

@@ -22,6 +22,19 @@ def difference_key(number: int) -> str:
     return f"difference:{number}"
 
 
+def difference_facts(row: Any) -> dict[str, Any]:
+    """Return what the chain keeps of a booked difference: what was known, who said what it was, and why."""
+    return {
+        "difference": row.difference,
+        "venue": row.venue_quantity,
+        "books": row.books_quantity,
+        "explanation": row.explanation,
+        "found_at": row.found_at,
+        "operator": row.operator,
+        "reason": row.reason,
+    }
+
+
 def difference_booking(
     number: int,
     holder: str,

@@ -8,7 +8,7 @@ from sqlalchemy import Connection, Row, select
 
 from etf_trader.index.store import list_baskets
 from etf_trader.ledger.booking import fill_booking
-from etf_trader.ledger.corrections import difference_key
+from etf_trader.ledger.corrections import difference_booking, difference_facts, difference_key
 from etf_trader.ledger.fill import Allocation, Fill, fill_from
 from etf_trader.ledger.late import late_fill_seals
 from etf_trader.ledger.parties import parties_of
@@ -146,9 +146,16 @@ def _check_differences(connection: Connection, account: Account, chain: Rows, fi
         if (row.transaction_key is None) != (transaction is None):
             find(entry, "it is booked in one place and not in the other: its row, or the chain")
         elif transaction is not None:
-            facts = json.loads(transaction.evidence)["facts"]
-            said = {"difference": plain(row.difference), "operator": row.operator, "reason": row.reason}
-            if transaction.kind != row.booked_as or any(facts[name] != value for name, value in said.items()):
+            said = difference_facts(row)
+            booking = difference_booking(
+                row.id, row.holder, row.asset, row.difference, row.booked_as, said, at=row.booked_at
+            )
+            if (transaction.kind, transaction.evidence, transaction.narration, transaction.at) != (
+                booking.kind,
+                booking.evidence(),
+                booking.narration,
+                booking.at,
+            ):
                 find(entry, "its transaction books something else")
     for key in booked:
         find(f"transaction {key}", "it books a difference that is not there")
