@@ -47,8 +47,10 @@ def symbol_row(symbol: str, base: str, quote: str, **changes: str) -> dict[str, 
         "quoteAssetPrecision": 8,
         "baseCommissionPrecision": precision,
         "quoteCommissionPrecision": precision,
-        "orderTypes": ["LIMIT"],
+        "orderTypes": ["LIMIT", "LIMIT_MAKER"],
         "isSpotTradingAllowed": True,
+        "defaultSelfTradePreventionMode": "EXPIRE_MAKER",
+        "allowedSelfTradePreventionModes": ["EXPIRE_TAKER", "EXPIRE_MAKER", "EXPIRE_BOTH", "DECREMENT"],
         "filters": [
             {
                 "filterType": "PRICE_FILTER",

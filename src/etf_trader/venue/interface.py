@@ -111,7 +111,11 @@ class VenueOrderStatus(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class VenueOrder:
-    """An order as the venue knows it; `at` is the venue's time of its last change."""
+    """An order as the venue knows it; `at` is the venue's time of its last change.
+
+    What traded stays, however it ended. `reason` says why it expired, in the venue's
+    word: EXPIRED_IN_MATCH where it met another order of ours (self-trade prevention).
+    """
 
     symbol: str
     order_id: int
@@ -197,7 +201,7 @@ class Venue(Protocol):
         """Send `order` and return where it stands.
 
         Raises:
-            OrderRejected: refused for good.
+            OrderRejected: refused for good; a POST_ONLY order also when it would trade at once.
             OutcomeUnknown: it may live; ask with `find`.
         """
         ...
