@@ -2,7 +2,7 @@
 
 import asyncio
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from decimal import Decimal
@@ -44,7 +44,7 @@ from etf_trader.money import ZERO, money_context
 from etf_trader.orders.status import AssetOrderStatus, IndexOrderStatus
 from etf_trader.orders.store import list_asset_orders
 from etf_trader.risk.halts import OPERATOR, TradingState, halt, halts, trading_state
-from etf_trader.venue.interface import LimitOrder, Placed, Report, Trade, VenueOrder, VenueOrderStatus
+from etf_trader.venue.interface import LimitOrder, Listener, Placed, Report, Trade, VenueOrder, VenueOrderStatus
 
 D = Decimal
 
@@ -79,9 +79,12 @@ class ForgetfulVenue(HookedVenue):
             return replace(placed, order=state, trades=told)
         return placed
 
-    def _tell(self, report: Report) -> None:
-        if report.order.symbol not in self.denied | self.short:
-            super()._tell(report)
+    def subscribe(self, listener: Listener) -> Callable[[], None]:
+        def hear(report: Report) -> None:
+            if report.order.symbol not in self.denied | self.short:
+                listener(report)
+
+        return super().subscribe(hear)
 
     async def find(self, symbol: str, client_order_id: str) -> VenueOrder | None:
         return None if symbol in self.denied else await super().find(symbol, client_order_id)
