@@ -23,9 +23,9 @@ from etf_trader.exchange.static import StaticMarket, symbol_row
 from etf_trader.execution.administration import Administration
 from etf_trader.execution.desk import Desk
 from etf_trader.execution.manager import Manager
-from etf_trader.execution.reconcile import book_transfer
 from etf_trader.execution.settings import ExecutionSettings
 from etf_trader.execution.state import cash_of, order_loss
+from etf_trader.execution.transfers import book_transfer
 from etf_trader.index.definition import IndexDefinition
 from etf_trader.index.store import Index, Position, position_by_id
 from etf_trader.ledger.repository import Account, Ledger, account_of, add_account, begin_incarnation

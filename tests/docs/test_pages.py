@@ -24,11 +24,12 @@ from etf_trader.ledger.tables import transactions
 from etf_trader.money import plain
 from etf_trader.orders.status import AssetOrderStatus, IndexOrderStatus
 from etf_trader.orders.tables import index_orders
+from etf_trader.risk.tables import halts
 
 ROOT = Path(__file__).resolve().parents[2]
 DOCS = ROOT / "docs"
 PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", ROOT / "CONTRIBUTING.md", *sorted(DOCS.glob("*.md"))]
-OWN_TABLES = (events, leases, indices, transactions, index_orders)
+OWN_TABLES = (events, leases, indices, transactions, index_orders, halts)
 """A table of every module that has some: importing them fills the metadata."""
 
 BLOCK = re.compile(r"^```([^\n]*)\n(.*?)^```$", flags=re.MULTILINE | re.DOTALL)

@@ -116,7 +116,7 @@ async def test_create_buy_sell_and_reconcile_come_to_the_same_numbers(house: Hou
     sold = await house.sell("20.5", max_loss_bps=D(50))
 
     assert (bought.filled, sold.filled) == (D("50.12345678"), D("20.5"))
-    assert await house.manager.reconcile() == []
+    assert (await house.manager.reconcile()).booked == ()
     assert await compare(house.database, house.venue, house.account) == []
     assert await unbooked(house.database, house.venue, house.account) == []
     # A 50.18: 25 at 100.01, 25 at 100.10, .18 at 100.19 = 5,020.7842; B 101 at 10.01 = 1,011.01;

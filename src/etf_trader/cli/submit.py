@@ -295,16 +295,22 @@ def _require_agreement(opened: Services) -> None:
         ReconciliationMismatch: they differ; no order is written.
     """
     from etf_trader.errors import ReconciliationMismatch
+    from etf_trader.execution.differences import mismatch, open_differences
     from etf_trader.execution.reconcile import require_agreement
 
     before = _leadership(opened)
     if before is None:
+        with opened.database.read() as connection:
+            known = open_differences(connection, opened.account.id)
+        if known:
+            raise mismatch(opened.account, known)
         return
     try:
         in_loop(require_agreement(opened.database, opened.venue, opened.account))
     except ReconciliationMismatch:
         if _leadership(opened) == before:  # otherwise somebody traded while we looked
-            raise
+            # Find out why: what explains it is booked, and what nothing explains gets its number.
+            in_loop(opened.manager.reconcile(wait=False)).require_agreement()
 
 
 def _leadership(opened: Services) -> int | None:

@@ -13,13 +13,14 @@ from etf_trader.clock import Clock
 from etf_trader.database import Database
 from etf_trader.errors import AccountLed, DataError, EtfError, SolverError, VenueError
 from etf_trader.events import EventLog
+from etf_trader.execution.answer import Answer, as_seen, book_answer
 from etf_trader.execution.batch import CONVERT, Batch, Member, write_batch
 from etf_trader.execution.ending import Finisher
 from etf_trader.execution.lease import HEARTBEAT_SECONDS, Lease, Leases, check, this_host
 from etf_trader.execution.look import look_and_plan
 from etf_trader.execution.planning import MarketView
 from etf_trader.execution.queue import Queue
-from etf_trader.execution.reconcile import reconcile
+from etf_trader.execution.reconcile import Reconciler, Reconciliation
 from etf_trader.execution.routed import foreign_currencies, symbols_of
 from etf_trader.execution.settings import ExecutionSettings
 from etf_trader.execution.settlement import MOVED, SLICE, Ending, batch_prices, settle
@@ -52,6 +53,9 @@ MOST_BARREN = 3
 
 FOLLOW_SECONDS = 0.2
 FREE_LOOKS = 25
+PATIENCE_SECONDS = 20.0
+"""How long a command that only reconciles waits for a leader that is at work."""
+
 ROUND_SECONDS = 1.0
 NAP_SECONDS = 0.1
 
@@ -82,6 +86,7 @@ class Manager:
         self._finisher = Finisher(
             database, venue, clock, account, settings, log, self._trade_to_end, lambda: self._stop()
         )
+        self._reconciler = Reconciler(database, venue, clock, account, log, every_seconds=settings.reconcile_every)
         self._stop: Callable[[], bool] = lambda: False
         # Who has exchanged currencies in this go and not traded since: not twice without trading in between.
         self._converted: set[int] = set()
@@ -103,7 +108,8 @@ class Manager:
         while not self._stop():
             lease = self._leases.take(self._account.id)
             if lease is not None:
-                async with self._leading(lease):
+                async with self._leading(lease) as found:
+                    found.require_agreement()
                     await self._work(orders, lease)
                     while stay and await self._next_slice(orders):
                         await self._work(orders, lease)
@@ -117,21 +123,44 @@ class Manager:
                 return
             await self._wall_clock.sleep(FOLLOW_SECONDS)
 
-    async def reconcile(self, *, wait: bool = True) -> list[str]:
-        """Learn what is missing from the books, without trading; return what was found and booked.
+    async def reconcile(self, *, wait: bool = True) -> Reconciliation:
+        """Learn what is missing from the books, without trading; return what was found.
 
         Raises:
             AccountLed: another process leads, and `wait` is False.
-            ReconciliationMismatch: a difference that nothing explains.
         """
-        while True:
-            lease = self._leases.take(self._account.id)
-            if lease is not None:
-                async with self._leading(lease) as found:
-                    return found
-            if not wait:
-                raise AccountLed("another process leads this account", hint="it reconciles at its start")
-            await self._wall_clock.sleep(FOLLOW_SECONDS)
+        lease = await self._lead(wait=wait)
+        async with self._leading(lease) as found:
+            return found
+
+    async def book_difference(self, answer: Answer, *, wait: bool = True) -> tuple[bool, Reconciliation]:
+        """Book a difference as a person says; return whether it was open until now, and how it stands after it.
+
+        Raises:
+            AccountLed: another process leads, and `wait` is False.
+            NotFound, UsageError: the answer cannot be meant.
+            ReconciliationMismatch: the difference has changed; nothing was booked.
+        """
+        with self._database.read() as connection:
+            seen = as_seen(connection, self._account, answer)
+        lease = await self._lead(wait=wait)
+        async with self._leading(lease) as found:
+            is_new = await book_answer(
+                self._database, self._venue, self._clock, self._account, seen, answer, lease
+            )
+            return is_new, (await self._reconciler.run(lease)).after(found)
+
+    async def _lead(self, *, wait: bool) -> Lease:
+        """Take the lease, waiting a while for who has it: a worker that trades does not give it back."""
+        for _ in range(round(PATIENCE_SECONDS / FOLLOW_SECONDS) if wait else 1):
+            if lease := self._leases.take(self._account.id):
+                return lease
+            if wait:
+                await self._wall_clock.sleep(FOLLOW_SECONDS)
+        raise AccountLed(
+            "another process leads this account",
+            hint=f"it compares the books with the venue at its start and every {self._settings.reconcile_every} s",
+        )
 
     async def free(self, wanted: Sequence[int], *, wait: bool = True) -> None:
         """Try to trade back what stuck orders hold, and do nothing else; or watch for a while how the leader does.
@@ -175,8 +204,10 @@ class Manager:
         lease = self._leases.take(self._account.id)
         if lease is None:
             return
-        async with self._leading(lease):
+        async with self._leading(lease) as found:
+            found.require_agreement()
             while not stop():
+                self._leases.require(lease)
                 failure: EtfError | None = None
                 try:
                     await self._work((), lease)
@@ -186,14 +217,19 @@ class Manager:
                 await self._nap(stop)
 
     async def _nap(self, stop: Callable[[], bool]) -> None:
-        """Wait for the next round, but not past a stop."""
+        """Wait for the next round, but not past a stop, and not while somebody asks for something new."""
+        known = self._at_hand()
         for _ in range(round(ROUND_SECONDS / NAP_SECONDS)):
-            if stop():
+            if stop() or self._at_hand() != known:
                 return
             await self._wall_clock.sleep(NAP_SECONDS)
 
+    def _at_hand(self) -> frozenset[tuple[int, bool]]:
+        with self._database.read() as connection:
+            return work_at_hand(connection, self._account.id)
+
     @asynccontextmanager
-    async def _leading(self, lease: Lease) -> AsyncIterator[list[str]]:
+    async def _leading(self, lease: Lease) -> AsyncIterator[Reconciliation]:
         """Lead: reconcile first, keep the heartbeat, give the lease back at the end."""
         heartbeat = asyncio.create_task(self._beat(lease))
         deaf = self._queue.outcomes.listen()
@@ -213,7 +249,7 @@ class Manager:
             await asyncio.sleep(HEARTBEAT_SECONDS)
             self._leases.renew(lease)
 
-    async def _recover(self, lease: Lease) -> list[str]:
+    async def _recover(self, lease: Lease) -> Reconciliation:
         with self._database.read() as connection:
             pending = unsettled_plans(connection, self._account.id)
         found = []
@@ -221,7 +257,8 @@ class Manager:
             await self._queue.recover(plan.id, lease)
             self._settle(plan.id, lease)
             found.append(f"plan {plan.id} of order {plan.index_order_id} was settled")
-        return found + await reconcile(self._database, self._venue, self._account)
+        result = await self._reconciler.run(lease)
+        return result.after(Reconciliation(self._account, booked=tuple(found)))
 
     async def _work(self, wanted: Sequence[int], lease: Lease) -> None:
         """Take every open order as far as it goes now, all of them together.
@@ -236,6 +273,8 @@ class Manager:
         known = set(waiting)
         failures: Failures = {}
         for _ in range(MOST_TURNS):
+            if (found := await self._reconciler.periodic(lease)) is not None:
+                found.require_agreement()
             left = await self._turn(waiting, rules, lease, failures)
             if self._stop():
                 return
@@ -258,15 +297,8 @@ class Manager:
             moment = next_due(connection, self._account.id, self._clock.now())
             if moment is None or not is_working(connection, self._account.id, orders):
                 return False
-            known = work_at_hand(connection, self._account.id)
-
-        def has_news() -> bool:
-            if self._stop():
-                return True
-            with self._database.read() as connection:
-                return work_at_hand(connection, self._account.id) != known
-
-        await wait_until(self._clock, moment, has_news)
+        known = self._at_hand()
+        await wait_until(self._clock, moment, lambda: self._stop() or self._at_hand() != known)
         return not self._stop()
 
     def _open_orders(self) -> list[int]:

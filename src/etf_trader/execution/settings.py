@@ -19,6 +19,7 @@ class ExecutionSettings:
 
     `max_cross_spread` is the widest spread of a book, in bps of its mid, at which our own orders meet inside.
     Orders over time trade every `period_seconds` where they can; `assumed` is what their plans take for granted.
+    `reconcile_every` is how many seconds a leader trades before it compares the books with the venue again.
     `host` is the name of this host in leases; empty: the system's.
     """
 
@@ -29,4 +30,5 @@ class ExecutionSettings:
     method: str = "auto"
     period_seconds: int = 60
     assumed: Assumptions = ASSUMED
+    reconcile_every: int = 300
     host: str = ""

@@ -198,7 +198,7 @@ def cash_of(connection: Connection, order: IndexOrder) -> Decimal:
         .join(transactions, transactions.c.id == postings.c.transaction_id)
         .where(
             transactions.c.account_id == order.account_id,
-            transactions.c.kind.not_in(("accept", "release")),
+            transactions.c.kind.not_in(("accept", "release", "recall")),
             postings.c.account == accounts.order(order.id),
             postings.c.asset.in_((parties.quote, *parties.rates)),
         )

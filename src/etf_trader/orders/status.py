@@ -62,9 +62,10 @@ INDEX_ORDER_TRANSITIONS: dict[IndexOrderStatus, frozenset[IndexOrderStatus]] = {
     IndexOrderStatus.STUCK: frozenset(
         {IndexOrderStatus.FILLED, IndexOrderStatus.ENDED, IndexOrderStatus.CANCELLED}
     ),
-    IndexOrderStatus.FILLED: frozenset(),
-    IndexOrderStatus.ENDED: frozenset(),
-    IndexOrderStatus.CANCELLED: frozenset(),
+    # A trade that is found after the end leaves the order with what it bought or sold.
+    IndexOrderStatus.FILLED: frozenset({IndexOrderStatus.STUCK}),
+    IndexOrderStatus.ENDED: frozenset({IndexOrderStatus.STUCK}),
+    IndexOrderStatus.CANCELLED: frozenset({IndexOrderStatus.STUCK}),
 }
 
 ASSET_ORDER_TRANSITIONS: dict[AssetOrderStatus, frozenset[AssetOrderStatus]] = {

@@ -34,6 +34,9 @@ INDEX_ORDERS = {
     (X.OPEN, X.CANCELLED),
     (X.OPEN, X.STUCK),
     (X.STUCK, X.FILLED),
+    (X.FILLED, X.STUCK),
+    (X.ENDED, X.STUCK),
+    (X.CANCELLED, X.STUCK),
     (X.STUCK, X.ENDED),
     (X.STUCK, X.CANCELLED),
 }
