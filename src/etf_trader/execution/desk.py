@@ -14,6 +14,7 @@ from etf_trader.errors import DataError, UsageError
 from etf_trader.events import EventLog, OrderAccepted
 from etf_trader.execution.look import look_and_plan, require_listed, require_open
 from etf_trader.execution.planning import MarketView, Wish, cash_to_reserve, document_for, order_problem
+from etf_trader.execution.risk_review import require_acceptable
 from etf_trader.execution.routed import (
     foreign_currencies,
     open_ends,
@@ -46,6 +47,7 @@ from etf_trader.orders.index_order import IndexOrder, OrderRequest, lifetime
 from etf_trader.orders.plan import Plan
 from etf_trader.orders.status import IndexOrderStatus
 from etf_trader.orders.store import add_index_order, index_order_by_key, list_index_orders
+from etf_trader.risk.halts import require_active
 from etf_trader.solver.order import float_needed, plan_order, smallest_quantity
 from etf_trader.solver.problem import OrderProblem
 from etf_trader.venue.interface import Venue
@@ -144,17 +146,33 @@ class Desk:
 
         Raises:
             UsageError: the order cannot be, or the key belongs to another request.
+            Refused: a limit is in its way, or the account is halted; nothing is written.
             DataError: a constituent has no price.
         """
         request.check()
         with self._database.read() as connection:
             if (known := self._repeated(connection, request)) is not None:
                 return known
+            # What cannot be sent is not looked at; the rest is checked with the price, under the lock.
+            require_active(connection, self._account.id, [request.side], self._clock.now())
         preview = await self.preview(request)
         with self._database.write() as connection:
             if (known := self._repeated(connection, request)) is not None:
                 return known
+            self._require_acceptable(connection, preview)
             return self._write(connection, preview)
+
+    def _require_acceptable(self, connection: Connection, preview: Preview) -> None:
+        require_acceptable(
+            connection,
+            self._account,
+            preview.index,
+            preview.position,
+            preview.request.side,
+            preview.quantity,
+            preview.arrival_nav,
+            self._clock.now(),
+        )
 
     def _repeated(self, connection: Connection, request: OrderRequest) -> IndexOrder | None:
         known = index_order_by_key(connection, request.client_key)

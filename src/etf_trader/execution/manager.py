@@ -9,10 +9,11 @@ import json
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
+from functools import partial
 
 from etf_trader.clock import Clock
 from etf_trader.database import Database
-from etf_trader.errors import AccountLed, DataError, EtfError
+from etf_trader.errors import AccountLed, DataError, EtfError, Refused
 from etf_trader.events import EventLog
 from etf_trader.execution.batch import CONVERT, TRADE, UNWIND, Batch, Member, batch_of, write_batch
 from etf_trader.execution.lease import HEARTBEAT_SECONDS, Lease, Leases, check
@@ -28,9 +29,10 @@ from etf_trader.execution.planning import (
 )
 from etf_trader.execution.queue import Queue
 from etf_trader.execution.reconcile import reconcile
+from etf_trader.execution.risk_review import Gate, is_refusal, plan_within, stop_of
 from etf_trader.execution.routed import exchangeable, foreign_currencies, symbols_of
 from etf_trader.execution.settings import ExecutionSettings
-from etf_trader.execution.settlement import MOVED, BatchPrices, Ending, batch_prices, end, settle
+from etf_trader.execution.settlement import MOVED, BatchPrices, Ending, batch_prices, end, has_excess, settle
 from etf_trader.execution.state import OrderState, order_state
 from etf_trader.execution.together import Asked, Together, ask, plan_together, stops_of
 from etf_trader.ledger.repository import Account
@@ -48,6 +50,7 @@ from etf_trader.orders.store import (
     unsettled_plans,
     write_filled,
 )
+from etf_trader.risk.proposal import Violation
 from etf_trader.solver.order import plan_order
 from etf_trader.solver.problem import OrderProblem
 from etf_trader.venue.interface import Venue
@@ -87,6 +90,7 @@ class Manager:
         self._log = log
         self._leases = Leases(database, wall_clock)
         self._queue = Queue(database, venue, clock, account, log)
+        self._gate = Gate(database, clock, account, log)
         self._stop: Callable[[], bool] = lambda: False
         # Who has exchanged currencies in this go and not traded since: not twice without trading in between.
         self._converted: set[int] = set()
@@ -234,7 +238,7 @@ class Manager:
     ) -> list[int]:
         """Look, plan and trade once for these orders; return those that may do more now."""
 
-        async def plan(view: MarketView) -> Together:
+        async def plan(states: Sequence[OrderState], view: MarketView) -> Together:
             asked: list[Asked] = []
             unpriced: list[tuple[OrderState, DataError]] = []
             for state in states:
@@ -249,14 +253,21 @@ class Manager:
                 # Books of other currencies contradict each other; who may use them is planned alone.
                 return Together(Batch(view, (), ()), (), (*unpriced, *((each.state, error) for each in asked)))
 
-        symbols = {symbol for state in states for symbol in symbols_of(state.index, state.basket, rules)}
-        _, together = await look_and_plan(self._venue, symbols, self._settings.depth, rules, plan, stops_of)
+        async def look_at(states: Sequence[OrderState]) -> Together:
+            symbols = {symbol for state in states for symbol in symbols_of(state.index, state.basket, rules)}
+            depth, way = self._settings.depth, partial(plan, states)
+            return (await look_and_plan(self._venue, symbols, depth, rules, way, stops_of))[1]
+
+        together, refused = await plan_within(states, look_at, self._gate)
         batch = together.batch
         if batch.members:
             await self._trade(batch, lease)
             self._converted.difference_update(member.order_id for member in batch.members)
             self._converted.update(member.order_id for member in batch.members if member.purpose == CONVERT)
         # Whatever ends may trade back what it holds, which moves the books: after the batch.
+        for state in states:
+            if (violation := refused.get(state.order.id)) is not None:
+                await self._refuse(state.order, violation, rules, lease)
         for state, idle in together.idle:
             await self._rest(state.order, idle.stopped_by, rules, lease)
         for state, error in together.unpriced:
@@ -285,6 +296,15 @@ class Manager:
             self._note(order, stopped_by, lease)
         else:
             await self._finish(order, Ending(IndexOrderStatus.ENDED, stopped_by), rules, lease)
+
+    async def _refuse(self, order: IndexOrder, violation: Violation, rules: Rules, lease: Lease) -> None:
+        """Record that the gate let nothing of an order through; it waits, or ends when it is for now."""
+        stop = stop_of(violation)
+        if stop not in order.stopped_by:
+            with self._database.write() as connection:
+                check(connection, lease)
+                self._gate.note(connection, order.id, violation)
+        await self._rest(order, (stop,), rules, lease)
 
     async def _goes_on(self, member: Member, rules: Rules, lease: Lease) -> bool:
         """Decide, after a batch, whether the order is planned once more in this go."""
@@ -325,6 +345,9 @@ class Manager:
             return Ending(IndexOrderStatus.CANCELLED, ("cancelled",))
         if order.expires_at is not None and order.expires_at <= self._clock.now():
             return Ending(IndexOrderStatus.ENDED, (*order.stopped_by, "time"))
+        if not order.stays_open and order.remaining and any(map(is_refusal, order.stopped_by)):
+            # It was refused while the account was halted and what it held could not be traded back.
+            return Ending(IndexOrderStatus.ENDED, order.stopped_by)
         return None
 
     def _problem(self, state: OrderState, wish: Wish, view: MarketView) -> OrderProblem:
@@ -342,7 +365,12 @@ class Manager:
         with self._database.write() as connection:
             check(connection, lease)
             plans = write_batch(connection, self._log, self._account, batch, self._clock.now())
-        await self._queue.run(plans, lease)
+        try:
+            await self._queue.run(plans, lease)
+        except Refused:
+            # Halted since it was planned: what is written is withdrawn, what is in flight is learnt.
+            for plan_id in plans:
+                await self._queue.recover(plan_id, lease)
         for plan_id in plans:
             self._settle(plan_id, lease)
         await self._venue.batch_done()
@@ -372,7 +400,10 @@ class Manager:
         prices = self._last_prices(order.id)
         with self._database.write() as connection:
             check(connection, lease)
-            if not index_order(connection, order.id).status.is_final:
+            if self._gate.is_halted(connection) and has_excess(connection, order.id, prices):
+                # What it holds can be traded back once the account may trade again: it is not stuck yet.
+                write_filled(connection, order.id, order.filled, (*_own(ending.stopped_by), "halted"))
+            elif not index_order(connection, order.id).status.is_final:
                 end(connection, self._log, order.id, ending, prices, self._clock.now())
 
     async def _complete(self, order_id: int, rules: Rules, lease: Lease) -> bool:
@@ -397,8 +428,7 @@ class Manager:
         plan = await self._solve(problem)
         if not plan.units or not any(leg.quantity for leg in plan.legs):
             return False
-        await self._trade(batch_of(state, problem, plan, TRADE, view), lease)
-        return True
+        return await self._finishing(batch_of(state, problem, plan, TRADE, view), lease)
 
     async def _unwind(self, order_id: int, rules: Rules, lease: Lease) -> bool:
         """Sell what an order holds beyond what the float may take; return whether anything was sent."""
@@ -419,13 +449,25 @@ class Manager:
         if not plan.legs:
             return False
         is_paid_back = all(leg.asset in foreign for leg in plan.legs)
-        await self._trade(batch_of(state, problem, plan, CONVERT if is_paid_back else UNWIND, view), lease)
+        purpose = CONVERT if is_paid_back else UNWIND
+        return await self._finishing(batch_of(state, problem, plan, purpose, view), lease)
+
+    async def _finishing(self, batch: Batch, lease: Lease) -> bool:
+        """Trade what completes or trades back an order, unless the gate refuses; return whether it was sent."""
+        if self._gate.review_batch(batch, finishing=True):
+            return False
+        await self._trade(batch, lease)
         return True
 
     def _last_prices(self, order_id: int) -> BatchPrices | None:
         with self._database.read() as connection:
             plans = plans_of(connection, order_id)
             return batch_prices(connection, self._account.id, plans[-1]) if plans else None
+
+
+def _own(stops: Iterable[str]) -> list[str]:
+    """Return why an order ends, beside the halt that it waits for."""
+    return [stop for stop in stops if stop not in ("filled", "halted")]
 
 
 def _stops(document: str) -> tuple[str, ...]:

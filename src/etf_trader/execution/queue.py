@@ -30,6 +30,8 @@ from etf_trader.money import ZERO
 from etf_trader.orders.asset_order import AssetOrder
 from etf_trader.orders.status import AssetOrderStatus
 from etf_trader.orders.store import asset_order, asset_orders_of_plan, index_order, move_asset_order
+from etf_trader.risk.halts import HALTED_BEFORE_SENDING as HALTED
+from etf_trader.risk.halts import require_active, trading_state
 from etf_trader.venue.interface import LimitOrder, Trade, Venue, VenueOrder, VenueOrderStatus
 
 WINDOW_SECONDS = 2.0
@@ -88,6 +90,9 @@ class Queue:
             now = await self._ask(self.venue.server_time)
             with self.database.write() as connection:
                 check(connection, lease)
+                waiting = self._not_withdrawn(connection, waiting)
+                if not waiting:
+                    return []
                 slots = budget(connection, self.account.id, limits, now)
                 chosen = waiting[: slots.free]
                 if chosen:
@@ -96,8 +101,13 @@ class Queue:
             left = slots.next_window - await self._ask(self.venue.server_time)
             await self.clock.sleep(max(left.total_seconds(), 0.001))
 
+    def _not_withdrawn(self, connection: Connection, waiting: Sequence[int]) -> list[int]:
+        """Return those of `waiting` that a halt has left; it withdraws what was not sent yet."""
+        return [number for number in waiting if not asset_order(connection, number).status.is_final]
+
     def _granted(self, connection: Connection, order_id: int, now: datetime) -> AssetOrder:
         order = asset_order(connection, order_id)
+        require_active(connection, self.account.id, [order.intent.side])
         attempts = order.attempts + 1
         move_asset_order(connection, order, AssetOrderStatus.SENT, now, granted_at=now, attempts=attempts)
         return replace(order, status=AssetOrderStatus.SENT, granted_at=now, attempts=attempts)
@@ -105,6 +115,8 @@ class Queue:
     async def _send(self, order: AssetOrder, lease: Lease) -> None:
         assert order.granted_at is not None
         intent = order.intent
+        if self._is_stopped(order):
+            return
         request = LimitOrder(
             symbol=intent.symbol,
             side=intent.side,
@@ -128,6 +140,15 @@ class Queue:
         else:
             await self._learn(order, state)
 
+    def _is_stopped(self, order: AssetOrder) -> bool:
+        """Return whether the account was halted since the grant; the order is then withdrawn: it never left."""
+        with self.database.read() as connection:
+            if trading_state(connection, self.account.id).permits(order.intent.side):
+                return False
+        with self.database.write() as connection:
+            self._end(connection, order, AssetOrderStatus.WITHDRAWN, HALTED)
+        return True
+
     async def _again(self, order: AssetOrder, lease: Lease, seconds: float) -> None:
         """Send once more, in a new slot, an order that the venue says it never took."""
         if order.attempts >= MOST_ATTEMPTS:
@@ -135,8 +156,8 @@ class Queue:
                 self._end(connection, order, AssetOrderStatus.WITHDRAWN, "the venue did not take it")
             return
         await self.clock.sleep(seconds)
-        (renewed,) = await self._grant([order.id], lease)
-        await self._send(renewed, lease)
+        for renewed in await self._grant([order.id], lease):
+            await self._send(renewed, lease)
 
     async def _follow(self, order: AssetOrder) -> None:
         """Ask the venue by client order id until it is definite, and book what it says."""

@@ -176,6 +176,15 @@ def end(
     log.record(connection, OrderEnded(order_id, str(status), ",".join(ending.stopped_by), order.filled), now)
 
 
+def has_excess(connection: Connection, order_id: int, prices: BatchPrices | None) -> bool:
+    """Return whether an order that would end now holds more of some asset than the float may take."""
+    state = order_state(connection, order_id)
+    if prices is None or state.order.status.is_final or not any(state.held.values()):
+        return False
+    batch = batch_state(state, ZERO, replace(prices, lent={}), is_complete=True)
+    return any(quantity > 0 for quantity in settle_batch(batch, final=True).excess.values())
+
+
 def update_position(connection: Connection, ledger: Ledger, state: OrderState) -> None:
     """Write what the ledger's lots say that a position holds."""
     lots = ledger.lot_book()
