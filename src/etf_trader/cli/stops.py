@@ -38,6 +38,7 @@ class Stopped:
     outlook: Outlook | None
     has_begun: bool = False
     order: int | None = None
+    refusal: str | None = None
 
 
 def in_short(stopped_by: Sequence[str], limit: Decimal | None, max_loss_bps: Decimal | None) -> str:
@@ -58,6 +59,9 @@ def _short(name: str, limit: Decimal | None, max_loss_bps: Decimal | None) -> st
         "rejected": f"{of} refused by the venue",
         "cross": f"{of} in an opposite order",
         "slots": "order limit",
+        "risk": f"risk limit {of}",
+        "halted": "the account is halted",
+        "reducing": "the account only sells",
     }
     return words.get(kind, kind)
 
@@ -106,6 +110,14 @@ def _sentence(name: str, stopped: Stopped) -> str:
         "rejected": (
             f"Stopped by the venue: it refused the orders for {of}. etf order show {number}says why; once that is "
             "mended the same order again may do more."
+        ),
+        "risk": (
+            f"Refused by the risk limit {of}{': ' + stopped.refusal if stopped.refusal else ''}. etf risk show lists "
+            f"the limits; etf risk set {of} VALUE changes this one."
+        ),
+        "halted": "The account is halted: nothing is sent. etf risk show says why; etf resume lifts it.",
+        "reducing": (
+            "The account only sells now: buys wait or are given up. etf risk show says why; etf resume lifts it."
         ),
         "time": "Its time is over. A longer one: --tif 6h, or --tif gtc.",
         "cancelled": "It was cancelled.",
@@ -158,7 +170,18 @@ def stopped_order(opened: Services, order: IndexOrder, index: Index) -> Stopped:
         outlook=_outlook_of(opened, order) if _has_outlook(index, order.stopped_by) else None,
         has_begun=order.filled > 0,
         order=order.id,
+        refusal=_refusal(opened, order),
     )
+
+
+def _refusal(opened: Services, order: IndexOrder) -> str | None:
+    """Return with which sentence a risk limit refused an order; None when none did."""
+    if not any(stop.startswith("risk(") for stop in order.stopped_by):
+        return None
+    from etf_trader.execution.risk_review import last_refusal
+
+    with opened.database.read() as connection:
+        return last_refusal(connection, order.id)
 
 
 def stopped_preview(opened: Services, preview: Preview) -> Stopped:

@@ -352,6 +352,8 @@ def _what_now(facts: OrderFacts, stopped: Stopped, *, interrupted: bool) -> list
                 "Interrupted: what was sent is settled, and the order stays open.",
                 f"etf worker --once goes on with it; {cancel}.",
             ]
+        if not order.stays_open and "halted" in order.stopped_by:
+            return [*told, "It ends once what it holds can be traded back: after etf resume, etf worker --once."]
         until = "it is cancelled" if order.expires_at is None else local_time(order.expires_at, seconds=False)
         return [*told, f"The rest stays open until {until}: etf worker works it; {cancel}."]
     if order.status == "stuck":

@@ -1,5 +1,6 @@
 """The gate before what is sent: batches before they are written, orders before they are accepted."""
 
+import json
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from datetime import datetime, timedelta
@@ -10,7 +11,7 @@ from sqlalchemy import Connection, func, select
 from etf_trader.clock import Clock
 from etf_trader.database import Database
 from etf_trader.errors import Refused
-from etf_trader.events import EventLog, RiskRefused
+from etf_trader.events import EventLog, RiskRefused, events
 from etf_trader.execution.batch import Batch, Member, cut, pieces
 from etf_trader.execution.day_loss import DayLoss
 from etf_trader.execution.state import OrderState
@@ -39,6 +40,9 @@ from etf_trader.risk.proposal import Proposal, ProposedIndexOrder, ProposedOrder
 from etf_trader.venue import PAPER
 
 SECOND = timedelta(seconds=1)
+
+RECENT_EVENTS = 1000
+"""How far back a refusal is looked for that is told again."""
 
 STATES = (str(TradingState.HALTED), str(TradingState.REDUCING))
 """The codes of refusals by the state of the account; all others are names of limits."""
@@ -192,7 +196,22 @@ def require_acceptable(
 def refused(violation: Violation) -> Refused:
     """Return the error for an order that the gate does not let in."""
     hint = f"etf risk show lists the limits; etf risk set {violation.code} VALUE changes this one"
-    return Refused(violation.message, limit=violation.code, hint=hint)
+    return Refused(violation.message, limit=violation.code, where=violation.code, hint=hint)
+
+
+def last_refusal(connection: Connection, order_id: int) -> str | None:
+    """Return the sentence with which the gate last refused an order; None when that is long ago."""
+    newest = connection.scalar(select(func.max(events.c.id))) or 0
+    query = (
+        select(events.c.document)
+        .where(events.c.id > newest - RECENT_EVENTS, events.c.kind == RiskRefused.__name__)
+        .order_by(events.c.id.desc())
+    )
+    for text in connection.scalars(query):
+        document = json.loads(text)
+        if document["order"] == order_id:
+            return str(document["message"])
+    return None
 
 
 def _by_state(connection: Connection, account_id: int, batch: Batch, now: datetime) -> Iterable[Violation]:

@@ -75,7 +75,7 @@ def check_price_collar(proposal: Proposal, limits: RiskLimits) -> Iterator[Viola
             where = "above" if order.side is Side.BUY else "below"
             said = (
                 f"{order.asset} would be traded up to {spoken(bps(beyond, order.mid))} bps {where} mid; "
-                f"price_collar allows {spoken(most)}"
+                f"price_collar allows {spoken(most)} bps"
             )
             yield Violation("price_collar", said, (order.leader,))
 

@@ -19,6 +19,7 @@ from etf_trader.risk.tables import halts as halt_rows
 OPERATOR = "operator"
 RECONCILE = "reconcile"
 DAILY_LOSS = "daily_loss"
+CAUSES = (OPERATOR, RECONCILE, DAILY_LOSS)
 """What stops an account: a person, a difference that nothing explains, the loss of a day."""
 
 
@@ -155,6 +156,7 @@ def refusal(found: Iterable[Halt], state: TradingState) -> Refused:
     return Refused(
         f"the account is {state} ({why(found)}): {MEANING[state]}",
         limit=str(state),
+        where=str(state),
         hint="etf risk show says since when; etf resume lifts it",
     )
 
