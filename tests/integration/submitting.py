@@ -1,7 +1,8 @@
 """One submit on the frozen house in a process of its own: `python -m tests.integration.submitting FOLDER REQUEST`.
 
 Waits for the file `go` in the folder, so that several begin at once. With
-ETF_TEST_STOP it stops itself with SIGSTOP just before its first order arrives.
+ETF_TEST_STOP it stops itself with SIGSTOP just before its first order arrives,
+with ETF_TEST_SLOW it takes so many seconds for each order.
 """
 
 import asyncio
@@ -33,6 +34,11 @@ def main(folder: Path, side: str, quantity: str, client_key: str) -> int:
         house.venue.before_place = None
         os.kill(os.getpid(), signal.SIGSTOP)
 
+    def dawdle(_: LimitOrder) -> None:
+        time.sleep(float(os.environ["ETF_TEST_SLOW"]))
+
+    if os.environ.get("ETF_TEST_SLOW"):
+        house.venue.before_place = dawdle
     if os.environ.get("ETF_TEST_STOP"):
         house.venue.before_place = stop
     try:

@@ -112,8 +112,8 @@ def _sentence(name: str, stopped: Stopped) -> str:
             "mended the same order again may do more."
         ),
         "risk": (
-            f"Refused by the risk limit {of}{': ' + stopped.refusal if stopped.refusal else ''}. etf risk show lists "
-            f"the limits; etf risk set {of} VALUE changes this one."
+            f"Refused by the risk limit {of}{': ' + stopped.refusal if stopped.refusal else ''}. "
+            f"etf risk show lists the limits; etf risk set {of} VALUE changes this one."
         ),
         "halted": "The account is halted: nothing is sent. etf risk show says why; etf resume lifts it.",
         "reducing": (
