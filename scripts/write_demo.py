@@ -21,7 +21,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 DEMO = ROOT / "docs" / "demo.md"
 RECORDED = ROOT / "docs" / "recordings.md"
-PAGES = (ROOT / "README.md", ROOT / "docs" / "index-files.md", RECORDED)
+PAGES = (ROOT / "README.md", ROOT / "docs" / "index-files.md", ROOT / "docs" / "risk.md", RECORDED)
 
 DEMO_HEAD = """# The demo
 

@@ -30,15 +30,15 @@ def test_limits_are_shown_set_turned_off_and_given_their_default(made: Shell) ->
     shown = made.ok("risk", "show")
     assert shown.startswith("The account trades: nothing is halted.\nLoss of this UTC day: 0.00.\n")
     told = made.ok("risk", "set", "index_order", "50000")
-    assert told.startswith("index_order is 50,000.00 now (it was 10,000,000.00): ")
+    assert told.startswith("index_order is 50,000.00 now (it was 100,000,000.00): ")
     assert "price_collar is 12.5 bps now (it was 200 bps): " in made.ok("risk", "set", "price_collar", "12.5")
-    assert "daily_loss is off now (it was 100,000.00): " in made.ok("risk", "set", "daily_loss", "off")
+    assert "daily_loss is off now (it was 1,000,000.00): " in made.ok("risk", "set", "daily_loss", "off")
     limits = {each["name"]: each for each in made.json("risk", "show")["limits"]}
-    assert (limits["index_order"]["value"], limits["index_order"]["default"]) == ("50000", "10000000")
+    assert (limits["index_order"]["value"], limits["index_order"]["default"]) == ("50000", "100000000")
     assert (limits["daily_loss"]["value"], limits["price_collar"]["value"]) == (None, "12.5")
     assert "@" in limits["daily_loss"]["set_by"]
     assert limits["open_orders"]["set_at"] is None
-    assert made.json("risk", "set", "daily_loss", "default")["limits"][-1]["value"] == "100000"
+    assert made.json("risk", "set", "daily_loss", "default")["limits"][-1]["value"] == "1000000"
     assert made.ok("risk", "show", "--format", "csv").splitlines()[0] == (
         "name,value,unit,default,meaning,set_at,set_by"
     )

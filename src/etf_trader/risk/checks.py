@@ -5,11 +5,14 @@ it is refused: the others are planned again without it, and reviewed again.
 """
 
 from collections.abc import Callable, Iterator
+from decimal import Decimal
 
 from etf_trader.market.symbol import Side
-from etf_trader.money import ZERO, bps, spoken, spoken_cash
+from etf_trader.money import ZERO, bps, ceil_to, spoken, spoken_cash
 from etf_trader.risk.limits import RiskLimits
 from etf_trader.risk.proposal import Proposal, Violation
+
+TENTH = Decimal("0.1")
 
 Check = Callable[[Proposal, RiskLimits], Iterator[Violation]]
 
@@ -74,7 +77,7 @@ def check_price_collar(proposal: Proposal, limits: RiskLimits) -> Iterator[Viola
         if most is not None and beyond * 10_000 > most * order.mid:
             where = "above" if order.side is Side.BUY else "below"
             said = (
-                f"{order.asset} would be traded up to {spoken(bps(beyond, order.mid))} bps {where} mid; "
+                f"{order.asset} would be traded up to {spoken(ceil_to(bps(beyond, order.mid), TENTH))} bps {where} mid; "
                 f"price_collar allows {spoken(most)} bps"
             )
             yield Violation("price_collar", said, (order.leader,))

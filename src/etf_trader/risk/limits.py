@@ -20,15 +20,15 @@ OFF = None
 class RiskLimits:
     """What may be sent; a limit that is None is off. Values are in the quote of the index, currencies at par."""
 
-    index_order: Decimal | None = Decimal(10_000_000)
-    asset_order: Decimal | None = Decimal(5_000_000)
-    position: Decimal | None = Decimal(50_000_000)
+    index_order: Decimal | None = Decimal(100_000_000)
+    asset_order: Decimal | None = Decimal(25_000_000)
+    position: Decimal | None = Decimal(250_000_000)
     position_share: Decimal | None = OFF
     open_orders: Decimal | None = Decimal(5_000)
     price_collar: Decimal | None = Decimal(200)
     book_age: Decimal | None = Decimal(5)
     order_rate: Decimal | None = Decimal(500)
-    daily_loss: Decimal | None = Decimal(100_000)
+    daily_loss: Decimal | None = Decimal(1_000_000)
 
     def while_finishing(self) -> "RiskLimits":
         """Return what binds orders that complete or trade back what an index order holds already.
