@@ -1,4 +1,4 @@
-"""The submit of `submitting`, on deep books: `python -m tests.integration.halting FOLDER REQUEST`."""
+"""The submit of `submitting`, on deep books: `python -m tests.integration.halting FOLDER SIDE QUANTITY KEY`."""
 
 import sys
 from pathlib import Path
@@ -9,6 +9,5 @@ from tests.integration.test_halting import deep_market
 from etf_trader.money import money_context
 
 if __name__ == "__main__":
-    submitting.make_frozen_market = deep_market
     with money_context():
-        sys.exit(submitting.main(Path(sys.argv[1]), *sys.argv[2:]))
+        sys.exit(submitting.main(Path(sys.argv[1]), *sys.argv[2:5], market=deep_market()))

@@ -17,14 +17,15 @@ from tests.factories import make_house, make_request
 from tests.integration.killing import make_frozen_market
 
 from etf_trader.errors import EtfError
+from etf_trader.exchange.static import StaticMarket
 from etf_trader.market.symbol import Side
 from etf_trader.money import money_context
 from etf_trader.venue.interface import LimitOrder
 
 
-def main(folder: Path, side: str, quantity: str, client_key: str) -> int:
+def main(folder: Path, side: str, quantity: str, client_key: str, market: StaticMarket | None = None) -> int:
     """Submit, and return the exit code that the command would."""
-    house = make_house(folder, make_frozen_market())
+    house = make_house(folder, market or make_frozen_market())
     request = make_request(Side(side), quantity=Decimal(quantity), client_key=client_key)
     (folder / f"ready-{os.getpid()}").touch()
     while not (folder / "go").exists():

@@ -76,8 +76,9 @@ def check_price_collar(proposal: Proposal, limits: RiskLimits) -> Iterator[Viola
         beyond = order.side.sign * (order.price - order.mid)
         if most is not None and beyond * 10_000 > most * order.mid:
             where = "above" if order.side is Side.BUY else "below"
+            far = spoken(ceil_to(bps(beyond, order.mid), TENTH))
             said = (
-                f"{order.asset} would be traded up to {spoken(ceil_to(bps(beyond, order.mid), TENTH))} bps {where} mid; "
+                f"{order.asset} would be traded up to {far} bps {where} mid; "
                 f"price_collar allows {spoken(most)} bps"
             )
             yield Violation("price_collar", said, (order.leader,))
