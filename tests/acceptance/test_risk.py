@@ -77,6 +77,12 @@ def test_what_cannot_be_is_told_and_nothing_is_changed(
 def test_an_order_that_a_limit_keeps_out_is_refused_with_its_name(made: Shell) -> None:
     made.ok("risk", "set", "index_order", "50000")
     before = made.fingerprint()
+    dry = made.json("submit", "buy", "--index", "1", "--qty", "100", "--dry-run")
+    assert str(dry["refused"]).endswith("index_order allows 50,000.00")
+    assert "It would be refused: the order is worth " in made.ok(
+        "submit", "buy", "--index", "1", "--qty", "100", "--dry-run"
+    )
+    assert made.json("submit", "buy", "--index", "1", "--qty", "10", "--dry-run")["refused"] is None
     answer = made.etf("submit", "buy", "--index", "1", "--qty", "100", "--json")
     assert (answer.code, answer.out) == (6, "")
     told = error(answer.err)

@@ -23,7 +23,7 @@ from etf_trader.money import money_context
 from etf_trader.venue.interface import LimitOrder
 
 
-def main(folder: Path, side: str, quantity: str, client_key: str, market: StaticMarket | None = None) -> int:
+def main(folder: Path, side: str, quantity: str, client_key: str, *, market: StaticMarket | None = None) -> int:
     """Submit, and return the exit code that the command would."""
     house = make_house(folder, market or make_frozen_market())
     request = make_request(Side(side), quantity=Decimal(quantity), client_key=client_key)

@@ -29,7 +29,7 @@ from etf_trader.cli.options import (
     RequiredIndexOption,
     TimeInForceOption,
 )
-from etf_trader.cli.output import Page, dim
+from etf_trader.cli.output import Page, dim, look
 from etf_trader.cli.services import in_loop, services
 
 if TYPE_CHECKING:
@@ -186,6 +186,7 @@ def _show_preview(opened: Services, preview: Preview, spread: tuple[str, timedel
 
     document = json.loads(canonical(preview.document))
     slots = opened.exchange.order_counts(UID)[0]
+    refused = opened.desk.refusal(preview)
     schedule = None
     if spread is not None:
         schedule = schedule_document(planned_schedule(opened, preview, *spread))
@@ -198,6 +199,10 @@ def _show_preview(opened: Services, preview: Preview, spread: tuple[str, timedel
             page.line(line)
         for sentence in sentences(stopped_preview(opened, preview)):
             page.line(sentence)
+        if refused is not None:
+            page.line(f"{look('It would be refused')}: {refused}. etf risk show lists limits and halts.")
+            page.line(dim("Nothing was sent."))
+            return
         if schedule is None:
             page.line(_dry_run_end(document, preview.request.time_in_force))
             return
@@ -211,7 +216,14 @@ def _show_preview(opened: Services, preview: Preview, spread: tuple[str, timedel
         )
         page.line(dim("Nothing was sent. An order over time can be planned today, and not yet be run."))
 
-    payload = {"dry_run": True, "plan": document, "market": preview.market, "schedule": schedule, "order": None}
+    payload = {
+        "dry_run": True,
+        "refused": refused,
+        "plan": document,
+        "market": preview.market,
+        "schedule": schedule,
+        "order": None,
+    }
     output().emit("etf.plan/1", payload, draw)
     if not preview.plan.units and preview.request.time_in_force == "now":
         raise typer.Exit(7)

@@ -10,7 +10,7 @@ from sqlalchemy import Connection
 
 from etf_trader.clock import Clock
 from etf_trader.database import Database
-from etf_trader.errors import DataError, UsageError
+from etf_trader.errors import DataError, Refused, UsageError
 from etf_trader.events import EventLog, OrderAccepted
 from etf_trader.execution.look import look_and_plan, require_listed, require_open
 from etf_trader.execution.planning import MarketView, Wish, cash_to_reserve, document_for, order_problem
@@ -161,6 +161,15 @@ class Desk:
                 return known
             self._require_acceptable(connection, preview)
             return self._write(connection, preview)
+
+    def refusal(self, preview: Preview) -> str | None:
+        """Return why an order that was only tried would be refused before it is accepted; None if it would not."""
+        with self._database.read() as connection:
+            try:
+                self._require_acceptable(connection, preview)
+            except Refused as error:
+                return error.message
+        return None
 
     def _require_acceptable(self, connection: Connection, preview: Preview) -> None:
         require_acceptable(

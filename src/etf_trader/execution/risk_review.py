@@ -16,7 +16,7 @@ from etf_trader.execution.batch import Batch, Member, cut, pieces
 from etf_trader.execution.day_loss import DayLoss
 from etf_trader.execution.state import OrderState
 from etf_trader.execution.together import Together
-from etf_trader.index.store import Index, Position, list_positions
+from etf_trader.index.store import Index, Position
 from etf_trader.ledger import accounts
 from etf_trader.ledger.repository import Account, Ledger
 from etf_trader.market.symbol import Side
@@ -252,7 +252,8 @@ def _positions(connection: Connection, members: Sequence[Member]) -> Iterable[Pr
         state = own[0].state
         units = state.position.units + sum((member.plan.units for member in own), ZERO)
         nav = own[0].problem.nav
-        everyone = sum((each.units for each in list_positions(connection, index_id=state.index.id)), ZERO)
+        ledger = Ledger(connection, state.order.account_id)
+        everyone = ledger.units_outstanding(accounts.issued(state.index.id), state.index.unit_asset)
         share = percentage(units, everyone - state.position.units + units)
         buyers = tuple(sorted(member.order_id for member in own))
         yield ProposedPosition(number, units * nav, share, buyers)
