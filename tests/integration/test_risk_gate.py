@@ -20,7 +20,6 @@ from etf_trader.ledger.tables import transactions
 from etf_trader.market.symbol import Side
 from etf_trader.orders.store import asset_orders_of, list_asset_orders, list_index_orders, plans_of
 from etf_trader.risk.halts import DAILY_LOSS, OPERATOR, TradingState, halt, halts, resume, trading_state
-from etf_trader.risk.limits import write_limit
 from etf_trader.venue.interface import LimitOrder
 
 D = Decimal
@@ -35,11 +34,6 @@ def house(tmp_path: Path) -> House:
     made = make_house(tmp_path, market)
     asyncio.run(made.create(make_definition()))
     return made
-
-
-def set_limit(house: House, name: str, value: str | None) -> None:
-    with house.database.write() as connection:
-        write_limit(connection, 1, name, None if value is None else D(value), house.clock.now(), by="test")
 
 
 def stop(house: House, state: TradingState = TradingState.HALTED) -> None:
@@ -85,19 +79,19 @@ async def test_what_can_be_known_is_refused_before_anything_is_written(
 ) -> None:
     await house.buy(5)
     before = written(house)
-    set_limit(house, name, value)
+    house.limit(name, value)
     with pytest.raises(Refused, match=name) as caught:
         await house.buy(10)
     assert (caught.value.limit, caught.value.exit_code) == (name, 6)
     assert caught.value.hint is not None and f"etf risk set {name}" in caught.value.hint
     assert written(house) == before
-    set_limit(house, name, None)
+    house.limit(name, None)
     assert (await house.buy(10)).filled == 10
 
 
 async def test_a_position_counts_the_open_buys_for_it(house: House) -> None:
     await accept(house, "10", limit_price=D(50), time_in_force="gtc")
-    set_limit(house, "position", "1300")  # 10 units that wait are worth 1,200
+    house.limit("position", "1300")  # 10 units that wait are worth 1,200
     with pytest.raises(Refused, match=r"position would be worth 1,320\.00"):
         await house.buy(1)
     assert (await house.desk.accept(make_request(quantity=D(1), position="new"))).quantity == 1
@@ -107,7 +101,7 @@ async def test_a_batch_beyond_a_limit_writes_nothing_and_the_others_proceed(hous
     # Alone each fits; the large one wants an order for A that is worth more than may be sent.
     large = await accept(house, "100", time_in_force="gtc", position="new")
     small = await accept(house, "3", position="new")
-    set_limit(house, "asset_order", "5000")
+    house.limit("asset_order", "5000")
     await house.manager.run([large, small])
 
     assert str(house.order(small).status) == "filled"
@@ -121,7 +115,7 @@ async def test_a_batch_beyond_a_limit_writes_nothing_and_the_others_proceed(hous
     with house.database.read() as connection:
         kinds = [row.kind for row in connection.execute(select(events))]
     assert kinds.count("RiskRefused") == 1
-    set_limit(house, "asset_order", None)
+    house.limit("asset_order", None)
     await house.manager.run([large])
     assert house.order(large).status == "filled"
     assert findings(house.database, house.exchange) == []
@@ -132,7 +126,7 @@ async def test_a_batch_beyond_a_limit_writes_nothing_and_the_others_proceed(hous
     [("asset_order", "500"), ("open_orders", "1"), ("price_collar", "0.5"), ("order_rate", "1")],
 )
 async def test_an_order_for_now_ends_with_the_code_of_its_limit(house: House, name: str, value: str) -> None:
-    set_limit(house, name, value)
+    house.limit(name, value)
     order = await house.buy(10)
     assert (str(order.status), order.stopped_by, order.filled) == ("ended", (f"risk({name})",), D(0))
     assert exit_code_of(order) == 6
@@ -165,7 +159,7 @@ async def test_a_day_that_lost_too_much_leaves_the_account_only_selling(house: H
     lost = loss_of_day(house)
     assert lost == house.loss(first.id).total > 0
     waiting = await accept(house, "5", time_in_force="gtc")
-    set_limit(house, "daily_loss", str(lost))
+    house.limit("daily_loss", str(lost))
     await house.manager.run([waiting])
     assert house.order(waiting).stopped_by == ("reducing",) or house.order(waiting).stopped_by == (
         "risk(daily_loss)",
@@ -187,10 +181,10 @@ async def test_a_day_that_lost_too_much_leaves_the_account_only_selling(house: H
 async def test_a_new_day_begins_at_nothing_and_trades_again(house: House) -> None:
     await house.buy(10)
     waiting = await accept(house, "2", time_in_force="gtc")
-    set_limit(house, "daily_loss", "0.01")
+    house.limit("daily_loss", "0.01")
     await house.manager.run([waiting])
     assert state(house) is TradingState.REDUCING
-    set_limit(house, "daily_loss", "100")
+    house.limit("daily_loss", "100")
     await house.manager.run([waiting])
     assert house.order(waiting).status == "open"
     house.exchange.advance(86_400)
