@@ -186,6 +186,7 @@ def test_every_stop_stands_in_the_docs() -> None:
         "execution/manager.py",
         "execution/risk_review.py",
         "risk/halts.py",
+        "execution/together.py",
     )
     source = "".join(
         (ROOT / "src/etf_trader" / name).read_text(encoding="utf-8")

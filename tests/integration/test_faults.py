@@ -3,6 +3,7 @@
 import asyncio
 from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 
@@ -33,7 +34,7 @@ from etf_trader.ledger.tables import accounts
 from etf_trader.market.symbol import Side
 from etf_trader.orders.status import AssetOrderStatus, IndexOrderStatus
 from etf_trader.orders.store import asset_orders_of, plans_of
-from etf_trader.venue.interface import LimitOrder, Placed, Trade, VenueBalance, VenueOrder
+from etf_trader.venue.interface import LimitOrder, Listener, Placed, Trade, VenueBalance, VenueOrder
 
 D = Decimal
 
@@ -48,6 +49,9 @@ class FaultyVenue(HookedVenue):
         self.before_balances: Callable[[], object] | None = None
         self.calls: Counter[str] = Counter()
 
+    def subscribe(self, listener: Listener) -> Callable[[], None]:
+        return lambda: None  # whatever happened must be asked for
+
     def _next(self, method: str) -> Exception | str | None:
         self.calls[method] += 1
         return self.faults[method].pop(0) if self.faults[method] else None
@@ -61,7 +65,7 @@ class FaultyVenue(HookedVenue):
         state = await super().place(order)
         if fault == "lose the answer":
             raise OutcomeUnknown("the connection was cut after the request")
-        return state
+        return replace(state, trades=None)  # what traded must be asked for
 
     async def find(self, symbol: str, client_order_id: str) -> VenueOrder | None:
         fault = self._next("find")

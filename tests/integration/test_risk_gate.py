@@ -5,6 +5,7 @@ from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import pytest
 from sqlalchemy import select
@@ -15,6 +16,7 @@ from etf_trader.cli.orders import exit_code_of
 from etf_trader.errors import Refused
 from etf_trader.events import events
 from etf_trader.execution.day_loss import DayLoss
+from etf_trader.execution.queue import Claim, Queue
 from etf_trader.execution.risk_review import last_refusal
 from etf_trader.ledger.tables import transactions
 from etf_trader.market.symbol import Side
@@ -275,20 +277,18 @@ async def test_an_account_that_only_sells_trades_back_what_a_stopped_buy_holds(h
 
 async def test_a_slot_that_was_granted_just_before_a_halt_is_not_used(house: House) -> None:
     """The check at the moment of sending stands behind the one at the grant."""
-    grant = type(house.manager._queue)._grant
+    claim = Queue._claim
 
-    async def late(queue: object, *arguments: object) -> object:
-        granted = await grant(queue, *arguments)  # type: ignore[arg-type]
+    def late(queue: Queue, *arguments: Any, **options: Any) -> Claim:
+        claimed = claim(queue, *arguments, **options)
         stop(house)
-        return granted
+        return claimed
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(type(house.manager._queue), "_grant", late)
+        patch.setattr(Queue, "_claim", late)
         order = await house.buy(5)
     assert (order.status, order.stopped_by) == ("ended", ("halted",))
     assert list(house.exchange.orders(UID)) == []
     with house.database.read() as connection:
         sent = asset_orders_of(connection, order.id)
-    assert {(each.status, each.reason) for each in sent} == {
-        ("withdrawn", "the account was halted before it was sent")
-    }
+    assert {(str(each.status), each.reason) for each in sent} == {("withdrawn", "the account is halted")}

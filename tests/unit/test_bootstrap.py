@@ -10,7 +10,6 @@ from pathlib import Path
 import pytest
 
 from etf_trader.bootstrap import (
-    UID,
     Made,
     Services,
     archive,
@@ -29,6 +28,7 @@ from etf_trader.ledger.repository import Ledger, list_accounts
 from etf_trader.venue.paper import PaperVenue
 
 D = Decimal
+UID = "paper"
 STEPPED = '[exchange]\nclock = "stepped"\n'
 
 
@@ -123,7 +123,7 @@ def test_a_database_without_an_account_says_so(settings: Settings) -> None:
     from etf_trader import schema
 
     schema.upgrade(Database(settings.database), "etf")
-    with pytest.raises(ConfigError, match="the database has no account yet") as refused:
+    with pytest.raises(ConfigError, match="the database has no account paper yet") as refused:
         open_services(settings)
     assert refused.value.hint == "etf init makes it"
 

@@ -16,7 +16,7 @@ from etf_trader.clock import Clock
 from etf_trader.database import Database
 from etf_trader.errors import AccountLed, EtfError
 from etf_trader.execution.manager import Manager
-from etf_trader.execution.queue import FINAL_AFTER
+from etf_trader.execution.outcomes import FINAL_AFTER
 from etf_trader.ledger.repository import Account
 from etf_trader.orders.asset_order import PREFIX, AssetOrder
 from etf_trader.orders.status import AssetOrderStatus

@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import replace
 from typing import TypeVar
 
-from etf_trader.errors import MissingPrice, UsageError
+from etf_trader.errors import NotListed, UsageError
 from etf_trader.execution.planning import MarketView
 from etf_trader.index.store import Basket, Index
 from etf_trader.market.symbol import Side, SymbolRule
@@ -34,17 +34,24 @@ async def look(
     `also` are other books to read at the same moment.
 
     Raises:
-        MissingPrice: the venue does not list a constituent.
+        NotListed: the venue does not list a constituent.
     """
     known = await venue.rules() if rules is None else rules
     require_listed(basket, known)
-    return await _look(venue, [*basket.symbols.values(), *also], depth, known)
+    return await look_at(venue, [*basket.symbols.values(), *also], depth, known)
 
 
-async def _look(venue: Venue, symbols: Iterable[str], depth: int, rules: Mapping[str, SymbolRule]) -> MarketView:
+async def look_at(
+    venue: Venue,
+    symbols: Iterable[str],
+    depth: int,
+    rules: Mapping[str, SymbolRule],
+    slots: int | None = None,
+) -> MarketView:
     """Read these books at one moment."""
     names = sorted(set(symbols))
-    slots = min((limit.limit for limit in await venue.order_limits()), default=None)
+    if slots is None:
+        slots = min((limit.limit for limit in await venue.order_limits()), default=None)
     return MarketView(await venue.books(names, depth), {symbol: rules[symbol] for symbol in names}, slots)
 
 
@@ -58,15 +65,29 @@ def require_open(index: Index, side: Side) -> None:
         raise UsageError(f"{index.symbol} is closed: its units can only be sold", where="--index")
 
 
+def require_own(index: Index, account_id: int) -> None:
+    """Refuse to trade an index on another account than its own.
+
+    Raises:
+        UsageError: it belongs to another account.
+    """
+    if index.account_id != account_id:
+        raise UsageError(
+            f"{index.symbol} belongs to another account of this database",
+            where="--index",
+            hint="etf index list names the indices of this one; exchange.account says which it is",
+        )
+
+
 def require_listed(basket: Basket, rules: Mapping[str, SymbolRule]) -> None:
     """Check that the venue has a market for every constituent.
 
     Raises:
-        MissingPrice: it has none; names the asset.
+        NotListed: it has none; names the asset.
     """
     for asset, symbol in basket.symbols.items():
         if symbol not in rules:
-            raise MissingPrice(
+            raise NotListed(
                 f"{asset} has no market {symbol} at the venue",
                 where=symbol,
                 hint="etf order list shows what waits for it",
@@ -80,6 +101,7 @@ async def look_and_plan(
     rules: Mapping[str, SymbolRule],
     plan: Callable[[MarketView], Awaitable[Answer]],
     stops: Callable[[Answer], Iterable[str]],
+    slots: int | None = None,
 ) -> tuple[MarketView, Answer]:
     """Plan on the first levels of every book, and again on more of those whose window stopped the plan.
 
@@ -88,9 +110,10 @@ async def look_and_plan(
         most: Levels that may be read of a book.
         plan: Makes a plan on what is seen.
         stops: What stops it; "window(SYMBOL)" names a book that may have more than is seen.
+        slots: How many orders may be sent now; None: as many as the venue takes in a window.
     """
     first = min(FIRST_LOOK, most)
-    view = await _look(venue, symbols, first, rules)
+    view = await look_at(venue, symbols, first, rules, slots)
     read = dict.fromkeys(view.books, first)
     while True:
         answer = await plan(view)

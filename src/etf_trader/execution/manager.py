@@ -6,40 +6,31 @@ is learnt and booked before anything new is planned.
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager, suppress
-from dataclasses import replace
 from functools import partial
 
 from etf_trader.clock import Clock
 from etf_trader.database import Database
-from etf_trader.errors import AccountLed, DataError, EtfError, Refused
+from etf_trader.errors import AccountLed, DataError, EtfError, SolverError, VenueError
 from etf_trader.events import EventLog
-from etf_trader.execution.batch import CONVERT, TRADE, UNWIND, Batch, Member, batch_of, write_batch
-from etf_trader.execution.lease import HEARTBEAT_SECONDS, Lease, Leases, check
-from etf_trader.execution.look import look, look_and_plan
-from etf_trader.execution.planning import (
-    MarketView,
-    Wish,
-    completion,
-    order_problem,
-    settlement_bounds,
-    unwinding,
-    unwinding_problem,
-)
+from etf_trader.execution.batch import CONVERT, Batch, Member, write_batch
+from etf_trader.execution.ending import Finisher
+from etf_trader.execution.lease import HEARTBEAT_SECONDS, Lease, Leases, check, this_host
+from etf_trader.execution.look import look_and_plan
+from etf_trader.execution.planning import MarketView
 from etf_trader.execution.queue import Queue
 from etf_trader.execution.reconcile import reconcile
-from etf_trader.execution.risk_review import Gate, is_refusal, plan_within, stop_of
-from etf_trader.execution.routed import exchangeable, foreign_currencies, symbols_of
+from etf_trader.execution.risk_review import Gate, is_refusal, plan_within, word_of
+from etf_trader.execution.routed import foreign_currencies, symbols_of
 from etf_trader.execution.settings import ExecutionSettings
-from etf_trader.execution.settlement import MOVED, BatchPrices, Ending, batch_prices, end, has_excess, settle
+from etf_trader.execution.settlement import MOVED, SLICE, Ending, batch_prices, settle
 from etf_trader.execution.state import OrderState, order_state
-from etf_trader.execution.together import Asked, Together, ask, plan_together, stops_of
+from etf_trader.execution.timing import is_working, next_due, paced, wait_until, work_at_hand
+from etf_trader.execution.together import Asked, Stopped, Together, ask, plan_together, stop_of, stops_of
+from etf_trader.execution.unwinding import Rules
 from etf_trader.ledger.repository import Account
-from etf_trader.market.symbol import Side, SymbolRule
-from etf_trader.money import money_context
 from etf_trader.orders.index_order import IndexOrder
-from etf_trader.orders.plan import Plan
 from etf_trader.orders.status import AssetOrderStatus, IndexOrderStatus
 from etf_trader.orders.store import (
     asset_orders_of_plan,
@@ -51,11 +42,10 @@ from etf_trader.orders.store import (
     write_filled,
 )
 from etf_trader.risk.proposal import Violation
-from etf_trader.solver.order import plan_order
-from etf_trader.solver.problem import OrderProblem
 from etf_trader.venue.interface import Venue
 
-Rules = Mapping[str, SymbolRule]
+Failures = dict[int, DataError | SolverError]
+"""Why orders for now could not be planned, by order."""
 
 MOST_TURNS = 50
 """An order that meets moving books this often in one go is left for later, or ended when it is for now."""
@@ -63,9 +53,10 @@ MOST_TURNS = 50
 MOST_BARREN = 3
 """An order whose batches executed nothing so often in a row gets nowhere by being sent again."""
 
-COMPLETIONS = 3
-UNWINDS = 3
 FOLLOW_SECONDS = 0.2
+FREE_LOOKS = 25
+ROUND_SECONDS = 1.0
+NAP_SECONDS = 0.1
 
 
 class Manager:
@@ -88,9 +79,13 @@ class Manager:
         self._account = account
         self._settings = settings
         self._log = log
-        self._leases = Leases(database, wall_clock)
-        self._queue = Queue(database, venue, clock, account, log)
+        host = settings.host or this_host()
+        self._leases = Leases(database, wall_clock, host)
+        self._queue = Queue(database, venue, clock, account, log, host)
         self._gate = Gate(database, clock, account, log)
+        self._finisher = Finisher(
+            database, venue, clock, account, settings, log, self._gate, self._trade_to_end, lambda: self._stop()
+        )
         self._stop: Callable[[], bool] = lambda: False
         # Who has exchanged currencies in this go and not traded since: not twice without trading in between.
         self._converted: set[int] = set()
@@ -99,8 +94,10 @@ class Manager:
         """Begin no new batch once `stop` says so; what is in flight is settled."""
         self._stop = stop
 
-    async def run(self, wanted: Iterable[int], *, wait: bool = True) -> None:
+    async def run(self, wanted: Iterable[int], *, wait: bool = True, stay: bool = False) -> None:
         """Bring these orders as far as they go now, leading the account or following who does.
+
+        With `stay`, go on until those of them that are orders over time are done.
 
         Raises:
             AccountLed: another process leads, and `wait` is False.
@@ -111,7 +108,9 @@ class Manager:
             lease = self._leases.take(self._account.id)
             if lease is not None:
                 async with self._leading(lease):
-                    await self._work(lease)
+                    await self._work(orders, lease)
+                    while stay and await self._next_slice(orders):
+                        await self._work(orders, lease)
                 return
             if not wait:
                 raise AccountLed(
@@ -138,13 +137,76 @@ class Manager:
                 raise AccountLed("another process leads this account", hint="it reconciles at its start")
             await self._wall_clock.sleep(FOLLOW_SECONDS)
 
+    async def free(self, wanted: Sequence[int], *, wait: bool = True) -> None:
+        """Try to trade back what stuck orders hold, and do nothing else; or watch for a while how the leader does.
+
+        Raises:
+            AccountLed: another process leads, and `wait` is False.
+        """
+        for _ in range(FREE_LOOKS):
+            lease = self._leases.take(self._account.id)
+            if lease is not None:
+                async with self._leading(lease):
+                    await self._finisher.free_stuck(await self._venue.rules(), lease)
+                return
+            if not wait:
+                raise AccountLed("another process leads this account", hint="it tries next")
+            with self._database.read() as connection:
+                found = [index_order(connection, number) for number in wanted]
+            if self._stop() or all(order.status is not IndexOrderStatus.STUCK for order in found):
+                return
+            await self._wall_clock.sleep(FOLLOW_SECONDS)
+
+    @property
+    def account_id(self) -> int:
+        """The account whose orders it gets done."""
+        return self._account.id
+
+    def is_free(self) -> bool:
+        """Return whether nobody leads the account."""
+        return self._leases.is_free(self._account.id)
+
+    async def lead(self, stop: Callable[[], bool], told: Callable[["Manager", EtfError | None], None]) -> None:
+        """Lead the account, round after round, until `stop` says so; nothing if another process leads it.
+
+        What keeps orders from being worked now - a price, the venue - is told, and tried again.
+
+        Raises:
+            AccountLed: another process has taken over.
+            ReconciliationMismatch: the books and the venue differ.
+        """
+        self.stop_when(stop)
+        lease = self._leases.take(self._account.id)
+        if lease is None:
+            return
+        async with self._leading(lease):
+            while not stop():
+                failure: EtfError | None = None
+                try:
+                    await self._work((), lease)
+                except (DataError, VenueError, SolverError) as error:
+                    failure = error
+                told(self, failure)
+                await self._nap(stop)
+
+    async def _nap(self, stop: Callable[[], bool]) -> None:
+        """Wait for the next round, but not past a stop."""
+        for _ in range(round(ROUND_SECONDS / NAP_SECONDS)):
+            if stop():
+                return
+            await self._wall_clock.sleep(NAP_SECONDS)
+
     @asynccontextmanager
     async def _leading(self, lease: Lease) -> AsyncIterator[list[str]]:
         """Lead: reconcile first, keep the heartbeat, give the lease back at the end."""
         heartbeat = asyncio.create_task(self._beat(lease))
+        deaf = self._queue.outcomes.listen()
         try:
+            await self._queue.begin(lease)
+            self._finisher.begin()
             yield await self._recover(lease)
         finally:
+            deaf()
             heartbeat.cancel()
             with suppress(asyncio.CancelledError):
                 await heartbeat
@@ -165,13 +227,18 @@ class Manager:
             found.append(f"plan {plan.id} of order {plan.index_order_id} was settled")
         return found + await reconcile(self._database, self._venue, self._account)
 
-    async def _work(self, lease: Lease) -> None:
-        """Take every open order as far as it goes now, all of them together."""
+    async def _work(self, wanted: Sequence[int], lease: Lease) -> None:
+        """Take every open order as far as it goes now, all of them together.
+
+        Raises:
+            DataError, SolverError: one of the orders wanted could not be planned.
+        """
         rules = await self._venue.rules()
         self._converted.clear()
+        await self._finisher.free_stuck(rules, lease)
         waiting = self._open_orders()
         known = set(waiting)
-        failures: list[DataError] = []
+        failures: Failures = {}
         for _ in range(MOST_TURNS):
             left = await self._turn(waiting, rules, lease, failures)
             if self._stop():
@@ -183,10 +250,28 @@ class Manager:
         for order_id in waiting:
             with self._database.read() as connection:
                 order = index_order(connection, order_id)
-            if not order.stays_open:
-                await self._finish(order, Ending(IndexOrderStatus.ENDED, ("moved",)), rules, lease)
-        if failures:
-            raise failures[0]
+            if order.is_last_chance(self._clock.now()):
+                await self._finisher.finish(order, Ending(IndexOrderStatus.ENDED, ("moved",)), rules, lease)
+        for order_id in wanted:  # what stops another order is told where that is followed
+            if order_id in failures:
+                raise failures[order_id]
+
+    async def _next_slice(self, orders: Sequence[int]) -> bool:
+        """Wait until more is due of any order over time; False when none of `orders` is at work any more."""
+        with self._database.read() as connection:
+            moment = next_due(connection, self._account.id, self._clock.now())
+            if moment is None or not is_working(connection, self._account.id, orders):
+                return False
+            known = work_at_hand(connection, self._account.id)
+
+        def has_news() -> bool:
+            if self._stop():
+                return True
+            with self._database.read() as connection:
+                return work_at_hand(connection, self._account.id) != known
+
+        await wait_until(self._clock, moment, has_news)
+        return not self._stop()
 
     def _open_orders(self) -> list[int]:
         with self._database.read() as connection:
@@ -199,9 +284,7 @@ class Manager:
         with self._database.read() as connection:
             return all(index_order(connection, number).status.is_final for number in orders)
 
-    async def _turn(
-        self, waiting: Sequence[int], rules: Rules, lease: Lease, failures: list[DataError]
-    ) -> list[int]:
+    async def _turn(self, waiting: Sequence[int], rules: Rules, lease: Lease, failures: Failures) -> list[int]:
         """Plan, send and settle one batch for all these orders; return those that may do more now.
 
         An order whose constituent has no price stops alone; its failure is noted.
@@ -213,7 +296,7 @@ class Manager:
             if await self._is_ready(order_id, rules, lease):
                 ready.append(order_id)
         # Read when all that is due has ended: what ends gives to the float, or takes of it.
-        states = self._states(ready)
+        states = await self._states(ready)
         # An order that may use other currencies is planned alone: its network of books is its own.
         together = [state for state in states if not foreign_currencies(state.index)]
         alone = [state.order.id for state in states if foreign_currencies(state.index)]
@@ -222,43 +305,53 @@ class Manager:
             if self._stop():
                 return left
             # Read again: orders of one index share its float.
-            left += await self._batch(self._states([order_id]), rules, lease, failures)
+            left += await self._batch(await self._states([order_id]), rules, lease, failures)
         return left
 
-    def _states(self, orders: Sequence[int]) -> list[OrderState]:
+    async def _states(self, orders: Sequence[int]) -> list[OrderState]:
+        """Return how these orders stand, without those over time of which nothing is due now."""
         with self._database.read() as connection:
-            return [order_state(connection, order_id) for order_id in orders]
+            states = [order_state(connection, order_id) for order_id in orders]
+        return await paced(self._database, self._venue, states, self._clock.now())
 
     async def _batch(
         self,
         states: Sequence[OrderState],
         rules: Rules,
         lease: Lease,
-        failures: list[DataError],
+        failures: Failures,
     ) -> list[int]:
         """Look, plan and trade once for these orders; return those that may do more now."""
 
         async def plan(states: Sequence[OrderState], view: MarketView) -> Together:
             asked: list[Asked] = []
-            unpriced: list[tuple[OrderState, DataError]] = []
+            unplanned: list[Stopped] = []
             for state in states:
                 try:
                     may_convert = state.order.id not in self._converted
                     asked.append(ask(state, view, self._settings.slack_ticks, may_convert=may_convert))
                 except DataError as error:
-                    unpriced.append((state, error))
-            try:
-                return await asyncio.to_thread(plan_together, asked, unpriced, view, self._settings)
-            except DataError as error:
-                # Books of other currencies contradict each other; who may use them is planned alone.
-                return Together(Batch(view, (), ()), (), (*unpriced, *((each.state, error) for each in asked)))
+                    unplanned.append((state, error))
+            return await asyncio.to_thread(plan_together, asked, unplanned, view, self._settings)
 
-        async def look_at(states: Sequence[OrderState]) -> Together:
-            symbols = {symbol for state in states for symbol in symbols_of(state.index, state.basket, rules)}
-            depth, way = self._settings.depth, partial(plan, states)
-            return (await look_and_plan(self._venue, symbols, depth, rules, way, stops_of))[1]
+        symbols = {symbol for state in states for symbol in symbols_of(state.index, state.basket, rules)}
+        legs = {symbol for state in states for symbol in state.basket.symbols.values()}
+        slots = await self._queue.room(len(legs), self._stop)
+        if self._stop():
+            return [state.order.id for state in states]
 
-        together, refused = await plan_within(states, look_at, self._gate)
+        async def look_at(left: Sequence[OrderState]) -> Together:
+            needed = {symbol for state in left for symbol in symbols_of(state.index, state.basket, rules)}
+            depth, way = self._settings.depth, partial(plan, left)
+            return (await look_and_plan(self._venue, needed, depth, rules, way, stops_of, slots))[1]
+
+        try:
+            together, refused = await plan_within(states, look_at, self._gate)
+        except DataError:
+            fresh = await self._venue.rules()
+            if symbols <= fresh.keys():
+                raise
+            return await self._batch(states, fresh, lease, failures)  # a market has gone since the rules were read
         batch = together.batch
         if batch.members:
             await self._trade(batch, lease)
@@ -267,14 +360,15 @@ class Manager:
         # Whatever ends may trade back what it holds, which moves the books: after the batch.
         for state in states:
             if (violation := refused.get(state.order.id)) is not None:
-                await self._refuse(state.order, violation, rules, lease)
+                await self._refuse(state, violation, rules, lease)
         for state, idle in together.idle:
-            await self._rest(state.order, idle.stopped_by, rules, lease)
-        for state, error in together.unpriced:
-            await self._rest(state.order, ("price",), rules, lease)
-            if not state.order.stays_open:
-                failures.append(error)
-        return [member.order_id for member in batch.members if await self._goes_on(member, rules, lease)]
+            await self._rest(state.order, idle.stopped_by, rules, lease, stays_open=state.stays_open)
+        for state, error in together.unplanned:
+            await self._rest(state.order, (stop_of(error),), rules, lease, stays_open=state.stays_open)
+            if not state.stays_open:
+                failures[state.order.id] = error
+        left = [member.order_id for member in batch.members if await self._goes_on(member, rules, lease)]
+        return left + [state.order.id for state in together.later]
 
     async def _is_ready(self, order_id: int, rules: Rules, lease: Lease) -> bool:
         """Return whether there is anything to plan for an order; one whose end is due is ended."""
@@ -287,24 +381,28 @@ class Manager:
             # An earlier leader stopped between its last batch and the order's end.
             ending = Ending(IndexOrderStatus.FILLED, ("filled",))
         if ending is not None:
-            await self._finish(order, ending, rules, lease)
+            await self._finisher.finish(order, ending, rules, lease)
+        else:
+            await self._finisher.even_out(order, rules, lease)
         return ending is None
 
-    async def _rest(self, order: IndexOrder, stopped_by: tuple[str, ...], rules: Rules, lease: Lease) -> None:
+    async def _rest(
+        self, order: IndexOrder, stopped_by: tuple[str, ...], rules: Rules, lease: Lease, *, stays_open: bool
+    ) -> None:
         """Leave an order of which nothing can be traded now for later, or end it when it is for now."""
-        if order.stays_open:
+        if stays_open:
             self._note(order, stopped_by, lease)
         else:
-            await self._finish(order, Ending(IndexOrderStatus.ENDED, stopped_by), rules, lease)
+            await self._finisher.finish(order, Ending(IndexOrderStatus.ENDED, stopped_by), rules, lease)
 
-    async def _refuse(self, order: IndexOrder, violation: Violation, rules: Rules, lease: Lease) -> None:
+    async def _refuse(self, state: OrderState, violation: Violation, rules: Rules, lease: Lease) -> None:
         """Record that the gate let nothing of an order through; it waits, or ends when it is for now."""
-        stop = stop_of(violation)
-        if stop not in order.stopped_by:
+        stop = word_of(violation)
+        if stop not in state.order.stopped_by:
             with self._database.write() as connection:
                 check(connection, lease)
-                self._gate.note(connection, order.id, violation)
-        await self._rest(order, (stop,), rules, lease)
+                self._gate.note(connection, state.order.id, violation)
+        await self._rest(state.order, (stop,), rules, lease, stays_open=state.stays_open)
 
     async def _goes_on(self, member: Member, rules: Rules, lease: Lease) -> bool:
         """Decide, after a batch, whether the order is planned once more in this go."""
@@ -317,16 +415,17 @@ class Manager:
             return False
         if order.remaining == 0:
             # Filled, but it holds more of some asset than the float may take.
-            await self._finish(order, Ending(IndexOrderStatus.FILLED, ("filled",)), rules, lease)
+            await self._finisher.finish(order, Ending(IndexOrderStatus.FILLED, ("filled",)), rules, lease)
             return False
         stops = plan.stopped_by
+        if order.stopped_by == SLICE:
+            return False
         if order.stopped_by == ("moved",):
             barren = self._barren_stops(order_id)
             if barren is None:
                 return True
             stops = barren
-        if not order.stays_open:
-            await self._finish(order, Ending(IndexOrderStatus.ENDED, stops), rules, lease)
+        await self._rest(order, stops, rules, lease, stays_open=member.state.stays_open)
         return False
 
     def _barren_stops(self, order_id: int) -> tuple[str, ...] | None:
@@ -343,34 +442,26 @@ class Manager:
     def _due_ending(self, order: IndexOrder) -> Ending | None:
         if order.cancel_requested_at is not None:
             return Ending(IndexOrderStatus.CANCELLED, ("cancelled",))
-        if order.expires_at is not None and order.expires_at <= self._clock.now():
+        if order.expires_at is not None and order.expires_at <= self._clock.now() and not order.takes_at_end:
             return Ending(IndexOrderStatus.ENDED, (*order.stopped_by, "time"))
         if not order.stays_open and order.remaining and any(map(is_refusal, order.stopped_by)):
             # It was refused while the account was halted and what it held could not be traded back.
             return Ending(IndexOrderStatus.ENDED, order.stopped_by)
         return None
 
-    def _problem(self, state: OrderState, wish: Wish, view: MarketView) -> OrderProblem:
-        return order_problem(wish, state.basket, view, state.float, state.float_cash, self._settings.slack_ticks)
+    async def _trade_to_end(self, batch: Batch, lease: Lease) -> bool:
+        """Trade a batch that ends its order, or makes it even: a cancel does not stop it, the gate may."""
+        if self._gate.review_batch(batch, finishing=True):
+            return False
+        await self._trade(batch, lease, is_ending=True)
+        return True
 
-    async def _solve(self, problem: OrderProblem) -> Plan:
-        def solve() -> Plan:
-            with money_context():
-                return plan_order(problem, self._settings.method)
-
-        return await asyncio.to_thread(solve)
-
-    async def _trade(self, batch: Batch, lease: Lease) -> None:
+    async def _trade(self, batch: Batch, lease: Lease, *, is_ending: bool = False) -> None:
         """Write a batch with its intents, send it, and settle what it traded."""
         with self._database.write() as connection:
             check(connection, lease)
             plans = write_batch(connection, self._log, self._account, batch, self._clock.now())
-        try:
-            await self._queue.run(plans, lease)
-        except Refused:
-            # Halted since it was planned: what is written is withdrawn, what is in flight is learnt.
-            for plan_id in plans:
-                await self._queue.recover(plan_id, lease)
+        await self._queue.run(plans, lease, self._stop, is_ending=is_ending)
         for plan_id in plans:
             self._settle(plan_id, lease)
         await self._venue.batch_done()
@@ -388,86 +479,6 @@ class Manager:
         with self._database.write() as connection:
             check(connection, lease)
             write_filled(connection, order.id, order.filled, stopped_by)
-
-    async def _finish(self, order: IndexOrder, ending: Ending, rules: Rules, lease: Lease) -> None:
-        """End an order; what it holds beyond its units is completed where that is cheaper, else traded back."""
-        for _ in range(COMPLETIONS):
-            if not await self._complete(order.id, rules, lease):
-                break
-        for _ in range(UNWINDS):
-            if not await self._unwind(order.id, rules, lease):
-                break
-        prices = self._last_prices(order.id)
-        with self._database.write() as connection:
-            check(connection, lease)
-            if self._gate.is_halted(connection) and has_excess(connection, order.id, prices):
-                # What it holds can be traded back once the account may trade again: it is not stuck yet.
-                write_filled(connection, order.id, order.filled, (*_own(ending.stopped_by), "halted"))
-            elif not index_order(connection, order.id).status.is_final:
-                end(connection, self._log, order.id, ending, prices, self._clock.now())
-
-    async def _complete(self, order_id: int, rules: Rules, lease: Lease) -> bool:
-        """Buy what is missing beside the legs that filled; return whether anything was sent.
-
-        The order's limit holds, its loss limit does not: trading back would lose more.
-        """
-        with self._database.read() as connection:
-            state = order_state(connection, order_id)
-        if state.order.status.is_final or state.order.side is Side.SELL or not any(state.held.values()):
-            return False
-        try:
-            view = await look(self._venue, state.basket, self._settings.depth, rules)
-            bounds = settlement_bounds(state.basket.symbols, view)
-            units = completion(state.wish(), state.basket, view, bounds)
-            if not units:
-                return False
-            wish = replace(state.wish(), quantity=units, max_loss_bps=None)
-            problem = self._problem(state, wish, view)
-        except DataError:
-            return False
-        plan = await self._solve(problem)
-        if not plan.units or not any(leg.quantity for leg in plan.legs):
-            return False
-        return await self._finishing(batch_of(state, problem, plan, TRADE, view), lease)
-
-    async def _unwind(self, order_id: int, rules: Rules, lease: Lease) -> bool:
-        """Sell what an order holds beyond what the float may take; return whether anything was sent."""
-        with self._database.read() as connection:
-            state = order_state(connection, order_id)
-        foreign = exchangeable(state, rules)
-        if not any(state.held.values()) and not foreign:
-            return False
-        symbols = {**state.basket.symbols, **foreign}
-        excess = {**state.held, **{name: state.other_cash[name] for name in foreign}}
-        try:
-            view = await look(self._venue, state.basket, self._settings.depth, rules, foreign.values())
-            wish = replace(state.wish(), held=excess)
-            problem = unwinding_problem(wish, state.basket, symbols, view)
-            plan = unwinding(wish, symbols, view, excess, settlement_bounds(symbols, view))
-        except EtfError:
-            return False  # without a price it stays the order's own: the order ends stuck
-        if not plan.legs:
-            return False
-        is_paid_back = all(leg.asset in foreign for leg in plan.legs)
-        purpose = CONVERT if is_paid_back else UNWIND
-        return await self._finishing(batch_of(state, problem, plan, purpose, view), lease)
-
-    async def _finishing(self, batch: Batch, lease: Lease) -> bool:
-        """Trade what completes or trades back an order, unless the gate refuses; return whether it was sent."""
-        if self._gate.review_batch(batch, finishing=True):
-            return False
-        await self._trade(batch, lease)
-        return True
-
-    def _last_prices(self, order_id: int) -> BatchPrices | None:
-        with self._database.read() as connection:
-            plans = plans_of(connection, order_id)
-            return batch_prices(connection, self._account.id, plans[-1]) if plans else None
-
-
-def _own(stops: Iterable[str]) -> list[str]:
-    """Return why an order ends, beside the halt that it waits for."""
-    return [stop for stop in stops if stop not in ("filled", "halted")]
 
 
 def _stops(document: str) -> tuple[str, ...]:

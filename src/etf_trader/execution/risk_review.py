@@ -48,7 +48,7 @@ STATES = (str(TradingState.HALTED), str(TradingState.REDUCING))
 """The codes of refusals by the state of the account; all others are names of limits."""
 
 
-def stop_of(violation: Violation) -> str:
+def word_of(violation: Violation) -> str:
     """Return the word for `stopped_by` of an order that was refused."""
     return violation.code if violation.code in STATES else f"risk({violation.code})"
 

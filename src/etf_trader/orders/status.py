@@ -18,11 +18,20 @@ class IndexOrderStatus(StrEnum):
         return self is not IndexOrderStatus.OPEN
 
 
+class Shortfall(StrEnum):
+    """What becomes of what an order holds beyond whole baskets, because its legs did not fill alike."""
+
+    RETRY = "retry"  # completed by its next batches; at its end completed or traded back, whichever is cheaper
+    UNWIND = "unwind"  # traded back after each batch
+    HOLD = "hold"  # completed by its next batches, and never traded back unless somebody cancels it
+
+
 class AssetOrderStatus(StrEnum):
     """Where an order of ours on the venue stands."""
 
     WRITTEN = "written"  # saved, never sent
     SENT = "sent"  # granted a slot; it may be at the venue
+    OPEN = "open"  # it rests in the venue's book
     FILLED = "filled"
     PARTIAL = "partial"  # expired or cancelled with fills kept
     UNFILLED = "unfilled"  # expired or cancelled without a fill
@@ -38,7 +47,7 @@ class AssetOrderStatus(StrEnum):
     @property
     def is_final(self) -> bool:
         """Whether nothing more can happen to it."""
-        return self not in (AssetOrderStatus.WRITTEN, AssetOrderStatus.SENT)
+        return self not in (AssetOrderStatus.WRITTEN, AssetOrderStatus.SENT, AssetOrderStatus.OPEN)
 
 
 INDEX_ORDER_TRANSITIONS: dict[IndexOrderStatus, frozenset[IndexOrderStatus]] = {
@@ -50,7 +59,9 @@ INDEX_ORDER_TRANSITIONS: dict[IndexOrderStatus, frozenset[IndexOrderStatus]] = {
             IndexOrderStatus.STUCK,
         }
     ),
-    IndexOrderStatus.STUCK: frozenset({IndexOrderStatus.ENDED, IndexOrderStatus.CANCELLED}),
+    IndexOrderStatus.STUCK: frozenset(
+        {IndexOrderStatus.FILLED, IndexOrderStatus.ENDED, IndexOrderStatus.CANCELLED}
+    ),
     IndexOrderStatus.FILLED: frozenset(),
     IndexOrderStatus.ENDED: frozenset(),
     IndexOrderStatus.CANCELLED: frozenset(),
@@ -62,13 +73,17 @@ ASSET_ORDER_TRANSITIONS: dict[AssetOrderStatus, frozenset[AssetOrderStatus]] = {
     ),
     AssetOrderStatus.SENT: frozenset(
         {
-            AssetOrderStatus.SENT,  # granted once more after the venue said that it never arrived
+            AssetOrderStatus.WRITTEN,  # the venue never took it: it is queued once more
+            AssetOrderStatus.OPEN,
             AssetOrderStatus.FILLED,
             AssetOrderStatus.PARTIAL,
             AssetOrderStatus.UNFILLED,
             AssetOrderStatus.REJECTED,
             AssetOrderStatus.WITHDRAWN,
         }
+    ),
+    AssetOrderStatus.OPEN: frozenset(
+        {AssetOrderStatus.FILLED, AssetOrderStatus.PARTIAL, AssetOrderStatus.UNFILLED}
     ),
     AssetOrderStatus.FILLED: frozenset(),
     AssetOrderStatus.PARTIAL: frozenset(),

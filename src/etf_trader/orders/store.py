@@ -14,14 +14,16 @@ from etf_trader.database import insert_row
 from etf_trader.errors import NotFound
 from etf_trader.market.symbol import Side
 from etf_trader.money import ZERO
-from etf_trader.orders.asset_order import AssetOrder, Intent, Share, Slice
+from etf_trader.orders.asset_order import AssetOrder, Intent, OrderKind, Share, Slice
 from etf_trader.orders.index_order import IndexOrder, OrderRequest, acceptance_seal
 from etf_trader.orders.status import (
     ASSET_ORDER_TRANSITIONS,
     INDEX_ORDER_TRANSITIONS,
     AssetOrderStatus,
     IndexOrderStatus,
+    Shortfall,
 )
+from etf_trader.orders.stored_schedule import StoredSchedule, read_schedule
 from etf_trader.orders.tables import asset_orders, index_orders, markets, plans, shares
 from etf_trader.seal import canonical, seal
 
@@ -88,6 +90,7 @@ def add_index_order(
     arrival: Mapping[str, Decimal],
     arrival_nav: Decimal,
     now: datetime,
+    schedule: StoredSchedule | None = None,
 ) -> IndexOrder:
     """Write an accepted wish."""
     row = {
@@ -103,13 +106,19 @@ def add_index_order(
         "max_loss_bps": request.max_loss_bps,
         "time_in_force": request.time_in_force,
         "expires_at": expires_at,
+        "on_shortfall": str(request.on_shortfall),
         "status": str(IndexOrderStatus.OPEN),
         "stopped_by": "",
         "accepted_at": now,
         "arrival": dict(arrival),
         "arrival_nav": arrival_nav,
+        "schedule": schedule,
     }
-    row |= {"seal": acceptance_seal(row), "arrival": canonical(arrival)}
+    row |= {
+        "seal": acceptance_seal(row),
+        "arrival": canonical(arrival),
+        "schedule": None if schedule is None else canonical(schedule.document()),
+    }
     return index_order(connection, insert_row(connection, index_orders, row))
 
 
@@ -166,7 +175,13 @@ def move_index_order(
     connection.execute(
         update(index_orders)
         .where(index_orders.c.id == order.id)
-        .values(status=str(status), stopped_by=",".join(stopped_by), ended_at=now)
+        .values(
+            status=str(status),
+            stopped_by=",".join(stopped_by),
+            ended_at=now,
+            # The cancel that ended it is done; another one asks to trade back what is stuck.
+            **({"cancel_requested_at": None} if status is IndexOrderStatus.STUCK else {}),
+        )
     )
 
 
@@ -180,10 +195,17 @@ def write_filled(connection: Connection, order_id: int, filled: Decimal, stopped
 
 
 def request_cancel(connection: Connection, order_id: int, now: datetime) -> None:
-    """Ask whoever leads the account to end an order."""
+    """Ask whoever leads the account to end an order, or to trade back what a stuck one holds.
+
+    An order that has ended stays as it is.
+    """
     connection.execute(
         update(index_orders)
-        .where(index_orders.c.id == order_id, index_orders.c.cancel_requested_at.is_(None))
+        .where(
+            index_orders.c.id == order_id,
+            index_orders.c.cancel_requested_at.is_(None),
+            index_orders.c.status.in_((str(IndexOrderStatus.OPEN), str(IndexOrderStatus.STUCK))),
+        )
         .values(cancel_requested_at=now)
     )
 
@@ -340,6 +362,24 @@ def move_asset_order(
     )
 
 
+def note_executed(connection: Connection, order: AssetOrder, status: AssetOrderStatus, **values: Any) -> None:
+    """Take note of what a resting order has executed so far."""
+    present = asset_order(connection, order.id).status
+    if present is not status and status not in ASSET_ORDER_TRANSITIONS[present]:
+        return  # it has ended since
+    connection.execute(
+        update(asset_orders).where(asset_orders.c.id == order.id).values(status=str(status), **values)
+    )
+
+
+def cancelled_orders(connection: Connection, numbers: Iterable[int]) -> set[int]:
+    """Return those of these index orders whose cancel was asked for."""
+    query = select(index_orders.c.id).where(
+        index_orders.c.id.in_(list(numbers)), index_orders.c.cancel_requested_at.is_not(None)
+    )
+    return set(connection.scalars(query))
+
+
 def _market(packed: bytes) -> dict[str, Any]:
     try:
         market: dict[str, Any] = json.loads(zlib.decompress(packed))
@@ -351,9 +391,11 @@ def _market(packed: bytes) -> dict[str, Any]:
 def _index_order(row: Row[tuple[object, ...]]) -> IndexOrder:
     values: dict[str, Any] = dict(row._mapping)
     values["side"] = Side(values["side"])
+    values["on_shortfall"] = Shortfall(values["on_shortfall"])
     values["status"] = IndexOrderStatus(values["status"])
     values["stopped_by"] = tuple(filter(None, values["stopped_by"].split(",")))
     values["arrival"] = {asset: Decimal(mid) for asset, mid in json.loads(values["arrival"]).items()}
+    values["schedule"] = read_schedule(values["schedule"])
     return IndexOrder(**values)
 
 
@@ -371,6 +413,7 @@ def _intent_row(intent: Intent, lead: Share) -> dict[str, Any]:
         "mid": intent.mid,
         "touch": intent.touch,
         "seal": intent.seal(lead.plan_id, lead.index_order_id),
+        "kind": str(intent.kind),
         "status": str(AssetOrderStatus.WRITTEN),
         "attempts": 0,
         "executed_quantity": ZERO,
@@ -427,6 +470,7 @@ def _asset_order(row: Row[tuple[object, ...]], parts: tuple[Share, ...]) -> Asse
         arrival_mid=row.arrival_mid,
         mid=row.mid,
         touch=row.touch,
+        kind=OrderKind(row.kind),
     )
     return AssetOrder(
         id=row.id,
@@ -437,6 +481,7 @@ def _asset_order(row: Row[tuple[object, ...]], parts: tuple[Share, ...]) -> Asse
         seal=row.seal,
         status=AssetOrderStatus(row.status),
         attempts=row.attempts,
+        next_attempt_at=row.next_attempt_at,
         granted_at=row.granted_at,
         venue_order_id=row.venue_order_id,
         executed_quantity=row.executed_quantity,

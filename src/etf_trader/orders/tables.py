@@ -20,6 +20,7 @@ index_orders = Table(
     Column("max_loss_bps", ExactDecimal),
     Column("time_in_force", String(16), nullable=False),
     Column("expires_at", UtcDateTime),
+    Column("on_shortfall", String(8), nullable=False, server_default="retry"),  # "retry", "unwind" or "hold"
     Column("status", String(12), nullable=False),
     Column("stopped_by", Text, nullable=False),  # comma separated
     Column("cancel_requested_at", UtcDateTime),
@@ -27,6 +28,7 @@ index_orders = Table(
     Column("ended_at", UtcDateTime),
     Column("arrival", Text, nullable=False),  # canonical JSON: asset -> mid
     Column("arrival_nav", ExactDecimal, nullable=False),
+    Column("schedule", Text),  # canonical JSON of an order over time
     Column("seal", String(64), nullable=False),  # SHA-256 of what was accepted
     Index("index_order_open", "account_id", "status"),
 )
@@ -75,8 +77,10 @@ asset_orders = Table(
     Column("mid", ExactDecimal, nullable=False),
     Column("touch", ExactDecimal, nullable=False),
     Column("seal", String(64), nullable=False),  # SHA-256 of the intent: everything above
+    Column("kind", String(10), nullable=False, server_default="ioc"),
     Column("status", String(10), nullable=False),
     Column("attempts", Integer, nullable=False),
+    Column("next_attempt_at", UtcDateTime),  # not before; empty: at once
     Column("granted_at", UtcDateTime),
     Column("venue_order_id", BigInteger),
     Column("executed_quantity", ExactDecimal, nullable=False),
@@ -98,13 +102,4 @@ shares = Table(
     Column("seal", String(64), nullable=False),  # SHA-256 of everything above
     Index("share_of_plan", "plan_id"),
     Index("share_of_order", "index_order_id"),
-)
-
-slot_uses = Table(
-    "slot_use",
-    metadata,
-    Column("account_id", ForeignKey("account.id"), primary_key=True),
-    Column("seconds", Integer, primary_key=True),  # length of the venue's window
-    Column("window_start", UtcDateTime, primary_key=True),
-    Column("used", Integer, nullable=False),
 )

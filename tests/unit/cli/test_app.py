@@ -184,7 +184,7 @@ def test_help_of_a_command_has_its_sections(run: Run, tried: ModuleType) -> None
         ),
         ("order sell --qty 1 --format csv", "cannot print 'csv': --format takes table or json", ""),
         ("dashboard", "etf dashboard comes with a later version", "today: etf report fills"),
-        ("order watch 1", "etf order watch comes with a later version", "today: etf order show"),
+        ("ledger export", "etf ledger export comes with a later version", "today: etf report fills --format csv"),
         ("--quiet", "etf needs a command", "etf --help"),
     ],
 )
