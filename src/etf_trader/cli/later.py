@@ -3,9 +3,6 @@
 LATER = {
     "rebalance": "today: etf submit buy and etf submit sell, by hand",
     "schedule": "today: a crontab line of your own that runs etf worker --once",
-    "halt": "today: etf cancel --all",
-    "resume": "today nothing can be halted: etf cancel --all stops what is open",
-    "risk": "today: --limit and --max-loss of etf submit buy",
     "market": "today: etf exchange status",
     "dashboard": "today: etf report fills and etf report holdings",
     "backtest": "today: etf demo, or etf init --market recording",

@@ -82,6 +82,7 @@ def list_(
 ) -> None:
     """List orders, the newest first."""
     from etf_trader.cli.orders import order_facts
+    from etf_trader.cli.trading import state_sentence, stopped
     from etf_trader.index.store import find_index, position_by_id
     from etf_trader.orders.store import list_index_orders
 
@@ -96,6 +97,7 @@ def list_(
             statuses=None if status is None else [_status(status)],
         )
         orders = [order_facts(connection, order) for order in reversed(found)]
+        state, halts = stopped(opened, connection)
 
     def draw(page: Page) -> None:
         if orders:
@@ -104,8 +106,11 @@ def list_(
             page.line("There is no order yet: etf submit buy --index 1 --qty 100 makes one.")
         else:
             page.line("No order is like that: etf order list shows all.")
+        if halts:
+            page.line(state_sentence(state, halts))
 
-    output().emit("etf.orders/1", {"orders": [each.document() for each in orders]}, draw, columns=COLUMNS)
+    payload = {"state": str(state), "orders": [each.document() for each in orders]}
+    output().emit("etf.orders/1", payload, draw, columns=COLUMNS)
 
 
 def _status(typed: str) -> Any:

@@ -147,5 +147,13 @@ def status_words(order: IndexOrder) -> str:
 
 
 def exit_code_of(order: IndexOrder) -> int:
-    """Return what a command ends with that was about this order: 7 when it ended without being filled whole."""
-    return 7 if order.status.is_final and order.status != "filled" else 0
+    """Return what a command ends with that was about this order.
+
+    6 when a risk limit or a halt gave it up, or keeps an order for now from ending; 7 when it ended otherwise
+    without being filled whole.
+    """
+    if order.status == "filled" or (order.stays_open and not order.status.is_final):
+        return 0
+    if any(stop in ("halted", "reducing") or stop.startswith("risk(") for stop in order.stopped_by):
+        return 6
+    return 7 if order.status.is_final else 0

@@ -39,6 +39,7 @@ class Stopped:
     outlook: Outlook | None
     has_begun: bool = False
     order: int | None = None
+    refusal: str | None = None
     is_over_time: bool = False
 
 
@@ -58,12 +59,14 @@ def _short(name: str, limit: Decimal | None, max_loss_bps: Decimal | None) -> st
         "price": "no price",
         "moved": "moving books",
         "rejected": f"{of} refused by the venue",
-        "halted": f"{of} halted",
+        "halted": f"{of} halted" if of else "the account is halted",
         "delisted": f"no market {of}",
         "solver": "no plan found",
         "held": "what it keeps",
         "cross": f"{of} in an opposite order",
         "slots": "order limit",
+        "risk": f"risk limit {of}",
+        "reducing": "the account only sells",
     }
     return words.get(kind, kind)
 
@@ -138,6 +141,8 @@ def _sentence(name: str, stopped: Stopped) -> str:
         "halted": (
             f"Stopped by the venue: {of} does not trade now. The same order again once it does, or --tif gtc, "
             "which waits for it."
+            if of
+            else "The account is halted: nothing is sent. etf risk show says why; etf resume lifts it."
         ),
         "delisted": f"Stopped by the venue: it has no market {of}, or no more. etf index show tells what is held.",
         "solver": "Stopped by the solver: it found no plan for this order on these books. Try again later.",
@@ -150,6 +155,13 @@ def _sentence(name: str, stopped: Stopped) -> str:
         "rejected": (
             f"Stopped by the venue: it refused the orders for {of}. etf order show {number}says why; once that is "
             "mended the same order again may do more."
+        ),
+        "risk": (
+            f"Refused by the risk limit {of}{': ' + stopped.refusal if stopped.refusal else ''}. "
+            f"etf risk show lists the limits; etf risk set {of} VALUE changes this one."
+        ),
+        "reducing": (
+            "The account only sells now: buys wait or are given up. etf risk show says why; etf resume lifts it."
         ),
         "time": (
             "Its time is over. A longer one: --duration 6h; --at-end take trades the rest when it ends."
@@ -206,8 +218,19 @@ def stopped_order(opened: Services, order: IndexOrder, index: Index) -> Stopped:
         outlook=_outlook_of(opened, order) if _has_outlook(index, order.stopped_by) else None,
         has_begun=order.filled > 0,
         order=order.id,
+        refusal=_refusal(opened, order),
         is_over_time=order.schedule is not None,
     )
+
+
+def _refusal(opened: Services, order: IndexOrder) -> str | None:
+    """Return with which sentence a risk limit refused an order; None when none did."""
+    if not any(stop.startswith("risk(") for stop in order.stopped_by):
+        return None
+    from etf_trader.execution.risk_review import last_refusal
+
+    with opened.database.read() as connection:
+        return last_refusal(connection, order.id)
 
 
 def stopped_preview(opened: Services, preview: Preview) -> Stopped:

@@ -34,7 +34,7 @@ from etf_trader.cli.options import (
     RequiredIndexOption,
     TimeInForceOption,
 )
-from etf_trader.cli.output import Page, dim
+from etf_trader.cli.output import Page, dim, look
 from etf_trader.cli.services import in_loop, services
 
 if TYPE_CHECKING:
@@ -250,6 +250,7 @@ def _show_preview(opened: Services, preview: Preview) -> None:
 
     document = json.loads(canonical(preview.document))
     slots = opened.exchange.order_counts(opened.account.uid)[0]
+    refused = opened.desk.refusal(preview)
     schedule = None
     if preview.request.schedule is not None:
         schedule = schedule_document(in_loop(opened.desk.schedule(preview, preview.request.schedule)))
@@ -262,6 +263,10 @@ def _show_preview(opened: Services, preview: Preview) -> None:
             page.line(line)
         for sentence in sentences(stopped_preview(opened, preview)):
             page.line(sentence)
+        if refused is not None:
+            page.line(f"{look('It would be refused')}: {refused}. etf risk show lists limits and halts.")
+            page.line(dim("Nothing was sent."))
+            return
         if schedule is None:
             page.line(_dry_run_end(document, preview.request.time_in_force))
             return
@@ -275,7 +280,14 @@ def _show_preview(opened: Services, preview: Preview) -> None:
         )
         page.line(dim("Nothing was sent. Without --dry-run each slice trades so, on the books of its time."))
 
-    payload = {"dry_run": True, "plan": document, "market": preview.market, "schedule": schedule, "order": None}
+    payload = {
+        "dry_run": True,
+        "refused": refused,
+        "plan": document,
+        "market": preview.market,
+        "schedule": schedule,
+        "order": None,
+    }
     output().emit("etf.plan/1", payload, draw)
     if not preview.plan.units and preview.request.time_in_force == "now":
         raise typer.Exit(7)
@@ -444,6 +456,8 @@ def _what_now(facts: OrderFacts, stopped: Stopped, *, interrupted: bool) -> list
                 "Interrupted: what was sent is settled, and the order stays open.",
                 f"{worker} goes on with it; {cancel}.",
             ]
+        if not order.stays_open and "halted" in order.stopped_by:
+            return [*told, "It ends once what it holds can be traded back: after etf resume, etf worker --once."]
         until = "it is cancelled" if order.expires_at is None else local_time(order.expires_at, seconds=False)
         return [*told, f"The rest stays open until {until}: etf worker works it; {cancel}."]
     if order.status == "stuck":

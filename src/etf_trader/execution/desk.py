@@ -11,10 +11,11 @@ from sqlalchemy import Connection
 
 from etf_trader.clock import Clock
 from etf_trader.database import Database
-from etf_trader.errors import DataError, SolverError, UsageError
+from etf_trader.errors import DataError, Refused, SolverError, UsageError
 from etf_trader.events import EventLog, OrderAccepted
 from etf_trader.execution.look import look_and_plan, require_listed, require_open, require_own
 from etf_trader.execution.planning import MarketView, Wish, cash_to_reserve, document_for, order_problem
+from etf_trader.execution.risk_review import require_acceptable
 from etf_trader.execution.routed import (
     foreign_currencies,
     open_ends,
@@ -52,6 +53,7 @@ from etf_trader.orders.schedule import Algo, Schedule
 from etf_trader.orders.status import IndexOrderStatus
 from etf_trader.orders.store import add_index_order, index_order_by_key, list_index_orders
 from etf_trader.orders.stored_schedule import ScheduleRequest, StoredSchedule, stored_schedule
+from etf_trader.risk.halts import require_active
 from etf_trader.solver.order import float_needed, plan_order, smallest_quantity
 from etf_trader.solver.problem import OrderProblem
 from etf_trader.venue.interface import Venue
@@ -167,12 +169,15 @@ class Desk:
 
         Raises:
             UsageError: the order cannot be, or the key belongs to another request.
+            Refused: a limit is in its way, or the account is halted; nothing is written.
             DataError: a constituent has no price.
         """
         request.check()
         with self._database.read() as connection:
             if (known := self._repeated(connection, request)) is not None:
                 return known
+            # What cannot be sent is not looked at; the rest is checked with the price, under the lock.
+            require_active(connection, self._account.id, [request.side], self._clock.now())
         preview = await self.preview(request)
         schedule = None
         if request.schedule is not None:
@@ -180,7 +185,29 @@ class Desk:
         with self._database.write() as connection:
             if (known := self._repeated(connection, request)) is not None:
                 return known
+            self._require_acceptable(connection, preview)
             return self._write(connection, preview, schedule)
+
+    def refusal(self, preview: Preview) -> str | None:
+        """Return why an order that was only tried would be refused before it is accepted; None if it would not."""
+        with self._database.read() as connection:
+            try:
+                self._require_acceptable(connection, preview)
+            except Refused as error:
+                return error.message
+        return None
+
+    def _require_acceptable(self, connection: Connection, preview: Preview) -> None:
+        require_acceptable(
+            connection,
+            self._account,
+            preview.index,
+            preview.position,
+            preview.request.side,
+            preview.quantity,
+            preview.arrival_nav,
+            self._clock.now(),
+        )
 
     def _repeated(self, connection: Connection, request: OrderRequest) -> IndexOrder | None:
         known = index_order_by_key(connection, request.client_key)

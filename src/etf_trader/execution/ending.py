@@ -6,6 +6,8 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 
+from sqlalchemy import Connection
+
 from etf_trader.clock import Clock
 from etf_trader.database import Database
 from etf_trader.errors import DataError, SolverError
@@ -14,9 +16,10 @@ from etf_trader.execution.batch import CONVERT, TRADE, UNWIND, Batch, batch_of
 from etf_trader.execution.lease import Lease, check
 from etf_trader.execution.look import look_at, require_listed
 from etf_trader.execution.planning import MarketView, completion, order_problem, settlement_bounds
+from etf_trader.execution.risk_review import Gate
 from etf_trader.execution.routed import foreign_currencies, symbols_of
 from etf_trader.execution.settings import ExecutionSettings
-from etf_trader.execution.settlement import HELD, BatchPrices, Ending, batch_prices, end
+from etf_trader.execution.settlement import HELD, BatchPrices, Ending, batch_prices, end, has_excess
 from etf_trader.execution.state import OrderState, order_state
 from etf_trader.execution.together import Asked, plan_alone
 from etf_trader.execution.unwinding import Markets, Rules, markets_of, plan_unwinding, routes_of, valuation
@@ -26,7 +29,13 @@ from etf_trader.money import ZERO, money_context
 from etf_trader.orders.index_order import IndexOrder
 from etf_trader.orders.plan import Plan
 from etf_trader.orders.status import AssetOrderStatus, IndexOrderStatus, Shortfall
-from etf_trader.orders.store import asset_orders_of_plan, index_order, list_index_orders, plans_of
+from etf_trader.orders.store import (
+    asset_orders_of_plan,
+    index_order,
+    list_index_orders,
+    plans_of,
+    write_filled,
+)
 from etf_trader.venue.interface import Venue
 
 COMPLETIONS = 3
@@ -39,7 +48,7 @@ AGAIN = timedelta(minutes=1)
 
 @dataclass(frozen=True, slots=True)
 class Finisher:
-    """Ends the orders of an account; `trade` writes a batch, sends it and settles what it traded.
+    """Ends the orders of an account; `trade` writes a batch, sends it and settles it, unless the gate refuses.
 
     Once `stop` says so nothing more is sent: an order that still holds something is
     left to the next leader.
@@ -51,7 +60,8 @@ class Finisher:
     account: Account
     settings: ExecutionSettings
     log: EventLog
-    trade: Callable[[Batch, Lease], Awaitable[None]]
+    gate: Gate
+    trade: Callable[[Batch, Lease], Awaitable[bool]]
     stop: Callable[[], bool]
     _tried: dict[int, datetime] = field(default_factory=dict)
 
@@ -73,8 +83,16 @@ class Finisher:
             check(connection, lease)
             if self.stop() and any(order_state(connection, order.id).held.values()):
                 return
-            if not index_order(connection, order.id).status.is_final:
+            if self._waits_for_resume(connection, order, prices):
+                stops = (*(stop for stop in ending.stopped_by if stop not in ("filled", "halted")), "halted")
+                write_filled(connection, order.id, order.filled, stops)
+            elif not index_order(connection, order.id).status.is_final:
                 end(connection, self.log, order.id, ending, prices, self.clock.now())
+
+    def _waits_for_resume(self, connection: Connection, order: IndexOrder, prices: BatchPrices | None) -> bool:
+        """Return whether an order stays open because a halt alone keeps what it holds from being traded back."""
+        is_kept = order.on_shortfall is Shortfall.HOLD
+        return not is_kept and self.gate.is_halted(connection) and has_excess(connection, order.id, prices)
 
     async def even_out(self, order: IndexOrder, rules: Rules, lease: Lease) -> None:
         """Trade back what legs that filled unequally left over, before an order that wants that goes on."""
@@ -142,8 +160,7 @@ class Finisher:
         batch = batch_of(state, asked.problem, plan, TRADE, view)
         if not plan.units or not batch.demands:
             return None
-        await self.trade(batch, lease)
-        return batch.members[0].purpose
+        return batch.members[0].purpose if await self.trade(batch, lease) else None
 
     def _completing(self, state: OrderState, rules: Rules, view: MarketView, *, may_convert: bool) -> Asked | None:
         """Return what is asked to complete an order; None where trading back is better."""
@@ -194,8 +211,8 @@ class Finisher:
             return False
         if not plan.legs:
             return False
-        await self.trade(batch_of(state, problem, plan, CONVERT if is_exchange else UNWIND, view), lease)
-        return self._was_sent(order_id)
+        batch = batch_of(state, problem, plan, CONVERT if is_exchange else UNWIND, view)
+        return await self.trade(batch, lease) and self._was_sent(order_id)
 
     def _was_sent(self, order_id: int) -> bool:
         """Return whether anything of an order's last batch reached the venue: an account may be halted."""

@@ -8,6 +8,7 @@ import asyncio
 import json
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager, suppress
+from functools import partial
 
 from etf_trader.clock import Clock
 from etf_trader.database import Database
@@ -21,6 +22,7 @@ from etf_trader.execution.look import look_and_plan
 from etf_trader.execution.planning import MarketView
 from etf_trader.execution.queue import Queue
 from etf_trader.execution.reconcile import Reconciler, Reconciliation
+from etf_trader.execution.risk_review import Gate, is_refusal, plan_within, word_of
 from etf_trader.execution.routed import foreign_currencies, symbols_of
 from etf_trader.execution.settings import ExecutionSettings
 from etf_trader.execution.settlement import MOVED, SLICE, Ending, batch_prices, settle
@@ -40,6 +42,7 @@ from etf_trader.orders.store import (
     unsettled_plans,
     write_filled,
 )
+from etf_trader.risk.proposal import Violation
 from etf_trader.venue.interface import Venue
 
 Failures = dict[int, DataError | SolverError]
@@ -83,8 +86,9 @@ class Manager:
         host = settings.host or this_host()
         self._leases = Leases(database, wall_clock, host)
         self._queue = Queue(database, venue, clock, account, log, host)
+        self._gate = Gate(database, clock, account, log)
         self._finisher = Finisher(
-            database, venue, clock, account, settings, log, self._trade_to_end, lambda: self._stop()
+            database, venue, clock, account, settings, log, self._gate, self._trade_to_end, lambda: self._stop()
         )
         self._reconciler = Reconciler(database, venue, clock, account, log, every_seconds=settings.reconcile_every)
         self._stop: Callable[[], bool] = lambda: False
@@ -351,7 +355,7 @@ class Manager:
     ) -> list[int]:
         """Look, plan and trade once for these orders; return those that may do more now."""
 
-        async def plan(view: MarketView) -> Together:
+        async def plan(states: Sequence[OrderState], view: MarketView) -> Together:
             asked: list[Asked] = []
             unplanned: list[Stopped] = []
             for state in states:
@@ -367,10 +371,14 @@ class Manager:
         slots = await self._queue.room(len(legs), self._stop)
         if self._stop():
             return [state.order.id for state in states]
+
+        async def look_at(left: Sequence[OrderState]) -> Together:
+            needed = {symbol for state in left for symbol in symbols_of(state.index, state.basket, rules)}
+            depth, way = self._settings.depth, partial(plan, left)
+            return (await look_and_plan(self._venue, needed, depth, rules, way, stops_of, slots))[1]
+
         try:
-            _, together = await look_and_plan(
-                self._venue, symbols, self._settings.depth, rules, plan, stops_of, slots
-            )
+            together, refused = await plan_within(states, look_at, self._gate)
         except DataError:
             fresh = await self._venue.rules()
             if symbols <= fresh.keys():
@@ -382,6 +390,9 @@ class Manager:
             self._converted.difference_update(member.order_id for member in batch.members)
             self._converted.update(member.order_id for member in batch.members if member.purpose == CONVERT)
         # Whatever ends may trade back what it holds, which moves the books: after the batch.
+        for state in states:
+            if (violation := refused.get(state.order.id)) is not None:
+                await self._refuse(state, violation, rules, lease)
         for state, idle in together.idle:
             await self._rest(state.order, idle.stopped_by, rules, lease, stays_open=state.stays_open)
         for state, error in together.unplanned:
@@ -415,6 +426,15 @@ class Manager:
             self._note(order, stopped_by, lease)
         else:
             await self._finisher.finish(order, Ending(IndexOrderStatus.ENDED, stopped_by), rules, lease)
+
+    async def _refuse(self, state: OrderState, violation: Violation, rules: Rules, lease: Lease) -> None:
+        """Record that the gate let nothing of an order through; it waits, or ends when it is for now."""
+        stop = word_of(violation)
+        if stop not in state.order.stopped_by:
+            with self._database.write() as connection:
+                check(connection, lease)
+                self._gate.note(connection, state.order.id, violation)
+        await self._rest(state.order, (stop,), rules, lease, stays_open=state.stays_open)
 
     async def _goes_on(self, member: Member, rules: Rules, lease: Lease) -> bool:
         """Decide, after a batch, whether the order is planned once more in this go."""
@@ -456,11 +476,17 @@ class Manager:
             return Ending(IndexOrderStatus.CANCELLED, ("cancelled",))
         if order.expires_at is not None and order.expires_at <= self._clock.now() and not order.takes_at_end:
             return Ending(IndexOrderStatus.ENDED, (*order.stopped_by, "time"))
+        if not order.stays_open and order.remaining and any(map(is_refusal, order.stopped_by)):
+            # It was refused while the account was halted and what it held could not be traded back.
+            return Ending(IndexOrderStatus.ENDED, order.stopped_by)
         return None
 
-    async def _trade_to_end(self, batch: Batch, lease: Lease) -> None:
-        """Trade a batch that ends its order, or makes it even: a cancel does not stop it."""
+    async def _trade_to_end(self, batch: Batch, lease: Lease) -> bool:
+        """Trade a batch that ends its order, or makes it even: a cancel does not stop it, the gate may."""
+        if self._gate.review_batch(batch, finishing=True):
+            return False
         await self._trade(batch, lease, is_ending=True)
+        return True
 
     async def _trade(self, batch: Batch, lease: Lease, *, is_ending: bool = False) -> None:
         """Write a batch with its intents, send it, and settle what it traded."""

@@ -209,6 +209,12 @@ def _count(connection: Connection, order_id: int, kind: str) -> int:
     )
 
 
+def has_excess(connection: Connection, order_id: int, prices: BatchPrices | None) -> bool:
+    """Return whether an order that would end now holds more of some asset than the float may take."""
+    state = order_state(connection, order_id)
+    return not state.order.status.is_final and _leftovers(state, prices)[1]
+
+
 def update_position(connection: Connection, ledger: Ledger, state: OrderState) -> None:
     """Write what the ledger's lots say that a position holds."""
     lots = ledger.lot_book()

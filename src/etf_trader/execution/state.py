@@ -158,7 +158,12 @@ def settlements_of(connection: Connection, order_id: int) -> list[Settlement]:
         )
         .order_by(transactions.c.id)
     )
-    return [_settlement(json.loads(evidence)["facts"]) for evidence in connection.scalars(query)]
+    return [settlement_of(evidence) for evidence in connection.scalars(query)]
+
+
+def settlement_of(evidence: str) -> Settlement:
+    """Read the exchange with the float that a transaction booked from its evidence."""
+    return _settlement(json.loads(evidence)["facts"])
 
 
 def order_loss(connection: Connection, order: IndexOrder) -> LossParts:

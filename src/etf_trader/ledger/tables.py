@@ -50,6 +50,7 @@ transactions = Table(
     UniqueConstraint("account_id", "sequence"),
     UniqueConstraint("account_id", "key"),
     Index("transaction_of_order", "index_order_id"),
+    Index("transaction_of_day", "account_id", "at"),
 )
 
 postings = Table(
@@ -127,6 +128,7 @@ fills = Table(
     Column("seal", String(64), nullable=False),  # SHA-256 of everything above
     UniqueConstraint("account_id", "era", "symbol", "venue_order_id", "trade_id"),
     Index("fill_of_asset_order", "asset_order_id"),
+    Index("fill_of_day", "account_id", "at"),
 )
 
 allocations = Table(
