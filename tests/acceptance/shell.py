@@ -87,9 +87,9 @@ class Shell:
         found: dict[str, Any] = json.loads(self.ok(*words, "--json"))
         return found
 
-    def interrupted(self, *words: str, number: int, when: Callable[[], bool]) -> Answer:
-        """Start a command, send it a signal once `when` says so, and wait for its end."""
-        process = subprocess.Popen(
+    def start(self, *words: str) -> subprocess.Popen[str]:
+        """Start a command and return its process."""
+        return subprocess.Popen(
             [sys.executable, "-m", "etf_trader", *words],
             cwd=self.folder,
             env=self._environment(),
@@ -98,6 +98,10 @@ class Shell:
             stdin=subprocess.DEVNULL,
             text=True,
         )
+
+    def interrupted(self, *words: str, number: int, when: Callable[[], bool]) -> Answer:
+        """Start a command, send it a signal once `when` says so, and wait for its end."""
+        process = self.start(*words)
         deadline = time.monotonic() + SECONDS
         while not when() and process.poll() is None:
             assert time.monotonic() < deadline, "it never came to the point"

@@ -181,6 +181,7 @@ def test_every_stop_stands_in_the_docs() -> None:
         "solver/shared.py",
         "solver/route_trial.py",
         "execution/manager.py",
+        "execution/together.py",
     )
     source = "".join(
         (ROOT / "src/etf_trader" / name).read_text(encoding="utf-8")

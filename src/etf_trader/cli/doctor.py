@@ -172,6 +172,32 @@ def check_databases(subject: Subject) -> Iterator[Finding]:
             yield Finding(name, WARN, f"{place} can be read by others", f"chmod 600 {place}")
 
 
+def check_orders(subject: Subject) -> Iterator[Finding]:
+    """Orders that ended and still hold assets."""
+    from etf_trader.cli.db import UP_TO_DATE, databases, examine
+    from etf_trader.orders.status import IndexOrderStatus
+    from etf_trader.orders.store import list_index_orders
+
+    if subject.settings is None:
+        yield Finding("orders", SKIP, "not known without the configuration")
+        return
+    database = databases(subject.settings)["etf"]
+    if examine("etf", database).state != UP_TO_DATE:
+        yield Finding("orders", SKIP, "not known without the database")
+        return
+    with database.read() as connection:
+        stuck = list_index_orders(connection, statuses=[IndexOrderStatus.STUCK])
+    if not stuck:
+        yield Finding("orders", OK, "none is stuck")
+    for order in stuck:
+        yield Finding(
+            "orders",
+            WARN,
+            f"order {order.id} is stuck: it ended and holds assets that were not traded",
+            f"etf order show {order.id} says which and why; etf cancel --order {order.id} trades them back",
+        )
+
+
 def check_clock(_subject: Subject) -> Iterator[Finding]:
     """The machine's clock: a venue refuses requests whose time is off by a second."""
     from etf_trader.cli.numbers import local_time
@@ -222,6 +248,7 @@ CHECKS: list[Check] = [
     check_sqlite,
     check_configuration,
     check_databases,
+    check_orders,
     check_clock,
     check_disk,
     check_terminal,

@@ -69,6 +69,17 @@ def read_time_in_force(text: str) -> str:
     return text
 
 
+def _one_of(*names: str) -> Callable[[str], str]:
+    """Return what reads one of a few words."""
+
+    def read(text: str) -> str:
+        if text not in names:
+            raise typer.BadParameter(f"{text!r} is not one of {', '.join(names)}")
+        return text
+
+    return read
+
+
 def read_algo(text: str) -> str:
     """Return the name of a way to spread an order over time."""
     if text not in ALGOS:
@@ -203,6 +214,29 @@ DurationOption = Annotated[
         help="The time of an --algo: 90s, 30m, 1h, 2d.",
         metavar="TIME",
         parser=read_duration,
+        rich_help_panel=HOW,
+    ),
+]
+OnShortfallOption = Annotated[
+    str,
+    typer.Option(
+        "--on-shortfall",
+        help="Legs that fill while others do not: complete them (retry), trade them back at once (unwind), "
+        "or keep what cannot be completed (hold).",
+        metavar="retry|unwind|hold",
+        parser=_one_of("retry", "unwind", "hold"),
+        show_default=True,
+        rich_help_panel=HOW,
+    ),
+]
+OnInterruptOption = Annotated[
+    str,
+    typer.Option(
+        "--on-interrupt",
+        help="What Ctrl-C leaves of the order: keep it open, or cancel it.",
+        metavar="keep|cancel",
+        parser=_one_of("keep", "cancel"),
+        show_default=True,
         rich_help_panel=HOW,
     ),
 ]

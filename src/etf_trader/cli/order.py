@@ -32,12 +32,20 @@ if TYPE_CHECKING:
 
     from etf_trader.bootstrap import Services
     from etf_trader.cli.orders import OrderFacts
+    from etf_trader.execution.stuck import Kept
     from etf_trader.market.symbol import SymbolRule
     from etf_trader.orders.asset_order import AssetOrder
     from etf_trader.orders.index_order import IndexOrder
     from etf_trader.orders.store import StoredPlan
 
 app = group()
+
+SHORTFALLS = {
+    "retry": "completed, or traded back at the end",
+    "unwind": "traded back after each batch",
+    "hold": "kept: never traded back",
+}
+"""What becomes of what makes no whole units."""
 
 COLUMNS = (
     "id",
@@ -180,6 +188,7 @@ def show(order: OrderArgument) -> None:
                 filled[asset_order.id] = filled.get(asset_order.id, ZERO) + fill.quantity
             held = Ledger(connection, opened.account.id).holdings(accounts.order(order))
         rules = in_loop(opened.venue.rules())
+        kept = _kept(opened, facts.order, rules)
         payload = facts.document() | {
             "plans": [_plan_document(plan) for plan in plans],
             "asset_orders": [
@@ -187,7 +196,10 @@ def show(order: OrderArgument) -> None:
                 | {"share": each.share_of(order), "share_filled": filled.get(each.id, ZERO)}
                 for each in sent
             ],
-            "held": [{"asset": asset, "quantity": amount} for asset, amount in held.items()],
+            "held": [
+                {"asset": asset, "quantity": amount, "why": kept[asset].why if asset in kept else None}
+                for asset, amount in held.items()
+            ],
         }
 
         def draw(page: Page) -> None:
@@ -205,7 +217,7 @@ def show(order: OrderArgument) -> None:
                 page.table(_sent_table(order, _sent_last(facts, sent), filled, rules))
             if facts.order.schedule is not None and len(facts.done) > 1:
                 page.line(f"These are of the last slice: etf report fills --order {order} has all.")
-            _draw_held(page, facts, held)
+            _draw_held(page, facts, held, kept, rules)
 
         output().emit("etf.order/1", payload, draw)
 
@@ -247,6 +259,7 @@ def _draw_head(page: Page, opened: Services, facts: OrderFacts) -> None:
                 _works(order),
             ),
             ("accepted", f"{local_time(order.accepted_at)}{ended}"),
+            *([("shortfall", SHORTFALLS[order.on_shortfall])] if order.on_shortfall != "retry" else []),
             ("client key", order.client_key),
             ("price then", f"{money(order.arrival_nav)} {facts.index.quote} a unit"),
         ]
@@ -352,7 +365,33 @@ def _amount(value: Decimal, rule: SymbolRule | None) -> str:
     return quantity(value, rule.step) if rule and not value % rule.step else short(value)
 
 
-def _draw_held(page: Page, facts: OrderFacts, held: dict[str, Decimal]) -> None:
+def _kept(opened: Services, order: IndexOrder, rules: Mapping[str, SymbolRule]) -> dict[str, Kept]:
+    """Return what a stuck order holds, by asset, and why; nothing for another order."""
+    from etf_trader.errors import DataError, VenueError
+    from etf_trader.execution.look import look_at
+    from etf_trader.execution.state import order_state
+    from etf_trader.execution.stuck import kept_by
+    from etf_trader.execution.unwinding import markets_of
+
+    if order.status != "stuck":
+        return {}
+    with opened.database.read() as connection:
+        state = order_state(connection, order.id)
+    markets = markets_of(state, rules)
+    try:
+        view = in_loop(look_at(opened.venue, markets.symbols, 5, rules))
+    except (DataError, VenueError):
+        view = None
+    return {each.asset: each for each in kept_by(state, rules, markets, view)}
+
+
+def _draw_held(
+    page: Page,
+    facts: OrderFacts,
+    held: dict[str, Decimal],
+    kept: Mapping[str, Kept],
+    rules: Mapping[str, SymbolRule],
+) -> None:
     """Draw what an order keeps: cash and units it has reserved, assets beyond its units."""
     if not held:
         return
@@ -363,7 +402,12 @@ def _draw_held(page: Page, facts: OrderFacts, held: dict[str, Decimal]) -> None:
     )
     page.line()
     if facts.order.status == "stuck":
-        page.line(f"{bad('Stuck')}: it still holds {listing}, which could not be traded.")
+        from etf_trader.cli.stops import next_of_stuck, why_kept
+
+        page.line(f"{bad('Stuck')}: it still holds {listing}.")
+        for each in kept.values():
+            page.line(f"{short(each.quantity)} {each.asset}: {why_kept(each, rules)}.")
+        page.line(next_of_stuck(facts.order, kept.values()))
     else:
         page.line(f"It holds {listing}.")
 

@@ -85,6 +85,7 @@ class OrderFacts:
             "limit": order.limit_price,
             "max_loss_bps": order.max_loss_bps,
             "tif": order.time_in_force,
+            "on_shortfall": str(order.on_shortfall),
             "status": str(order.status),
             "stopped_by": list(order.stopped_by),
             "accepted_at": order.accepted_at,

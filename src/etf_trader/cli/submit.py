@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import secrets
+from dataclasses import dataclass
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +24,8 @@ from etf_trader.cli.options import (
     LiveYesOption,
     MaxLossOption,
     NoWaitOption,
+    OnInterruptOption,
+    OnShortfallOption,
     ParticipationOption,
     PositionOrNewOption,
     Quantity,
@@ -47,6 +50,27 @@ if TYPE_CHECKING:
 app = group()
 
 
+@dataclass(frozen=True, slots=True)
+class _Way:
+    """How a command goes about an order; nothing of it is kept with the order."""
+
+    dry_run: bool
+    detach: bool
+    no_wait: bool
+    on_interrupt: str
+
+    def check(self) -> None:
+        """Refuse what excludes each other."""
+        from etf_trader.errors import UsageError
+
+        if self.detach and self.on_interrupt == "cancel":
+            raise UsageError(
+                "--detach leaves the order to a worker: there is nothing here to interrupt",
+                where="--on-interrupt",
+                hint="leave out one of the two, or give --on-interrupt to etf worker",
+            )
+
+
 @command(
     app,
     "buy",
@@ -65,6 +89,8 @@ def buy(
     tif: TimeInForceOption = "now",
     algo: AlgoOption = None,
     duration: DurationOption = None,
+    on_shortfall: OnShortfallOption = "retry",
+    on_interrupt: OnInterruptOption = "keep",
     at_end: AtEndOption = None,
     participation: ParticipationOption = None,
     client_key: ClientKeyOption = None,
@@ -75,9 +101,8 @@ def buy(
 ) -> None:
     """Buy units of an index at the least cost that the order books allow."""
     schedule = _schedule(algo, duration, at_end, participation, tif)
-    _submit(
-        "buy", index, Quantity(qty), position, limit, max_loss, tif, client_key, schedule, dry_run, detach, no_wait
-    )
+    way = _Way(dry_run, detach, no_wait, on_interrupt)
+    _submit("buy", index, Quantity(qty), position, limit, max_loss, tif, on_shortfall, client_key, schedule, way)
 
 
 @command(
@@ -97,6 +122,8 @@ def sell(
     tif: TimeInForceOption = "now",
     algo: AlgoOption = None,
     duration: DurationOption = None,
+    on_shortfall: OnShortfallOption = "retry",
+    on_interrupt: OnInterruptOption = "keep",
     at_end: AtEndOption = None,
     participation: ParticipationOption = None,
     client_key: ClientKeyOption = None,
@@ -107,7 +134,8 @@ def sell(
 ) -> None:
     """Sell units of an index for the most that the order books pay."""
     schedule = _schedule(algo, duration, at_end, participation, tif)
-    _submit("sell", index, qty, position, limit, max_loss, tif, client_key, schedule, dry_run, detach, no_wait)
+    way = _Way(dry_run, detach, no_wait, on_interrupt)
+    _submit("sell", index, qty, position, limit, max_loss, tif, on_shortfall, client_key, schedule, way)
 
 
 def _submit(
@@ -118,17 +146,18 @@ def _submit(
     limit: Decimal | None,
     max_loss: Decimal | None,
     tif: str,
+    on_shortfall: str,
     client_key: str | None,
     schedule: ScheduleRequest | None,
-    dry_run: bool,
-    detach: bool,
-    no_wait: bool,
+    way: _Way,
 ) -> None:
     from etf_trader.index.store import find_index
     from etf_trader.market.symbol import Side
     from etf_trader.orders.index_order import OrderRequest, lifetime
+    from etf_trader.orders.status import Shortfall
 
     lifetime(tif)
+    way.check()
     with services() as opened:
         with opened.database.read() as connection:
             found = find_index(connection, index)
@@ -141,12 +170,13 @@ def _submit(
             max_loss_bps=max_loss,
             time_in_force=tif,
             client_key=client_key or f"k-{secrets.token_hex(6)}",
+            on_shortfall=Shortfall(on_shortfall),
             schedule=schedule,
         )
-        if dry_run:
+        if way.dry_run:
             _show_preview(opened, in_loop(opened.desk.preview(request)))
         else:
-            _run(opened, request, found.symbol, detach=detach, wait=not no_wait, key_is_new=client_key is None)
+            _run(opened, request, found.symbol, way, key_is_new=client_key is None)
 
 
 def _schedule(
@@ -289,12 +319,8 @@ def _leadership(opened: Services) -> int | None:
         return None if unsettled_plans(connection, opened.account.id) else epoch(connection, opened.account.id)
 
 
-def _run(
-    opened: Services, request: OrderRequest, symbol: str, *, detach: bool, wait: bool, key_is_new: bool
-) -> None:
+def _run(opened: Services, request: OrderRequest, symbol: str, way: _Way, *, key_is_new: bool) -> None:
     from etf_trader.cli.orders import exit_code_of, order_facts
-    from etf_trader.cli.timed_orders import announcement
-    from etf_trader.cli.working import work
     from etf_trader.orders.store import index_order, index_order_by_key
 
     with opened.database.read() as connection:
@@ -305,23 +331,33 @@ def _run(
         output().note(f"{request.client_key} is order {order.id} already: this goes on with it.")
     elif key_is_new:
         output().note(dim(f"Order {order.id}, client key {order.client_key}."))
-    if detach and not order.status.is_final:
+    if way.detach and not order.status.is_final:
         _show_detached(opened, order, symbol)
         return
-    code = None
-    if not order.status.is_final:
-        doing = "Buying" if order.side.sign > 0 else "Selling"
-        title = f"{doing} {unit_count(order.quantity)} of {symbol} on {opened.account.environment}"
-        if order.schedule is not None:
-            output().note(announcement(order, order.schedule, symbol))
-        code = work(opened, [order.id], title, wait=wait, stay=True).exit_code
+    code = None if order.status.is_final else _work(opened, order, symbol, way)
     with opened.database.read() as connection:
         facts = order_facts(connection, index_order(connection, order.id))
     _show_order(opened, facts, interrupted=code is not None)
-    if code is None or facts.order.status.is_final:
+    was_given_up = way.on_interrupt == "cancel" and facts.order.status != "filled"
+    if code is None or (facts.order.status.is_final and not was_given_up):
         code = exit_code_of(facts.order)
     if code:
         raise typer.Exit(code)
+
+
+def _work(opened: Services, order: IndexOrder, symbol: str, way: _Way) -> int | None:
+    """Bring an order as far as it goes; return the exit code of an interruption, None when there was none."""
+    from etf_trader.cli.timed_orders import announcement
+    from etf_trader.cli.working import cancel_orders, work
+
+    if order.schedule is not None:
+        output().note(announcement(order, order.schedule, symbol))
+    doing = "Buying" if order.side.sign > 0 else "Selling"
+    title = f"{doing} {unit_count(order.quantity)} of {symbol} on {opened.account.environment}"
+    code = work(opened, [order.id], title, wait=not way.no_wait, stay=True).exit_code
+    if code is not None and way.on_interrupt == "cancel":
+        cancel_orders(opened, [order.id], wait=True)
+    return code
 
 
 def _show_detached(opened: Services, order: IndexOrder, symbol: str) -> None:
@@ -392,6 +428,8 @@ def _what_now(facts: OrderFacts, stopped: Stopped, *, interrupted: bool) -> list
 
     order = facts.order
     told = sentences(stopped)
+    if order.status == "cancelled" and interrupted:
+        return ["Interrupted: what was sent is settled, and the order is cancelled."]
     if order.status == "open":
         cancel = f"etf cancel --order {order.id} ends it"
         if interrupted:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from types import FrameType
 from typing import TYPE_CHECKING, Any
@@ -89,6 +89,44 @@ def work(
             opened.log.subscribe(Watch(opened, wanted[-1], progress))
         in_loop(opened.manager.run(wanted, wait=wait, stay=stay))
     return asked
+
+
+def cancel_orders(opened: Services, orders: Sequence[int], *, wait: bool) -> Interruption:
+    """Ask for the end of open orders, and do it, or follow whoever leads the account until it is done.
+
+    Raises:
+        AccountLed: another process leads and `wait` is False; it ends them.
+    """
+    from etf_trader.orders.store import index_order
+
+    _ask(opened, orders)
+
+    def are_ended() -> bool:
+        with opened.database.read() as connection:
+            return all(index_order(connection, number).status.is_final for number in orders)
+
+    return work(opened, orders, "Cancelling", wait=wait, until=are_ended)
+
+
+def free_orders(opened: Services, orders: Sequence[int], *, wait: bool) -> Interruption:
+    """Try once more to trade back what stuck orders hold, those too that were to hold it.
+
+    Raises:
+        AccountLed: another process leads and `wait` is False; it tries next.
+    """
+    _ask(opened, orders)
+    with interruptible() as asked, output().progress("Trading back"):
+        opened.manager.stop_when(asked)
+        in_loop(opened.manager.free(orders, wait=wait))
+    return asked
+
+
+def _ask(opened: Services, orders: Sequence[int]) -> None:
+    from etf_trader.orders.store import request_cancel
+
+    with opened.database.write() as connection:
+        for number in orders:
+            request_cancel(connection, number, opened.clock.now())
 
 
 class Watch:

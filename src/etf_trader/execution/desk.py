@@ -11,7 +11,7 @@ from sqlalchemy import Connection
 
 from etf_trader.clock import Clock
 from etf_trader.database import Database
-from etf_trader.errors import DataError, UsageError
+from etf_trader.errors import DataError, SolverError, UsageError
 from etf_trader.events import EventLog, OrderAccepted
 from etf_trader.execution.look import look_and_plan, require_listed, require_open, require_own
 from etf_trader.execution.planning import MarketView, Wish, cash_to_reserve, document_for, order_problem
@@ -349,7 +349,10 @@ class Desk:
         others = [asked for state in means.others if (asked := self._asked(state, view)) is not None]
         if not others:
             return plan_order(problem, self._settings.method)
-        return plan_beside(problem, means.index, means.basket, others, view, self._settings.max_cross_spread)
+        try:
+            return plan_beside(problem, means.index, means.basket, others, view, self._settings.max_cross_spread)
+        except SolverError:  # one of the others may be the reason: it stops alone
+            return plan_order(problem, self._settings.method)
 
     def _reserve(self, means: _Means, problem: OrderProblem) -> Decimal:
         if means.treasury <= 0:

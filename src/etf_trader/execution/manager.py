@@ -14,7 +14,7 @@ from etf_trader.database import Database
 from etf_trader.errors import AccountLed, DataError, EtfError, SolverError, VenueError
 from etf_trader.events import EventLog
 from etf_trader.execution.batch import CONVERT, Batch, Member, write_batch
-from etf_trader.execution.ending import Finisher, Rules
+from etf_trader.execution.ending import Finisher
 from etf_trader.execution.lease import HEARTBEAT_SECONDS, Lease, Leases, check, this_host
 from etf_trader.execution.look import look_and_plan
 from etf_trader.execution.planning import MarketView
@@ -25,7 +25,8 @@ from etf_trader.execution.settings import ExecutionSettings
 from etf_trader.execution.settlement import MOVED, SLICE, Ending, batch_prices, settle
 from etf_trader.execution.state import OrderState, order_state
 from etf_trader.execution.timing import is_working, next_due, paced, wait_until, work_at_hand
-from etf_trader.execution.together import Asked, Together, ask, plan_together, stops_of
+from etf_trader.execution.together import Asked, Stopped, Together, ask, plan_together, stop_of, stops_of
+from etf_trader.execution.unwinding import Rules
 from etf_trader.ledger.repository import Account
 from etf_trader.orders.index_order import IndexOrder
 from etf_trader.orders.status import AssetOrderStatus, IndexOrderStatus
@@ -40,6 +41,9 @@ from etf_trader.orders.store import (
 )
 from etf_trader.venue.interface import Venue
 
+Failures = dict[int, DataError | SolverError]
+"""Why orders for now could not be planned, by order."""
+
 MOST_TURNS = 50
 """An order that meets moving books this often in one go is left for later, or ended when it is for now."""
 
@@ -47,6 +51,7 @@ MOST_BARREN = 3
 """An order whose batches executed nothing so often in a row gets nowhere by being sent again."""
 
 FOLLOW_SECONDS = 0.2
+FREE_LOOKS = 25
 ROUND_SECONDS = 1.0
 NAP_SECONDS = 0.1
 
@@ -74,7 +79,9 @@ class Manager:
         host = settings.host or this_host()
         self._leases = Leases(database, wall_clock, host)
         self._queue = Queue(database, venue, clock, account, log, host)
-        self._finisher = Finisher(database, venue, clock, account, settings, log, self._trade)
+        self._finisher = Finisher(
+            database, venue, clock, account, settings, log, self._trade_to_end, lambda: self._stop()
+        )
         self._stop: Callable[[], bool] = lambda: False
         # Who has exchanged currencies in this go and not traded since: not twice without trading in between.
         self._converted: set[int] = set()
@@ -97,9 +104,9 @@ class Manager:
             lease = self._leases.take(self._account.id)
             if lease is not None:
                 async with self._leading(lease):
-                    await self._work(lease)
+                    await self._work(orders, lease)
                     while stay and await self._next_slice(orders):
-                        await self._work(lease)
+                        await self._work(orders, lease)
                 return
             if not wait:
                 raise AccountLed(
@@ -124,6 +131,26 @@ class Manager:
                     return found
             if not wait:
                 raise AccountLed("another process leads this account", hint="it reconciles at its start")
+            await self._wall_clock.sleep(FOLLOW_SECONDS)
+
+    async def free(self, wanted: Sequence[int], *, wait: bool = True) -> None:
+        """Try to trade back what stuck orders hold, and do nothing else; or watch for a while how the leader does.
+
+        Raises:
+            AccountLed: another process leads, and `wait` is False.
+        """
+        for _ in range(FREE_LOOKS):
+            lease = self._leases.take(self._account.id)
+            if lease is not None:
+                async with self._leading(lease):
+                    await self._finisher.free_stuck(await self._venue.rules(), lease)
+                return
+            if not wait:
+                raise AccountLed("another process leads this account", hint="it tries next")
+            with self._database.read() as connection:
+                found = [index_order(connection, number) for number in wanted]
+            if self._stop() or all(order.status is not IndexOrderStatus.STUCK for order in found):
+                return
             await self._wall_clock.sleep(FOLLOW_SECONDS)
 
     @property
@@ -152,7 +179,7 @@ class Manager:
             while not stop():
                 failure: EtfError | None = None
                 try:
-                    await self._work(lease)
+                    await self._work((), lease)
                 except (DataError, VenueError, SolverError) as error:
                     failure = error
                 told(self, failure)
@@ -172,6 +199,7 @@ class Manager:
         deaf = self._queue.outcomes.listen()
         try:
             await self._queue.begin(lease)
+            self._finisher.begin()
             yield await self._recover(lease)
         finally:
             deaf()
@@ -195,13 +223,18 @@ class Manager:
             found.append(f"plan {plan.id} of order {plan.index_order_id} was settled")
         return found + await reconcile(self._database, self._venue, self._account)
 
-    async def _work(self, lease: Lease) -> None:
-        """Take every open order as far as it goes now, all of them together."""
+    async def _work(self, wanted: Sequence[int], lease: Lease) -> None:
+        """Take every open order as far as it goes now, all of them together.
+
+        Raises:
+            DataError, SolverError: one of the orders wanted could not be planned.
+        """
         rules = await self._venue.rules()
         self._converted.clear()
+        await self._finisher.free_stuck(rules, lease)
         waiting = self._open_orders()
         known = set(waiting)
-        failures: list[DataError] = []
+        failures: Failures = {}
         for _ in range(MOST_TURNS):
             left = await self._turn(waiting, rules, lease, failures)
             if self._stop():
@@ -215,8 +248,9 @@ class Manager:
                 order = index_order(connection, order_id)
             if order.is_last_chance(self._clock.now()):
                 await self._finisher.finish(order, Ending(IndexOrderStatus.ENDED, ("moved",)), rules, lease)
-        if failures:
-            raise failures[0]
+        for order_id in wanted:  # what stops another order is told where that is followed
+            if order_id in failures:
+                raise failures[order_id]
 
     async def _next_slice(self, orders: Sequence[int]) -> bool:
         """Wait until more is due of any order over time; False when none of `orders` is at work any more."""
@@ -246,9 +280,7 @@ class Manager:
         with self._database.read() as connection:
             return all(index_order(connection, number).status.is_final for number in orders)
 
-    async def _turn(
-        self, waiting: Sequence[int], rules: Rules, lease: Lease, failures: list[DataError]
-    ) -> list[int]:
+    async def _turn(self, waiting: Sequence[int], rules: Rules, lease: Lease, failures: Failures) -> list[int]:
         """Plan, send and settle one batch for all these orders; return those that may do more now.
 
         An order whose constituent has no price stops alone; its failure is noted.
@@ -283,31 +315,35 @@ class Manager:
         states: Sequence[OrderState],
         rules: Rules,
         lease: Lease,
-        failures: list[DataError],
+        failures: Failures,
     ) -> list[int]:
         """Look, plan and trade once for these orders; return those that may do more now."""
 
         async def plan(view: MarketView) -> Together:
             asked: list[Asked] = []
-            unpriced: list[tuple[OrderState, DataError]] = []
+            unplanned: list[Stopped] = []
             for state in states:
                 try:
                     may_convert = state.order.id not in self._converted
                     asked.append(ask(state, view, self._settings.slack_ticks, may_convert=may_convert))
                 except DataError as error:
-                    unpriced.append((state, error))
-            try:
-                return await asyncio.to_thread(plan_together, asked, unpriced, view, self._settings)
-            except DataError as error:
-                # Books of other currencies contradict each other; who may use them is planned alone.
-                return Together(Batch(view, (), ()), (), (*unpriced, *((each.state, error) for each in asked)))
+                    unplanned.append((state, error))
+            return await asyncio.to_thread(plan_together, asked, unplanned, view, self._settings)
 
         symbols = {symbol for state in states for symbol in symbols_of(state.index, state.basket, rules)}
         legs = {symbol for state in states for symbol in state.basket.symbols.values()}
         slots = await self._queue.room(len(legs), self._stop)
         if self._stop():
             return [state.order.id for state in states]
-        _, together = await look_and_plan(self._venue, symbols, self._settings.depth, rules, plan, stops_of, slots)
+        try:
+            _, together = await look_and_plan(
+                self._venue, symbols, self._settings.depth, rules, plan, stops_of, slots
+            )
+        except DataError:
+            fresh = await self._venue.rules()
+            if symbols <= fresh.keys():
+                raise
+            return await self._batch(states, fresh, lease, failures)  # a market has gone since the rules were read
         batch = together.batch
         if batch.members:
             await self._trade(batch, lease)
@@ -315,12 +351,13 @@ class Manager:
             self._converted.update(member.order_id for member in batch.members if member.purpose == CONVERT)
         # Whatever ends may trade back what it holds, which moves the books: after the batch.
         for state, idle in together.idle:
-            await self._rest(state, idle.stopped_by, rules, lease)
-        for state, error in together.unpriced:
-            await self._rest(state, ("price",), rules, lease)
+            await self._rest(state.order, idle.stopped_by, rules, lease, stays_open=state.stays_open)
+        for state, error in together.unplanned:
+            await self._rest(state.order, (stop_of(error),), rules, lease, stays_open=state.stays_open)
             if not state.stays_open:
-                failures.append(error)
-        return [member.order_id for member in batch.members if await self._goes_on(member, rules, lease)]
+                failures[state.order.id] = error
+        left = [member.order_id for member in batch.members if await self._goes_on(member, rules, lease)]
+        return left + [state.order.id for state in together.later]
 
     async def _is_ready(self, order_id: int, rules: Rules, lease: Lease) -> bool:
         """Return whether there is anything to plan for an order; one whose end is due is ended."""
@@ -334,14 +371,18 @@ class Manager:
             ending = Ending(IndexOrderStatus.FILLED, ("filled",))
         if ending is not None:
             await self._finisher.finish(order, ending, rules, lease)
+        else:
+            await self._finisher.even_out(order, rules, lease)
         return ending is None
 
-    async def _rest(self, state: OrderState, stopped_by: tuple[str, ...], rules: Rules, lease: Lease) -> None:
+    async def _rest(
+        self, order: IndexOrder, stopped_by: tuple[str, ...], rules: Rules, lease: Lease, *, stays_open: bool
+    ) -> None:
         """Leave an order of which nothing can be traded now for later, or end it when it is for now."""
-        if state.stays_open:
-            self._note(state.order, stopped_by, lease)
+        if stays_open:
+            self._note(order, stopped_by, lease)
         else:
-            await self._finisher.finish(state.order, Ending(IndexOrderStatus.ENDED, stopped_by), rules, lease)
+            await self._finisher.finish(order, Ending(IndexOrderStatus.ENDED, stopped_by), rules, lease)
 
     async def _goes_on(self, member: Member, rules: Rules, lease: Lease) -> bool:
         """Decide, after a batch, whether the order is planned once more in this go."""
@@ -364,8 +405,7 @@ class Manager:
             if barren is None:
                 return True
             stops = barren
-        if not member.state.stays_open:
-            await self._finisher.finish(order, Ending(IndexOrderStatus.ENDED, stops), rules, lease)
+        await self._rest(order, stops, rules, lease, stays_open=member.state.stays_open)
         return False
 
     def _barren_stops(self, order_id: int) -> tuple[str, ...] | None:
@@ -386,12 +426,16 @@ class Manager:
             return Ending(IndexOrderStatus.ENDED, (*order.stopped_by, "time"))
         return None
 
-    async def _trade(self, batch: Batch, lease: Lease) -> None:
+    async def _trade_to_end(self, batch: Batch, lease: Lease) -> None:
+        """Trade a batch that ends its order, or makes it even: a cancel does not stop it."""
+        await self._trade(batch, lease, is_ending=True)
+
+    async def _trade(self, batch: Batch, lease: Lease, *, is_ending: bool = False) -> None:
         """Write a batch with its intents, send it, and settle what it traded."""
         with self._database.write() as connection:
             check(connection, lease)
             plans = write_batch(connection, self._log, self._account, batch, self._clock.now())
-        await self._queue.run(plans, lease, self._stop)
+        await self._queue.run(plans, lease, self._stop, is_ending=is_ending)
         for plan_id in plans:
             self._settle(plan_id, lease)
         await self._venue.batch_done()

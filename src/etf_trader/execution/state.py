@@ -170,6 +170,23 @@ def order_loss(connection: Connection, order: IndexOrder) -> LossParts:
     return total_loss(parts)
 
 
+def released_of(connection: Connection, order: IndexOrder) -> dict[str, Decimal]:
+    """Return the cash and units that went back to the holder when an order ended, by asset."""
+    query = (
+        select(postings.c.asset, postings.c.amount)
+        .join(transactions, transactions.c.id == postings.c.transaction_id)
+        .where(
+            transactions.c.index_order_id == order.id,
+            transactions.c.kind == "release",
+            postings.c.account == accounts.order(order.id),
+        )
+    )
+    found: dict[str, Decimal] = {}
+    for asset, amount in connection.execute(query):
+        found[asset] = found.get(asset, ZERO) - amount
+    return found
+
+
 def cash_of(connection: Connection, order: IndexOrder) -> Decimal:
     """Return the cash an order has paid so far (sell: received), float settlement and basket cash included.
 

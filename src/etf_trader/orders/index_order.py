@@ -10,7 +10,7 @@ from typing import Any
 from etf_trader.errors import UsageError
 from etf_trader.market.symbol import Side
 from etf_trader.money import UNIT_GRID, ZERO, floor_to, plain
-from etf_trader.orders.status import IndexOrderStatus
+from etf_trader.orders.status import IndexOrderStatus, Shortfall
 from etf_trader.orders.stored_schedule import AtEnd, ScheduleRequest, StoredSchedule
 from etf_trader.seal import canonical, seal
 
@@ -26,7 +26,8 @@ class OrderRequest:
 
     `quantity` is None for "all" (a sell). `position` is "" (the only open one, or
     a first), "new", or a number. `limit_price` is per unit in quote, fees
-    included; `max_loss_bps` bounds the loss from arrival. `schedule` is how an
+    included; `max_loss_bps` bounds the loss from arrival; `on_shortfall` says what
+    becomes of legs that fill beside others that do not. `schedule` is how an
     order over time is spread; None: all at once.
     """
 
@@ -38,23 +39,26 @@ class OrderRequest:
     max_loss_bps: Decimal | None
     time_in_force: str
     client_key: str
+    on_shortfall: Shortfall = Shortfall.RETRY
     schedule: ScheduleRequest | None = None
 
     def canonical_text(self) -> str:
         """Return what was asked in one spelling, so that a repetition is recognised."""
-        schedule = {} if self.schedule is None else {"schedule": self.schedule.document()}
-        return canonical(
-            {
-                "side": str(self.side),
-                "index": self.index_id,
-                "quantity": "all" if self.quantity is None else self.quantity,
-                "position": self.position,
-                "limit": self.limit_price,
-                "max_loss": self.max_loss_bps,
-                "tif": self.time_in_force,
-            }
-            | schedule
-        )
+        asked: dict[str, Any] = {
+            "side": str(self.side),
+            "index": self.index_id,
+            "quantity": "all" if self.quantity is None else self.quantity,
+            "position": self.position,
+            "limit": self.limit_price,
+            "max_loss": self.max_loss_bps,
+            "tif": self.time_in_force,
+        }
+        # What is as it is without asking stays out: requests of before read the same.
+        if self.on_shortfall is not Shortfall.RETRY:
+            asked["on_shortfall"] = str(self.on_shortfall)
+        if self.schedule is not None:
+            asked["schedule"] = self.schedule.document()
+        return canonical(asked)
 
     def check(self) -> None:
         """Check what can be checked without the books.
@@ -101,6 +105,7 @@ class IndexOrder:
     max_loss_bps: Decimal | None
     time_in_force: str
     expires_at: datetime | None
+    on_shortfall: Shortfall
     status: IndexOrderStatus
     stopped_by: tuple[str, ...]
     cancel_requested_at: datetime | None
@@ -115,7 +120,12 @@ class IndexOrder:
         """Return the seal that its values should have."""
         return acceptance_seal(
             {name: getattr(self, name) for name in _SEALED}
-            | {"side": str(self.side), "arrival": dict(self.arrival), "schedule": self.schedule}
+            | {
+                "side": str(self.side),
+                "arrival": dict(self.arrival),
+                "on_shortfall": str(self.on_shortfall),
+                "schedule": self.schedule,
+            }
         )
 
     @property
@@ -157,10 +167,14 @@ _SEALED = (
 
 
 def acceptance_seal(values: Mapping[str, Any]) -> str:
-    """Return the SHA-256 over everything that was accepted: `_SEALED`, side, arrival, a schedule if it has one."""
+    """Return the SHA-256 over all that was accepted: `_SEALED`, side, arrival, and what is not as usual."""
     facts = {name: values[name] for name in (*_SEALED, "side", "arrival")}
-    schedule: StoredSchedule | None = values.get("schedule")
-    return seal("etf.index-order/1", facts | ({} if schedule is None else {"schedule": schedule.document()}))
+    if values["on_shortfall"] != str(Shortfall.RETRY):
+        facts["on_shortfall"] = values["on_shortfall"]
+    schedule: StoredSchedule | None = values["schedule"]
+    if schedule is not None:
+        facts["schedule"] = schedule.document()
+    return seal("etf.index-order/1", facts)
 
 
 def lifetime(time_in_force: str) -> timedelta | None:

@@ -21,6 +21,7 @@ from etf_trader.orders.status import (
     INDEX_ORDER_TRANSITIONS,
     AssetOrderStatus,
     IndexOrderStatus,
+    Shortfall,
 )
 from etf_trader.orders.stored_schedule import StoredSchedule, read_schedule
 from etf_trader.orders.tables import asset_orders, index_orders, markets, plans, shares
@@ -105,6 +106,7 @@ def add_index_order(
         "max_loss_bps": request.max_loss_bps,
         "time_in_force": request.time_in_force,
         "expires_at": expires_at,
+        "on_shortfall": str(request.on_shortfall),
         "status": str(IndexOrderStatus.OPEN),
         "stopped_by": "",
         "accepted_at": now,
@@ -173,7 +175,13 @@ def move_index_order(
     connection.execute(
         update(index_orders)
         .where(index_orders.c.id == order.id)
-        .values(status=str(status), stopped_by=",".join(stopped_by), ended_at=now)
+        .values(
+            status=str(status),
+            stopped_by=",".join(stopped_by),
+            ended_at=now,
+            # The cancel that ended it is done; another one asks to trade back what is stuck.
+            **({"cancel_requested_at": None} if status is IndexOrderStatus.STUCK else {}),
+        )
     )
 
 
@@ -187,10 +195,17 @@ def write_filled(connection: Connection, order_id: int, filled: Decimal, stopped
 
 
 def request_cancel(connection: Connection, order_id: int, now: datetime) -> None:
-    """Ask whoever leads the account to end an order."""
+    """Ask whoever leads the account to end an order, or to trade back what a stuck one holds.
+
+    An order that has ended stays as it is.
+    """
     connection.execute(
         update(index_orders)
-        .where(index_orders.c.id == order_id, index_orders.c.cancel_requested_at.is_(None))
+        .where(
+            index_orders.c.id == order_id,
+            index_orders.c.cancel_requested_at.is_(None),
+            index_orders.c.status.in_((str(IndexOrderStatus.OPEN), str(IndexOrderStatus.STUCK))),
+        )
         .values(cancel_requested_at=now)
     )
 
@@ -369,6 +384,7 @@ def _market(packed: bytes) -> dict[str, Any]:
 def _index_order(row: Row[tuple[object, ...]]) -> IndexOrder:
     values: dict[str, Any] = dict(row._mapping)
     values["side"] = Side(values["side"])
+    values["on_shortfall"] = Shortfall(values["on_shortfall"])
     values["status"] = IndexOrderStatus(values["status"])
     values["stopped_by"] = tuple(filter(None, values["stopped_by"].split(",")))
     values["arrival"] = {asset: Decimal(mid) for asset, mid in json.loads(values["arrival"]).items()}

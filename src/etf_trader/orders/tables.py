@@ -20,6 +20,7 @@ index_orders = Table(
     Column("max_loss_bps", ExactDecimal),
     Column("time_in_force", String(16), nullable=False),
     Column("expires_at", UtcDateTime),
+    Column("on_shortfall", String(8), nullable=False, server_default="retry"),  # "retry", "unwind" or "hold"
     Column("status", String(12), nullable=False),
     Column("stopped_by", Text, nullable=False),  # comma separated
     Column("cancel_requested_at", UtcDateTime),

@@ -33,6 +33,7 @@ INDEX_ORDERS = {
     (X.OPEN, X.ENDED),
     (X.OPEN, X.CANCELLED),
     (X.OPEN, X.STUCK),
+    (X.STUCK, X.FILLED),
     (X.STUCK, X.ENDED),
     (X.STUCK, X.CANCELLED),
 }
