@@ -130,7 +130,8 @@ class Workshop:
     def play_seed(self, seed: int) -> Played:
         """Play the scenario and the faults that a seed stands for."""
         dice = random.Random(seed)
-        name, moves = dice.choice(list(SCENARIOS)), dice.random() < 0.4
+        (name,) = dice.choices(list(SCENARIOS), [each.weight for each in SCENARIOS.values()])
+        moves = dice.random() < 0.4
         played = self.play(name, FaultPlan.seeded(seed), moves=moves)
         return replace(played, name=f"seed {seed}: {name}{', moving' if moves else ''}")
 

@@ -38,6 +38,8 @@ class Scenario:
     slack: Mapping[str, Decimal] | None = None
     slots: int | None = None
     """How many orders the exchange takes in ten seconds, where it is not its 100."""
+    weight: int = 1
+    """How often it is drawn, relative to others: plays of several orders take longer."""
     moves: bool = False
     """Whether the books move while orders are under way."""
 
@@ -135,8 +137,8 @@ def asked(key: str, side: Side, quantity: str | None, **changes: object) -> Orde
     return make_request(side, quantity=None if quantity is None else D(quantity), client_key=key, **changes)
 
 
-def _single(request: OrderRequest, **changes: object) -> Scenario:
-    return Scenario(make_frozen_market, one_index, (request,), **changes)  # type: ignore[arg-type]
+def _single(request: OrderRequest) -> Scenario:
+    return Scenario(make_frozen_market, one_index, (request,), weight=3)
 
 
 _SHARED = (
@@ -164,6 +166,8 @@ SCENARIOS = {
         one_index,
         (asked("one", Side.BUY, "60", time_in_force="gtc"), asked("two", Side.SELL, "6.5")),
         cancelled=("one",),
+        cancel_after=4,
+        slots=3,
     ),
     "backlog": Scenario(
         make_frozen_market,

@@ -102,23 +102,25 @@ _OF_REPORTS = (
 class FaultPlan:
     """Which faults a venue has, how often, how many and how long; the rest is drawn from `seed`.
 
-    `chances` are probabilities from 0 to 1, at each occasion a fault has; after
-    `most` faults the venue is sound. Times are seconds of the venue's clock: a
-    slow request or answer takes up to `slowest`, what arrives late comes within
+    `chances` are probabilities from 0 to 1, at each occasion a fault has; those
+    of questions, which are many, are multiplied by `questions`. After `most`
+    faults the venue is sound. Times are seconds of the venue's clock: a slow
+    request or answer takes up to `slowest`, what arrives late comes within
     `latest`, Retry-After says up to `longest_wait`.
     """
 
     seed: int
     chances: Mapping[Fault, float]
+    questions: float = 1.0
     most: int = 20
     slowest: float = 3.0
     latest: float = 6.0
     longest_wait: float = 12.0
 
     def __post_init__(self) -> None:
-        for fault, chance in self.chances.items():
+        for what, chance in (*self.chances.items(), ("questions", self.questions)):
             if not 0 <= chance <= 1:
-                raise ValueError(f"the chance of {fault!r} is {chance}: not a probability")
+                raise ValueError(f"{what}: {chance} is not a probability")
         object.__setattr__(self, "chances", MappingProxyType(dict(self.chances)))
 
     @classmethod
@@ -130,11 +132,12 @@ class FaultPlan:
     def seeded(cls, seed: int) -> "FaultPlan":
         """Draw a scenario: a few kinds of faults, rare or frequent."""
         dice = random.Random(seed)
-        kinds = dice.sample(list(Fault), dice.randint(1, 7))
-        chances = {kind: dice.choice((0.04, 0.12, 0.35, 0.8)) for kind in kinds}
+        kinds = dice.sample(list(Fault), dice.randint(2, 8))
+        chances = {kind: dice.choice((0.05, 0.15, 0.4, 0.8)) for kind in kinds}
         return cls(
             seed,
             chances,
+            questions=dice.choice((0.0, 0.05, 0.2, 1.0)),
             most=dice.choice((2, 6, 15, 40)),
             slowest=dice.choice((0.05, 0.8, 3.0)),
             latest=dice.choice((0.3, 2.5, 6.0)),
@@ -262,7 +265,7 @@ class FaultyVenue:
     async def _request(self, ask: Callable[[], Awaitable[Answer]], order: LimitOrder | None = None) -> Answer:
         await self._arrivals()
         self._refuse_who_should_wait()
-        fault = self._draw(_OF_REQUESTS if order is None else _OF_ORDERS)
+        fault = self._draw(_OF_REQUESTS, self._plan.questions) if order is None else self._draw(_OF_ORDERS)
         if fault in _UNAVAILABLE:
             raise VenueUnavailable(_UNAVAILABLE[fault])
         if fault in _LIMITING:
@@ -300,6 +303,8 @@ class FaultyVenue:
 
     async def _arrivals(self) -> None:
         """Let everything arrive that is due: late orders at the venue, late reports at the listeners."""
+        if not self._orders and not self._reports and self._held is None:
+            return
         now = self._clock.now()
         due = [order for at, order in self._orders if at <= now]
         self._orders = [(at, order) for at, order in self._orders if at > now]
@@ -344,7 +349,10 @@ class FaultyVenue:
 
     def _listed(self, trades: Iterable[Trade]) -> list[Trade]:
         """Leave out the last trade of every order whose trades are listed late."""
-        now, shown = self._clock.now(), list(trades)
+        shown = list(trades)
+        if not self._unlisted:
+            return shown
+        now = self._clock.now()
         for (symbol, order_id), until in self._unlisted.items():
             late = [trade for trade in shown if (trade.symbol, trade.order_id) == (symbol, order_id)]
             if late and now < until:
@@ -377,10 +385,10 @@ class FaultyVenue:
 
     # Chance
 
-    def _draw(self, faults: Iterable[Fault]) -> Fault | None:
+    def _draw(self, faults: Iterable[Fault], share: float = 1.0) -> Fault | None:
         """Return the fault of this occasion, or None; what is drawn is written down."""
         for fault in faults:
-            chance = self._plan.chances.get(fault, 0.0)
+            chance = self._plan.chances.get(fault, 0.0) * share
             if self._left > 0 and chance > 0 and self._dice.random() < chance:
                 self._left -= 1
                 self.incidents.fired[fault] += 1
