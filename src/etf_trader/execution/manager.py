@@ -6,38 +6,27 @@ is learnt and booked before anything new is planned.
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager, suppress
-from dataclasses import replace
 
 from etf_trader.clock import Clock
 from etf_trader.database import Database
-from etf_trader.errors import AccountLed, DataError, EtfError
+from etf_trader.errors import AccountLed, DataError
 from etf_trader.events import EventLog
-from etf_trader.execution.batch import CONVERT, TRADE, UNWIND, Batch, Member, batch_of, write_batch
+from etf_trader.execution.batch import CONVERT, Batch, Member, write_batch
+from etf_trader.execution.ending import Finisher, Rules
 from etf_trader.execution.lease import HEARTBEAT_SECONDS, Lease, Leases, check
-from etf_trader.execution.look import look, look_and_plan
-from etf_trader.execution.planning import (
-    MarketView,
-    Wish,
-    completion,
-    order_problem,
-    settlement_bounds,
-    unwinding,
-    unwinding_problem,
-)
+from etf_trader.execution.look import look_and_plan
+from etf_trader.execution.planning import MarketView
 from etf_trader.execution.queue import Queue
 from etf_trader.execution.reconcile import reconcile
-from etf_trader.execution.routed import exchangeable, foreign_currencies, symbols_of
+from etf_trader.execution.routed import foreign_currencies, symbols_of
 from etf_trader.execution.settings import ExecutionSettings
-from etf_trader.execution.settlement import MOVED, BatchPrices, Ending, batch_prices, end, settle
+from etf_trader.execution.settlement import MOVED, Ending, batch_prices, settle
 from etf_trader.execution.state import OrderState, order_state
 from etf_trader.execution.together import Asked, Together, ask, plan_together, stops_of
 from etf_trader.ledger.repository import Account
-from etf_trader.market.symbol import Side, SymbolRule
-from etf_trader.money import money_context
 from etf_trader.orders.index_order import IndexOrder
-from etf_trader.orders.plan import Plan
 from etf_trader.orders.status import AssetOrderStatus, IndexOrderStatus
 from etf_trader.orders.store import (
     asset_orders_of_plan,
@@ -48,11 +37,7 @@ from etf_trader.orders.store import (
     unsettled_plans,
     write_filled,
 )
-from etf_trader.solver.order import plan_order
-from etf_trader.solver.problem import OrderProblem
 from etf_trader.venue.interface import Venue
-
-Rules = Mapping[str, SymbolRule]
 
 MOST_TURNS = 50
 """An order that meets moving books this often in one go is left for later, or ended when it is for now."""
@@ -60,8 +45,6 @@ MOST_TURNS = 50
 MOST_BARREN = 3
 """An order whose batches executed nothing so often in a row gets nowhere by being sent again."""
 
-COMPLETIONS = 3
-UNWINDS = 3
 FOLLOW_SECONDS = 0.2
 
 
@@ -87,6 +70,7 @@ class Manager:
         self._log = log
         self._leases = Leases(database, wall_clock)
         self._queue = Queue(database, venue, clock, account, log)
+        self._finisher = Finisher(database, venue, clock, account, settings, log, self._trade)
         self._stop: Callable[[], bool] = lambda: False
         # Who has exchanged currencies in this go and not traded since: not twice without trading in between.
         self._converted: set[int] = set()
@@ -180,7 +164,7 @@ class Manager:
             with self._database.read() as connection:
                 order = index_order(connection, order_id)
             if not order.stays_open:
-                await self._finish(order, Ending(IndexOrderStatus.ENDED, ("moved",)), rules, lease)
+                await self._finisher.finish(order, Ending(IndexOrderStatus.ENDED, ("moved",)), rules, lease)
         if failures:
             raise failures[0]
 
@@ -276,7 +260,7 @@ class Manager:
             # An earlier leader stopped between its last batch and the order's end.
             ending = Ending(IndexOrderStatus.FILLED, ("filled",))
         if ending is not None:
-            await self._finish(order, ending, rules, lease)
+            await self._finisher.finish(order, ending, rules, lease)
         return ending is None
 
     async def _rest(self, order: IndexOrder, stopped_by: tuple[str, ...], rules: Rules, lease: Lease) -> None:
@@ -284,7 +268,7 @@ class Manager:
         if order.stays_open:
             self._note(order, stopped_by, lease)
         else:
-            await self._finish(order, Ending(IndexOrderStatus.ENDED, stopped_by), rules, lease)
+            await self._finisher.finish(order, Ending(IndexOrderStatus.ENDED, stopped_by), rules, lease)
 
     async def _goes_on(self, member: Member, rules: Rules, lease: Lease) -> bool:
         """Decide, after a batch, whether the order is planned once more in this go."""
@@ -297,7 +281,7 @@ class Manager:
             return False
         if order.remaining == 0:
             # Filled, but it holds more of some asset than the float may take.
-            await self._finish(order, Ending(IndexOrderStatus.FILLED, ("filled",)), rules, lease)
+            await self._finisher.finish(order, Ending(IndexOrderStatus.FILLED, ("filled",)), rules, lease)
             return False
         stops = plan.stopped_by
         if order.stopped_by == ("moved",):
@@ -306,7 +290,7 @@ class Manager:
                 return True
             stops = barren
         if not order.stays_open:
-            await self._finish(order, Ending(IndexOrderStatus.ENDED, stops), rules, lease)
+            await self._finisher.finish(order, Ending(IndexOrderStatus.ENDED, stops), rules, lease)
         return False
 
     def _barren_stops(self, order_id: int) -> tuple[str, ...] | None:
@@ -326,16 +310,6 @@ class Manager:
         if order.expires_at is not None and order.expires_at <= self._clock.now():
             return Ending(IndexOrderStatus.ENDED, (*order.stopped_by, "time"))
         return None
-
-    def _problem(self, state: OrderState, wish: Wish, view: MarketView) -> OrderProblem:
-        return order_problem(wish, state.basket, view, state.float, state.float_cash, self._settings.slack_ticks)
-
-    async def _solve(self, problem: OrderProblem) -> Plan:
-        def solve() -> Plan:
-            with money_context():
-                return plan_order(problem, self._settings.method)
-
-        return await asyncio.to_thread(solve)
 
     async def _trade(self, batch: Batch, lease: Lease) -> None:
         """Write a batch with its intents, send it, and settle what it traded."""
@@ -360,72 +334,6 @@ class Manager:
         with self._database.write() as connection:
             check(connection, lease)
             write_filled(connection, order.id, order.filled, stopped_by)
-
-    async def _finish(self, order: IndexOrder, ending: Ending, rules: Rules, lease: Lease) -> None:
-        """End an order; what it holds beyond its units is completed where that is cheaper, else traded back."""
-        for _ in range(COMPLETIONS):
-            if not await self._complete(order.id, rules, lease):
-                break
-        for _ in range(UNWINDS):
-            if not await self._unwind(order.id, rules, lease):
-                break
-        prices = self._last_prices(order.id)
-        with self._database.write() as connection:
-            check(connection, lease)
-            if not index_order(connection, order.id).status.is_final:
-                end(connection, self._log, order.id, ending, prices, self._clock.now())
-
-    async def _complete(self, order_id: int, rules: Rules, lease: Lease) -> bool:
-        """Buy what is missing beside the legs that filled; return whether anything was sent.
-
-        The order's limit holds, its loss limit does not: trading back would lose more.
-        """
-        with self._database.read() as connection:
-            state = order_state(connection, order_id)
-        if state.order.status.is_final or state.order.side is Side.SELL or not any(state.held.values()):
-            return False
-        try:
-            view = await look(self._venue, state.basket, self._settings.depth, rules)
-            bounds = settlement_bounds(state.basket.symbols, view)
-            units = completion(state.wish(), state.basket, view, bounds)
-            if not units:
-                return False
-            wish = replace(state.wish(), quantity=units, max_loss_bps=None)
-            problem = self._problem(state, wish, view)
-        except DataError:
-            return False
-        plan = await self._solve(problem)
-        if not plan.units or not any(leg.quantity for leg in plan.legs):
-            return False
-        await self._trade(batch_of(state, problem, plan, TRADE, view), lease)
-        return True
-
-    async def _unwind(self, order_id: int, rules: Rules, lease: Lease) -> bool:
-        """Sell what an order holds beyond what the float may take; return whether anything was sent."""
-        with self._database.read() as connection:
-            state = order_state(connection, order_id)
-        foreign = exchangeable(state, rules)
-        if not any(state.held.values()) and not foreign:
-            return False
-        symbols = {**state.basket.symbols, **foreign}
-        excess = {**state.held, **{name: state.other_cash[name] for name in foreign}}
-        try:
-            view = await look(self._venue, state.basket, self._settings.depth, rules, foreign.values())
-            wish = replace(state.wish(), held=excess)
-            problem = unwinding_problem(wish, state.basket, symbols, view)
-            plan = unwinding(wish, symbols, view, excess, settlement_bounds(symbols, view))
-        except EtfError:
-            return False  # without a price it stays the order's own: the order ends stuck
-        if not plan.legs:
-            return False
-        is_paid_back = all(leg.asset in foreign for leg in plan.legs)
-        await self._trade(batch_of(state, problem, plan, CONVERT if is_paid_back else UNWIND, view), lease)
-        return True
-
-    def _last_prices(self, order_id: int) -> BatchPrices | None:
-        with self._database.read() as connection:
-            plans = plans_of(connection, order_id)
-            return batch_prices(connection, self._account.id, plans[-1]) if plans else None
 
 
 def _stops(document: str) -> tuple[str, ...]:

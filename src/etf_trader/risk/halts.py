@@ -1,0 +1,136 @@
+"""Whether an account may trade: rows that say who stopped it, why, and since when.
+
+Several causes may hold at once, each until it is lifted; the strictest counts.
+The caller opens the transaction: a halt stands for everybody from its commit on.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+from sqlalchemy import Connection, select, update
+
+from etf_trader.database import insert_row
+from etf_trader.errors import Refused
+from etf_trader.market.symbol import Side
+from etf_trader.risk.tables import halts as halt_rows
+
+OPERATOR = "operator"
+RECONCILE = "reconcile"
+DAILY_LOSS = "daily_loss"
+"""What stops an account: a person, a difference that nothing explains, the loss of a day."""
+
+
+class TradingState(StrEnum):
+    """What an account may do, from everything to nothing."""
+
+    ACTIVE = "active"
+    REDUCING = "reducing"  # sells and cancels only
+    HALTED = "halted"  # nothing is sent
+
+    def permits(self, side: Side) -> bool:
+        """Return whether orders of this side may be sent."""
+        return self is TradingState.ACTIVE or (self is TradingState.REDUCING and side is Side.SELL)
+
+
+_STRICTNESS = tuple(TradingState)
+
+
+@dataclass(frozen=True, slots=True)
+class Halt:
+    """One reason why an account does not trade freely; `operator` is empty when the program saw to it itself."""
+
+    id: int
+    account_id: int
+    state: TradingState
+    cause: str
+    reason: str
+    at: datetime
+    operator: str
+    lifted_at: datetime | None
+    lifted_by: str | None
+
+    @property
+    def is_in_force(self) -> bool:
+        """Whether nobody has lifted it."""
+        return self.lifted_at is None
+
+
+def halts(connection: Connection, account_id: int, *, lifted: bool = False) -> list[Halt]:
+    """Return what stops an account now, oldest first; with `lifted`, also what ever did."""
+    query = select(halt_rows).where(halt_rows.c.account_id == account_id).order_by(halt_rows.c.id)
+    if not lifted:
+        query = query.where(halt_rows.c.lifted_at.is_(None))
+    rows = (dict(row._mapping) for row in connection.execute(query))
+    return [Halt(**(row | {"state": TradingState(row["state"])})) for row in rows]
+
+
+def trading_state(connection: Connection, account_id: int) -> TradingState:
+    """Return what the account may do: the strictest halt that nobody has lifted."""
+    states = (each.state for each in halts(connection, account_id))
+    return max(states, key=_STRICTNESS.index, default=TradingState.ACTIVE)
+
+
+def halt(
+    connection: Connection,
+    account_id: int,
+    state: TradingState,
+    cause: str,
+    reason: str,
+    now: datetime,
+    *,
+    operator: str = "",
+) -> Halt:
+    """Stop an account, and return the row that says so; the same cause twice stays the first."""
+    if state is TradingState.ACTIVE:
+        raise ValueError("an account that is active is not halted")
+    for known in halts(connection, account_id):
+        if (known.cause, known.state) == (cause, state):
+            return known
+    row = {
+        "account_id": account_id,
+        "state": str(state),
+        "cause": cause,
+        "reason": reason,
+        "at": now,
+        "operator": operator,
+    }
+    number = insert_row(connection, halt_rows, row)
+    return next(each for each in halts(connection, account_id) if each.id == number)
+
+
+def resume(
+    connection: Connection, account_id: int, cause: str | None, now: datetime, *, operator: str = ""
+) -> list[Halt]:
+    """Lift what stops an account for `cause`, or for whatever cause; return what was lifted."""
+    found = [each for each in halts(connection, account_id) if cause in (None, each.cause)]
+    for each in found:
+        connection.execute(
+            update(halt_rows).where(halt_rows.c.id == each.id).values(lifted_at=now, lifted_by=operator)
+        )
+    return found
+
+
+def require_active(connection: Connection, account_id: int, sides: Iterable[Side] = ()) -> None:
+    """Check that orders of these sides may be sent; without sides, that not everything is stopped.
+
+    Called in the transaction that takes a slot, and again before a request leaves.
+
+    Raises:
+        Refused: the account is halted, or is only reducing and a side is a buy.
+    """
+    state = trading_state(connection, account_id)
+    if state is TradingState.HALTED or not all(state.permits(side) for side in sides):
+        raise refusal(halts(connection, account_id), state)
+
+
+def refusal(found: Iterable[Halt], state: TradingState) -> Refused:
+    """Return the error that says that an account is stopped, why, and what to do."""
+    why = "; ".join(f"{each.cause}: {each.reason}" if each.reason else each.cause for each in found)
+    what = "nothing is sent" if state is TradingState.HALTED else "it may only sell"
+    return Refused(
+        f"the account is {state} ({why}): {what}",
+        limit=str(state),
+        hint="etf risk show tells since when and why; etf resume lifts it",
+    )
