@@ -35,6 +35,9 @@ from etf_trader.venue.faulty import Fault, FaultPlan, FaultyVenue
 STARTS = 8
 """So often a play is begun again after an error, as a person or cron would; then the venue is mended."""
 
+ALL_ARRIVED_SECONDS = 300
+"""What was late has arrived by then, and the longest Retry-After is over."""
+
 Ends = dict[str, tuple[str, str]]
 """Units filled and the status of each order, by client key."""
 
@@ -110,6 +113,7 @@ class Workshop:
     def play(self, name: str, plan: FaultPlan, *, moves: bool = False) -> Played:
         """Play a scenario against a venue with these faults, mend it, and judge."""
         scenario = SCENARIOS[name].moving() if moves else SCENARIOS[name]
+        calm = None if moves or not plan.chances else self.calm(name)
         self.set_back(name)
         with scenario.limits():
             first = self.open(scenario)
@@ -123,8 +127,8 @@ class Workshop:
             self.ours.watch = None
             wrong += seen[:3] + judge(house, scenario) + _incidents(venue)
             ends = ends_of(house)
-        if plan.chances and not moves:
-            wrong += differences(scenario, self.calm(name), ends)
+        if calm is not None:
+            wrong += differences(scenario, calm, ends)
         return Played(name, wrong, ends, venue.incidents.fired, stops)
 
     def play_seed(self, seed: int) -> Played:
@@ -160,7 +164,7 @@ async def _run(house: House, venue: FaultyVenue, scenario: Scenario, stops: Coun
         except Exception:  # noqa: BLE001 - a bug is a finding, and the next seed is played
             return [traceback.format_exc(limit=-6)]
     venue.mend()
-    await house.clock.sleep(30)  # all that was late has arrived or never will
+    await house.clock.sleep(ALL_ARRIVED_SECONDS)
     last = _reached_by(house, venue)
     try:
         await last.manager.reconcile()

@@ -137,9 +137,12 @@ def asked(key: str, side: Side, quantity: str | None, **changes: object) -> Orde
     return make_request(side, quantity=None if quantity is None else D(quantity), client_key=key, **changes)
 
 
-def _single(request: OrderRequest) -> Scenario:
-    return Scenario(make_frozen_market, one_index, (request,), weight=3)
+def _single(request: OrderRequest, slack: Mapping[str, Decimal] | None = None) -> Scenario:
+    return Scenario(make_frozen_market, one_index, (request,), slack=slack, weight=3)
 
+
+A_LOT = {"one": D("0.5")}
+"""A lot of B is half a unit."""
 
 _SHARED = (
     asked("one", Side.BUY, "21.5", time_in_force="gtc"),
@@ -150,8 +153,8 @@ _SHARED = (
 
 SCENARIOS = {
     "buy": _single(asked("one", Side.BUY, "30")),
-    "limited buy": _single(asked("one", Side.BUY, "200", limit_price=D("120.45"))),
-    "waiting buy": _single(asked("one", Side.BUY, "200", limit_price=D("120.45"), time_in_force="gtc")),
+    "limited buy": _single(asked("one", Side.BUY, "200", limit_price=D("120.45")), A_LOT),
+    "waiting buy": _single(asked("one", Side.BUY, "200", limit_price=D("120.45"), time_in_force="gtc"), A_LOT),
     "bounded buy": _single(asked("one", Side.BUY, "40", max_loss_bps=D(40))),
     "sell": _single(asked("one", Side.SELL, "7.7")),
     "limited sell": _single(asked("one", Side.SELL, None, limit_price=D("119.75"))),
