@@ -133,9 +133,11 @@ class RateLimited(VenueError):
 
     code = "rate_limited"
 
-    def __init__(self, message: str, *, retry_after: float) -> None:
+    def __init__(self, message: str, *, retry_after: float, is_of_host: bool = False) -> None:
+        """`is_of_host` says that all requests of this host are meant, not only this account's orders."""
         super().__init__(message)
         self.retry_after = retry_after
+        self.is_of_host = is_of_host
 
 
 class OrderRejected(VenueError):
@@ -147,6 +149,12 @@ class OrderRejected(VenueError):
         super().__init__(message, where=symbol)
         self.venue_code = venue_code
         self.symbol = symbol
+
+
+class DuplicateOrder(VenueError):
+    """An order with this client order id lives at the venue: it is the one that was sent before; ask for it."""
+
+    code = "duplicate_order"
 
 
 class OutcomeUnknown(VenueError):

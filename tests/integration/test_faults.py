@@ -33,7 +33,7 @@ from etf_trader.ledger.tables import accounts
 from etf_trader.market.symbol import Side
 from etf_trader.orders.status import AssetOrderStatus, IndexOrderStatus
 from etf_trader.orders.store import asset_orders_of, plans_of
-from etf_trader.venue.interface import LimitOrder, Placed, Trade, VenueBalance, VenueOrder
+from etf_trader.venue.interface import LimitOrder, Listener, Placed, Trade, VenueBalance, VenueOrder
 
 D = Decimal
 
@@ -47,6 +47,9 @@ class FaultyVenue(HookedVenue):
         self.refused: set[str] = set()
         self.before_balances: Callable[[], object] | None = None
         self.calls: Counter[str] = Counter()
+
+    def subscribe(self, listener: Listener) -> Callable[[], None]:
+        return lambda: None  # whatever happened must be asked for
 
     def _next(self, method: str) -> Exception | str | None:
         self.calls[method] += 1

@@ -34,9 +34,14 @@ class Owner:
     process_start: str
 
     @classmethod
-    def this_process(cls) -> "Owner":
-        """Return the running process."""
-        return cls(socket.gethostname(), os.getpid(), _process_start(os.getpid()))
+    def this_process(cls, host: str) -> "Owner":
+        """Return the running process, on the host that it is told it runs on."""
+        return cls(host, os.getpid(), _process_start(os.getpid()))
+
+
+def this_host() -> str:
+    """Return the name by which the system knows this host."""
+    return socket.gethostname()
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,10 +53,14 @@ class Lease:
     owner: Owner
 
 
-def leader(connection: Connection, account_id: int, now: datetime) -> Owner | None:
-    """Return who leads the account and is alive; None when the lease is free."""
+def leader(connection: Connection, account_id: int, now: datetime, host: str | None = None) -> Owner | None:
+    """Return who leads the account and is alive, seen from `host`; None when the lease is free."""
     row = connection.execute(select(leases).where(leases.c.account_id == account_id)).one_or_none()
-    return None if row is None or _is_free(row, now) else Owner(row.host, row.process, row.process_start)
+    return (
+        None
+        if row is None or _is_free(row, now, host or this_host())
+        else Owner(row.host, row.process, row.process_start)
+    )
 
 
 def epoch(connection: Connection, account_id: int) -> int:
@@ -59,10 +68,10 @@ def epoch(connection: Connection, account_id: int) -> int:
     return connection.scalar(select(leases.c.epoch).where(leases.c.account_id == account_id)) or 0
 
 
-def leads_any(connection: Connection, now: datetime) -> Owner | None:
-    """Return a living leader of any account of this database."""
+def leads_any(connection: Connection, now: datetime, host: str | None = None) -> Owner | None:
+    """Return a living leader of any account of this database, seen from `host`."""
     for row in connection.execute(select(leases)):
-        if not _is_free(row, now):
+        if not _is_free(row, now, host or this_host()):
             return Owner(row.host, row.process, row.process_start)
     return None
 
@@ -70,19 +79,20 @@ def leads_any(connection: Connection, now: datetime) -> Owner | None:
 class Leases:
     """Takes, renews, checks and gives back the lease of an account."""
 
-    def __init__(self, database: Database, clock: Clock) -> None:
+    def __init__(self, database: Database, clock: Clock, host: str | None = None) -> None:
         self._database = database
         self._clock = clock
+        self._host = host or this_host()
 
     def take(self, account_id: int) -> Lease | None:
         """Take the lease if it is free, and return it; None when another process leads."""
-        owner = Owner.this_process()
+        owner = Owner.this_process(self._host)
         with self._database.write() as connection:
             now = self._now(connection)
             row = connection.execute(
                 select(leases).where(leases.c.account_id == account_id).with_for_update()
             ).one_or_none()
-            if row is not None and not _is_free(row, now):
+            if row is not None and not _is_free(row, now, self._host):
                 return None
             epoch = 1 if row is None else row.epoch + 1
             values = {
@@ -138,10 +148,10 @@ def check(connection: Connection, lease: Lease) -> None:
         raise AccountLed("another process has taken over the account", hint="etf order list shows what it does")
 
 
-def _is_free(row: Row[tuple[object, ...]], now: datetime) -> bool:
+def _is_free(row: Row[tuple[object, ...]], now: datetime, host: str) -> bool:
     if row.host is None:
         return True
-    if row.host == socket.gethostname():
+    if row.host == host:
         return not _is_alive(row.process, row.process_start)
     silence: timedelta = now - row.heartbeat_at
     return silence > timedelta(seconds=HEARTBEAT_SECONDS * HEARTBEATS_MISSED)

@@ -41,10 +41,17 @@ async def look(
     return await _look(venue, [*basket.symbols.values(), *also], depth, known)
 
 
-async def _look(venue: Venue, symbols: Iterable[str], depth: int, rules: Mapping[str, SymbolRule]) -> MarketView:
+async def _look(
+    venue: Venue,
+    symbols: Iterable[str],
+    depth: int,
+    rules: Mapping[str, SymbolRule],
+    slots: int | None = None,
+) -> MarketView:
     """Read these books at one moment."""
     names = sorted(set(symbols))
-    slots = min((limit.limit for limit in await venue.order_limits()), default=None)
+    if slots is None:
+        slots = min((limit.limit for limit in await venue.order_limits()), default=None)
     return MarketView(await venue.books(names, depth), {symbol: rules[symbol] for symbol in names}, slots)
 
 
@@ -80,6 +87,7 @@ async def look_and_plan(
     rules: Mapping[str, SymbolRule],
     plan: Callable[[MarketView], Awaitable[Answer]],
     stops: Callable[[Answer], Iterable[str]],
+    slots: int | None = None,
 ) -> tuple[MarketView, Answer]:
     """Plan on the first levels of every book, and again on more of those whose window stopped the plan.
 
@@ -88,9 +96,10 @@ async def look_and_plan(
         most: Levels that may be read of a book.
         plan: Makes a plan on what is seen.
         stops: What stops it; "window(SYMBOL)" names a book that may have more than is seen.
+        slots: How many orders may be sent now; None: as many as the venue takes in a window.
     """
     first = min(FIRST_LOOK, most)
-    view = await _look(venue, symbols, first, rules)
+    view = await _look(venue, symbols, first, rules, slots)
     read = dict.fromkeys(view.books, first)
     while True:
         answer = await plan(view)

@@ -15,7 +15,7 @@ from etf_trader.errors import AccountLed, DataError
 from etf_trader.events import EventLog
 from etf_trader.execution.batch import CONVERT, Batch, Member, write_batch
 from etf_trader.execution.ending import Finisher, Rules
-from etf_trader.execution.lease import HEARTBEAT_SECONDS, Lease, Leases, check
+from etf_trader.execution.lease import HEARTBEAT_SECONDS, Lease, Leases, check, this_host
 from etf_trader.execution.look import look_and_plan
 from etf_trader.execution.planning import MarketView
 from etf_trader.execution.queue import Queue
@@ -68,8 +68,9 @@ class Manager:
         self._account = account
         self._settings = settings
         self._log = log
-        self._leases = Leases(database, wall_clock)
-        self._queue = Queue(database, venue, clock, account, log)
+        host = settings.host or this_host()
+        self._leases = Leases(database, wall_clock, host)
+        self._queue = Queue(database, venue, clock, account, log, host)
         self._finisher = Finisher(database, venue, clock, account, settings, log, self._trade)
         self._stop: Callable[[], bool] = lambda: False
         # Who has exchanged currencies in this go and not traded since: not twice without trading in between.
@@ -122,9 +123,12 @@ class Manager:
     async def _leading(self, lease: Lease) -> AsyncIterator[list[str]]:
         """Lead: reconcile first, keep the heartbeat, give the lease back at the end."""
         heartbeat = asyncio.create_task(self._beat(lease))
+        deaf = self._queue.outcomes.listen()
         try:
+            await self._queue.begin(lease)
             yield await self._recover(lease)
         finally:
+            deaf()
             heartbeat.cancel()
             with suppress(asyncio.CancelledError):
                 await heartbeat
@@ -234,7 +238,11 @@ class Manager:
                 return Together(Batch(view, (), ()), (), (*unpriced, *((each.state, error) for each in asked)))
 
         symbols = {symbol for state in states for symbol in symbols_of(state.index, state.basket, rules)}
-        _, together = await look_and_plan(self._venue, symbols, self._settings.depth, rules, plan, stops_of)
+        legs = {symbol for state in states for symbol in state.basket.symbols.values()}
+        slots = await self._queue.room(len(legs), self._stop)
+        if self._stop():
+            return [state.order.id for state in states]
+        _, together = await look_and_plan(self._venue, symbols, self._settings.depth, rules, plan, stops_of, slots)
         batch = together.batch
         if batch.members:
             await self._trade(batch, lease)
@@ -316,7 +324,7 @@ class Manager:
         with self._database.write() as connection:
             check(connection, lease)
             plans = write_batch(connection, self._log, self._account, batch, self._clock.now())
-        await self._queue.run(plans, lease)
+        await self._queue.run(plans, lease, self._stop)
         for plan_id in plans:
             self._settle(plan_id, lease)
         await self._venue.batch_done()

@@ -1,110 +1,200 @@
-"""The way to the venue: written orders are granted slots, sent, and followed until their end is known."""
+"""The way to the venue: written orders are claimed with their slots, sent, and followed to their ends."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from functools import partial
-from typing import Any, TypeVar
 
 from sqlalchemy import Connection
 
 from etf_trader.clock import Clock
 from etf_trader.database import Database
-from etf_trader.errors import (
-    OrderRejected,
-    OutcomeUnknown,
-    RateLimited,
-    ReconciliationMismatch,
-    VenueUnavailable,
-)
+from etf_trader.errors import DuplicateOrder, OrderRejected, OutcomeUnknown, RateLimited, VenueUnavailable
 from etf_trader.events import EventLog
-from etf_trader.execution.budget import budget, use
-from etf_trader.execution.fills import book_fill
+from etf_trader.execution.budget import budget, forget, give_back, grant, note_counts
 from etf_trader.execution.lease import Lease, check
-from etf_trader.execution.sharing import parts_of
-from etf_trader.ledger.fill import Fill
-from etf_trader.ledger.parties import parties_of
+from etf_trader.execution.outcomes import LOOK_AGAIN_SECONDS, WINDOW_SECONDS, Outcomes, all_of
+from etf_trader.execution.pauses import note_pause, paused_until
+from etf_trader.execution.timing import Latency
 from etf_trader.ledger.repository import Account
-from etf_trader.money import ZERO
 from etf_trader.orders.asset_order import AssetOrder
 from etf_trader.orders.status import AssetOrderStatus
-from etf_trader.orders.store import asset_order, asset_orders_of_plan, index_order, move_asset_order
-from etf_trader.venue.interface import LimitOrder, Trade, Venue, VenueOrder, VenueOrderStatus
-
-WINDOW_SECONDS = 2.0
-"""How long after its grant an order may still reach the venue (recvWindow)."""
-
-FINAL_AFTER = timedelta(seconds=WINDOW_SECONDS + 1)
-"""The venue's "no such order" is final once this much of its time has passed since the grant."""
+from etf_trader.orders.store import (
+    asset_order,
+    asset_orders_of_plan,
+    cancelled_orders,
+    move_asset_order,
+)
+from etf_trader.risk.halts import TradingState, trading_state
+from etf_trader.venue.interface import LimitOrder, OrderLimit, Venue
 
 MOST_ATTEMPTS = 5
-LOOK_AGAIN_SECONDS = 0.5
-TRADES_LATE_LOOKS = 20
-MOST_QUESTIONS = 120
 
-Answer = TypeVar("Answer")
+SILENT_LIMITS = (OrderLimit(10, 100), OrderLimit(86_400, 200_000))
+"""What holds where the venue names no limit on orders."""
+
+CLOCK_ERROR = timedelta(0)
+"""How far the venue's clock, as we are told it, may be from the one that it counts by."""
+
+SHORTEST_WAIT = 0.001
+
+Stop = Callable[[], bool]
 
 
 @dataclass(frozen=True, slots=True)
+class Claim:
+    """What may be sent now, how many orders wait beside it, and when to look again if any do."""
+
+    granted: Sequence[AssetOrder]
+    waiting: int
+    next_look: datetime | None
+    may_ask: bool
+
+
 class Queue:
     """Sends the asset orders of an account; one instance a leader."""
 
-    database: Database
-    venue: Venue
-    clock: Clock
-    account: Account
-    log: EventLog
+    def __init__(
+        self, database: Database, venue: Venue, clock: Clock, account: Account, log: EventLog, host: str
+    ) -> None:
+        self._database = database
+        self._venue = venue
+        self._clock = clock
+        self._account = account
+        self._host = host
+        self._latency = Latency()
+        self.outcomes = Outcomes(database, venue, clock, account, log)
 
-    async def run(self, plan_ids: Sequence[int], lease: Lease) -> None:
-        """Send what is written of a batch, as the slots allow, and book it until every order is final."""
-        await _all(self._follow(order) for order in self._orders(plan_ids, sent=True))
-        while waiting := self._orders(plan_ids, sent=False):
-            granted = await self._grant([order.id for order in waiting], lease)
-            await _all(self._send(order, lease) for order in granted)
+    async def run(self, plan_ids: Sequence[int], lease: Lease, stop: Stop) -> None:
+        """Send what is written of a batch, as the slots allow, and book it until every order is final.
+
+        Once `stop` says so nothing more is sent: what waits is withdrawn, what is in flight settled.
+        """
+        limits = await self.limits()
+        tasks = {asyncio.create_task(self.outcomes.follow(order)) for order in self._orders(plan_ids, sent=True)}
+        try:
+            while not any(task.done() and task.exception() for task in tasks):
+                now = await self.outcomes.ask(self._venue.server_time)
+                claim = self._claim(plan_ids, lease, limits, now, stop)
+                tasks |= {asyncio.create_task(self._send(order)) for order in claim.granted}
+                running = [task for task in tasks if not task.done()]
+                if not claim.waiting and not running:
+                    break
+                if not claim.granted:
+                    await self._rest(claim, now, running)
+        finally:
+            await all_of(list(tasks))
 
     async def recover(self, plan_id: int, lease: Lease) -> None:
         """Learn what became of a plan whose leader is gone; what was never sent is withdrawn."""
-        with self.database.write() as connection:
+        with self._database.write() as connection:
             check(connection, lease)
             for order in asset_orders_of_plan(connection, plan_id):
                 if order.status is AssetOrderStatus.WRITTEN:
-                    self._end(
-                        connection, order, AssetOrderStatus.WITHDRAWN, "its leader stopped before sending it"
-                    )
+                    _withdraw(connection, order, "its leader stopped before sending it", self._clock.now())
         for order in self._orders([plan_id], sent=True):
-            await self._follow(order)
+            await self.outcomes.follow(order)
 
-    def _orders(self, plan_ids: Sequence[int], *, sent: bool) -> list[AssetOrder]:
-        wanted = AssetOrderStatus.SENT if sent else AssetOrderStatus.WRITTEN
-        with self.database.read() as connection:
-            found = {order.id: order for plan in plan_ids for order in asset_orders_of_plan(connection, plan)}
-        return [order for _, order in sorted(found.items()) if order.status is wanted]
+    async def begin(self, lease: Lease) -> None:
+        """Ask the venue what it counts, as a new leader."""
+        counts = await self.outcomes.ask(self._venue.order_counts)
+        with self._database.write() as connection:
+            check(connection, lease)
+            forget(connection, self._account.id, counts.at)
+            note_counts(connection, self._account.id, counts.at, counts.counts, is_last=True)
 
-    async def _grant(self, waiting: Sequence[int], lease: Lease) -> list[AssetOrder]:
-        """Take slots for as many of these orders as are free, waiting for a window that has some; return them."""
-        limits = await self._ask(self.venue.order_limits)
+    async def limits(self) -> Sequence[OrderLimit]:
+        """Return the venue's limits on orders, or what is taken for them where it is silent."""
+        return await self.outcomes.ask(self._venue.order_limits) or SILENT_LIMITS
+
+    async def room(self, wanted: int, stop: Stop) -> int:
+        """Return how many slots are free, once a batch of `wanted` orders can be sent at one time.
+
+        A batch that waited for its slots would trade on books of before; so it is planned when there are some.
+        """
+        limits = await self.limits()
         while True:
-            now = await self._ask(self.venue.server_time)
-            with self.database.write() as connection:
-                check(connection, lease)
-                slots = budget(connection, self.account.id, limits, now)
-                chosen = waiting[: slots.free]
-                if chosen:
-                    use(connection, self.account.id, limits, now, len(chosen))
-                    return [self._granted(connection, number, now) for number in chosen]
-            left = slots.next_window - await self._ask(self.venue.server_time)
-            await self.clock.sleep(max(left.total_seconds(), 0.001))
+            now = await self.outcomes.ask(self._venue.server_time)
+            with self._database.read() as connection:
+                until = paused_until(connection, self._account.id, self._host, now)
+                slots = budget(connection, self._account.id, limits, now, self._guard(), wanted)
+            if stop() or (until is None and slots.free >= min(wanted, *(limit.limit for limit in limits))):
+                return slots.free
+            await self._rest(Claim((), wanted, until or slots.next_look, slots.may_ask), now, [])
 
-    def _granted(self, connection: Connection, order_id: int, now: datetime) -> AssetOrder:
-        order = asset_order(connection, order_id)
-        attempts = order.attempts + 1
-        move_asset_order(connection, order, AssetOrderStatus.SENT, now, granted_at=now, attempts=attempts)
-        return replace(order, status=AssetOrderStatus.SENT, granted_at=now, attempts=attempts)
+    def _guard(self) -> timedelta:
+        return self._latency.guard(CLOCK_ERROR)
 
-    async def _send(self, order: AssetOrder, lease: Lease) -> None:
+    def _orders(self, plan_ids: Iterable[int], *, sent: bool) -> list[AssetOrder]:
+        with self._database.read() as connection:
+            return _in_status(connection, plan_ids, AssetOrderStatus.SENT if sent else AssetOrderStatus.WRITTEN)
+
+    def _claim(
+        self, plan_ids: Sequence[int], lease: Lease, limits: Sequence[OrderLimit], now: datetime, stop: Stop
+    ) -> Claim:
+        """Take slots for as many waiting orders as may be sent now, in one transaction with their grant."""
+        with self._database.write() as connection:
+            check(connection, lease)
+            waiting = self._still_wanted(connection, plan_ids, stop)
+            if not waiting:
+                return Claim((), 0, None, may_ask=False)
+            if (until := paused_until(connection, self._account.id, self._host, now)) is not None:
+                return Claim((), len(waiting), until, may_ask=False)
+            due = [order for order in waiting if order.next_attempt_at is None or order.next_attempt_at <= now]
+            if not due:
+                next_look = min(order.next_attempt_at for order in waiting if order.next_attempt_at is not None)
+                return Claim((), len(waiting), next_look, may_ask=False)
+            slots = budget(connection, self._account.id, limits, now, self._guard())
+            granted = [_granted(connection, order, now) for order in ranked(due)[: slots.free]]
+            if granted:
+                grant(connection, self._account.id, [order.id for order in granted], now)
+            return Claim(granted, len(waiting) - len(granted), slots.next_look, slots.may_ask)
+
+    def _still_wanted(self, connection: Connection, plan_ids: Sequence[int], stop: Stop) -> list[AssetOrder]:
+        """Return the written orders of a batch; those that nobody wants sent any more are withdrawn."""
+        waiting = _in_status(connection, plan_ids, AssetOrderStatus.WRITTEN)
+        if not waiting:
+            return []
+        state = trading_state(connection, self._account.id)
+        owners = {share.index_order_id for order in waiting for share in order.shares}
+        cancelled = cancelled_orders(connection, owners)
+        left = []
+        for order in waiting:
+            reason = _why_not(order, state, cancelled, is_stopped=stop())
+            if reason is None:
+                left.append(order)
+            else:
+                _withdraw(connection, order, reason, self._clock.now())
+        return left
+
+    async def _rest(self, claim: Claim, now: datetime, running: Sequence[asyncio.Task[None]]) -> None:
+        """Wait until something in flight ends or there may be slots again; ask for them where that may help."""
+        if claim.may_ask:
+            counts = await self.outcomes.ask(self._venue.order_counts)
+            with self._database.write() as connection:
+                note_counts(connection, self._account.id, counts.at, counts.counts, is_last=not running)
+            return
+        tasks: set[asyncio.Task[None]] = set(running)
+        if claim.next_look is not None:
+            seconds = max((claim.next_look - now).total_seconds(), SHORTEST_WAIT)
+            nap = asyncio.create_task(self._nap(seconds))
+            await asyncio.wait({nap, *tasks}, return_when=asyncio.FIRST_COMPLETED)
+            nap.cancel()
+        elif tasks:
+            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+
+    async def _nap(self, seconds: float) -> None:
+        await self._clock.sleep(seconds)
+
+    async def _send(self, order: AssetOrder) -> None:
         assert order.granted_at is not None
         intent = order.intent
+        with self._database.read() as connection:
+            state = trading_state(connection, self._account.id)
+        if not state.permits(intent.side):
+            self.outcomes.withdraw(order, f"the account is {state}")
+            return
         request = LimitOrder(
             symbol=intent.symbol,
             side=intent.side,
@@ -113,153 +203,73 @@ class Queue:
             client_order_id=intent.client_order_id,
             granted_at=order.granted_at,
             window_seconds=WINDOW_SECONDS,
+            kind=intent.kind,
         )
         try:
-            state = (await self.venue.place(request)).order
+            placed = await self._venue.place(request)
         except OrderRejected as error:
-            with self.database.write() as connection:
-                self._end(connection, order, AssetOrderStatus.REJECTED, error.message)
+            await self.outcomes.reject(order, error.message)
         except RateLimited as error:
-            await self._again(order, lease, error.retry_after)
+            self._wait_out(order, error)
         except VenueUnavailable:
-            await self._again(order, lease, LOOK_AGAIN_SECONDS)
-        except OutcomeUnknown:
-            await self._follow(order)
+            self._again(order, LOOK_AGAIN_SECONDS)
+        except (OutcomeUnknown, DuplicateOrder):
+            await self.outcomes.follow(order)
         else:
-            await self._learn(order, state)
+            self._latency.note(self._clock.now() - order.granted_at)
+            await self.outcomes.learn(order, placed.order, placed.trades, placed.counts)
 
-    async def _again(self, order: AssetOrder, lease: Lease, seconds: float) -> None:
-        """Send once more, in a new slot, an order that the venue says it never took."""
+    def _wait_out(self, order: AssetOrder, error: RateLimited) -> None:
+        """Write down that everybody has to wait, and queue the order once more."""
+        with self._database.write() as connection:
+            note_pause(connection, self._account.id, self._host, error, self._clock.now())
+        self._again(order, error.retry_after)
+
+    def _again(self, order: AssetOrder, seconds: float) -> None:
+        """Queue an order once more that the venue says it never took."""
         if order.attempts >= MOST_ATTEMPTS:
-            with self.database.write() as connection:
-                self._end(connection, order, AssetOrderStatus.WITHDRAWN, "the venue did not take it")
+            self.outcomes.withdraw(order, "the venue did not take it")
             return
-        await self.clock.sleep(seconds)
-        (renewed,) = await self._grant([order.id], lease)
-        await self._send(renewed, lease)
-
-    async def _follow(self, order: AssetOrder) -> None:
-        """Ask the venue by client order id until it is definite, and book what it says."""
-        assert order.granted_at is not None
-        intent = order.intent
-        while True:
-            asked_at = await self._ask(self.venue.server_time)
-            state = await self._ask(partial(self.venue.find, intent.symbol, intent.client_order_id))
-            if state is not None:
-                await self._learn(order, state)
-                return
-            if asked_at > order.granted_at + FINAL_AFTER:
-                with self.database.write() as connection:
-                    self._end(connection, order, AssetOrderStatus.WITHDRAWN, "it never reached the venue")
-                return
-            await self.clock.sleep(LOOK_AGAIN_SECONDS)
-
-    async def _learn(self, order: AssetOrder, state: VenueOrder) -> None:
-        """Book the trades of an order and take note of its end."""
-        intent = order.intent
-        while not state.status.is_final:
-            cancelled = await self._ask(partial(self.venue.cancel, intent.symbol, intent.client_order_id))
-            state = cancelled or state
-            if not state.status.is_final:
-                await self.clock.sleep(LOOK_AGAIN_SECONDS)
-        trades = await self._trades(state)
-        with self.database.write() as connection:
-            self._book(connection, order, trades)
-            self._end(connection, order, _ended(state), state.reason, state, trades)
-
-    async def _trades(self, state: VenueOrder) -> Sequence[Trade]:
-        """Return the trades of a finished order, once they add up to what it executed."""
-        if not state.executed_quantity:
-            return ()
-        for _ in range(TRADES_LATE_LOOKS):
-            trades = await self._ask(partial(self.venue.trades_of, state.symbol, state.order_id))
-            if sum((trade.quantity for trade in trades), ZERO) == state.executed_quantity:
-                return trades
-            await self.clock.sleep(LOOK_AGAIN_SECONDS)
-        raise ReconciliationMismatch(
-            f"the venue executed {state.executed_quantity} of order {state.order_id} but does not list its trades",
-            where=state.symbol,
-            hint="etf reconcile books them when they appear",
-        )
-
-    def _book(self, connection: Connection, order: AssetOrder, trades: Sequence[Trade]) -> None:
-        """Book the trades of an order, each to the index orders that it was made for."""
-        made = [fill_from_trade(self.account, order.id, trade) for trade in trades]
-        parties = {
-            share.index_order_id: parties_of(connection, index_order(connection, share.index_order_id))
-            for share in order.shares
-        }
-        for fill, parts in zip(made, parts_of(order, made), strict=True):
-            book_fill(connection, self.log, fill, parts, parties, order.intent.asset)
-
-    def _end(
-        self,
-        connection: Connection,
-        order: AssetOrder,
-        status: AssetOrderStatus,
-        reason: str | None,
-        state: VenueOrder | None = None,
-        trades: Sequence[Trade] = (),
-    ) -> None:
-        if asset_order(connection, order.id).status.is_final:
-            return  # whoever took over has learnt it
-        move_asset_order(
-            connection,
-            order,
-            status,
-            self.clock.now(),
-            reason=reason,
-            venue_order_id=None if state is None else state.order_id,
-            executed_quantity=sum((trade.quantity for trade in trades), ZERO),
-            executed_value=sum((trade.value for trade in trades), ZERO),
-        )
-
-    async def _ask(self, question: Callable[[], Awaitable[Answer]]) -> Answer:
-        """Put a question that changes nothing, or may be repeated, until the venue answers it.
-
-        Raises:
-            VenueError: it has not answered for long; what is in flight is learnt at the next start.
-        """
-        for _ in range(MOST_QUESTIONS):
-            try:
-                return await question()
-            except RateLimited as error:
-                await self.clock.sleep(error.retry_after)
-            except (VenueUnavailable, OutcomeUnknown):
-                await self.clock.sleep(LOOK_AGAIN_SECONDS)
-        return await question()
+        now = self._clock.now()
+        with self._database.write() as connection:
+            present = asset_order(connection, order.id)
+            if present.status is AssetOrderStatus.SENT:
+                give_back(connection, order.id)
+                next_attempt = now + timedelta(seconds=seconds)
+                move_asset_order(connection, present, AssetOrderStatus.WRITTEN, now, next_attempt_at=next_attempt)
 
 
-async def _all(ways: Iterable[Coroutine[Any, Any, None]]) -> None:
-    """Run all to their ends, then raise what went wrong first: nothing is left in flight behind an error."""
-    for result in await asyncio.gather(*ways, return_exceptions=True):
-        if isinstance(result, BaseException):
-            raise result
+def ranked(waiting: Iterable[AssetOrder]) -> list[AssetOrder]:
+    """Return waiting orders as they are sent: what brings cash first, then one of each index order in turn."""
+    places: Counter[int] = Counter()
+    ranks = []
+    for order in waiting:
+        places[order.index_order_id] += 1
+        ranks.append((order.intent.priority, places[order.index_order_id], order.id, order))
+    return [order for *_, order in sorted(ranks, key=lambda rank: rank[:3])]
 
 
-def fill_from_trade(account: Account, asset_order_id: int, trade: Trade) -> Fill:
-    """Return the fill by which the ledger knows a venue trade."""
-    return Fill(
-        account_id=account.id,
-        era=account.era,
-        symbol=trade.symbol,
-        venue_order_id=trade.order_id,
-        trade_id=trade.trade_id,
-        asset_order_id=asset_order_id,
-        side=trade.side,
-        price=trade.price,
-        quantity=trade.quantity,
-        value=trade.value,
-        fee=trade.fee,
-        fee_asset=trade.fee_asset,
-        is_maker=trade.is_maker,
-        at=trade.at,
-    )
+def _why_not(order: AssetOrder, state: TradingState, cancelled: set[int], *, is_stopped: bool) -> str | None:
+    """Return why a waiting order is not sent any more; None: it is."""
+    if is_stopped:
+        return "its leader was asked to stop"
+    if not state.permits(order.intent.side):
+        return f"the account is {state}"
+    if all(share.index_order_id in cancelled for share in order.shares):
+        return "its order was cancelled"
+    return None
 
 
-def _ended(state: VenueOrder) -> AssetOrderStatus:
-    if state.status is VenueOrderStatus.FILLED:
-        return AssetOrderStatus.FILLED
-    if state.status is VenueOrderStatus.REJECTED:
-        return AssetOrderStatus.REJECTED
-    return AssetOrderStatus.PARTIAL if state.executed_quantity else AssetOrderStatus.UNFILLED
+def _in_status(connection: Connection, plan_ids: Iterable[int], status: AssetOrderStatus) -> list[AssetOrder]:
+    found = {order.id: order for plan in plan_ids for order in asset_orders_of_plan(connection, plan)}
+    return [order for _, order in sorted(found.items()) if order.status is status]
+
+
+def _granted(connection: Connection, order: AssetOrder, now: datetime) -> AssetOrder:
+    attempts = order.attempts + 1
+    move_asset_order(connection, order, AssetOrderStatus.SENT, now, granted_at=now, attempts=attempts)
+    return replace(order, status=AssetOrderStatus.SENT, granted_at=now, attempts=attempts)
+
+
+def _withdraw(connection: Connection, order: AssetOrder, reason: str, now: datetime) -> None:
+    move_asset_order(connection, order, AssetOrderStatus.WITHDRAWN, now, reason=reason)

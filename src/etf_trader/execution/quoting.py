@@ -11,7 +11,7 @@ from sqlalchemy import Connection
 from etf_trader.clock import Clock
 from etf_trader.database import Database
 from etf_trader.errors import DataError, SolverError, UsageError
-from etf_trader.execution.budget import budget
+from etf_trader.execution.budget import windows
 from etf_trader.execution.desk import CENT
 from etf_trader.execution.look import DEEPER, FIRST_LOOK, look, look_and_plan, require_listed, require_open
 from etf_trader.execution.outlook import outlook
@@ -142,6 +142,7 @@ class Quoter:
         index = index_by_id(connection, request.index_id)
         require_open(index, request.side)
         ledger = Ledger(connection, self._account.id)
+        now = self._clock.now()
         return _State(
             request=request,
             index=index,
@@ -149,13 +150,11 @@ class Quoter:
             quantity=self._free_units(connection, index) if request.is_all else request.quantity,
             treasuries=ledger.holdings(accounts.treasury(self._holder)),
             in_float=ledger.holdings(accounts.index_float(index.id)),
-            windows=tuple(self._window(connection, limit) for limit in limits),
+            windows=tuple(
+                Window(each.limit.limit, each.limit.seconds, each.free, (each.end - now).total_seconds())
+                for each in windows(connection, self._account.id, limits, now)
+            ),
         )
-
-    def _window(self, connection: Connection, limit: OrderLimit) -> Window:
-        now = self._clock.now()
-        left = budget(connection, self._account.id, [limit], now)
-        return Window(limit.limit, limit.seconds, left.free, (left.next_window - now).total_seconds())
 
     def _free_units(self, connection: Connection, index: Index) -> Decimal:
         """Return all units of the holder that no open order offers already."""

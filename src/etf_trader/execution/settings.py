@@ -9,6 +9,7 @@ class ExecutionSettings:
     """How plans are made: the most levels read, ticks of slack, headroom of reserved cash in bps, method.
 
     `max_cross_spread` is the widest spread of a book, in bps of its mid, at which our own orders meet inside.
+    `host` is the name of this host in leases; empty: the system's.
     """
 
     depth: int = 1000
@@ -16,3 +17,4 @@ class ExecutionSettings:
     reserve_bps: Decimal = Decimal(200)
     max_cross_spread: Decimal = Decimal(50)
     method: str = "auto"
+    host: str = ""

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
+from enum import StrEnum
 from typing import NamedTuple
 
 from etf_trader.market.symbol import Side
@@ -11,6 +12,22 @@ from etf_trader.orders.status import AssetOrderStatus
 from etf_trader.seal import seal
 
 PREFIX = "etf"
+
+
+class OrderKind(StrEnum):
+    """What becomes of the part of a limit order that does not trade at once."""
+
+    IOC = "ioc"  # it expires
+    FOK = "fok"  # all of it trades at once, or nothing does
+    POST_ONLY = "post_only"  # it rests in the book; an order that would trade at once is rejected
+
+
+class Priority:
+    """Which order of a batch is sent first; cancels need no slot and never wait."""
+
+    SELL = 10  # brings the cash that others spend
+    REBALANCE = 20
+    BUY = 30
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +43,12 @@ class Intent:
     arrival_mid: Decimal
     mid: Decimal
     touch: Decimal
+    kind: OrderKind = OrderKind.IOC
+
+    @property
+    def priority(self) -> int:
+        """How soon it is sent."""
+        return Priority.SELL if self.side is Side.SELL else Priority.BUY
 
     @property
     def quote(self) -> str:
@@ -47,6 +70,8 @@ class Intent:
             "mid": self.mid,
             "touch": self.touch,
         }
+        if self.kind is not OrderKind.IOC:
+            facts["kind"] = str(self.kind)
         return seal("etf.asset-order/1", facts)
 
 
@@ -101,6 +126,7 @@ class AssetOrder:
     seal: str
     status: AssetOrderStatus
     attempts: int
+    next_attempt_at: datetime | None
     granted_at: datetime | None
     venue_order_id: int | None
     executed_quantity: Decimal

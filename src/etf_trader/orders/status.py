@@ -23,6 +23,7 @@ class AssetOrderStatus(StrEnum):
 
     WRITTEN = "written"  # saved, never sent
     SENT = "sent"  # granted a slot; it may be at the venue
+    OPEN = "open"  # it rests in the venue's book
     FILLED = "filled"
     PARTIAL = "partial"  # expired or cancelled with fills kept
     UNFILLED = "unfilled"  # expired or cancelled without a fill
@@ -38,7 +39,7 @@ class AssetOrderStatus(StrEnum):
     @property
     def is_final(self) -> bool:
         """Whether nothing more can happen to it."""
-        return self not in (AssetOrderStatus.WRITTEN, AssetOrderStatus.SENT)
+        return self not in (AssetOrderStatus.WRITTEN, AssetOrderStatus.SENT, AssetOrderStatus.OPEN)
 
 
 INDEX_ORDER_TRANSITIONS: dict[IndexOrderStatus, frozenset[IndexOrderStatus]] = {
@@ -62,13 +63,17 @@ ASSET_ORDER_TRANSITIONS: dict[AssetOrderStatus, frozenset[AssetOrderStatus]] = {
     ),
     AssetOrderStatus.SENT: frozenset(
         {
-            AssetOrderStatus.SENT,  # granted once more after the venue said that it never arrived
+            AssetOrderStatus.WRITTEN,  # the venue never took it: it is queued once more
+            AssetOrderStatus.OPEN,
             AssetOrderStatus.FILLED,
             AssetOrderStatus.PARTIAL,
             AssetOrderStatus.UNFILLED,
             AssetOrderStatus.REJECTED,
             AssetOrderStatus.WITHDRAWN,
         }
+    ),
+    AssetOrderStatus.OPEN: frozenset(
+        {AssetOrderStatus.FILLED, AssetOrderStatus.PARTIAL, AssetOrderStatus.UNFILLED}
     ),
     AssetOrderStatus.FILLED: frozenset(),
     AssetOrderStatus.PARTIAL: frozenset(),

@@ -14,7 +14,7 @@ from etf_trader.database import insert_row
 from etf_trader.errors import NotFound
 from etf_trader.market.symbol import Side
 from etf_trader.money import ZERO
-from etf_trader.orders.asset_order import AssetOrder, Intent, Share, Slice
+from etf_trader.orders.asset_order import AssetOrder, Intent, OrderKind, Share, Slice
 from etf_trader.orders.index_order import IndexOrder, OrderRequest, acceptance_seal
 from etf_trader.orders.status import (
     ASSET_ORDER_TRANSITIONS,
@@ -333,6 +333,24 @@ def move_asset_order(
     )
 
 
+def note_executed(connection: Connection, order: AssetOrder, status: AssetOrderStatus, **values: Any) -> None:
+    """Take note of what a resting order has executed so far."""
+    present = asset_order(connection, order.id).status
+    if present is not status and status not in ASSET_ORDER_TRANSITIONS[present]:
+        return  # it has ended since
+    connection.execute(
+        update(asset_orders).where(asset_orders.c.id == order.id).values(status=str(status), **values)
+    )
+
+
+def cancelled_orders(connection: Connection, numbers: Iterable[int]) -> set[int]:
+    """Return those of these index orders whose cancel was asked for."""
+    query = select(index_orders.c.id).where(
+        index_orders.c.id.in_(list(numbers)), index_orders.c.cancel_requested_at.is_not(None)
+    )
+    return set(connection.scalars(query))
+
+
 def _market(packed: bytes) -> dict[str, Any]:
     try:
         market: dict[str, Any] = json.loads(zlib.decompress(packed))
@@ -364,6 +382,8 @@ def _intent_row(intent: Intent, lead: Share) -> dict[str, Any]:
         "mid": intent.mid,
         "touch": intent.touch,
         "seal": intent.seal(lead.plan_id, lead.index_order_id),
+        "kind": str(intent.kind),
+        "priority": intent.priority,
         "status": str(AssetOrderStatus.WRITTEN),
         "attempts": 0,
         "executed_quantity": ZERO,
@@ -420,6 +440,7 @@ def _asset_order(row: Row[tuple[object, ...]], parts: tuple[Share, ...]) -> Asse
         arrival_mid=row.arrival_mid,
         mid=row.mid,
         touch=row.touch,
+        kind=OrderKind(row.kind),
     )
     return AssetOrder(
         id=row.id,
@@ -430,6 +451,7 @@ def _asset_order(row: Row[tuple[object, ...]], parts: tuple[Share, ...]) -> Asse
         seal=row.seal,
         status=AssetOrderStatus(row.status),
         attempts=row.attempts,
+        next_attempt_at=row.next_attempt_at,
         granted_at=row.granted_at,
         venue_order_id=row.venue_order_id,
         executed_quantity=row.executed_quantity,

@@ -75,8 +75,11 @@ asset_orders = Table(
     Column("mid", ExactDecimal, nullable=False),
     Column("touch", ExactDecimal, nullable=False),
     Column("seal", String(64), nullable=False),  # SHA-256 of the intent: everything above
+    Column("kind", String(10), nullable=False, server_default="ioc"),
+    Column("priority", Integer, nullable=False, server_default="30"),  # the least is sent first
     Column("status", String(10), nullable=False),
     Column("attempts", Integer, nullable=False),
+    Column("next_attempt_at", UtcDateTime),  # not before; empty: at once
     Column("granted_at", UtcDateTime),
     Column("venue_order_id", BigInteger),
     Column("executed_quantity", ExactDecimal, nullable=False),
@@ -98,13 +101,4 @@ shares = Table(
     Column("seal", String(64), nullable=False),  # SHA-256 of everything above
     Index("share_of_plan", "plan_id"),
     Index("share_of_order", "index_order_id"),
-)
-
-slot_uses = Table(
-    "slot_use",
-    metadata,
-    Column("account_id", ForeignKey("account.id"), primary_key=True),
-    Column("seconds", Integer, primary_key=True),  # length of the venue's window
-    Column("window_start", UtcDateTime, primary_key=True),
-    Column("used", Integer, nullable=False),
 )

@@ -9,6 +9,7 @@ from typing import Protocol
 
 from etf_trader.market.book import OrderBook
 from etf_trader.market.symbol import Side, SymbolRule
+from etf_trader.orders.asset_order import OrderKind as OrderKind
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,14 +40,6 @@ class VenueBalance:
     def total(self) -> Decimal:
         """Free and locked together."""
         return self.free + self.locked
-
-
-class OrderKind(StrEnum):
-    """What becomes of the part of a limit order that does not trade at once."""
-
-    IOC = "ioc"  # it expires
-    FOK = "fok"  # all of it trades at once, or nothing does
-    POST_ONLY = "post_only"  # it rests in the book; an order that would trade at once is rejected
 
 
 @dataclass(frozen=True, slots=True)

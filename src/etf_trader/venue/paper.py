@@ -7,7 +7,14 @@ from datetime import datetime
 from decimal import Decimal
 
 from etf_trader.clock import Clock, SystemClock
-from etf_trader.errors import DataError, OrderRejected, RateLimited, VenueError, VenueUnavailable
+from etf_trader.errors import (
+    DataError,
+    DuplicateOrder,
+    OrderRejected,
+    RateLimited,
+    VenueError,
+    VenueUnavailable,
+)
 from etf_trader.exchange.paper import (
     BookView,
     ExchangeError,
@@ -44,6 +51,7 @@ _CLOCK = -1021
 _UNKNOWN_CANCEL = -2011
 _UNKNOWN_ORDER = -2013
 _NO_SYMBOL = -1121
+_DUPLICATE = "Duplicate order sent."
 _SECONDS = {"SECOND": 1, "MINUTE": 60, "HOUR": 3600, "DAY": 86_400}
 _STATUS = {
     "NEW": VenueOrderStatus.OPEN,
@@ -161,6 +169,8 @@ class PaperVenue:
                 raise RateLimited(error.message, retry_after=error.retry_after or 1) from error
             if error.code == _CLOCK:
                 raise VenueUnavailable(error.message, where=order.symbol) from error
+            if error.message == _DUPLICATE:
+                raise DuplicateOrder(error.message, where=order.symbol) from error
             raise OrderRejected(error.message, venue_code=error.code, symbol=order.symbol) from error
         placed = Placed(_order(view), tuple(_trade(trade) for trade in view.trades), self._counts())
         for trade in placed.trades or (None,):

@@ -13,7 +13,7 @@ from etf_trader.backup import back_up, backup_folder, found_in
 from etf_trader.cli import app
 from etf_trader.database import Database
 from etf_trader.errors import ConfigError, NotFound, UsageError
-from etf_trader.execution.lease import Owner
+from etf_trader.execution.lease import Owner, this_host
 from etf_trader.execution.tables import leases
 from etf_trader.ledger.repository import begin_incarnation, incarnation
 from etf_trader.ledger.tables import accounts, holders
@@ -171,7 +171,7 @@ def test_nothing_is_replaced_while_a_process_trades(
     run: Run, databases: dict[str, Database], command: list[str]
 ) -> None:
     run("db", "backup", "--out", "monday")
-    owner = Owner.this_process()
+    owner = Owner.this_process(this_host())
     account = {"id": 1, "environment": "paper", "uid": "1", "era": "1", "transfers_seen": 0, "created_at": NOW}
     with databases["etf"].write() as connection:
         connection.execute(insert(accounts), account)

@@ -15,10 +15,11 @@ from etf_trader.cli.output import Page, unmarked
 from etf_trader.cli.quote_document import document_of
 from etf_trader.cli.quotes import draw_quote
 from etf_trader.exchange.static import StaticMarket, symbol_row
-from etf_trader.execution.budget import use
+from etf_trader.execution.budget import note_counts
 from etf_trader.execution.quote import Quote, QuoteRequest
 from etf_trader.execution.quoting import Quoter
 from etf_trader.market.symbol import Side
+from etf_trader.venue.interface import OrderCount
 
 D = Decimal
 BOOKS: Books = {
@@ -55,9 +56,9 @@ def told(found: Quote) -> list[str]:
 
 async def test_slots_that_are_used_up_take_time(tmp_path: Path) -> None:
     house = await make(tmp_path)
-    limits = await house.venue.order_limits()
+    counts = [OrderCount(each.seconds, 99) for each in await house.venue.order_limits()]
     with house.database.write() as connection:
-        use(connection, house.account.id, limits, house.clock.now(), 99)
+        note_counts(connection, house.account.id, house.clock.now(), counts, is_last=True)
     found = told(await quote(house))
     assert any(line.startswith("Fills 100% · 2 orders, 2 of 1 free slot, about 10 s · proof:") for line in found)
 

@@ -16,7 +16,7 @@ from tests.factories import House, make_house, make_market
 from etf_trader.clock import SimulatedClock
 from etf_trader.errors import AccountLed
 from etf_trader.exchange.static import EPOCH
-from etf_trader.execution.lease import Lease, Leases, Owner, check, leader, leads_any
+from etf_trader.execution.lease import Lease, Leases, Owner, check, leader, leads_any, this_host
 from etf_trader.execution.tables import leases
 
 
@@ -34,7 +34,7 @@ def clock() -> SimulatedClock:
 
 def lead_as(house: House, **changes: Any) -> None:
     """Write the lease of some process."""
-    owner = Owner.this_process()
+    owner = Owner.this_process(this_host())
     values: dict[str, Any] = {
         "account_id": 1,
         "epoch": 7,
@@ -53,9 +53,9 @@ def is_free(house: House, clock: SimulatedClock) -> bool:
 
 def test_a_lease_that_nobody_ever_took_is_free(house: House, clock: SimulatedClock) -> None:
     lease = Leases(house.database, clock).take(1)
-    assert lease == Lease(1, 1, Owner.this_process())
+    assert lease == Lease(1, 1, Owner.this_process(this_host()))
     with house.database.read() as connection:
-        assert leader(connection, 1, EPOCH) == leads_any(connection, EPOCH) == Owner.this_process()
+        assert leader(connection, 1, EPOCH) == leads_any(connection, EPOCH) == Owner.this_process(this_host())
 
 
 def test_a_lease_given_back_is_free_and_its_next_epoch_is_larger(house: House, clock: SimulatedClock) -> None:
@@ -128,4 +128,4 @@ def test_whoever_was_taken_over_can_neither_renew_nor_act(house: House, clock: S
         check(connection, old)
     Leases(house.database, clock).give_back(old)
     with house.database.read() as connection:
-        assert leader(connection, 1, EPOCH) == Owner.this_process()
+        assert leader(connection, 1, EPOCH) == Owner.this_process(this_host())

@@ -13,12 +13,13 @@ from tests.factories import House, make_definition, make_house, make_ladders, ma
 
 from etf_trader.errors import MissingPrice, UsageError
 from etf_trader.exchange.static import StaticMarket, symbol_row
-from etf_trader.execution.budget import use
+from etf_trader.execution.budget import note_counts
 from etf_trader.execution.quote import Answer, Quote, QuoteRequest, Window
 from etf_trader.execution.quoting import Quoter
 from etf_trader.index.store import set_status
 from etf_trader.ledger import accounts
 from etf_trader.market.symbol import Side
+from etf_trader.venue.interface import OrderCount
 
 D = Decimal
 
@@ -236,9 +237,9 @@ async def test_what_cannot_be_is_refused_as_for_an_order(
 
 
 async def test_slots_are_those_that_are_left(house: House) -> None:
-    limits = await house.venue.order_limits()
+    counts = [OrderCount(each.seconds, 97) for each in await house.venue.order_limits()]
     with house.database.write() as connection:
-        use(connection, house.account.id, limits, house.clock.now(), 97)
+        note_counts(connection, house.account.id, house.clock.now(), counts, is_last=True)
     found = await quote(house)
     assert found.free_slots == 3
     assert found.seconds_for(3) == 0

@@ -40,6 +40,7 @@ def make_order(*shares: tuple[int, tuple[str, ...]], last: str = "101") -> Asset
         seal="",
         status=AssetOrderStatus.SENT,
         attempts=1,
+        next_attempt_at=None,
         granted_at=None,
         venue_order_id=1,
         executed_quantity=ZERO,

@@ -1,0 +1,269 @@
+"""What became of the orders that were sent: heard in the stream, or asked for until the venue is definite."""
+
+import asyncio
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+from functools import partial
+from typing import TypeVar
+
+from sqlalchemy import Connection
+
+from etf_trader.clock import Clock
+from etf_trader.database import Database
+from etf_trader.errors import OutcomeUnknown, RateLimited, ReconciliationMismatch, VenueUnavailable
+from etf_trader.events import EventLog
+from etf_trader.execution.budget import give_back, note_answer, note_counts
+from etf_trader.execution.fills import book_fill
+from etf_trader.execution.sharing import parts_of
+from etf_trader.ledger.fill import Fill
+from etf_trader.ledger.parties import parties_of
+from etf_trader.ledger.repository import Account
+from etf_trader.money import ZERO
+from etf_trader.orders.asset_order import PREFIX, AssetOrder, OrderKind
+from etf_trader.orders.status import AssetOrderStatus
+from etf_trader.orders.store import asset_order, index_order, move_asset_order, note_executed
+from etf_trader.venue.interface import OrderCount, Report, Trade, Venue, VenueOrder, VenueOrderStatus
+
+WINDOW_SECONDS = 2.0
+"""How long after its grant an order may still reach the venue (recvWindow)."""
+
+FINAL_AFTER = timedelta(seconds=WINDOW_SECONDS + 1)
+"""The venue's "no such order" is final once this much of its time has passed since the grant."""
+
+HEAR_SECONDS = 0.1
+"""How long the stream is listened to before the venue is asked."""
+
+LOOK_AGAIN_SECONDS = 0.5
+TRADES_LATE_LOOKS = 20
+MOST_QUESTIONS = 120
+MOST_HEARD = 10_000
+
+Answer = TypeVar("Answer")
+
+
+@dataclass(slots=True)
+class _Heard:
+    """What the stream told of one order: its last state, and its trades by their ids."""
+
+    order: VenueOrder
+    trades: dict[int, Trade] = field(default_factory=dict)
+
+
+class Outcomes:
+    """Learns and books what became of the asset orders of an account."""
+
+    def __init__(self, database: Database, venue: Venue, clock: Clock, account: Account, log: EventLog) -> None:
+        self._database = database
+        self._venue = venue
+        self._clock = clock
+        self._account = account
+        self._log = log
+        self._heard: OrderedDict[str, _Heard] = OrderedDict()
+
+    def listen(self) -> Callable[[], None]:
+        """Take note of what the stream tells, until the returned function is called."""
+        return self._venue.subscribe(self._hear)
+
+    def _hear(self, report: Report) -> None:
+        """Keep what a report says if it is news: reports may be late, doubled, or in another order."""
+        name = report.order.client_order_id
+        if not name.startswith(PREFIX):
+            return
+        heard = self._heard.setdefault(name, _Heard(report.order))
+        if report.trade is not None:
+            heard.trades[report.trade.trade_id] = report.trade
+        if not heard.order.status.is_final and report.order.executed_quantity >= heard.order.executed_quantity:
+            heard.order = report.order
+        while len(self._heard) > MOST_HEARD:
+            self._heard.popitem(last=False)
+
+    def _told(self, order: AssetOrder) -> tuple[VenueOrder, tuple[Trade, ...]] | None:
+        """Return the end of an order if the stream told it whole, every trade of it."""
+        heard = self._heard.get(order.intent.client_order_id)
+        if heard is None or not heard.order.status.is_final:
+            return None
+        trades = tuple(heard.trades[number] for number in sorted(heard.trades))
+        return (heard.order, trades) if _is_whole(heard.order, trades) else None
+
+    async def follow(self, order: AssetOrder) -> None:
+        """Listen, then ask by client order id until the venue is definite, and book what it says."""
+        assert order.granted_at is not None
+        intent = order.intent
+        if self._told(order) is None:
+            await self._clock.sleep(HEAR_SECONDS)
+        while True:
+            if (told := self._told(order)) is not None:
+                await self.learn(order, *told)
+                return
+            asked_at = await self.ask(self._venue.server_time)
+            state = await self.ask(partial(self._venue.find, intent.symbol, intent.client_order_id))
+            if state is not None:
+                await self.learn(order, state, None)
+                return
+            if asked_at > order.granted_at + FINAL_AFTER:
+                self.withdraw(order, "it never reached the venue")
+                return
+            await self._clock.sleep(LOOK_AGAIN_SECONDS)
+
+    async def learn(
+        self,
+        order: AssetOrder,
+        state: VenueOrder,
+        told: Sequence[Trade] | None,
+        counts: Sequence[OrderCount] = (),
+    ) -> None:
+        """Book the trades of an order, and take note of where it stands and of what the venue counts.
+
+        Args:
+            told: Its trades, as far as they came with the answer.
+        """
+        answered, is_told = state.at, told is not None and _is_whole(state, told)
+        may_rest = order.intent.kind is OrderKind.POST_ONLY
+        if not (is_told and (state.status.is_final or may_rest)):
+            self._note(order, state, counts)  # the slots know of it before anything else is asked
+        if not may_rest:
+            state = await self._ended(order, state)
+        trades = told if told is not None and _is_whole(state, told) else await self._trades(state)
+        with self._database.write() as connection:
+            first = min((trade.at for trade in trades), default=None)
+            note_answer(connection, order.id, answered, first)
+            note_counts(connection, self._account.id, answered, counts, is_last=False)
+            self._book(connection, order, trades)
+            if state.status.is_final:
+                self._end(connection, order, _ending(state), state.reason, state, trades)
+            else:
+                note_executed(connection, order, AssetOrderStatus.OPEN, **_executed(state, trades))
+        if state.status.is_final:
+            self._heard.pop(order.intent.client_order_id, None)
+
+    def _note(self, order: AssetOrder, state: VenueOrder, counts: Sequence[OrderCount]) -> None:
+        """Take note that the venue has an order, and of its counts, before anything else is asked."""
+        with self._database.write() as connection:
+            note_answer(connection, order.id, state.at, None)
+            note_counts(connection, self._account.id, state.at, counts, is_last=False)
+
+    def withdraw(self, order: AssetOrder, reason: str) -> None:
+        """End an order that is known never to have taken effect."""
+        with self._database.write() as connection:
+            give_back(connection, order.id)
+            self._end(connection, order, AssetOrderStatus.WITHDRAWN, reason)
+
+    async def reject(self, order: AssetOrder, reason: str) -> None:
+        """End an order that the venue refused; it may have counted it."""
+        at = await self.ask(self._venue.server_time)
+        with self._database.write() as connection:
+            note_answer(connection, order.id, at, None)
+            self._end(connection, order, AssetOrderStatus.REJECTED, reason)
+
+    async def _ended(self, order: AssetOrder, state: VenueOrder) -> VenueOrder:
+        """Return where an order stands at its end; one that is still open is cancelled."""
+        intent = order.intent
+        while not state.status.is_final:
+            cancelled = await self.ask(partial(self._venue.cancel, intent.symbol, intent.client_order_id))
+            state = cancelled or state
+            if not state.status.is_final:
+                await self._clock.sleep(LOOK_AGAIN_SECONDS)
+        return state
+
+    async def _trades(self, state: VenueOrder) -> Sequence[Trade]:
+        """Return the trades of an order, once they add up to what it executed."""
+        if not state.executed_quantity:
+            return ()
+        for _ in range(TRADES_LATE_LOOKS):
+            trades = await self.ask(partial(self._venue.trades_of, state.symbol, state.order_id))
+            if _is_whole(state, trades):
+                return trades
+            await self._clock.sleep(LOOK_AGAIN_SECONDS)
+        raise ReconciliationMismatch(
+            f"the venue executed {state.executed_quantity} of order {state.order_id} but does not list its trades",
+            where=state.symbol,
+            hint="etf reconcile books them when they appear",
+        )
+
+    def _book(self, connection: Connection, order: AssetOrder, trades: Sequence[Trade]) -> None:
+        """Book the trades of an order, each to the index orders that it was made for."""
+        made = [fill_from_trade(self._account, order.id, trade) for trade in trades]
+        parties = {
+            share.index_order_id: parties_of(connection, index_order(connection, share.index_order_id))
+            for share in order.shares
+        }
+        for fill, parts in zip(made, parts_of(order, made), strict=True):
+            book_fill(connection, self._log, fill, parts, parties, order.intent.asset)
+
+    def _end(
+        self,
+        connection: Connection,
+        order: AssetOrder,
+        status: AssetOrderStatus,
+        reason: str | None,
+        state: VenueOrder | None = None,
+        trades: Sequence[Trade] = (),
+    ) -> None:
+        present = asset_order(connection, order.id)
+        if present.status.is_final:
+            return  # whoever took over has learnt it
+        move_asset_order(connection, present, status, self._clock.now(), reason=reason, **_executed(state, trades))
+
+    async def ask(self, question: Callable[[], Awaitable[Answer]]) -> Answer:
+        """Put a question that changes nothing, or may be repeated, until the venue answers it.
+
+        Raises:
+            VenueError: it has not answered for long; what is in flight is learnt at the next start.
+        """
+        for _ in range(MOST_QUESTIONS):
+            try:
+                return await question()
+            except RateLimited as error:
+                await self._clock.sleep(error.retry_after)
+            except (VenueUnavailable, OutcomeUnknown):
+                await self._clock.sleep(LOOK_AGAIN_SECONDS)
+        return await question()
+
+
+async def all_of(tasks: Sequence[asyncio.Task[None]]) -> None:
+    """Let all run to their ends, then raise what went wrong first: nothing is left in flight behind an error."""
+    for result in await asyncio.gather(*tasks, return_exceptions=True):
+        if isinstance(result, BaseException):
+            raise result
+
+
+def fill_from_trade(account: Account, asset_order_id: int, trade: Trade) -> Fill:
+    """Return the fill by which the ledger knows a venue trade."""
+    return Fill(
+        account_id=account.id,
+        era=account.era,
+        symbol=trade.symbol,
+        venue_order_id=trade.order_id,
+        trade_id=trade.trade_id,
+        asset_order_id=asset_order_id,
+        side=trade.side,
+        price=trade.price,
+        quantity=trade.quantity,
+        value=trade.value,
+        fee=trade.fee,
+        fee_asset=trade.fee_asset,
+        is_maker=trade.is_maker,
+        at=trade.at,
+    )
+
+
+def _is_whole(state: VenueOrder, trades: Sequence[Trade]) -> bool:
+    return sum((trade.quantity for trade in trades), ZERO) == state.executed_quantity
+
+
+def _executed(state: VenueOrder | None, trades: Sequence[Trade]) -> dict[str, object]:
+    return {
+        "venue_order_id": None if state is None else state.order_id,
+        "executed_quantity": sum((trade.quantity for trade in trades), ZERO),
+        "executed_value": sum((trade.value for trade in trades), ZERO),
+    }
+
+
+def _ending(state: VenueOrder) -> AssetOrderStatus:
+    if state.status is VenueOrderStatus.FILLED:
+        return AssetOrderStatus.FILLED
+    if state.status is VenueOrderStatus.REJECTED:
+        return AssetOrderStatus.REJECTED
+    return AssetOrderStatus.PARTIAL if state.executed_quantity else AssetOrderStatus.UNFILLED
