@@ -16,7 +16,7 @@ from types import MappingProxyType
 from typing import TypeVar
 
 from etf_trader.clock import Clock
-from etf_trader.errors import OrderRejected, OutcomeUnknown, RateLimited, VenueError, VenueUnavailable
+from etf_trader.errors import DuplicateOrder, OutcomeUnknown, RateLimited, VenueError, VenueUnavailable
 from etf_trader.market.book import OrderBook
 from etf_trader.market.symbol import SymbolRule
 from etf_trader.venue.interface import (
@@ -36,7 +36,6 @@ from etf_trader.venue.interface import (
 
 Answer = TypeVar("Answer")
 
-DUPLICATE_ORDER = -2010
 LONGEST_HIDDEN_SECONDS = 0.9
 """A venue knows an order within a second of its arrival; on that the finality of "no such order" rests."""
 
@@ -279,7 +278,7 @@ class FaultyVenue:
             await self._pass(self._plan.slowest)
         answer = await ask()
         if fault is Fault.DUPLICATE and order is not None:
-            raise OrderRejected("Duplicate order sent.", venue_code=DUPLICATE_ORDER, symbol=order.symbol)
+            raise DuplicateOrder("Duplicate order sent.", where=order.symbol)
         if fault in _UNANSWERED:
             raise OutcomeUnknown(_UNANSWERED[fault])
         if fault is Fault.LATE_ANSWER:
@@ -327,7 +326,7 @@ class FaultyVenue:
             return
         left = (self._waits[1] - self._clock.now()).total_seconds()
         if left > 0:
-            raise RateLimited(_LIMITING[Fault.LIMITED], retry_after=left)
+            raise RateLimited(_LIMITING[Fault.LIMITED], retry_after=left, is_of_host=True)
         self._waits = None
 
     def _note_hurry(self) -> None:
@@ -339,7 +338,7 @@ class FaultyVenue:
         seconds = 1 + round(self._dice.random() * (self._plan.longest_wait - 1))
         now = self._clock.now()
         self._waits = (now, now + timedelta(seconds=seconds))
-        return RateLimited(_LIMITING[fault], retry_after=seconds)
+        return RateLimited(_LIMITING[fault], retry_after=seconds, is_of_host=True)
 
     # What the venue shows
 
