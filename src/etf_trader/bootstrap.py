@@ -16,7 +16,14 @@ from etf_trader.config import Settings
 from etf_trader.database import Database
 from etf_trader.errors import ConfigError, UsageError
 from etf_trader.ledger import accounts
-from etf_trader.ledger.repository import Account, Ledger, account_of, add_account, begin_incarnation
+from etf_trader.ledger.repository import (
+    Account,
+    Ledger,
+    account_of,
+    add_account,
+    begin_incarnation,
+    list_accounts,
+)
 from etf_trader.market.currency import CURRENCIES
 from etf_trader.money import floor_to, spoken, spoken_cash
 from etf_trader.venue import PAPER
@@ -33,9 +40,6 @@ if TYPE_CHECKING:
     from etf_trader.venue.paper import PaperVenue
 
 EIGHT_PLACES = Decimal("1e-8")
-
-UID = "paper"
-"""The account that `etf` uses at the paper exchange."""
 
 
 class Services:
@@ -80,7 +84,7 @@ class Services:
         from etf_trader.venue.paper import PaperVenue
 
         clock = PaperExchange.settings(Database(self.settings.exchange.database)).clock
-        return PaperVenue(self.exchange, UID, is_stepped=clock == "stepped")
+        return PaperVenue(self.exchange, self.account.uid, is_stepped=clock == "stepped")
 
     @cached_property
     def clock(self) -> Clock:
@@ -132,10 +136,28 @@ def open_services(settings: Settings) -> Services:
     database = Database(settings.database)
     schema.require_head(database, "etf")
     with database.read() as connection:
-        account = account_of(connection, PAPER, UID)
+        account = account_of(connection, PAPER, settings.exchange.account)
     if account is None:
-        raise ConfigError("the database has no account yet", where=str(database), hint="etf init makes it")
+        raise ConfigError(
+            f"the database has no account {settings.exchange.account} yet",
+            where=str(database),
+            hint="etf init makes it",
+        )
     return Services(settings, database, account)
+
+
+def open_all(settings: Settings) -> list[Services]:
+    """Open every account of the database that these settings can trade on, their own first.
+
+    Raises:
+        ConfigError: the database is missing, of another version, or without an account.
+    """
+    first = open_services(settings)
+    with first.database.read() as connection:
+        others = [
+            each for each in list_accounts(connection) if each.environment == PAPER and each.id != first.account.id
+        ]
+    return [first, *(Services(settings, first.database, account) for account in others)]
 
 
 def open_exchange(settings: Settings) -> PaperExchange:
@@ -179,13 +201,14 @@ def make(settings: Settings, *, start: datetime | None = None, era: str | None =
     if not database.exists():
         schema.upgrade(database, "etf")
     schema.require_head(database, "etf")
-    now = exchange.now()
+    now, uid = exchange.now(), settings.exchange.account
     with database.write() as connection:
-        account = account_of(connection, PAPER, UID)
+        account = account_of(connection, PAPER, uid)
         is_new = account is None
         if account is None:
-            account = add_account(connection, PAPER, UID, exchange.era, now)
-            begin_incarnation(connection, "init", now)
+            if not list_accounts(connection):
+                begin_incarnation(connection, "init", now)
+            account = add_account(connection, PAPER, uid, exchange.era, now)
     if account.era != exchange.era:
         raise ConfigError(
             "the ledger and the exchange do not belong together",
@@ -194,7 +217,7 @@ def make(settings: Settings, *, start: datetime | None = None, era: str | None =
         )
     services = Services(settings, database, account)
     deposit = None
-    if settings.exchange.deposit > 0 and not exchange.transfers(UID):
+    if settings.exchange.deposit > 0 and not exchange.transfers(uid):
         deposit = settings.exchange.deposit
         deposit_cash(services, "USDT", deposit, holder=settings.holder, transfer_id="first")
     services.close()
@@ -213,7 +236,7 @@ def deposit_cash(
     from etf_trader.venue.paper import transfer_from
 
     name = transfer_id or f"in-{secrets.token_hex(8)}"
-    view = services.exchange.deposit(UID, asset, amount, name)
+    view = services.exchange.deposit(services.account.uid, asset, amount, name)
     with services.database.write() as connection:
         book_transfer(connection, services.account.id, transfer_from(view), holder)
 
@@ -241,7 +264,7 @@ def withdraw_cash(services: Services, asset: str, amount: Decimal, *, holder: st
         # Booked under the lock before the exchange pays: should we die in between, nothing stands here,
         # and the exchange's own record of the transfer is booked by the next reconciliation.
         ledger.post(withdrawal(holder, asset, amount, key=transfer_key(name), at=services.clock.now()))
-        services.exchange.withdraw(UID, asset, amount, name)
+        services.exchange.withdraw(services.account.uid, asset, amount, name)
 
 
 def archive(settings: Settings, stamp: str) -> list[tuple[Path, Path]]:
@@ -274,6 +297,7 @@ def execution_settings(settings: Settings) -> ExecutionSettings:
         reserve_bps=settings.trade.reserve_bps,
         max_cross_spread=settings.trade.max_cross_spread,
         method=settings.solver.method,
+        host=settings.host or "",
     )
 
 
@@ -305,6 +329,6 @@ def _make_exchange(settings: Settings, start: datetime | None, era: str | None) 
         Database(chosen.database),
         ExchangeSettings(chosen.clock, chosen.market, parameters, start),
         market,
-        account=UID,
+        account=chosen.account,
         era=era,
     )

@@ -55,6 +55,14 @@ class ExchangeSettings(Struct, frozen=True, kw_only=True):
     recordings: Annotated[Path | None, Meta(description="folder of recorded books")] = None
     exchange_info: Annotated[Path | None, Meta(description="file with the symbols' rules")] = None
     clock: Annotated[Literal["wall", "stepped"], Meta(description="real time, or time that moves by steps")]
+    account: Annotated[
+        str,
+        Meta(
+            pattern="^[A-Za-z0-9._-]{1,64}$",
+            title="1 to 64 letters, digits, dots, dashes or underscores",
+            description="which account of the exchange is traded on",
+        ),
+    ] = "paper"
     deposit: Annotated[Decimal, Meta(description="first deposit, in USDT")] = Decimal(1_000_000)
     fees: Annotated[
         str | None,
@@ -128,6 +136,7 @@ class Settings(Struct, frozen=True, kw_only=True):
             description="whose units and cash",
         ),
     ] = "self"
+    host: Annotated[str | None, Meta(description="the name of this machine in leases; the system's own")] = None
     exchange: ExchangeSettings
     solver: SolverSettings
     index: IndexSettings

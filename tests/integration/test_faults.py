@@ -3,6 +3,7 @@
 import asyncio
 from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 
@@ -64,7 +65,7 @@ class FaultyVenue(HookedVenue):
         state = await super().place(order)
         if fault == "lose the answer":
             raise OutcomeUnknown("the connection was cut after the request")
-        return state
+        return replace(state, trades=None)  # what traded must be asked for
 
     async def find(self, symbol: str, client_order_id: str) -> VenueOrder | None:
         fault = self._next("find")

@@ -10,7 +10,6 @@ from pathlib import Path
 import pytest
 
 from etf_trader.bootstrap import (
-    UID,
     Made,
     Services,
     archive,
@@ -29,6 +28,7 @@ from etf_trader.ledger.repository import Ledger, list_accounts
 from etf_trader.venue.paper import PaperVenue
 
 D = Decimal
+UID = "paper"
 STEPPED = '[exchange]\nclock = "stepped"\n'
 
 

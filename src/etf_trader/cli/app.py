@@ -53,6 +53,7 @@ COMMANDS = {
     "cancel": Entry("cancel", "Cancel what still works.", "Trade"),
     "order": Entry("order", "List orders, or show one.", "Trade"),
     "position": Entry("position", "List positions, or show one.", "Trade"),
+    "queue": Entry("queue", "Show what waits for the venue, and the slots.", "Trade"),
     "plan": Entry("plan", "Show a plan, or prove it again.", "Trade"),
     "treasury": Entry("treasury", "Show, deposit or withdraw a holder's free cash.", "Money"),
     "reconcile": Entry("reconcile", "Book what the venue did and the ledger does not know yet.", "Money"),

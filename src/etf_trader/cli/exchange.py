@@ -22,12 +22,12 @@ CLOCKS = {"wall": "real time", "stepped": "moves by a second after each batch, a
 @command(app, "status", examples=("etf exchange status", "etf exchange status --json"), csv="balances")
 def status() -> None:
     """Show the paper exchange: its market, clock, balances, open orders and order counts."""
-    from etf_trader.bootstrap import UID, open_exchange
+    from etf_trader.bootstrap import open_exchange
     from etf_trader.database import Database
     from etf_trader.exchange.paper import PaperExchange
 
     current = settings()
-    exchange = open_exchange(current)
+    exchange, uid = open_exchange(current), current.exchange.account
     made = PaperExchange.settings(Database(current.exchange.database))
     facts = {
         "market": made.market,
@@ -38,11 +38,11 @@ def status() -> None:
         "symbols": len(exchange.exchange_info()["symbols"]),
         "balances": [
             {"asset": asset, "free": balance.free, "locked": balance.locked}
-            for asset, balance in sorted(exchange.balances(UID).items())
+            for asset, balance in sorted(exchange.balances(uid).items())
         ],
         "open_orders": [
             {"symbol": each.symbol, "client_order_id": each.client_order_id, "side": each.side.lower()}
-            for each in exchange.open_orders(UID)
+            for each in exchange.open_orders(uid)
         ],
         "order_counts": [
             {
@@ -51,7 +51,7 @@ def status() -> None:
                 "count": each.count,
                 "resets_at": each.resets_at,
             }
-            for each in exchange.order_counts(UID)
+            for each in exchange.order_counts(uid)
         ],
     }
     output().emit("etf.exchange/1", facts, lambda page: _draw(page, facts))
@@ -97,10 +97,8 @@ def deposit(
     """Let money arrive at the exchange from outside; it is booked at once."""
     import secrets
 
-    from etf_trader.bootstrap import UID
-
     with services() as opened:
-        view = opened.exchange.deposit(UID, asset.upper(), amount, f"in-{secrets.token_hex(8)}")
+        view = opened.exchange.deposit(opened.account.uid, asset.upper(), amount, f"in-{secrets.token_hex(8)}")
         booked = in_loop(opened.manager.reconcile())
 
     def draw(page: Page) -> None:

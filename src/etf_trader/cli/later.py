@@ -3,7 +3,6 @@
 LATER = {
     "rebalance": "today: etf submit buy and etf submit sell, by hand",
     "schedule": "today: a crontab line of your own that runs etf worker --once",
-    "queue": "today: etf order list",
     "halt": "today: etf cancel --all",
     "resume": "today nothing can be halted: etf cancel --all stops what is open",
     "risk": "today: --limit and --max-loss of etf submit buy",

@@ -177,7 +177,6 @@ def _position(typed: str | None) -> str:
 
 
 def _show_preview(opened: Services, preview: Preview, spread: tuple[str, timedelta] | None) -> None:
-    from etf_trader.bootstrap import UID
     from etf_trader.cli.plans import draw_plan, effort
     from etf_trader.cli.schedules import draw_schedule, planned_schedule
     from etf_trader.cli.stops import sentences, stopped_preview
@@ -185,7 +184,7 @@ def _show_preview(opened: Services, preview: Preview, spread: tuple[str, timedel
     from etf_trader.seal import canonical
 
     document = json.loads(canonical(preview.document))
-    slots = opened.exchange.order_counts(UID)[0]
+    slots = opened.exchange.order_counts(opened.account.uid)[0]
     schedule = None
     if spread is not None:
         schedule = schedule_document(planned_schedule(opened, preview, *spread))
@@ -250,7 +249,7 @@ def _leadership(opened: Services) -> int | None:
     from etf_trader.orders.store import unsettled_plans
 
     with opened.database.read() as connection:
-        if leader(connection, opened.account.id, SystemClock().now()) is not None:
+        if leader(connection, opened.account.id, SystemClock().now(), opened.settings.host) is not None:
             return None
         return None if unsettled_plans(connection, opened.account.id) else epoch(connection, opened.account.id)
 
@@ -294,7 +293,7 @@ def _show_detached(opened: Services, order: IndexOrder, symbol: str) -> None:
 
     with opened.database.read() as connection:
         facts = order_facts(connection, order)
-        owner = leader(connection, opened.account.id, SystemClock().now())
+        owner = leader(connection, opened.account.id, SystemClock().now(), opened.settings.host)
     if owner is not None:
         who = f"Process {owner.process} on {owner.host}, which leads the account, works it."
     else:

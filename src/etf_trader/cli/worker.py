@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -16,15 +15,10 @@ from etf_trader.cli.services import in_loop, services
 if TYPE_CHECKING:
     from etf_trader.bootstrap import Services
     from etf_trader.cli.orders import OrderFacts
-    from etf_trader.cli.working import Interruption
+    from etf_trader.errors import EtfError
     from etf_trader.orders.index_order import IndexOrder
 
 app = single()
-
-EVERY_SECONDS = 1.0
-NAP_SECONDS = 0.1
-WAITING = -1
-"""The place, beside the numbers of orders, of what is said when nothing can be worked."""
 
 
 @command(app, examples=("etf worker", "etf worker --once    one round, for cron"))
@@ -66,52 +60,49 @@ def _once(opened: Services, *, wait: bool) -> None:
 
 
 def _forever(opened: Services) -> None:
-    """Look every second for open orders and work them, telling what changed."""
-    from etf_trader.cli.orders import order_facts
+    """Lead every account of the database that nobody else leads, and tell what changes."""
+    from etf_trader.bootstrap import open_all
     from etf_trader.cli.working import interruptible
-    from etf_trader.errors import AccountLed, DataError, VenueError
-    from etf_trader.orders.store import index_order
+    from etf_trader.execution.serving import serve
 
-    output().note("Working the open orders, once a second. Ctrl-C ends it.")
-    told: dict[int, str] = {}
-    is_first = True
+    accounts = open_all(opened.settings)
+    news = {each.account.id: News(each) for each in accounts}
+    output().note("Working the open orders of every account. Ctrl-C ends it.")
     with interruptible() as asked:
-        opened.manager.stop_when(asked)
-        while not asked():
-            numbers = [order.id for order in _open_orders(opened)]
-            try:
-                if numbers or is_first:
-                    in_loop(opened.manager.run([], wait=False))
-                is_first = False
-            except (AccountLed, DataError, VenueError) as error:
-                waiting = f"Waiting: {error.message}."
-                if _is_news(told, WAITING, waiting):
-                    output().note(waiting)
-            else:
-                told.pop(WAITING, None)
-            with opened.database.read() as connection:
-                for facts in [order_facts(connection, index_order(connection, each)) for each in numbers]:
-                    if _is_news(told, facts.order.id, said := sentence(facts)):
-                        output().say(said)
-            _nap(asked)
+        managers = [each.manager for each in accounts]
+        in_loop(serve(managers, asked, lambda manager, error: news[manager.account_id].tell(error)))
         code = asked.exit_code
-    left = len(_open_orders(opened))
+    left = sum(len(_open_orders(each)) for each in accounts)
     output().note(f"Stopped. {left or 'No'} order{'' if left == 1 else 's'} still open.")
     raise typer.Exit(code or 0)
 
 
-def _nap(asked: Interruption) -> None:
-    """Wait for the next round, but not past a signal."""
-    until = time.monotonic() + EVERY_SECONDS
-    while not asked() and time.monotonic() < until:
-        time.sleep(NAP_SECONDS)
+class News:
+    """Tells what changes in the orders of one account, and what keeps them from being worked."""
 
+    def __init__(self, opened: Services) -> None:
+        self._opened = opened
+        self._told: dict[int, str] = {}
+        self._open: set[int] = set()
+        self._waiting = ""
 
-def _is_news(told: dict[int, str], key: int, said: str) -> bool:
-    """Take note of what is said about something, and return whether it differs from what was said last."""
-    is_news = told.get(key) != said
-    told[key] = said
-    return is_news
+    def tell(self, error: EtfError | None) -> None:
+        """Print what is news after a round that met `error`, or nothing."""
+        from etf_trader.cli.orders import order_facts
+        from etf_trader.orders.store import index_order
+
+        waiting = "" if error is None else f"Waiting: {error.message}."
+        if waiting != self._waiting and waiting:
+            output().note(waiting)
+        self._waiting = waiting
+        now_open = {order.id for order in _open_orders(self._opened)}
+        with self._opened.database.read() as connection:
+            for number in sorted(self._open | now_open):
+                said = sentence(order_facts(connection, index_order(connection, number)))
+                if self._told.get(number) != said:
+                    output().say(said)
+                self._told[number] = said
+        self._open = now_open
 
 
 def sentence(facts: OrderFacts) -> str:

@@ -128,7 +128,6 @@ class Watch:
 
     def _figures(self) -> str:
         """Return units, loss and slots used, as they stand after a batch."""
-        from etf_trader.bootstrap import UID
         from etf_trader.execution.state import order_loss
         from etf_trader.money import bps
         from etf_trader.orders.store import index_order
@@ -136,7 +135,7 @@ class Watch:
         with self._opened.database.read() as connection:
             order = index_order(connection, self._order)
             loss = order_loss(connection, order).total
-        slots = self._opened.exchange.order_counts(UID)[0]
+        slots = self._opened.exchange.order_counts(self._opened.account.uid)[0]
         return joined(
             [
                 unit_count(order.filled),

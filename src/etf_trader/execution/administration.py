@@ -8,6 +8,7 @@ from sqlalchemy import Connection
 from etf_trader.clock import Clock
 from etf_trader.database import Database
 from etf_trader.errors import MissingPrice, UsageError
+from etf_trader.execution.look import require_own
 from etf_trader.index.definition import BasketQuantities, IndexDefinition, basket_of
 from etf_trader.index.store import Index, add_index, find_index, list_indices, list_positions, set_status
 from etf_trader.ledger import accounts
@@ -82,6 +83,7 @@ class Administration:
         """
         with self._database.write() as connection:
             index = find_index(connection, reference)
+            require_own(index, self._account.id)
             ledger = Ledger(connection, self._account.id)
             if amount > 0:
                 self._require_cash(connection, index.quote, amount, "the float")
@@ -104,6 +106,7 @@ class Administration:
         """
         with self._database.write() as connection:
             index = find_index(connection, reference)
+            require_own(index, self._account.id)
             if not index.is_open:
                 raise UsageError(f"{index.symbol} is closed already", where="index")
             ledger = Ledger(connection, self._account.id)

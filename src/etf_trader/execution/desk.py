@@ -12,7 +12,7 @@ from etf_trader.clock import Clock
 from etf_trader.database import Database
 from etf_trader.errors import DataError, UsageError
 from etf_trader.events import EventLog, OrderAccepted
-from etf_trader.execution.look import look_and_plan, require_listed, require_open
+from etf_trader.execution.look import look_and_plan, require_listed, require_open, require_own
 from etf_trader.execution.planning import MarketView, Wish, cash_to_reserve, document_for, order_problem
 from etf_trader.execution.routed import (
     foreign_currencies,
@@ -168,6 +168,7 @@ class Desk:
 
     def _means(self, connection: Connection, request: OrderRequest) -> _Means:
         index = index_by_id(connection, request.index_id)
+        require_own(index, self._account.id)
         require_open(index, request.side)
         ledger = Ledger(connection, self._account.id)
         position = self._position(connection, index, request)

@@ -108,6 +108,11 @@ class Leases:
                 connection.execute(update(leases).where(leases.c.account_id == account_id).values(**values))
         return Lease(account_id, epoch, owner)
 
+    def is_free(self, account_id: int) -> bool:
+        """Return whether nobody leads the account; changes nothing."""
+        with self._database.read() as connection:
+            return leader(connection, account_id, self._now(connection), self._host) is None
+
     def renew(self, lease: Lease) -> None:
         """Show that the leader lives.
 

@@ -65,6 +65,20 @@ def require_open(index: Index, side: Side) -> None:
         raise UsageError(f"{index.symbol} is closed: its units can only be sold", where="--index")
 
 
+def require_own(index: Index, account_id: int) -> None:
+    """Refuse to trade an index on another account than its own.
+
+    Raises:
+        UsageError: it belongs to another account.
+    """
+    if index.account_id != account_id:
+        raise UsageError(
+            f"{index.symbol} belongs to another account of this database",
+            where="--index",
+            hint="etf index list names the indices of this one; exchange.account says which it is",
+        )
+
+
 def require_listed(basket: Basket, rules: Mapping[str, SymbolRule]) -> None:
     """Check that the venue has a market for every constituent.
 

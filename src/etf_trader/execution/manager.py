@@ -11,7 +11,7 @@ from contextlib import asynccontextmanager, suppress
 
 from etf_trader.clock import Clock
 from etf_trader.database import Database
-from etf_trader.errors import AccountLed, DataError
+from etf_trader.errors import AccountLed, DataError, EtfError, SolverError, VenueError
 from etf_trader.events import EventLog
 from etf_trader.execution.batch import CONVERT, Batch, Member, write_batch
 from etf_trader.execution.ending import Finisher, Rules
@@ -46,6 +46,8 @@ MOST_BARREN = 3
 """An order whose batches executed nothing so often in a row gets nowhere by being sent again."""
 
 FOLLOW_SECONDS = 0.2
+ROUND_SECONDS = 1.0
+NAP_SECONDS = 0.1
 
 
 class Manager:
@@ -118,6 +120,45 @@ class Manager:
             if not wait:
                 raise AccountLed("another process leads this account", hint="it reconciles at its start")
             await self._wall_clock.sleep(FOLLOW_SECONDS)
+
+    @property
+    def account_id(self) -> int:
+        """The account whose orders it gets done."""
+        return self._account.id
+
+    def is_free(self) -> bool:
+        """Return whether nobody leads the account."""
+        return self._leases.is_free(self._account.id)
+
+    async def lead(self, stop: Callable[[], bool], told: Callable[["Manager", EtfError | None], None]) -> None:
+        """Lead the account, round after round, until `stop` says so; nothing if another process leads it.
+
+        What keeps orders from being worked now - a price, the venue - is told, and tried again.
+
+        Raises:
+            AccountLed: another process has taken over.
+            ReconciliationMismatch: the books and the venue differ.
+        """
+        self.stop_when(stop)
+        lease = self._leases.take(self._account.id)
+        if lease is None:
+            return
+        async with self._leading(lease):
+            while not stop():
+                failure: EtfError | None = None
+                try:
+                    await self._work(lease)
+                except (DataError, VenueError, SolverError) as error:
+                    failure = error
+                told(self, failure)
+                await self._nap(stop)
+
+    async def _nap(self, stop: Callable[[], bool]) -> None:
+        """Wait for the next round, but not past a stop."""
+        for _ in range(round(ROUND_SECONDS / NAP_SECONDS)):
+            if stop():
+                return
+            await self._wall_clock.sleep(NAP_SECONDS)
 
     @asynccontextmanager
     async def _leading(self, lease: Lease) -> AsyncIterator[list[str]]:

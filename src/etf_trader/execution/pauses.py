@@ -30,8 +30,8 @@ def note_pause(connection: Connection, account_id: int, host: str, error: RateLi
     return until
 
 
-def paused_until(connection: Connection, account_id: int, host: str, now: datetime) -> datetime | None:
-    """Return until when nothing may be sent for this account from this host; None: it may."""
+def paused_until(connection: Connection, account_id: int | None, host: str, now: datetime) -> datetime | None:
+    """Return until when nothing may be sent for this account, if any, from this host; None: it may."""
     query = select(pauses.c.until).where(
         pauses.c.until > now, or_(pauses.c.account_id == account_id, pauses.c.host == host)
     )

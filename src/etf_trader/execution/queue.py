@@ -13,10 +13,10 @@ from etf_trader.database import Database
 from etf_trader.errors import DuplicateOrder, OrderRejected, OutcomeUnknown, RateLimited, VenueUnavailable
 from etf_trader.events import EventLog
 from etf_trader.execution.budget import budget, forget, give_back, grant, note_counts
+from etf_trader.execution.latency import Latency
 from etf_trader.execution.lease import Lease, check
 from etf_trader.execution.outcomes import LOOK_AGAIN_SECONDS, WINDOW_SECONDS, Outcomes, all_of
 from etf_trader.execution.pauses import note_pause, paused_until
-from etf_trader.execution.timing import Latency
 from etf_trader.ledger.repository import Account
 from etf_trader.orders.asset_order import AssetOrder
 from etf_trader.orders.status import AssetOrderStatus

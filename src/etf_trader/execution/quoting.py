@@ -13,7 +13,15 @@ from etf_trader.database import Database
 from etf_trader.errors import DataError, SolverError, UsageError
 from etf_trader.execution.budget import windows
 from etf_trader.execution.desk import CENT
-from etf_trader.execution.look import DEEPER, FIRST_LOOK, look, look_and_plan, require_listed, require_open
+from etf_trader.execution.look import (
+    DEEPER,
+    FIRST_LOOK,
+    look,
+    look_and_plan,
+    require_listed,
+    require_open,
+    require_own,
+)
 from etf_trader.execution.outlook import outlook
 from etf_trader.execution.planning import MarketView, Wish, cash_to_reserve, document_for, order_problem
 from etf_trader.execution.quote import Answer, Quote, QuoteRequest, Window
@@ -140,6 +148,7 @@ class Quoter:
 
     def _state(self, connection: Connection, request: QuoteRequest, limits: Sequence[OrderLimit]) -> _State:
         index = index_by_id(connection, request.index_id)
+        require_own(index, self._account.id)
         require_open(index, request.side)
         ledger = Ledger(connection, self._account.id)
         now = self._clock.now()

@@ -383,7 +383,6 @@ def _intent_row(intent: Intent, lead: Share) -> dict[str, Any]:
         "touch": intent.touch,
         "seal": intent.seal(lead.plan_id, lead.index_order_id),
         "kind": str(intent.kind),
-        "priority": intent.priority,
         "status": str(AssetOrderStatus.WRITTEN),
         "attempts": 0,
         "executed_quantity": ZERO,

@@ -76,7 +76,6 @@ asset_orders = Table(
     Column("touch", ExactDecimal, nullable=False),
     Column("seal", String(64), nullable=False),  # SHA-256 of the intent: everything above
     Column("kind", String(10), nullable=False, server_default="ioc"),
-    Column("priority", Integer, nullable=False, server_default="30"),  # the least is sent first
     Column("status", String(10), nullable=False),
     Column("attempts", Integer, nullable=False),
     Column("next_attempt_at", UtcDateTime),  # not before; empty: at once

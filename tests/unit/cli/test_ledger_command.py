@@ -11,11 +11,12 @@ from pathlib import Path
 import pytest
 from tests.unit.cli.made import make_folder, settings_of
 
-from etf_trader.bootstrap import UID, open_exchange
+from etf_trader.bootstrap import open_exchange
 from etf_trader.cli import app
 from etf_trader.exchange.paper import OrderRequest
 
 D = Decimal
+UID = "paper"
 Run = Callable[..., tuple[int, str, str]]
 
 

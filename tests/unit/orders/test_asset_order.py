@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from etf_trader.market.symbol import Side
-from etf_trader.orders.asset_order import Intent, client_order_id
+from etf_trader.orders.asset_order import Intent, OrderKind, client_order_id
 
 D = Decimal
 
@@ -60,6 +60,7 @@ CHANGES: dict[str, Any] = {
     "arrival_mid": D("100.01"),
     "mid": D("100.11"),
     "touch": D("100.12"),
+    "kind": OrderKind.POST_ONLY,
 }
 
 
