@@ -23,7 +23,6 @@ sys.path.insert(0, str(ROOT))
 
 from tests.integration.deaths import KILL, STOP, die_elsewhere  # noqa: E402
 from tests.integration.harness import played  # noqa: E402
-from tests.integration.scenarios import SCENARIOS  # noqa: E402
 
 from etf_trader.venue.faulty import Fault  # noqa: E402
 

@@ -290,9 +290,7 @@ def chosen(points: Iterable[Point], count: int, seed: int) -> list[Point]:
     dice = random.Random(seed)
     for each in by_file.values():
         dice.shuffle(each)
-    turns = [
-        (place / len(each), place, file) for file, each in by_file.items() for place in range(len(each))
-    ]
+    turns = [(place / len(each), place, file) for file, each in by_file.items() for place in range(len(each))]
     # First one of every file, then evenly through all.
     turns.sort(key=lambda turn: (turn[1] > 0, turn[0], turn[2]))
     return [by_file[file][place] for _, place, file in turns[:count]]

@@ -29,6 +29,7 @@ from etf_trader.ledger.audit import audit
 from etf_trader.ledger.repository import account_of
 from etf_trader.money import money_context
 from etf_trader.orders.index_order import OrderRequest
+from etf_trader.orders.status import IndexOrderStatus
 from etf_trader.orders.store import list_index_orders
 from etf_trader.venue.faulty import Fault, FaultPlan, FaultyVenue
 
@@ -51,7 +52,7 @@ class Played:
     ends: Ends
     fired: Counter[Fault] = field(default_factory=Counter)
     stops: Counter[str] = field(default_factory=Counter)
-    """Errors that ended a run before its time, by class."""
+    """Errors that ended a run before its time, by class; and plays in which an order gave the venue up."""
 
 
 def make_folder() -> Path:
@@ -85,7 +86,8 @@ class Workshop:
         """Put the databases as they are when this scenario begins."""
         base = self.folder / name.replace(" ", "-")
         if not base.exists():
-            _prepare(base, SCENARIOS[name])
+            base.mkdir()
+            prepare(base, SCENARIOS[name])
         self.close()
         self.ours.watch = None
         for each in ("etf.db", "exchange.db"):
@@ -126,8 +128,9 @@ class Workshop:
             wrong = asyncio.run(_run(house, venue, scenario, stops))
             self.ours.watch = None
             wrong += seen[:3] + judge(house, scenario) + _incidents(venue)
-            ends = ends_of(house)
-        if calm is not None:
+            ends, gave_up = ends_of(house), gave_up_on_the_venue(house)
+        stops["GaveUp"] += gave_up
+        if calm is not None and not gave_up:
             wrong += differences(scenario, calm, ends)
         return Played(name, wrong, ends, venue.incidents.fired, stops)
 
@@ -208,6 +211,19 @@ def ends_of(house: House) -> Ends:
         }
 
 
+def gave_up_on_the_venue(house: House) -> bool:
+    """Whether an order for now ended because nothing reached the venue, again and again.
+
+    Three batches that execute nothing end it. On books that do not move that is
+    the venue's doing, and the other orders then find more on the books.
+    """
+    with house.database.read() as connection:
+        return any(
+            order.status is IndexOrderStatus.ENDED and order.stopped_by == ("moved",)
+            for order in list_index_orders(connection)
+        )
+
+
 def differences(scenario: Scenario, calm: Ends, ends: Ends) -> list[str]:
     """Return which orders ended otherwise than undisturbed; how much a cancelled one had by then is chance."""
     found = []
@@ -235,9 +251,9 @@ def _incidents(venue: FaultyVenue) -> list[str]:
     return found
 
 
-def _prepare(base: Path, scenario: Scenario) -> None:
-    base.mkdir(parents=True)
-    house = make_house(base, scenario.market())
+def prepare(folder: Path, scenario: Scenario) -> None:
+    """Make what stands before a scenario begins."""
+    house = make_house(folder, scenario.market())
     asyncio.run(scenario.before(house))
     house.database.close()
 

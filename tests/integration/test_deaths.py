@@ -13,7 +13,15 @@ from tests.integration.deaths import KILL, STOP, TRACED, die_elsewhere
 SEED = int(os.environ.get("ETF_TEST_KILL_SEED", "1"))
 FACTOR = float(os.environ.get("ETF_TEST_KILL_FACTOR", "1"))
 
-KILLED = {"buy": 50, "limited sell": 30, "waiting buy": 12, "shared": 16, "routed": 12, "cancelled": 10, "backlog": 10}
+KILLED = {
+    "buy": 50,
+    "limited sell": 30,
+    "waiting buy": 12,
+    "shared": 16,
+    "routed": 12,
+    "cancelled": 10,
+    "backlog": 10,
+}
 
 
 @pytest.mark.parametrize("name", KILLED)

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 from sqlalchemy import event
 from tests.factories import House, make_house, make_request
-from tests.integration.killing import make_frozen_market, prepare
+from tests.integration.harness import prepare
+from tests.integration.scenarios import SCENARIOS, make_frozen_market
 from tests.invariants import findings
 
 from etf_trader.errors import DatabaseFailure
@@ -22,7 +23,7 @@ D = Decimal
 
 @pytest.fixture
 def house(tmp_path: Path) -> House:
-    prepare(tmp_path)
+    prepare(tmp_path, SCENARIOS["buy"])
     return make_house(tmp_path, make_frozen_market())
 
 
