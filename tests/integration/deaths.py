@@ -100,7 +100,7 @@ def signal_at(point: Point, number: signal.Signals) -> None:
 
 def stop_tracing() -> None:
     """Trace no more; frames that are traced go on to their ends."""
-    threading.settrace(None)  # type: ignore[arg-type]
+    threading.settrace(None)
     sys.settrace(None)
 
 

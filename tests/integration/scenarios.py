@@ -1,10 +1,11 @@
 """What is played when things go wrong: a market, what stands before, and what is asked for."""
 
 import random
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import Callable, Coroutine, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from decimal import Decimal
+from typing import Any
 from unittest import mock
 
 from tests.factories import House, make_definition, make_ladders, make_market, make_request
@@ -33,7 +34,7 @@ class Scenario:
     """
 
     market: Callable[[], StaticMarket]
-    before: Callable[[House], Awaitable[object]]
+    before: Callable[[House], Coroutine[Any, Any, None]]
     requests: tuple[OrderRequest, ...]
     cancelled: tuple[str, ...] = ()
     cancel_after: int = 2
