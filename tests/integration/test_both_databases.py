@@ -3,6 +3,7 @@
 import asyncio
 import threading
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 
@@ -17,6 +18,8 @@ from etf_trader import schema
 from etf_trader.database import Database, metadata
 from etf_trader.errors import EtfError, UsageError
 from etf_trader.exchange import tables as exchange_tables
+from etf_trader.exchange.paper import ExchangeSettings, OrderRequest, PaperExchange
+from etf_trader.exchange.static import StaticMarket, symbol_row
 from etf_trader.execution.lease import Leases
 from etf_trader.execution.reconcile import compare, unbooked
 from etf_trader.ledger.audit import audit
@@ -55,6 +58,53 @@ def test_migrations_make_the_exchanges_tables_on_postgresql(make_postgres_url: C
         assert schema.revision(connection) == schema.HEADS["exchange"]
         assert exchange_tables.metadata.tables.keys() <= set(inspect(connection).get_table_names())
     database.close()
+
+
+def test_the_exchange_tells_the_same_on_both_databases(
+    make_postgres_url: Callable[[], str], tmp_path: Path
+) -> None:
+    """Orders of every kind, one that shrinks, one that the market reaches, and counts that come back late."""
+
+    def play(database: Database) -> object:
+        market = StaticMarket([symbol_row("AUSDT", "A", "USDT")], {"AUSDT": ((("99", "5"),), (("101", "5"),))})
+        exchange = PaperExchange.create(database, ExchangeSettings("stepped", "static", {}, None, 500), market)
+        for asset in ("A", "USDT"):
+            exchange.deposit("paper", asset, D(1000), asset)
+
+        def place(
+            name: str, side: str, price: str, quantity: str, time: str | None, mode: str | None = None
+        ) -> None:
+            kind = "LIMIT" if time else "LIMIT_MAKER"
+            at = exchange.now()
+            exchange.place(
+                "paper",
+                OrderRequest(
+                    "AUSDT", side, kind, time, D(quantity), D(price), name, at, self_trade_prevention=mode
+                ),
+            )
+
+        place("quote", "BUY", "100", "3", None)
+        place("shrinks", "SELL", "100", "1", "GTC", "DECREMENT")
+        place("whole", "BUY", "101", "5", "FOK")
+        place("none", "BUY", "101", "1", "FOK")
+        counted = [[each.count for each in exchange.order_counts("paper")]]
+        market.set_book("AUSDT", [("99", "5")], [("100", "0.5")])
+        exchange.advance(1)
+        counted.append([each.count for each in exchange.order_counts("paper")])
+        exchange.cancel("paper", "AUSDT", client_order_id="quote")
+        exchange.advance(1)
+        counted.append([each.count for each in exchange.order_counts("paper")])
+        told = exchange.reports("paper")
+        database.close()
+        assert counted == [[4, 4], [3, 3], [0, 0]]
+        assert [each.sequence for each in told] == sorted({each.sequence for each in told})
+        return [replace(each, sequence=0) for each in told]
+
+    here, there = Database(f"sqlite:///{tmp_path / 'exchange.db'}"), Database(make_postgres_url())
+    schema.upgrade(there, "exchange")
+    told = play(here)
+    assert told == play(there)
+    assert told
 
 
 async def test_create_buy_sell_and_reconcile_come_to_the_same_numbers(house: House) -> None:

@@ -10,13 +10,13 @@ from typing import Any
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
-from sqlalchemy import select
+from sqlalchemy import select, update
 
 from etf_trader import schema
 from etf_trader.clock import SimulatedClock
 from etf_trader.database import Database
 from etf_trader.errors import ConfigError, NotFound, UsageError
-from etf_trader.exchange import tables, turn
+from etf_trader.exchange import rules, tables, turn
 from etf_trader.exchange.paper import (
     BalanceView,
     Depth,
@@ -214,6 +214,83 @@ def test_an_account_does_not_trade_with_itself(exchange: PaperExchange) -> None:
     assert exchange.balances("other")["BTC"] == BalanceView(D("10.999"), D(0))
 
 
+def test_an_order_that_must_not_take_rests_or_is_refused(exchange: PaperExchange, market: StaticMarket) -> None:
+    def quote(side: str, price: str, quantity: str, **changes: Any) -> OrderView:
+        return place(exchange, side, price, quantity, type="LIMIT_MAKER", time_in_force=None, **changes)
+
+    made = quote("BUY", "99.5", "2")
+    assert (made.status, made.type, made.time_in_force, made.trades) == ("NEW", "LIMIT_MAKER", "GTC", ())
+    assert exchange.balances("paper")["USDT"] == BalanceView(D(801), D(199))
+    counted = counts(exchange)
+
+    with pytest.raises(ExchangeError, match=r"Order would immediately match and take\.") as refused:
+        quote("SELL", "99.5", "1", account="other")
+    assert refused.value.code == -2010
+    assert exchange.order_counts("other")[0].count == 0
+    assert counts(exchange) == counted
+
+    market.set_book("BTCUSDT", BIDS, [("99.4", "0.5"), ("101", "1")])
+    taken = exchange.order("paper", "BTCUSDT", order_id=made.order_id)
+    assert (taken.status, taken.executed_quantity) == ("PARTIALLY_FILLED", D("0.5"))
+    assert [(each.price, each.is_maker) for each in taken.trades] == [(D("99.5"), True)]
+
+
+def test_an_order_that_must_fill_whole_does_or_expires_without_a_trade(exchange: PaperExchange) -> None:
+    whole = place(exchange, "BUY", "101", "3", time_in_force="FOK")
+    assert (whole.status, whole.executed_quantity, len(whole.trades)) == ("FILLED", D(3), 2)
+    before, shown = exchange.balances("paper"), exchange.depth("BTCUSDT")
+    more = place(exchange, "BUY", "103", "4.01", time_in_force="FOK")
+    assert (more.status, more.expiry_reason) == ("EXPIRED", "UNFILLED_FOK_ORDER_EXPIRED")
+    assert (more.executed_quantity, more.trades) == (D(0), ())
+    assert (exchange.balances("paper"), exchange.depth("BTCUSDT")) == (before, shown)
+    assert counts(exchange) == [1, 1]  # the fill gave its own back, the expiry nothing
+
+
+@pytest.mark.parametrize(
+    ("mode", "own", "taker", "locked"),
+    [
+        pytest.param(None, ("EXPIRED_IN_MATCH", "0", "2"), ("FILLED", "3", "0"), "0", id="the symbol's own mode"),
+        pytest.param("EXPIRE_TAKER", ("NEW", "0", "0"), ("EXPIRED_IN_MATCH", "1", "2"), "2", id="taker"),
+        pytest.param(
+            "EXPIRE_BOTH", ("EXPIRED_IN_MATCH", "0", "2"), ("EXPIRED_IN_MATCH", "1", "2"), "0", id="both"
+        ),
+        pytest.param(
+            "DECREMENT", ("EXPIRED_IN_MATCH", "0", "2"), ("EXPIRED_IN_MATCH", "1", "2"), "0", id="smaller"
+        ),
+    ],
+)
+def test_the_mode_of_the_taker_prevents_a_trade_with_itself(
+    exchange: PaperExchange, mode: str | None, own: tuple[str, str, str], taker: tuple[str, str, str], locked: str
+) -> None:
+    """A sell of 2 at 100.5 stands behind the market's 1 at 100 when a buy of 3 up to 101 comes."""
+    offer = place(exchange, "SELL", "100.5", "2", account="other", time_in_force="GTC")
+    made = place(exchange, "BUY", "101", "3", account="other", self_trade_prevention=mode)
+    offer = exchange.order("other", "BTCUSDT", order_id=offer.order_id)
+
+    assert (offer.status, offer.executed_quantity, offer.prevented_quantity) == (own[0], D(own[1]), D(own[2]))
+    assert (made.status, made.executed_quantity, made.prevented_quantity) == (taker[0], D(taker[1]), D(taker[2]))
+    assert made.self_trade_prevention == mode or mode is None
+    assert offer.self_trade_prevention == "EXPIRE_MAKER"
+    balances = exchange.balances("other")
+    assert balances["BTC"].locked == D(locked)
+    assert balances["USDT"] == BalanceView(1000 - made.cumulative_quote, D(0))
+
+
+def test_orders_that_shrank_go_on_with_what_is_left(exchange: PaperExchange, market: StaticMarket) -> None:
+    offer = place(exchange, "SELL", "99.5", "3", account="other", time_in_force="GTC")
+    made = place(exchange, "BUY", "99.5", "1", account="other", self_trade_prevention="DECREMENT")
+    assert (made.status, made.prevented_quantity) == ("EXPIRED_IN_MATCH", D(1))
+    (offer,) = exchange.open_orders("other")
+    assert (offer.status, offer.quantity, offer.prevented_quantity) == ("NEW", D(3), D(1))
+    assert exchange.depth("BTCUSDT").asks[0] == Depth(D("99.5"), D(2))
+    assert exchange.balances("other")["BTC"] == BalanceView(D(8), D(2))
+
+    market.set_book("BTCUSDT", [("99.5", "2")], ASKS)
+    ended = exchange.order("other", "BTCUSDT", order_id=offer.order_id)
+    assert (ended.status, ended.executed_quantity) == ("FILLED", D(2))
+    assert exchange.balances("other")["BTC"] == BalanceView(D(8), D(0))
+
+
 def test_an_order_fills_as_maker_when_the_market_comes_to_it(
     exchange: PaperExchange, market: StaticMarket
 ) -> None:
@@ -357,7 +434,13 @@ def test_depths_show_one_moment(exchange: PaperExchange) -> None:
         ({"symbol": "NOPE"}, -1121, "Invalid symbol."),
         ({"symbol": "OLDUSDT"}, -2010, "Market is closed."),
         ({"type": "MARKET"}, -1116, "Invalid orderType."),
-        ({"time_in_force": "FOK"}, -1115, "Invalid timeInForce."),
+        ({"time_in_force": "GTX"}, -1115, "Invalid timeInForce."),
+        ({"type": "LIMIT_MAKER", "time_in_force": None}, -2010, "Order would immediately match and take."),
+        (
+            {"self_trade_prevention": "TRANSFER"},
+            -1013,
+            "This symbol does not allow the specified self-trade prevention mode.",
+        ),
         ({"quantity": D("1.001")}, -1013, "Filter failure: LOT_SIZE"),
         ({"price": D("100.001")}, -1013, "Filter failure: PRICE_FILTER"),
         ({"price": D("498")}, -1013, "Filter failure: PERCENT_PRICE_BY_SIDE"),
@@ -458,9 +541,71 @@ def test_exchange_info_has_the_venues_shape(exchange: PaperExchange) -> None:
     assert info["serverTime"] == 1_767_225_600_000
     assert [row["symbol"] for row in info["symbols"]] == ["ETHUSDT"]
     assert len(exchange.exchange_info()["symbols"]) == 4
+    (row,) = info["symbols"]
+    assert row["orderTypes"] == ["LIMIT", "LIMIT_MAKER"]
+    assert row["defaultSelfTradePreventionMode"] == "EXPIRE_MAKER"
+    assert row["allowedSelfTradePreventionModes"] == ["EXPIRE_TAKER", "EXPIRE_MAKER", "EXPIRE_BOTH", "DECREMENT"]
     assert exchange.fees("paper", "ETHUSDT") == (D("0.0005"), D("0.001"))
     with pytest.raises(ExchangeError, match=r"Invalid symbol\."):
         exchange.exchange_info(["ETHUSDT", "NOPE"])
+
+
+# What happened
+
+
+def told(exchange: PaperExchange, account: str = "paper", after: int = 0) -> list[tuple[Any, ...]]:
+    return [
+        (each.kind, each.order.order_id, each.order.status, str(each.order.executed_quantity))
+        + ((each.trade.trade_id,) if each.trade is not None else ())
+        for each in exchange.reports(account, after)
+    ]
+
+
+def test_everything_that_happens_to_an_order_is_told_as_the_order_stood_then(exchange: PaperExchange) -> None:
+    assert exchange.last_report("paper") == 0
+    made = place(exchange, "BUY", "101", "4")
+    assert told(exchange) == [
+        ("NEW", 1, "NEW", "0"),
+        ("TRADE", 1, "PARTIALLY_FILLED", "1", 1),
+        ("TRADE", 1, "PARTIALLY_FILLED", "3", 2),
+        ("EXPIRED", 1, "EXPIRED", "3"),
+    ]
+    reports = exchange.reports("paper")
+    assert [each.trade for each in reports if each.trade is not None] == list(made.trades)
+    assert replace(reports[-1].order, trades=made.trades) == made
+    assert [each.order.cumulative_quote for each in reports] == [0, D(100), D(302), D(302)]
+
+    seen = exchange.last_report("paper")
+    assert seen == reports[-1].sequence
+    place(exchange, "BUY", "90", "1", time_in_force="GTC")
+    exchange.cancel("paper", "BTCUSDT", order_id=2)
+    assert told(exchange, after=seen) == [("NEW", 2, "NEW", "0"), ("CANCELED", 2, "CANCELED", "0")]
+    assert told(exchange, "other") == []
+
+
+def test_a_maker_is_told_of_what_others_and_the_market_do(exchange: PaperExchange, market: StaticMarket) -> None:
+    place(exchange, "SELL", "99.5", "3", account="other", time_in_force="GTC")
+    place(exchange, "BUY", "99.5", "1")
+    market.set_book("BTCUSDT", [("99.5", "1.5")], ASKS)
+    assert told(exchange, "other") == [
+        ("NEW", 1, "NEW", "0"),
+        ("TRADE", 1, "PARTIALLY_FILLED", "1", 1),
+        ("TRADE", 1, "PARTIALLY_FILLED", "2.5", 2),
+    ]
+    assert [each.trade and each.trade.is_maker for each in exchange.reports("other")] == [None, True, True]
+    assert told(exchange) == [("NEW", 2, "NEW", "0"), ("TRADE", 2, "FILLED", "1", 1)]
+
+
+def test_prevented_trades_are_told_of_both_orders(exchange: PaperExchange) -> None:
+    place(exchange, "SELL", "99.5", "1", account="other", time_in_force="GTC")
+    place(exchange, "BUY", "100", "4", account="other", self_trade_prevention="DECREMENT")
+    assert told(exchange, "other")[1:] == [
+        ("NEW", 2, "NEW", "0"),
+        ("TRADE_PREVENTION", 1, "EXPIRED_IN_MATCH", "0"),
+        ("TRADE_PREVENTION", 2, "NEW", "0"),
+        ("TRADE", 2, "PARTIALLY_FILLED", "1", 1),
+        ("EXPIRED", 2, "EXPIRED", "1"),
+    ]
 
 
 # Order counts
@@ -504,6 +649,110 @@ def test_a_fill_as_maker_gives_back_more(exchange: PaperExchange, market: Static
     market.set_book("BTCUSDT", BIDS, [("99", "5")])
     exchange.advance(1)
     assert counts(exchange) == [2, 2]
+
+
+def test_the_answer_to_an_order_carries_the_counts_after_it(exchange: PaperExchange) -> None:
+    for price in ("90", "100", "90"):
+        made = place(exchange, "BUY", price, "0.1")
+        assert made.counts == exchange.order_counts("paper")
+    assert [each.count for each in made.counts] == [2, 2]
+    assert exchange.order("paper", "BTCUSDT", order_id=made.order_id).counts == ()
+
+
+def test_a_fill_today_of_yesterdays_order_is_given_back_today(
+    exchange: PaperExchange, market: StaticMarket
+) -> None:
+    place(exchange, "BUY", "99.5", "1", time_in_force="GTC")
+    exchange.advance(86_400)
+    for _ in range(7):
+        place(exchange, "BUY", "90", "1")
+    exchange.advance(60)
+    assert counts(exchange) == [0, 7]
+    market.set_book("BTCUSDT", BIDS, [("99", "1")])
+    exchange.advance(1)
+    assert counts(exchange) == [0, 2]
+
+
+def test_at_the_limit_of_the_day_no_count_rises_any_more(exchange: PaperExchange, database: Database) -> None:
+    place(exchange, "BUY", "90", "1")
+    table = tables.order_count
+    with database.write() as connection:
+        connection.execute(update(table).where(table.c.seconds == 86_400).values(count=200_000))
+    exchange.advance(12)
+    refused = refusal(exchange, "BUY", "90", "1")
+    assert (refused.code, refused.retry_after) == (-1015, 86_388)
+    assert refused.message == "Too many new orders; current limit is 200000 orders per DAY."
+    assert counts(exchange) == [0, 200_000]
+
+
+DELAYED = replace(SETTINGS, credit_delay=800)
+
+
+@pytest.fixture
+def delayed(database: Database, market: StaticMarket) -> PaperExchange:
+    made = PaperExchange.create(database, DELAYED, market)
+    made.deposit("paper", "USDT", D(1000), "start")
+    return made
+
+
+def test_a_count_given_back_shows_once_its_delay_has_passed(delayed: PaperExchange, database: Database) -> None:
+    place(delayed, "BUY", "90", "1")
+    for number in range(5):
+        delay = rules.credit_delay(800, 7, number + 2).total_seconds()
+        assert 0 < delay <= 0.8
+        assert [each.count for each in place(delayed, "BUY", "101", "0.1").counts] == [2, 2]
+        delayed.advance(D(str(delay)) - D("0.001"))
+        assert counts(delayed) == [2, 2]
+        delayed.advance(D("0.001"))
+        assert counts(delayed) == [1, 1] == counts(delayed)
+    place(delayed, "BUY", "90", "1")
+    with database.read() as connection:
+        assert connection.execute(select(tables.credit)).all() == []
+    assert counts(delayed) == [2, 2]
+
+
+def test_a_late_credit_counts_in_the_window_in_which_it_shows(delayed: PaperExchange) -> None:
+    delayed.advance(D("9.99"))
+    place(delayed, "BUY", "100", "0.1")
+    delayed.advance(D("0.01"))
+    place(delayed, "BUY", "90", "1")
+    assert counts(delayed) == [1, 2]
+    delayed.advance(1)
+    assert counts(delayed) == [0, 1]
+    place(delayed, "BUY", "90", "1")
+    assert counts(delayed) == [1, 2]
+
+
+def test_a_credit_of_a_window_that_is_over_counts_for_the_day_alone(delayed: PaperExchange) -> None:
+    place(delayed, "BUY", "90", "1")
+    place(delayed, "BUY", "100", "0.1")
+    delayed.advance(20)
+    assert counts(delayed) == [0, 1]
+    place(delayed, "BUY", "90", "1")
+    assert counts(delayed) == [1, 2]
+
+
+def test_a_maker_that_the_market_reaches_gives_back_five_later(
+    delayed: PaperExchange, market: StaticMarket
+) -> None:
+    for _ in range(6):
+        place(delayed, "BUY", "90", "1")
+    place(delayed, "BUY", "99.5", "1", time_in_force="GTC")
+    market.set_book("BTCUSDT", BIDS, [("99", "0.5")])
+    assert len(delayed.trades("paper")) == 1
+    assert counts(delayed) == [7, 7]
+    delayed.advance(1)
+    assert counts(delayed) == [2, 2]
+
+
+def test_a_full_window_takes_an_order_again_when_a_credit_shows(delayed: PaperExchange) -> None:
+    place(delayed, "BUY", "100", "0.1")
+    for _ in range(99):
+        place(delayed, "BUY", "90", "1")
+    assert refusal(delayed, "BUY", "90", "1").code == -1015
+    delayed.advance(1)
+    assert [each.count for each in place(delayed, "BUY", "90", "1").counts] == [100, 100]
+    assert refusal(delayed, "BUY", "90", "1").code == -1015
 
 
 def test_beyond_the_limit_an_order_has_to_wait(exchange: PaperExchange) -> None:
@@ -619,8 +868,8 @@ def test_making_it_again_finds_it(exchange: PaperExchange, database: Database, m
 
 @pytest.mark.parametrize(
     "changes",
-    [{"clock": "wall"}, {"market": "model"}, {"parameters": {"seed": 8}}, {"start": EPOCH}],
-    ids=["clock", "market", "parameters", "start"],
+    [{"clock": "wall"}, {"market": "model"}, {"parameters": {"seed": 8}}, {"start": EPOCH}, {"credit_delay": 1}],
+    ids=["clock", "market", "parameters", "start", "credit delay"],
 )
 def test_other_settings_are_another_exchange(
     exchange: PaperExchange, database: Database, market: StaticMarket, changes: dict[str, Any]
@@ -663,6 +912,8 @@ def test_there_is_nothing_to_open(tmp_path: Path, market: StaticMarket) -> None:
 def test_settings_that_cannot_be(database: Database, market: StaticMarket) -> None:
     with pytest.raises(UsageError, match="no such clock"):
         PaperExchange.create(database, replace(SETTINGS, clock="sun"), market)
+    with pytest.raises(UsageError, match="5 ms before its fill"):
+        PaperExchange.create(database, replace(SETTINGS, credit_delay=-5), market)
     with pytest.raises(UsageError, match="stepped clock only"):
         PaperExchange.create(database, replace(SETTINGS, clock="wall", market="recording"), market)
     path = database.path

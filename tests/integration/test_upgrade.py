@@ -89,6 +89,19 @@ def test_an_upgrade_changes_no_row_that_was_there(folder: Path) -> None:
     assert after["order_count"] == [(10, 7), (86_400, 7)]
 
 
+def test_an_upgrade_of_the_exchange_keeps_its_rows_and_adds_what_is_new(folder: Path) -> None:
+    before = rows(folder / "exchange.db", columns_of(folder / "exchange.db"))
+    database = Database(f"sqlite:///{folder / 'exchange.db'}")
+    schema.upgrade(database, "exchange")
+    database.close()
+    after = rows(folder / "exchange.db", columns_of(folder / "exchange.db"))
+    assert before["orders"]
+    added: dict[str, tuple[object, ...]] = {"orders": ("0", "EXPIRE_MAKER"), "exchange": (0,)}
+    for table in before.keys() - {"alembic_version"}:
+        assert after[table] == [row + added.get(table, ()) for row in before[table]], table
+    assert (after["report"], after["credit"]) == ([], [])
+
+
 def test_the_books_are_clean_with_the_head_they_had(upgraded: House) -> None:
     with upgraded.database.read() as connection:
         (account,) = list_accounts(connection)

@@ -72,6 +72,16 @@ class Ladder:
             mid: What the base is worth then in ticks of the quote, between or on them.
             unit: What one unit of the quote is worth in USDT.
         """
+        bid, ask = self.best(second, mid)
+        return MarketBook(
+            bids=self._side(second, mid, bid, -1, unit),
+            asks=self._side(second, mid, ask, 1, unit),
+            update_id=1_000_000_000 + second,
+            complete=True,
+        )
+
+    def best(self, second: int, mid: float) -> tuple[int, int]:
+        """Return the best bid and the best ask of a second, in ticks."""
         state = digest(self._sizes, 0xFF, 0, second, 8)
         spread, wide = self.shape.spread, self.shape.wide
         if state[0] < wide:
@@ -82,12 +92,7 @@ class Ladder:
             bid -= 1
         if ask < mid + mid * self._doubt:
             ask += 1
-        return MarketBook(
-            bids=self._side(second, mid, bid, -1, unit),
-            asks=self._side(second, mid, ask, 1, unit),
-            update_id=1_000_000_000 + second,
-            complete=True,
-        )
+        return bid, ask
 
     def _side(self, second: int, mid: float, best: int, sign: int, unit: float) -> tuple[Depth, ...]:
         """Return one side's levels, best first; ticks are mirrored (times `sign`) so that both walk upwards.

@@ -1,8 +1,8 @@
 """Where the liquidity of the simulated exchange comes from.
 
-A market shows books as a pure function of symbol and time; what accounts take
-from them is kept by the exchange, and the market only says how fast it comes
-back.
+A market shows books, and what is traded beside the accounts, as a pure function
+of symbol and time; what accounts take from the books is kept by the exchange, and
+the market only says how fast it comes back.
 """
 
 from dataclasses import dataclass
@@ -38,6 +38,8 @@ class Market(Protocol):
 
     start: datetime
     """Where a stepped clock begins, aware, UTC."""
+    since: datetime | None
+    """From when on prices and volumes are known; None: there is no beginning."""
 
     def symbols(self) -> tuple[dict[str, Any], ...]:
         """Return the rows of exchangeInfo's `symbols`: Binance's keys, filters with decimals as strings."""
@@ -66,6 +68,18 @@ class Market(Protocol):
 
         Returns:
             Base units between 0 and `quantity`.
+        """
+        ...
+
+    def mid(self, symbol: str, at: datetime) -> Decimal | None:
+        """Return the mean of the best prices of `book`; None where a side is empty."""
+        ...
+
+    def traded(self, symbol: str, start: datetime, end: datetime) -> Decimal:
+        """Return what others than accounts traded in [start, end), base units, 0 or more.
+
+        The same arguments give the same volume, and adjoining spans add up exactly:
+        traded(a, b) + traded(b, c) == traded(a, c).
         """
         ...
 

@@ -7,7 +7,7 @@ quantity behind it.
 """
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import NamedTuple
@@ -17,6 +17,10 @@ from etf_trader.money import ZERO
 
 BID, ASK = "BID", "ASK"
 BUY, SELL = "BUY", "SELL"
+EXPIRE_TAKER, EXPIRE_MAKER, EXPIRE_BOTH, DECREMENT = "EXPIRE_TAKER", "EXPIRE_MAKER", "EXPIRE_BOTH", "DECREMENT"
+PREVENTION_MODES = (EXPIRE_TAKER, EXPIRE_MAKER, EXPIRE_BOTH, DECREMENT)
+"""What becomes of two orders of one account that would trade with each other; the taker's mode rules."""
+
 _NEVER = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -25,7 +29,8 @@ class Order:
     """An order while the exchange works on it.
 
     `ahead` is how much of the market's own quantity at its price was there before
-    it, and is still served first.
+    it, and is still served first. `prevented` is what self-trade prevention took
+    from it, base units.
     """
 
     order_id: int
@@ -35,11 +40,13 @@ class Order:
     quantity: Decimal
     executed: Decimal = ZERO
     cumulative_quote: Decimal = ZERO
+    prevented: Decimal = ZERO
     ahead: Decimal = ZERO
     symbol: str = ""
     client_order_id: str = ""
     type: str = "LIMIT"
     time_in_force: str = "GTC"
+    self_trade_prevention: str = EXPIRE_MAKER
     status: str = "NEW"
     expiry_reason: str | None = None
     at: datetime = field(default=_NEVER)
@@ -47,8 +54,8 @@ class Order:
 
     @property
     def remaining(self) -> Decimal:
-        """What has not traded, base units."""
-        return self.quantity - self.executed
+        """What may still trade, base units."""
+        return self.quantity - self.executed - self.prevented
 
     def accepts(self, price: Decimal) -> bool:
         """Whether a trade at `price` keeps the order's limit."""
@@ -61,6 +68,21 @@ class Fill(NamedTuple):
     price: Decimal
     quantity: Decimal
     resting: Order | None
+
+
+class Prevention(NamedTuple):
+    """What self-trade prevention took from an order, base units; nothing is left of it when it `ends`."""
+
+    order: Order
+    quantity: Decimal
+    ends: bool
+
+
+class Match(NamedTuple):
+    """What came of a taker: its fills, best price first, and what would have been trades with itself."""
+
+    fills: list[Fill]
+    prevented: list[Prevention]
 
 
 class SymbolBook:
@@ -117,23 +139,32 @@ class SymbolBook:
                     break  # whoever stands behind has a worse price, and nothing is left for this one
         return fills
 
-    def take(self, taker: Order) -> tuple[list[Fill], list[Order]]:
+    def would_trade(self, order: Order) -> bool:
+        """Return whether something on the other side stands within the limit of `order`."""
+        price = self._best(_meets(order))
+        return price is not None and order.accepts(price)
+
+    def fills_whole(self, taker: Order) -> bool:
+        """Return whether `take` would trade all of `taker`; nothing changes."""
+        order = replace(taker)
+        self._copy().take(order)
+        return order.executed == order.quantity
+
+    def take(self, taker: Order) -> Match:
         """Trade `taker` against the book as far as its limit allows.
 
-        Returns:
-            Its fills, best price first, one per price and counterparty; and the
-            resting orders of its own account that stood in the way and are taken
-            out (self-trade prevention EXPIRE_MAKER).
+        Its fills are one for each price and counterparty. It never trades with a
+        resting order of its own account: its mode says which of the two, or both,
+        end instead, or that both are made smaller by what they have in common.
         """
-        fills: list[Fill] = []
-        expired: list[Order] = []
-        side = ASK if taker.side == BUY else BID
+        match = Match([], [])
+        side = _meets(taker)
         while taker.remaining:
             price = self._best(side)
             if price is None or not taker.accepts(price):
                 break
-            self._take_level(side, price, taker, fills, expired)
-        return fills, expired
+            self._take_level(side, price, taker, match)
+        return match
 
     def rest(self, order: Order) -> None:
         """Let what remains of `order` stand in the book, behind what stands at its price."""
@@ -146,40 +177,57 @@ class SymbolBook:
         """Take `order` out of the book."""
         self._resting[_stands(order)].remove(order)
 
-    def _take_level(
-        self, side: str, price: Decimal, taker: Order, fills: list[Fill], expired: list[Order]
-    ) -> None:
+    def _take_level(self, side: str, price: Decimal, taker: Order, match: Match) -> None:
         level = self._market(side)
         at_market = level.quantity if level is not None and level.price == price else ZERO
-        from_market, place = ZERO, len(fills)
-        left = taker.remaining
+        from_market, place = ZERO, len(match.fills)
         for order in self._at(side, price):
-            before_it = min(left, min(order.ahead, at_market) - from_market)
+            before_it = min(taker.remaining, min(order.ahead, at_market) - from_market)
             if before_it > 0:
-                from_market, left = from_market + before_it, left - before_it
-            if not left:
+                from_market += before_it
+                taker.executed += before_it
+            if not taker.remaining:
                 break
             if order.account == taker.account:
-                expired.append(order)
-                self._resting[side].remove(order)
+                self._prevent(side, order, taker, match)
                 continue
-            quantity = min(left, order.remaining)
+            quantity = min(taker.remaining, order.remaining)
             order.executed += quantity
-            left -= quantity
-            fills.append(Fill(price, quantity, order))
+            taker.executed += quantity
+            match.fills.append(Fill(price, quantity, order))
             self._touch(side, order)
             if from_market == 0:
-                place = len(fills)
-        behind = min(left, at_market - from_market)
-        from_market, left = from_market + behind, left - behind
+                place = len(match.fills)
+        behind = min(taker.remaining, at_market - from_market)
+        from_market += behind
+        taker.executed += behind
         if from_market:
-            fills.insert(place, Fill(price, from_market, None))
+            match.fills.insert(place, Fill(price, from_market, None))
             self._take_market(side, from_market)
         for order in self._at(side, price):
             if order.ahead:
                 order.ahead = max(ZERO, min(order.ahead, at_market) - from_market)
                 self.touched[order.order_id] = order
-        taker.executed = taker.quantity - left
+
+    def _prevent(self, side: str, maker: Order, taker: Order, match: Match) -> None:
+        common = min(maker.remaining, taker.remaining)
+        mode = taker.self_trade_prevention
+        if mode != EXPIRE_TAKER:
+            self._reduce(maker, common if mode == DECREMENT else maker.remaining, match)
+            self._touch(side, maker)
+        if mode != EXPIRE_MAKER:
+            self._reduce(taker, common if mode == DECREMENT else taker.remaining, match)
+
+    def _reduce(self, order: Order, quantity: Decimal, match: Match) -> None:
+        order.prevented += quantity
+        match.prevented.append(Prevention(order, quantity, not order.remaining))
+
+    def _copy(self) -> "SymbolBook":
+        copy = SymbolBook(
+            MarketBook((), (), 0, True), (replace(each) for side in (BID, ASK) for each in self._resting[side])
+        )
+        copy._levels = {side: list(self._rest_of(side)) for side in (BID, ASK)}
+        return copy
 
     def _market(self, side: str) -> Depth | None:
         levels, head = self._levels[side], self._head[side]
@@ -230,6 +278,10 @@ def _left(side: str, levels: Iterable[Depth], consumed: Callable[[str, Decimal],
 
 def _stands(order: Order) -> str:
     return BID if order.side == BUY else ASK
+
+
+def _meets(order: Order) -> str:
+    return ASK if order.side == BUY else BID
 
 
 def _priority(order: Order) -> tuple[Decimal, int]:

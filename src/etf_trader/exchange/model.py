@@ -1,4 +1,4 @@
-"""Seeded order books of twenty coins in several currencies: a pure function of seed, symbol and time.
+"""Seeded order books and volumes of twenty coins in several currencies: a pure function of seed, symbol and time.
 
 Nothing is stored and nothing is drawn in order: the state of any second is
 computed from hashes, so that every process sees the same market and may look at
@@ -35,11 +35,13 @@ from etf_trader.exchange.model_parameters import (
     LIMITS,
     MARKET_VOLATILITY,
     PAIRS,
+    TURNOVER,
     Coin,
     Currency,
     Limits,
 )
 from etf_trader.exchange.model_rows import symbol_row
+from etf_trader.exchange.model_volume import DayVolumes, Volume
 from etf_trader.exchange.paths import Path, Remembered, key
 
 EPOCH = datetime(2026, 1, 5, tzinfo=UTC)
@@ -50,6 +52,8 @@ FEE = Decimal("0.001")
 """Binance's without discount, maker and taker."""
 
 _SECOND = timedelta(seconds=1)
+_MICROSECOND = timedelta(microseconds=1)
+_SECONDS_PER_DAY = 86_400
 _DOUBT = 1e-12
 """A quotient of two values is computed far more precisely than this."""
 _SLOWER = 2.0
@@ -71,6 +75,7 @@ class ModelMarket:
             fees: Maker and taker rate, as a fraction, by quote asset; 10 bps where none is given.
         """
         self.start = start
+        self.since: datetime | None = None
         self._fees = dict(fees or {})
         self._values = _Values(seed)
         self._symbols = {each.name: each for each in _symbols(seed)}
@@ -80,6 +85,8 @@ class ModelMarket:
         )
         self._books: dict[str, MarketBook] = {}
         self._books_second = -1
+        days = DayVolumes(seed)
+        self._volumes = {name: self._volume(each, seed, days) for name, each in self._symbols.items()}
 
     def symbols(self) -> tuple[dict[str, Any], ...]:
         """Return the rows of exchangeInfo's `symbols`: against USDT, most liquid first, then the others."""
@@ -134,9 +141,31 @@ class ModelMarket:
         steps = _CONTEXT.to_integral_value(_CONTEXT.divide(left, ladder.step))
         return min(quantity, _CONTEXT.multiply(steps, ladder.step))
 
+    def mid(self, symbol: str, at: datetime) -> Decimal:
+        """Return the mean of the best prices of the book in the second of `at`."""
+        second = _second(at)
+        ladder = self._symbol(symbol).ladder
+        bid, ask = ladder.best(second, self.mid_ticks(symbol, second))
+        return (bid + ask) * ladder.tick / 2
+
+    def traded(self, symbol: str, start: datetime, end: datetime) -> Decimal:
+        """Return what others traded, on the step; before the epoch they traded too, at the epoch's prices."""
+        first, last = ((at - EPOCH) // _MICROSECOND for at in (start, end))
+        return self._volumes[self._symbol(symbol).name].steps(first, last) * self._symbol(symbol).ladder.step
+
     def finished(self, at: datetime) -> bool:
         """Return False: the model has no end."""
         return False
+
+    def _volume(self, symbol: "_Symbol", seed: int, days: DayVolumes) -> Volume:
+        """Return the volume of a symbol: the turnover of its base, times the depth of its books."""
+        step = float(symbol.ladder.step)
+        daily = symbol.ladder.shape.depth * TURNOVER[symbol.base]
+
+        def mean_steps(day: int) -> float:
+            return daily / self._values.value(symbol.base, max(0, day * _SECONDS_PER_DAY)) / step
+
+        return Volume(key(seed, symbol.name, "volume"), mean_steps, days)
 
     def _symbol(self, name: str) -> "_Symbol":
         try:

@@ -107,6 +107,14 @@ COINS = (
 )
 """Most liquid first."""
 
+TURNOVER = {
+    "BTC": 132, "ETH": 197, "SOL": 99,  "BNB": 82,  "XRP": 79,  "DOGE": 62, "TRX": 42,
+    "ADA": 41,  "LINK": 39, "LTC": 37,  "AVAX": 38, "UNI": 35,  "BCH": 28,  "DOT": 26,
+    "XLM": 20,  "SHIB": 18, "ATOM": 15, "MANA": 15, "ZIL": 15,  "DENT": 15,
+    "USDC": 15, "FDUSD": 15,
+}
+"""Traded value of a day, in the mean, as a multiple of the depth of one side within 100 bps; by base asset."""
+
 LIMITS = {
     "BTC":   Limits("9000",        "129.84957276"),
     "ETH":   Limits("9000",        "3125.75267907"),

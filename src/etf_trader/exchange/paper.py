@@ -8,7 +8,7 @@ import json
 import secrets
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import fields
+from dataclasses import replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any, TypeVar
@@ -19,21 +19,26 @@ from etf_trader import schema
 from etf_trader.clock import Clock, SystemClock
 from etf_trader.database import Database
 from etf_trader.errors import ConfigError, UsageError
-from etf_trader.exchange import accounts, rules, tables
+from etf_trader.exchange import accounts, rules, tables, tape
+from etf_trader.exchange.counts import CreditDelay
 from etf_trader.exchange.market import Depth, Market
 from etf_trader.exchange.matching import ASK, BID, Order
 from etf_trader.exchange.refusal import ExchangeError
-from etf_trader.exchange.rules import ORDER_LIMITS, SymbolRules
-from etf_trader.exchange.turn import Turn, order_of, order_view
+from etf_trader.exchange.reports import last_report, order_of, order_view, reports_after, trade_of
+from etf_trader.exchange.rules import SymbolRules
+from etf_trader.exchange.turn import Turn
 from etf_trader.exchange.views import (
     BalanceView,
     BookView,
     ExchangeSettings,
+    KlineView,
     OrderCount,
     OrderRequest,
     OrderView,
+    ReportView,
     TradeView,
     TransferView,
+    VolumeView,
 )
 from etf_trader.money import money_context
 
@@ -43,19 +48,21 @@ __all__ = [
     "Depth",
     "ExchangeError",
     "ExchangeSettings",
+    "KlineView",
     "OrderCount",
     "OrderRequest",
     "OrderView",
     "PaperExchange",
+    "ReportView",
     "TradeView",
     "TransferView",
+    "VolumeView",
 ]
 
 WALL, STEPPED = "wall", "stepped"
 CENTURY = 100 * 366 * 86_400
 SYSTEM_CLOCK = SystemClock()
 Answer = TypeVar("Answer")
-_TRADE_FIELDS = tuple(field.name for field in fields(TradeView))
 
 
 class PaperExchange:
@@ -72,6 +79,7 @@ class PaperExchange:
         self._settings = settings
         self._market = market
         self._clock = clock
+        self._delay = CreditDelay(settings.credit_delay, settings.parameters.get("seed"))
         self._symbols = {row["symbol"]: SymbolRules.from_row(row) for row in market.symbols()}
         self._assets = {asset for rule in self._symbols.values() for asset in (rule.base, rule.quote)}
 
@@ -98,6 +106,8 @@ class PaperExchange:
             raise UsageError(f"no such clock: {settings.clock!r}", hint="wall or stepped")
         if settings.clock == WALL and settings.market == "recording":
             raise UsageError("a recording has its own time: it runs on the stepped clock only")
+        if settings.credit_delay < 0:
+            raise UsageError(f"a count cannot come back {-settings.credit_delay} ms before its fill")
         if not database.exists():
             schema.upgrade(database, "exchange")
         schema.require_head(database, "exchange")
@@ -188,7 +198,11 @@ class PaperExchange:
             "serverTime": _milliseconds(self.now()),
             "rateLimits": rules.rate_limits(),
             "exchangeFilters": [],
-            "symbols": [row for row in self._market.symbols() if wanted is None or row["symbol"] in wanted],
+            "symbols": [
+                self._symbols[row["symbol"]].info(row)
+                for row in self._market.symbols()
+                if wanted is None or row["symbol"] in wanted
+            ],
         }
 
     def fees(self, account: str, symbol: str) -> tuple[Decimal, Decimal]:
@@ -224,10 +238,36 @@ class PaperExchange:
             finished = self._market.finished(turn.now)
             return {symbol: _book(turn, symbol, limit, finished) for symbol in wanted}
 
+    def klines(self, symbol: str, seconds: int, start: datetime, end: datetime) -> tuple[KlineView, ...]:
+        """Return the candles of 60, 3600 or 86,400 s that open in [start, end), at most 1000, oldest first.
+
+        They stand on whole intervals of UTC. The last may be running; none opens after now.
+
+        Raises:
+            ExchangeError: -1121, there is no such symbol; -1120, no such interval.
+        """
+        self._rule(symbol)
+        with self._reading() as turn:
+            return tape.klines(turn.connection, self._market, symbol, seconds, start, end, turn.now)
+
+    def volume(self, account: str, symbol: str, start: datetime, end: datetime) -> VolumeView:
+        """Return what was traded of `symbol` in [start, end) up to now, and what `account` traded of it.
+
+        Raises:
+            ExchangeError: -1121, there is no such symbol.
+        """
+        self._rule(symbol)
+        until = min(end, self.now())
+        return self._look(
+            account,
+            symbol,
+            lambda connection: tape.volume(connection, self._market, account, symbol, start, until),
+        )
+
     # Orders
 
     def place(self, account: str, request: OrderRequest) -> OrderView:
-        """Take a new order and trade it, and return it with its trades.
+        """Take a new order and trade it, and return it with its trades and the account's order counts.
 
         Raises:
             ExchangeError: it is refused, with Binance's code; only -1015 is worth repeating.
@@ -238,9 +278,9 @@ class PaperExchange:
         def decide(turn: Turn) -> OrderView:
             rules.check_time(request, turn.now)
             price, quantity = rules.check_parameters(request)
-            rules.check_open(rule)
+            rules.check_open(rule, request)
             order = turn.place(account, request, price, quantity)
-            return order_view(order, turn.trade_views(order))
+            return replace(order_view(order, turn.trade_views(order)), counts=turn.counts.views(account))
 
         return self._change(account, request.symbol, decide)
 
@@ -320,11 +360,26 @@ class PaperExchange:
         """Return how many unfilled orders `account` has in the current window of each limit."""
         with self._reading() as turn:
             self._known(turn, account)
-            counts = turn.order_counts(account)
-            return tuple(
-                OrderCount(timedelta(seconds=each.seconds), each.limit, counts[each.seconds], each.ends(turn.now))
-                for each in ORDER_LIMITS
-            )
+            return turn.counts.views(account)
+
+    # What happened
+
+    def last_report(self, account: str) -> int:
+        """Return the sequence of the last thing that happened to an order of `account`; 0 for nothing yet."""
+        with self._reading() as turn:
+            self._known(turn, account)
+            return last_report(turn.connection, account)
+
+    def reports(self, account: str, after: int = 0, *, settled: bool = False) -> tuple[ReportView, ...]:
+        """Return what happened to the orders of `account` since the report numbered `after`, in order.
+
+        With `settled` it only reads what was written, which is all there is right
+        after a request that has booked what fell due.
+        """
+        if settled:
+            with self._reading() as turn:
+                return tuple(reports_after(turn.connection, account, after))
+        return self._look(account, None, lambda connection: tuple(reports_after(connection, account, after)))
 
     # Money
 
@@ -422,7 +477,7 @@ class PaperExchange:
     @contextmanager
     def _reading(self) -> Iterator[Turn]:
         with money_context(), self._database.read() as connection:
-            yield Turn(connection, self._market, self._symbols, self._now(connection))
+            yield Turn(connection, self._market, self._symbols, self._now(connection), self._delay)
 
     @contextmanager
     def _writing(self, step: timedelta | None = None) -> Iterator[Turn]:
@@ -432,7 +487,7 @@ class PaperExchange:
             if step is not None:
                 now += step
                 connection.execute(update(tables.exchange).values(time=now))
-            yield Turn(connection, self._market, self._symbols, now)
+            yield Turn(connection, self._market, self._symbols, now, self._delay)
 
     def _now(self, connection: Connection, *, lock: bool = False) -> datetime:
         if self._settings.clock == WALL and not lock:
@@ -496,7 +551,7 @@ def _find(
 def _trades(connection: Connection, *conditions: ColumnElement[bool]) -> Iterator[TradeView]:
     query = select(tables.trade).where(*conditions).order_by(tables.trade.c.sequence)
     for row in connection.execute(query):
-        yield TradeView(**{name: getattr(row, name) for name in _TRADE_FIELDS})
+        yield trade_of(row)
 
 
 def _stored(database: Database) -> Row[Any]:
@@ -522,16 +577,17 @@ def _made(settings: ExchangeSettings, market: Market, clock: Clock, era: str | N
         "parameters": _canonical(settings.parameters),
         "start": settings.start,
         "made": clock.now(),
+        "credit_delay": settings.credit_delay,
     }
 
 
 def _settings(row: Row[Any]) -> ExchangeSettings:
-    return ExchangeSettings(row.clock, row.market, json.loads(row.parameters), row.start)
+    return ExchangeSettings(row.clock, row.market, json.loads(row.parameters), row.start, row.credit_delay)
 
 
 def _differs(stored: ExchangeSettings, asked: ExchangeSettings) -> bool:
     return (
-        (stored.clock, stored.market) != (asked.clock, asked.market)
+        (stored.clock, stored.market, stored.credit_delay) != (asked.clock, asked.market, asked.credit_delay)
         or _canonical(stored.parameters) != _canonical(asked.parameters)
         or asked.start not in (None, stored.start)
     )

@@ -7,6 +7,9 @@ and randomness is BLAKE2: every platform computes the same.
 from collections.abc import Callable
 from hashlib import blake2b
 from math import sqrt
+from typing import Generic, TypeVar
+
+Value = TypeVar("Value")
 
 _REMEMBERED = 4096
 _LEVELS = 30
@@ -53,21 +56,27 @@ class Path:
         return total
 
 
-class Remembered:
-    """A function of the second whose last values are kept: what was taken then is asked about level by level."""
+class Remembered(Generic[Value]):
+    """A function of a place in time whose last values are kept: one place is asked about many times."""
 
-    def __init__(self, make: Callable[[int], float]) -> None:
+    def __init__(self, make: Callable[[int], Value], most: int = _REMEMBERED) -> None:
         self._make = make
-        self._values: dict[int, float] = {}
+        self._most = most
+        self._values: dict[int, Value] = {}
 
-    def __call__(self, second: int) -> float:
-        """Return the value of a second, made once."""
-        value = self._values.get(second)
+    def __call__(self, place: int) -> Value:
+        """Return the value of a place, made once."""
+        value = self._values.get(place)
         if value is None:
-            if len(self._values) >= _REMEMBERED:
+            if len(self._values) >= self._most:
                 self._values.clear()
-            value = self._values[second] = self._make(second)
+            value = self._values[place] = self._make(place)
         return value
+
+
+def normal(eight: bytes) -> float:
+    """Return a standard normal variable, near enough, from eight random bytes."""
+    return (sum(eight) - _NORMAL_MEAN) / _NORMAL_SD
 
 
 def key(seed: int, *names: str) -> bytes:

@@ -8,8 +8,8 @@ apart by their first line:
 - `<local nanoseconds> <JSON>` lines of one symbol's combined streams and its
   snapshot. Files named alike up to a final date are one recording, in order of date.
 
-Each recording's first line is time 0, and all start together. Trades and tickers
-are skipped. `docs/market-model.md` has the details.
+Each recording's first line is time 0, and all start together. Trades say what was
+traded; tickers and candles are skipped. `docs/market-model.md` has the details.
 """
 
 import gzip
@@ -26,6 +26,7 @@ from typing import Any, NamedTuple
 
 from etf_trader.errors import ConfigError, NotFound
 from etf_trader.exchange.market import Depth, MarketBook
+from etf_trader.exchange.recorded_trades import KINDS, RecordedTrades, TradeLine
 
 _MICROSECOND = timedelta(microseconds=1)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -40,6 +41,7 @@ _JSON_LINE = re.compile(
 _STAMPED_LINE = re.compile(rb'(?P<t>\d{16,20}) \{\s*"(?:stream":\s*"(?P<stream>[^"]+)"|lastUpdateId")')
 _UPDATE_IDS = re.compile(rb'"U":\s*(\d+),\s*"u":\s*(\d+)')
 _LAST_UPDATE_ID = re.compile(rb'"lastUpdateId":\s*(\d+)')
+_TRADES = tuple(kind.encode() for kind in KINDS)
 _LEVEL = re.compile(rb'\[\s*"([\d.]+)",\s*"([\d.]+)"\s*\]')
 _DATED_NAME = re.compile(r"(?P<stem>.+)_\d{8}(?:\.\w+)*")
 
@@ -119,6 +121,10 @@ class _Recorded:
             )
         return self.book
 
+    def mid(self) -> Decimal | None:
+        """Return the mean of the best prices at this position; None where a side is empty."""
+        return (max(self.bids) + min(self.asks)) / 2 if self.bids and self.asks else None
+
     def was_set(self, side: str, price: Decimal, since: int, at: int) -> bool:
         """Return whether the level was set after `since` and not after `at`."""
         if self.indexed < len(self.steps) and self.steps[self.indexed].time <= at:
@@ -178,15 +184,17 @@ class RecordingMarket:
         self._recorded: dict[str, _Recorded] = {}
         self._exchange_info = exchange_info
         self._rows: tuple[dict[str, Any], ...] | None = None
+        self._trades: dict[str, RecordedTrades] = {}
         self._end = 0
         first_times = []
         for paths in _recordings(_files(recordings)):
-            messages = [message for path in paths for message in _messages(path)]
+            trades: list[TradeLine] = []
+            messages = [message for path in paths for message in _messages(path, trades)]
             if not messages:
                 continue
             first = _first_time(paths[0])
             first_times.append(first)
-            self._add(paths[0].name, messages, first)
+            self._add(paths[0].name, messages, trades, first)
             self._end = max(self._end, messages[-1].time - first)
         if not self._recorded:
             raise ConfigError(
@@ -194,6 +202,7 @@ class RecordingMarket:
                 where="exchange.recordings",
             )
         self.start = (_EPOCH + min(first_times) * _MICROSECOND).replace(microsecond=0)
+        self.since: datetime | None = self.start
 
     def symbols(self) -> tuple[dict[str, Any], ...]:
         """Return the rows of the recorded symbols, in order of name; inferred ones say `"inferred": True`.
@@ -232,6 +241,25 @@ class RecordingMarket:
         recorded = self._symbol(symbol)
         return Decimal(0) if recorded.was_set(side.upper(), price, self._time(since), self._time(at)) else quantity
 
+    def mid(self, symbol: str, at: datetime) -> Decimal | None:
+        """Return the mean of the best prices of the book at `at`; None where a side is empty.
+
+        Raises:
+            NotFound, ConfigError: as for `book`.
+        """
+        recorded = self._symbol(symbol)
+        recorded.move_to(self._time(at))
+        return recorded.mid()
+
+    def traded(self, symbol: str, start: datetime, end: datetime) -> Decimal:
+        """Return what the recorded trades from `start` until before `end` sum up to; 0 where none were recorded.
+
+        Raises:
+            NotFound: the symbol was not recorded.
+            ConfigError: a trade cannot be read.
+        """
+        return self._trades[self._symbol(symbol).symbol].between(self._time(start), self._time(end))
+
     def finished(self, at: datetime) -> bool:
         """Return whether the last of the recordings is over at `at`."""
         return self._time(at) >= self._end
@@ -247,7 +275,7 @@ class RecordingMarket:
                 f"{symbol} was not recorded", hint="recorded: " + ", ".join(sorted(self._recorded))
             ) from None
 
-    def _add(self, source: str, messages: list[_Message], first_time: int) -> None:
+    def _add(self, source: str, messages: list[_Message], trades: list[TradeLine], first_time: int) -> None:
         by_symbol: dict[str, list[_Message]] = {}
         for message in messages:
             by_symbol.setdefault(message.symbol, []).append(message)
@@ -260,6 +288,8 @@ class RecordingMarket:
                     where="exchange.recordings",
                 )
             self._recorded[symbol] = _Recorded(symbol, source, _steps(own, source, first_time))
+            traded = [trade for trade in trades if trade.symbol == symbol]
+            self._trades[symbol] = RecordedTrades(source, traded, first_time)
 
 
 def _steps(messages: list[_Message], source: str, first_time: int) -> list[_Step]:
@@ -341,8 +371,8 @@ def _recordings(files: list[Path]) -> Iterator[list[Path]]:
     yield from groups.values()
 
 
-def _messages(path: Path) -> list[_Message]:
-    """Return the depth snapshots and depth updates of a file, in its order.
+def _messages(path: Path, trades: list[TradeLine]) -> list[_Message]:
+    """Return the depth snapshots and depth updates of a file, in its order, and add its trades to `trades`.
 
     Raises:
         ConfigError: the file cannot be read, or holds something else.
@@ -367,6 +397,8 @@ def _messages(path: Path) -> list[_Message]:
             if kind.startswith(b"depth"):
                 symbol = name.decode().upper()
                 messages.append(_Message(time, symbol, False, *_ids(_UPDATE_IDS, text, path, symbol), text))
+            elif kind in _TRADES:
+                trades.append(TradeLine(time, name.decode().upper(), kind.decode(), text))
         elif stamped:
             lone_snapshots.append((len(messages), time, text))
         elif found["rest"] == b"depth":

@@ -4,6 +4,7 @@ Source:
     Binance Spot API: filters.md, errors.md, enums.md, order_count_decrement.md.
 """
 
+import hashlib
 import math
 import re
 from collections.abc import Mapping
@@ -13,6 +14,7 @@ from decimal import Decimal
 from typing import Any
 
 from etf_trader.exchange.market import MarketBook
+from etf_trader.exchange.matching import EXPIRE_MAKER, PREVENTION_MODES
 from etf_trader.exchange.refusal import ExchangeError, filter_failure, illegal, missing, rejected
 from etf_trader.exchange.views import OrderRequest
 from etf_trader.money import ZERO
@@ -20,6 +22,9 @@ from etf_trader.money import ZERO
 CLIENT_ORDER_ID = r"^[a-zA-Z0-9-_]{1,36}$"
 DECIMAL = r"^([0-9]{1,20})(\.[0-9]{1,20})?$"
 MOST = Decimal("1e20")
+LIMIT, LIMIT_MAKER = "LIMIT", "LIMIT_MAKER"
+ORDER_TYPES = (LIMIT, LIMIT_MAKER)
+TIMES_IN_FORCE = ("GTC", "IOC", "FOK")
 AHEAD = timedelta(seconds=1)
 LONGEST_WINDOW = 60
 
@@ -39,16 +44,27 @@ class OrderLimit:
     seconds: int
     limit: int
 
+    @property
+    def length(self) -> timedelta:
+        """How long a window is."""
+        return timedelta(seconds=self.seconds)
+
     def window(self, now: datetime) -> datetime:
         """Return the start of the window that `now` lies in."""
         return datetime.fromtimestamp(math.floor(now.timestamp()) // self.seconds * self.seconds, UTC)
 
     def ends(self, now: datetime) -> datetime:
         """Return the end of the window that `now` lies in."""
-        return self.window(now) + timedelta(seconds=self.seconds)
+        return self.window(now) + self.length
 
 
 ORDER_LIMITS = (OrderLimit("SECOND", 10, 10, 100), OrderLimit("DAY", 1, 86_400, 200_000))
+
+
+def credit_delay(most: int, seed: object, order_id: int) -> timedelta:
+    """Return after what time the first fill of an order shows in the count: 0 to `most` ms, the same each time."""
+    drawn = hashlib.sha256(f"{seed}:{order_id}".encode()).digest()
+    return timedelta(milliseconds=int.from_bytes(drawn[:8], "big") % (most + 1))
 
 
 def rate_limits() -> list[dict[str, Any]]:
@@ -101,6 +117,9 @@ class SymbolRules:
     min_notional: Decimal
     max_notional: Decimal
     max_orders: int | None
+    order_types: tuple[str, ...]
+    prevention_modes: tuple[str, ...]
+    prevention: str
 
     @classmethod
     def from_row(cls, row: Mapping[str, Any]) -> "SymbolRules":
@@ -111,6 +130,8 @@ class SymbolRules:
         notional = next((name for name in ("NOTIONAL", "MIN_NOTIONAL") if name in filters), None)
         amounts = filters.get(notional, {}) if notional else {}
         count = filters.get("MAX_NUM_ORDERS")
+        modes = row.get("allowedSelfTradePreventionModes", PREVENTION_MODES)
+        mode = row.get("defaultSelfTradePreventionMode")
         return cls(
             symbol=row["symbol"],
             base=row["baseAsset"],
@@ -132,7 +153,30 @@ class SymbolRules:
             min_notional=_number(amounts, "minNotional"),
             max_notional=_number(amounts, "maxNotional"),
             max_orders=None if count is None else int(count["maxNumOrders"]),
+            order_types=tuple(each for each in ORDER_TYPES if each in row.get("orderTypes", ORDER_TYPES)),
+            prevention_modes=tuple(each for each in PREVENTION_MODES if each in modes),
+            prevention=mode if mode in PREVENTION_MODES else EXPIRE_MAKER,
         )
+
+    def info(self, row: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the symbol's `row` of exchangeInfo, which names the orders and modes that are taken here."""
+        return dict(row) | {
+            "orderTypes": list(self.order_types),
+            "defaultSelfTradePreventionMode": self.prevention,
+            "allowedSelfTradePreventionModes": list(self.prevention_modes),
+        }
+
+    def mode(self, asked: str | None) -> str:
+        """Return the mode of self-trade prevention of an order that asked for one, or for none.
+
+        Raises:
+            ExchangeError: -1013, the symbol does not list it.
+        """
+        if asked is None:
+            return self.prevention
+        if asked not in self.prevention_modes:
+            raise ExchangeError(-1013, "This symbol does not allow the specified self-trade prevention mode.")
+        return asked
 
     def check(self, side: str, price: Decimal, quantity: Decimal, reference: Decimal | None) -> None:
         """Check a limit order against every filter but the count of orders.
@@ -195,13 +239,14 @@ def check_parameters(request: OrderRequest) -> tuple[Decimal, Decimal]:
     """
     if request.side not in ("BUY", "SELL"):
         raise ExchangeError(-1117, "Invalid side.")
-    if request.type != "LIMIT":
+    if request.type not in ORDER_TYPES:
         raise ExchangeError(-1116, "Invalid orderType.")
-    if not request.time_in_force:
+    if request.type == LIMIT and not request.time_in_force:
         raise missing("timeInForce")
-    if request.time_in_force not in ("GTC", "IOC"):
+    if request.type == LIMIT and request.time_in_force not in TIMES_IN_FORCE:
         raise ExchangeError(-1115, "Invalid timeInForce.")
     unwanted = {
+        "timeInForce": request.time_in_force if request.type == LIMIT_MAKER else None,
         "quoteOrderQty": request.quote_quantity,
         "stopPrice": request.stop_price,
         "icebergQty": request.iceberg_quantity,
@@ -214,14 +259,16 @@ def check_parameters(request: OrderRequest) -> tuple[Decimal, Decimal]:
     return _amount("price", request.price), _amount("quantity", request.quantity)
 
 
-def check_open(rules: SymbolRules) -> None:
-    """Check that the symbol trades.
+def check_open(rules: SymbolRules, request: OrderRequest) -> None:
+    """Check that the symbol trades, and by orders of this type.
 
     Raises:
-        ExchangeError: -2010.
+        ExchangeError: -2010, -1116.
     """
     if rules.status != "TRADING":
         raise rejected("Market is closed.")
+    if request.type not in rules.order_types:
+        raise ExchangeError(-1116, "Invalid orderType.")
 
 
 def reference_price(book: MarketBook) -> Decimal | None:

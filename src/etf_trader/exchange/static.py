@@ -1,13 +1,15 @@
 """A market whose books never change; what is taken from them stays taken."""
 
 from collections.abc import Iterable, Mapping
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
 from etf_trader.exchange.market import Depth, MarketBook
 
 EPOCH = datetime(2026, 1, 1, tzinfo=UTC)
+ALWAYS = datetime.min.replace(tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
 
 
 def symbol_row(symbol: str, base: str, quote: str, **changes: str) -> dict[str, Any]:
@@ -45,8 +47,10 @@ def symbol_row(symbol: str, base: str, quote: str, **changes: str) -> dict[str, 
         "quoteAssetPrecision": 8,
         "baseCommissionPrecision": precision,
         "quoteCommissionPrecision": precision,
-        "orderTypes": ["LIMIT"],
+        "orderTypes": ["LIMIT", "LIMIT_MAKER"],
         "isSpotTradingAllowed": True,
+        "defaultSelfTradePreventionMode": "EXPIRE_MAKER",
+        "allowedSelfTradePreventionModes": ["EXPIRE_TAKER", "EXPIRE_MAKER", "EXPIRE_BOTH", "DECREMENT"],
         "filters": [
             {
                 "filterType": "PRICE_FILTER",
@@ -107,11 +111,14 @@ class StaticMarket:
             complete: Whether nothing lies beyond the levels given.
         """
         self.start = start
+        self.since: datetime | None = None
         self._symbols = tuple(dict(row) for row in symbols)
         self._fees = (maker, taker)
         self._free = frozenset(free)
         self._complete = complete
         self._books: dict[str, MarketBook] = {}
+        self._rates: dict[str, list[tuple[datetime, Decimal]]] = {}
+        """Base units a second, and since when."""
         for symbol, (bids, asks) in books.items():
             self.set_book(symbol, bids, asks)
 
@@ -124,6 +131,14 @@ class StaticMarket:
             update_id=1 if before is None else before.update_id + 1,
             complete=self._complete,
         )
+
+    def set_volume(self, symbol: str, per_second: Decimal, since: datetime = ALWAYS) -> None:
+        """Let others trade so many base units of `symbol` in each second from `since` on; nothing until it is set.
+
+        Later rates are set later: this one holds until the next one's `since`.
+        """
+        rates = self._rates.setdefault(symbol, [])
+        rates[:] = [rate for rate in rates if rate[0] < since] + [(since, per_second)]
 
     def symbols(self) -> tuple[dict[str, Any], ...]:
         """Return the rows it was made with."""
@@ -142,6 +157,21 @@ class StaticMarket:
     ) -> Decimal:
         """Return `quantity`: nothing comes back."""
         return quantity
+
+    def mid(self, symbol: str, at: datetime) -> Decimal | None:
+        """Return the mid of the book set last; None where a side is empty."""
+        book = self.book(symbol, at)
+        return (book.bids[0].price + book.asks[0].price) / 2 if book.bids and book.asks else None
+
+    def traded(self, symbol: str, start: datetime, end: datetime) -> Decimal:
+        """Return the volume that was set, evenly spread."""
+        rates = self._rates.get(symbol, [])
+        until = [*(since for since, _ in rates[1:]), end]
+        total = Decimal(0)
+        for (since, per_second), ends in zip(rates, until, strict=False):
+            span = min(ends, end) - max(since, start)
+            total += per_second * Decimal(max(0, span // _MICROSECOND)).scaleb(-6)
+        return total
 
     def finished(self, at: datetime) -> bool:
         """Return False: it has no end."""

@@ -31,6 +31,7 @@ exchange = Table(
     Column("parameters", Text, nullable=False),
     Column("start", UtcDateTime),
     Column("made", UtcDateTime, nullable=False),
+    Column("credit_delay", Integer, nullable=False, server_default="0"),
 )
 """One row: what the exchange was made with, and where a stepped clock stands."""
 
@@ -83,6 +84,8 @@ orders = Table(
     Column("expiry_reason", String(64)),
     Column("at", UtcDateTime, nullable=False),
     Column("updated", UtcDateTime, nullable=False),
+    Column("prevented", ExactDecimal, nullable=False, server_default="0"),
+    Column("self_trade_prevention", String(16), nullable=False, server_default="EXPIRE_MAKER"),
     Index("orders_open", "is_open", "symbol"),
     Index("orders_client", "account", "client_order_id"),
     Index("orders_account", "account", "order_id"),
@@ -113,6 +116,24 @@ trade = Table(
 )
 """One row for each account's side of a trade; the market's own side has none."""
 
+report = Table(
+    "report",
+    metadata,
+    Column("sequence", _Id, primary_key=True, autoincrement=True),
+    Column("account", String(64), nullable=False),
+    Column("order_id", _Id, ForeignKey("orders.order_id"), nullable=False),
+    Column("kind", String(16), nullable=False),
+    Column("status", String(32), nullable=False),
+    Column("executed", ExactDecimal, nullable=False),
+    Column("cumulative_quote", ExactDecimal, nullable=False),
+    Column("prevented", ExactDecimal, nullable=False),
+    Column("expiry_reason", String(64)),
+    Column("trade_id", BigInteger),
+    Column("at", UtcDateTime, nullable=False),
+    Index("report_account", "account", "sequence"),
+)
+"""What happened to the orders, in the order in which it did: what a user stream tells."""
+
 consumption = Table(
     "consumption",
     metadata,
@@ -142,3 +163,14 @@ order_count = Table(
     Column("count", Integer, nullable=False),
 )
 """Unfilled orders in the window of each limit that an account used last."""
+
+credit = Table(
+    "credit",
+    metadata,
+    Column("order_id", _Id, ForeignKey("orders.order_id"), primary_key=True, autoincrement=False),
+    Column("account", String(64), nullable=False),
+    Column("returned", Integer, nullable=False),
+    Column("due", UtcDateTime, nullable=False),
+    Index("credit_due", "account", "due"),
+)
+"""What first fills give back of the order count, until it shows there."""

@@ -1,7 +1,7 @@
 """One moment of the exchange, inside one transaction: what is loaded, decided and written together."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
 from functools import partial
@@ -9,18 +9,19 @@ from typing import Any
 
 from sqlalchemy import Connection, bindparam, delete, func, insert, select, update
 
-from etf_trader.exchange import rules, tables
+from etf_trader.exchange import reports, rules, tables
 from etf_trader.exchange.accounts import FEES, MARKET, Balances
+from etf_trader.exchange.counts import Counts, CreditDelay
 from etf_trader.exchange.market import Market, MarketBook
-from etf_trader.exchange.matching import BUY, Fill, Order, SymbolBook
+from etf_trader.exchange.matching import BUY, Fill, Order, Prevention, SymbolBook
 from etf_trader.exchange.refusal import filter_failure, rejected
-from etf_trader.exchange.rules import ORDER_LIMITS, SymbolRules
-from etf_trader.exchange.views import OrderRequest, OrderView, TradeView
+from etf_trader.exchange.reports import ORDER_COLUMNS, Reports, order_of
+from etf_trader.exchange.rules import LIMIT_MAKER, SymbolRules
+from etf_trader.exchange.views import OrderRequest, TradeView
 from etf_trader.money import ZERO
 
 OPEN = ("NEW", "PARTIALLY_FILLED")
-_ORDER_COLUMNS = tuple(column.name for column in tables.orders.c if column.name != "is_open")
-_MUTABLE = ("executed", "cumulative_quote", "ahead", "status", "is_open", "expiry_reason", "updated")
+_MUTABLE = ("executed", "cumulative_quote", "prevented", "ahead", "status", "is_open", "expiry_reason", "updated")
 _MANY_LEVELS = 200
 _UPDATE_ORDER = (
     update(tables.orders)
@@ -56,10 +57,16 @@ class Turn:
     """Everything the exchange knows and decides at `now`; reading turns are simply never saved."""
 
     def __init__(
-        self, connection: Connection, market: Market, symbols: Mapping[str, SymbolRules], now: datetime
+        self,
+        connection: Connection,
+        market: Market,
+        symbols: Mapping[str, SymbolRules],
+        now: datetime,
+        delay: CreditDelay,
     ) -> None:
         self.now = now
         self.balances = Balances(connection)
+        self.counts = Counts(connection, now, delay)
         self.connection = connection
         self._market = market
         self._symbols = symbols
@@ -67,8 +74,7 @@ class Turn:
         self._trades: list[dict[str, Any]] = []
         self._new: list[Order] = []
         self._changed: dict[int, Order] = {}
-        self._counts: dict[str, dict[int, int]] = {}
-        self._counted: set[str] = set()
+        self._reports = Reports(connection)
 
     # Looking
 
@@ -141,23 +147,7 @@ class Turn:
             ExchangeError: the order is refused.
         """
         trading = self.trading(request.symbol)
-        rule = trading.rules
-        rule.check(request.side, price, quantity, rules.reference_price(trading.market))
-        own = [order for order in trading.resting.values() if order.account == account and order.remaining]
-        if rule.max_orders is not None and len(own) >= rule.max_orders:
-            raise filter_failure("MAX_NUM_ORDERS")
-        counts = self._counts_with_room(account)
-        if self._is_open(account, request.client_order_id):
-            raise rejected("Duplicate order sent.")
-        asset, amount = (rule.quote, price * quantity) if request.side == BUY else (rule.base, quantity)
-        self.balances.load(rule.base, rule.quote)
-        if self.balances.get(account, asset).free < amount:
-            self.settle(self.symbols_with_open_orders())  # a fill elsewhere may have brought it
-            if self.balances.get(account, asset).free < amount:
-                raise rejected("Account has insufficient balance for requested action.")
-
-        self._count(account, {seconds: count + 1 for seconds, count in counts.items()})
-        self.balances.add(account, asset, free=-amount, locked=amount)
+        self._check(trading, account, request, price, quantity)
         order = Order(
             order_id=(self.connection.scalar(select(func.max(tables.orders.c.order_id))) or 0) + 1,
             account=account,
@@ -166,13 +156,46 @@ class Turn:
             quantity=quantity,
             symbol=request.symbol,
             client_order_id=request.client_order_id,
-            time_in_force=request.time_in_force or "",
+            type=request.type,
+            time_in_force=request.time_in_force or "GTC",
+            self_trade_prevention=trading.rules.mode(request.self_trade_prevention),
             at=self.now,
             updated=self.now,
         )
+        self._check_engine(trading, order)
+        self.counts.add(account)
+        asset, amount = _cost(trading.rules, order, quantity)
+        self.balances.add(account, asset, free=-amount, locked=amount)
         self._new.append(order)
-        self._trade(trading, order)
+        self._reports.add(reports.NEW, order, self.now)
+        if order.time_in_force == "FOK" and not trading.book.fills_whole(order):
+            self._end(trading, order, "EXPIRED", "UNFILLED_FOK_ORDER_EXPIRED")
+        else:
+            self._trade(trading, order)
         return order
+
+    def _check(
+        self, trading: Trading, account: str, request: OrderRequest, price: Decimal, quantity: Decimal
+    ) -> None:
+        rule = trading.rules
+        rule.check(request.side, price, quantity, rules.reference_price(trading.market))
+        own = [order for order in trading.resting.values() if order.account == account and order.remaining]
+        if rule.max_orders is not None and len(own) >= rule.max_orders:
+            raise filter_failure("MAX_NUM_ORDERS")
+        self.counts.check_room(account)
+        if self._is_open(account, request.client_order_id):
+            raise rejected("Duplicate order sent.")
+
+    def _check_engine(self, trading: Trading, order: Order) -> None:
+        rule = trading.rules
+        asset, amount = _cost(rule, order, order.quantity)
+        self.balances.load(rule.base, rule.quote)
+        if self.balances.get(order.account, asset).free < amount:
+            self.settle(self.symbols_with_open_orders())  # a fill elsewhere may have brought it
+            if self.balances.get(order.account, asset).free < amount:
+                raise rejected("Account has insufficient balance for requested action.")
+        if order.type == LIMIT_MAKER and trading.book.would_trade(order):
+            raise rejected("Order would immediately match and take.")
 
     def cancel(self, symbol: str, order_id: int) -> Order | None:
         """Take an open order out of the book, and return it; None when it is open no more."""
@@ -186,22 +209,27 @@ class Turn:
         return order
 
     def _trade(self, trading: Trading, order: Order) -> None:
-        fills, expired = trading.book.take(order)
-        for own in expired:
-            self._end(trading, own, "EXPIRED_IN_MATCH")
+        fills, prevented = trading.book.take(replace(order))
+        ending = [each for each in prevented if each.ends and each.order.order_id == order.order_id]
+        for each in prevented:
+            if each not in ending:
+                self._prevent(trading, order if each.order.order_id == order.order_id else each.order, each)
         for fill in fills:
             trading.last_trade_id += 1
+            order.executed += fill.quantity
             self._book_fill(trading, order, fill, is_maker=False)
             if fill.resting is None:
                 self._book_market(trading, order.side, fill)
             else:
                 self._book_fill(trading, fill.resting, fill, is_maker=True)
+        for each in ending:
+            self._prevent(trading, order, each)
         if order.remaining and order.time_in_force == "IOC":
             self._end(trading, order, "EXPIRED", "UNFILLED_IOC_QUANTITY_EXPIRED")
         elif order.remaining:
             trading.book.rest(order)
             trading.resting[order.order_id] = order
-        if fills or expired or order.status in OPEN:
+        if fills or prevented or order.status in OPEN:
             trading.changes += 1
         self._note_touched(trading)
 
@@ -221,11 +249,13 @@ class Turn:
             self.balances.add(order.account, rule.quote, free=value - fee)
         self.balances.add(FEES, rule.received(order.side), free=fee)
         if not order.cumulative_quote:
-            self._give_back(order.account, rules.MAKER_RETURNS if is_maker else rules.TAKER_RETURNS)
+            returned = rules.MAKER_RETURNS if is_maker else rules.TAKER_RETURNS
+            self.counts.give_back(order.account, order.order_id, returned)
         order.cumulative_quote += value
         order.status = "PARTIALLY_FILLED" if order.remaining else "FILLED"
         order.updated = self.now
         self._changed[order.order_id] = order
+        self._reports.add(reports.TRADE, order, self.now, trade_id=trading.last_trade_id)
         self._trades.append(
             {
                 "symbol": rule.symbol,
@@ -252,13 +282,29 @@ class Turn:
 
     def _end(self, trading: Trading, order: Order, status: str, reason: str | None = None) -> None:
         """End an order with something left: its lock goes back."""
-        rule = trading.rules
-        asset, amount = (
-            (rule.quote, order.price * order.remaining) if order.side == BUY else (rule.base, order.remaining)
-        )
-        self.balances.add(order.account, asset, free=amount, locked=-amount)
+        self._unlock(trading, order, order.remaining)
         order.status, order.expiry_reason, order.updated = status, reason, self.now
         self._changed[order.order_id] = order
+        self._reports.add(status, order, self.now)
+
+    def _prevent(self, trading: Trading, order: Order, prevention: Prevention) -> None:
+        """Free what self-trade prevention took from `order`, which ends when nothing is left of it.
+
+        The book has reduced its resting orders already; the taker is reduced here,
+        so that each fill and each prevention finds it as it stood.
+        """
+        if prevention.order is not order:
+            order.prevented += prevention.quantity
+        self._unlock(trading, order, prevention.quantity)
+        if prevention.ends:
+            order.status = "EXPIRED_IN_MATCH"
+        order.updated = self.now
+        self._changed[order.order_id] = order
+        self._reports.add(reports.TRADE_PREVENTION, order, self.now)
+
+    def _unlock(self, trading: Trading, order: Order, quantity: Decimal) -> None:
+        asset, amount = _cost(trading.rules, order, quantity)
+        self.balances.add(order.account, asset, free=amount, locked=-amount)
 
     def _note_touched(self, trading: Trading) -> None:
         self._changed.update(trading.book.touched)
@@ -280,8 +326,8 @@ class Turn:
             self.connection.execute(insert(tables.trade), self._trades)
         for symbol, trading in self._trading.items():
             self._save_symbol(symbol, trading)
-        for account in sorted(self._counted):
-            self._save_counts(account, self._counts[account])
+        self._reports.save()
+        self.counts.save()
 
     def trade_views(self, order: Order) -> tuple[TradeView, ...]:
         """Return the trades of `order` that this turn made."""
@@ -324,44 +370,6 @@ class Turn:
         ]
         if restored:
             self.connection.execute(_DELETE_CONSUMPTION, restored)
-
-    # Order counts
-
-    def order_counts(self, account: str) -> dict[int, int]:
-        """Return the unfilled orders of `account` in the current window of each limit, by its seconds."""
-        if account not in self._counts:
-            table = tables.order_count.c
-            rows = self.connection.execute(
-                select(table.seconds, table.window_start, table["count"]).where(table.account == account)
-            )
-            known = {(row.seconds, row.window_start): row[2] for row in rows}
-            self._counts[account] = {
-                limit.seconds: known.get((limit.seconds, limit.window(self.now)), 0) for limit in ORDER_LIMITS
-            }
-        return self._counts[account]
-
-    def _counts_with_room(self, account: str) -> dict[int, int]:
-        counts = self.order_counts(account)
-        for limit in ORDER_LIMITS:
-            if counts[limit.seconds] >= limit.limit:
-                raise rules.too_many_orders(limit, self.now)
-        return counts
-
-    def _give_back(self, account: str, returned: int) -> None:
-        counts = self.order_counts(account)
-        self._count(account, {seconds: max(0, count - returned) for seconds, count in counts.items()})
-
-    def _count(self, account: str, counts: dict[int, int]) -> None:
-        self._counts[account] = counts
-        self._counted.add(account)
-
-    def _save_counts(self, account: str, counts: Mapping[int, int]) -> None:
-        table = tables.order_count
-        for limit in ORDER_LIMITS:
-            values = {"window_start": limit.window(self.now), "count": counts[limit.seconds]}
-            same = (table.c.account == account) & (table.c.seconds == limit.seconds)
-            if not self.connection.execute(update(table).where(same).values(values)).rowcount:
-                self.connection.execute(insert(table).values(account=account, seconds=limit.seconds, **values))
 
     # Loading
 
@@ -427,34 +435,13 @@ class Turn:
         return self.connection.scalar(query) is not None
 
 
-def order_of(row: Any) -> Order:
-    """Return a row of `orders` as an order to work on."""
-    return Order(**{name: getattr(row, name) for name in _ORDER_COLUMNS})
-
-
-def order_view(order: Order, trades: tuple[TradeView, ...]) -> OrderView:
-    """Return what a client sees of `order`."""
-    return OrderView(
-        symbol=order.symbol,
-        order_id=order.order_id,
-        client_order_id=order.client_order_id,
-        side=order.side,
-        type=order.type,
-        time_in_force=order.time_in_force,
-        price=order.price,
-        quantity=order.quantity,
-        executed_quantity=order.executed,
-        cumulative_quote=order.cumulative_quote,
-        status=order.status,
-        expiry_reason=order.expiry_reason,
-        at=order.at,
-        updated=order.updated,
-        trades=trades,
-    )
+def _cost(rule: SymbolRules, order: Order, quantity: Decimal) -> tuple[str, Decimal]:
+    """Return the asset, and how much of it, that an order locks for `quantity`."""
+    return (rule.quote, order.price * quantity) if order.side == BUY else (rule.base, quantity)
 
 
 def _order_row(order: Order) -> dict[str, Any]:
-    return {name: getattr(order, name) for name in _ORDER_COLUMNS} | {"is_open": order.status in OPEN}
+    return {name: getattr(order, name) for name in ORDER_COLUMNS} | {"is_open": order.status in OPEN}
 
 
 def _changes(order: Order) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """What the exchange is asked, and what it shows: frozen records in Binance's words."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any, NamedTuple
@@ -15,13 +15,15 @@ class ExchangeSettings:
 
     `clock` is "wall" or "stepped"; `market` the kind of market and `parameters`
     what it is made from again (anything that JSON can carry); `start` is where a
-    stepped clock begins, the market's own start when None.
+    stepped clock begins, the market's own start when None. What a first fill gives
+    back of the order count shows after 0 to `credit_delay` milliseconds.
     """
 
     clock: str
     market: str
     parameters: Mapping[str, Any]
     start: datetime | None = None
+    credit_delay: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,8 +31,9 @@ class OrderRequest:
     """A new order as a client sends it.
 
     Quantities are base units, prices quote per base. `timestamp` is when the
-    client signed it and `recv_window` for how many seconds it may be taken. The
-    fields after it belong to order types that are refused until they exist.
+    client signed it and `recv_window` for how many seconds it may be taken. Without
+    a `self_trade_prevention` mode the symbol's own holds. The fields between the two
+    belong to order types that are refused until they exist.
     """
 
     symbol: str
@@ -45,6 +48,7 @@ class OrderRequest:
     quote_quantity: Decimal | None = None
     stop_price: Decimal | None = None
     iceberg_quantity: Decimal | None = None
+    self_trade_prevention: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,8 +70,23 @@ class TradeView:
 
 
 @dataclass(frozen=True, slots=True)
+class OrderCount:
+    """How many unfilled orders an account has used of one limit by `at`, and when that window ends."""
+
+    interval: timedelta
+    limit: int
+    count: int
+    at: datetime
+    resets_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class OrderView:
-    """An order and its trades; `status` is Binance's, `cumulative_quote` what was paid or got before fees."""
+    """An order and its trades; `status` is Binance's, `cumulative_quote` what was paid or got before fees.
+
+    `prevented_quantity` is what self-trade prevention took from it, base units.
+    The answer to a new order carries the account's order `counts` after it.
+    """
 
     symbol: str
     order_id: int
@@ -84,6 +103,24 @@ class OrderView:
     at: datetime
     updated: datetime
     trades: tuple[TradeView, ...]
+    self_trade_prevention: str
+    prevented_quantity: Decimal
+    counts: tuple[OrderCount, ...] = field(default=(), compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class ReportView:
+    """One thing that happened to an order, as the order stood then: Binance's executionReport.
+
+    `sequence` ascends over all accounts. `kind` is NEW, TRADE, CANCELED, EXPIRED or
+    TRADE_PREVENTION; `trade` is set for a TRADE. The order's own list of trades is
+    left out.
+    """
+
+    sequence: int
+    kind: str
+    order: OrderView
+    trade: TradeView | None
 
 
 class BalanceView(NamedTuple):
@@ -122,11 +159,21 @@ class BookView:
     finished: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class OrderCount:
-    """How many unfilled orders an account has used of one limit, and when its window ends."""
+class KlineView(NamedTuple):
+    """A candle that opened `at`: prices, and what was traded in base and in quote."""
 
-    interval: timedelta
-    limit: int
-    count: int
-    resets_at: datetime
+    symbol: str
+    at: datetime
+    open: Decimal
+    high: Decimal
+    low: Decimal
+    close: Decimal
+    volume: Decimal
+    quote_volume: Decimal
+
+
+class VolumeView(NamedTuple):
+    """What was traded in base units, and what an account traded of it."""
+
+    total: Decimal
+    own: Decimal

@@ -8,6 +8,7 @@ from enum import StrEnum
 from typing import Protocol
 
 from etf_trader.market.book import OrderBook
+from etf_trader.market.candle import Candle
 from etf_trader.market.symbol import Side, SymbolRule
 from etf_trader.orders.asset_order import OrderKind as OrderKind
 
@@ -110,7 +111,11 @@ class VenueOrderStatus(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class VenueOrder:
-    """An order as the venue knows it; `at` is the venue's time of its last change."""
+    """An order as the venue knows it; `at` is the venue's time of its last change.
+
+    What traded stays, however it ended. `reason` says why it expired, in the venue's
+    word: EXPIRED_IN_MATCH where it met another order of ours (self-trade prevention).
+    """
 
     symbol: str
     order_id: int
@@ -196,7 +201,7 @@ class Venue(Protocol):
         """Send `order` and return where it stands.
 
         Raises:
-            OrderRejected: refused for good.
+            OrderRejected: refused for good; a POST_ONLY order also when it would trade at once.
             OutcomeUnknown: it may live; ask with `find`.
         """
         ...
@@ -227,4 +232,18 @@ class Venue(Protocol):
 
     async def batch_done(self) -> None:
         """Take note that a batch has ended; a stepped exchange moves on by a second."""
+        ...
+
+    async def candles(self, symbol: str, seconds: int, start: datetime, end: datetime) -> Sequence[Candle]:
+        """Return the candles of 60, 3600 or 86,400 s that open in [start, end), oldest first.
+
+        The last may be running. Their volume is everybody's, ours too.
+        """
+        ...
+
+    async def volume(self, symbol: str, start: datetime, end: datetime) -> Decimal:
+        """Return the base units that others than us traded in [start, end), up to now.
+
+        Spans that adjoin add up.
+        """
         ...

@@ -1,9 +1,9 @@
 """The paper exchange as a venue: its records in our words, its refusals in our errors."""
 
 import asyncio
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 
 from etf_trader.clock import Clock, SystemClock
@@ -18,13 +18,16 @@ from etf_trader.errors import (
 from etf_trader.exchange.paper import (
     BookView,
     ExchangeError,
+    KlineView,
     OrderRequest,
     OrderView,
     PaperExchange,
     TradeView,
     TransferView,
 )
+from etf_trader.exchange.paper import OrderCount as OrderCountView
 from etf_trader.market.book import Level, OrderBook
+from etf_trader.market.candle import Candle
 from etf_trader.market.symbol import Side, SymbolRule
 from etf_trader.venue import PAPER
 from etf_trader.venue.interface import (
@@ -32,6 +35,7 @@ from etf_trader.venue.interface import (
     Listener,
     OrderCount,
     OrderCounts,
+    OrderKind,
     OrderLimit,
     Placed,
     Report,
@@ -46,6 +50,7 @@ from etf_trader.venue.interface import (
 BATCH_SECONDS = Decimal(1)
 """How far a stepped exchange moves on after each batch."""
 
+_STP = "EXPIRED_IN_MATCH"
 _TOO_MANY = -1015
 _CLOCK = -1021
 _UNKNOWN_CANCEL = -2011
@@ -53,6 +58,11 @@ _UNKNOWN_ORDER = -2013
 _NO_SYMBOL = -1121
 _DUPLICATE = "Duplicate order sent."
 _SECONDS = {"SECOND": 1, "MINUTE": 60, "HOUR": 3600, "DAY": 86_400}
+_KINDS = {
+    OrderKind.IOC: ("LIMIT", "IOC"),
+    OrderKind.FOK: ("LIMIT", "FOK"),
+    OrderKind.POST_ONLY: ("LIMIT_MAKER", None),
+}
 _STATUS = {
     "NEW": VenueOrderStatus.OPEN,
     "PARTIALLY_FILLED": VenueOrderStatus.OPEN,
@@ -67,8 +77,10 @@ _STATUS = {
 class PaperClock:
     """The exchange's stepped clock as ours: it stands still, and sleeping moves it."""
 
-    def __init__(self, exchange: PaperExchange) -> None:
+    def __init__(self, exchange: PaperExchange, moved: Callable[[], None] | None = None) -> None:
+        """Share the clock of `exchange`; `moved` is called after each sleep."""
         self._exchange = exchange
+        self._moved = moved
 
     def now(self) -> datetime:
         """Return the exchange's time."""
@@ -77,21 +89,42 @@ class PaperClock:
     async def sleep(self, seconds: float) -> None:
         """Move the exchange on by `seconds`, and let other tasks run."""
         self._exchange.advance(seconds)
+        if self._moved is not None:
+            self._moved()
         await asyncio.sleep(0)
 
 
+class WaitingClock(SystemClock):
+    """The machine's clock, which calls `woken` after each sleep."""
+
+    def __init__(self, woken: Callable[[], None]) -> None:
+        self._woken = woken
+
+    async def sleep(self, seconds: float) -> None:
+        """Return after `seconds` of real time."""
+        await super().sleep(seconds)
+        self._woken()
+
+
 class PaperVenue:
-    """One account at a paper exchange in this process."""
+    """One account at a paper exchange in this process.
+
+    Who subscribes is told of everything that happens to the account's orders, in
+    order and once, whichever process made it happen: after each request, each
+    look, and each sleep of this venue's clock.
+    """
 
     def __init__(self, exchange: PaperExchange, account: str, *, is_stepped: bool) -> None:
         self._exchange = exchange
         self._account = account
         self._is_stepped = is_stepped
-        self._listeners: list[Listener] = []
+        self._listeners: dict[object, Listener] = {}
+        self._told = 0
+        self._is_telling = False
 
     def clock(self) -> Clock:
         """Return the clock that this venue and we share."""
-        return PaperClock(self._exchange) if self._is_stepped else SystemClock()
+        return PaperClock(self._exchange, self._tell_settled) if self._is_stepped else WaitingClock(self._tell)
 
     async def identity(self) -> VenueIdentity:
         """Return which account this is."""
@@ -123,27 +156,61 @@ class PaperVenue:
             views = self._exchange.depths(symbols, depth)
         except ExchangeError as error:
             raise DataError(error.message, where=", ".join(symbols)) from error
+        self._tell()
         return {symbol: _book(view) for symbol, view in views.items()}
 
     async def balances(self) -> Mapping[str, VenueBalance]:
         """Return what the account holds of each asset."""
         with _translated():
             views = self._exchange.balances(self._account)
+        self._tell_settled()
         return {asset: VenueBalance(view.free, view.locked) for asset, view in views.items()}
 
     async def order_counts(self) -> OrderCounts:
         """Return how many unfilled orders the exchange counts in the present windows."""
         with _translated():
-            return OrderCounts(self._exchange.now(), self._counts())
-
-    def _counts(self) -> tuple[OrderCount, ...]:
-        counts = self._exchange.order_counts(self._account)
-        return tuple(OrderCount(int(each.interval.total_seconds()), each.count) for each in counts)
+            views = self._exchange.order_counts(self._account)
+        return OrderCounts(views[0].at, _counts(views))
 
     def subscribe(self, listener: Listener) -> Callable[[], None]:
-        """Tell `listener` of what happens to our orders, until the returned function is called."""
-        self._listeners.append(listener)
-        return lambda: self._listeners.remove(listener)
+        """Tell `listener` of what happens to our orders from now on, until the returned function is called."""
+        if self._listeners:
+            self._tell()  # what happened before belongs to those who listened then
+        else:
+            with _translated():
+                self._told = self._exchange.last_report(self._account)
+        key = object()
+        self._listeners[key] = listener
+
+        def stop() -> None:
+            self._listeners.pop(key, None)
+
+        return stop
+
+    def _tell(self) -> None:
+        """Tell what is new, fills that fell due by now with it; without listeners nothing is looked up."""
+        self._tell_news(settled=False)
+
+    def _tell_settled(self) -> None:
+        """Tell what is new right after a request that booked what fell due."""
+        self._tell_news(settled=True)
+
+    def _tell_news(self, *, settled: bool) -> None:
+        if not self._listeners or self._is_telling:
+            return  # a listener that subscribes another does not get ahead of itself
+        with _translated():
+            news = self._exchange.reports(self._account, self._told, settled=settled)
+        listeners = tuple(self._listeners.items())
+        self._is_telling = True
+        try:
+            for view in news:
+                self._told = max(self._told, view.sequence)
+                report = Report(_order(view.order), None if view.trade is None else _trade(view.trade))
+                for key, listener in listeners:
+                    if key in self._listeners:
+                        listener(report)
+        finally:
+            self._is_telling = False
 
     async def place(self, order: LimitOrder) -> Placed:
         """Send `order`.
@@ -151,11 +218,12 @@ class PaperVenue:
         Raises:
             OrderRejected, RateLimited, VenueUnavailable: it did not take effect.
         """
+        kind, time_in_force = _KINDS[order.kind]
         request = OrderRequest(
             symbol=order.symbol,
             side=order.side.name,
-            type="LIMIT",
-            time_in_force="IOC",
+            type=kind,
+            time_in_force=time_in_force,
             quantity=order.quantity,
             price=order.price,
             client_order_id=order.client_order_id,
@@ -172,49 +240,53 @@ class PaperVenue:
             if error.message == _DUPLICATE:
                 raise DuplicateOrder(error.message, where=order.symbol) from error
             raise OrderRejected(error.message, venue_code=error.code, symbol=order.symbol) from error
-        placed = Placed(_order(view), tuple(_trade(trade) for trade in view.trades), self._counts())
-        for trade in placed.trades or (None,):
-            self._tell(Report(placed.order, trade))
-        return placed
-
-    def _tell(self, report: Report) -> None:
-        for listener in tuple(self._listeners):
-            listener(report)
+        self._tell_settled()
+        return Placed(_order(view), tuple(_trade(trade) for trade in view.trades), _counts(view.counts))
 
     async def find(self, symbol: str, client_order_id: str) -> VenueOrder | None:
         """Return the order with our id; None when the exchange knows no such order."""
         with _translated(symbol):
             try:
-                return _order(self._exchange.order(self._account, symbol, client_order_id=client_order_id))
+                view = self._exchange.order(self._account, symbol, client_order_id=client_order_id)
             except ExchangeError as error:
                 if error.code in (_UNKNOWN_ORDER, _NO_SYMBOL):
                     return None
                 raise
+        self._tell_settled()
+        return _order(view)
 
     async def cancel(self, symbol: str, client_order_id: str) -> VenueOrder | None:
         """Cancel the order if it is open, and return where it stands."""
         with _translated(symbol):
             try:
-                return _order(self._exchange.cancel(self._account, symbol, client_order_id=client_order_id))
+                view = self._exchange.cancel(self._account, symbol, client_order_id=client_order_id)
             except ExchangeError as error:
                 if error.code in (_UNKNOWN_CANCEL, _NO_SYMBOL):
                     return await self.find(symbol, client_order_id)
                 raise
+        self._tell_settled()
+        return _order(view)
 
     async def open_orders(self) -> Sequence[VenueOrder]:
         """Return all open orders of the account."""
         with _translated():
-            return [_order(view) for view in self._exchange.open_orders(self._account)]
+            views = self._exchange.open_orders(self._account)
+        self._tell_settled()
+        return [_order(view) for view in views]
 
     async def trades_of(self, symbol: str, order_id: int) -> Sequence[Trade]:
         """Return the executions of one order."""
         with _translated(symbol):
-            return [_trade(view) for view in self._exchange.trades(self._account, symbol, order_id=order_id)]
+            views = self._exchange.trades(self._account, symbol, order_id=order_id)
+        self._tell_settled()
+        return [_trade(view) for view in views]
 
     async def trades_after(self, symbol: str, trade_id: int) -> Sequence[Trade]:
         """Return the account's executions in `symbol` with a larger id."""
         with _translated(symbol):
-            return [_trade(view) for view in self._exchange.trades(self._account, symbol, from_id=trade_id + 1)]
+            views = self._exchange.trades(self._account, symbol, from_id=trade_id + 1)
+        self._tell_settled()
+        return [_trade(view) for view in views]
 
     async def transfers(self, after: int) -> Sequence[Transfer]:
         """Return deposits and withdrawals with a larger sequence number."""
@@ -225,6 +297,22 @@ class PaperVenue:
         """Move a stepped exchange on by a second."""
         if self._is_stepped:
             self._exchange.advance(BATCH_SECONDS)
+        self._tell_news(settled=self._is_stepped)
+
+    async def candles(self, symbol: str, seconds: int, start: datetime, end: datetime) -> Sequence[Candle]:
+        """Return the candles that open in [start, end), oldest first; the last may be running."""
+        found: list[Candle] = []
+        with _translated(symbol):
+            while rows := self._exchange.klines(symbol, seconds, start, end):
+                found += [_candle(row, seconds) for row in rows]
+                start = rows[-1].at + timedelta(seconds=seconds)
+        return found
+
+    async def volume(self, symbol: str, start: datetime, end: datetime) -> Decimal:
+        """Return the base units that others than us traded in [start, end), up to now."""
+        with _translated(symbol):
+            seen = self._exchange.volume(self._account, symbol, start, end)
+        return seen.total - seen.own
 
 
 def transfer_from(view: TransferView) -> Transfer:
@@ -252,6 +340,24 @@ def _book(view: BookView) -> OrderBook:
     )
 
 
+def _candle(view: KlineView, seconds: int) -> Candle:
+    return Candle(
+        symbol=view.symbol,
+        start=view.at,
+        seconds=seconds,
+        open=view.open,
+        high=view.high,
+        low=view.low,
+        close=view.close,
+        volume=view.volume,
+        value=view.quote_volume,
+    )
+
+
+def _counts(views: Iterable[OrderCountView]) -> tuple[OrderCount, ...]:
+    return tuple(OrderCount(int(each.interval.total_seconds()), each.count) for each in views)
+
+
 def _order(view: OrderView) -> VenueOrder:
     return VenueOrder(
         symbol=view.symbol,
@@ -259,7 +365,7 @@ def _order(view: OrderView) -> VenueOrder:
         client_order_id=view.client_order_id,
         side=Side[view.side],
         status=_STATUS[view.status],
-        reason=view.expiry_reason,
+        reason=_STP if view.status == _STP else view.expiry_reason,
         executed_quantity=view.executed_quantity,
         executed_value=view.cumulative_quote,
         at=view.updated,

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from etf_trader.exchange.market import Depth, MarketBook
-from etf_trader.exchange.matching import ASK, BID, Order, SymbolBook
+from etf_trader.exchange.matching import ASK, BID, PREVENTION_MODES, Order, Prevention, SymbolBook
 from etf_trader.money import ZERO, money_context
 
 D = Decimal
@@ -53,10 +53,10 @@ BIDS: Levels = (("99", "1"), ("98", "2"), ("96", "4"))
 def test_a_taker_walks_the_levels_within_its_limit(taker: Order, fills: list[tuple[str, str]]) -> None:
     book = SymbolBook(market(BIDS, ASKS))
     with money_context():
-        made, expired = book.take(taker)
+        made, prevented = book.take(taker)
     assert [(fill.price, fill.quantity) for fill in made] == [(D(p), D(q)) for p, q in fills]
     assert all(fill.resting is None for fill in made)
-    assert expired == []
+    assert prevented == []
     assert taker.executed == sum((D(q) for _, q in fills), ZERO)
 
 
@@ -150,9 +150,9 @@ def test_own_orders_in_the_way_expire_and_do_not_trade() -> None:
     own, strange = order(1, "SELL", "100", "1", account="me"), order(2, "SELL", "100", "1")
     with money_context():
         book = SymbolBook(market(), [own, strange])
-        made, expired = book.take(buy("100", "1.5"))
-    assert expired == [own]
-    assert own.executed == 0
+        made, prevented = book.take(buy("100", "1.5"))
+    assert prevented == [Prevention(own, D(1), ends=True)]
+    assert (own.executed, own.prevented, own.remaining) == (ZERO, D(1), ZERO)
     assert [(fill.resting, fill.quantity) for fill in made] == [(strange, D(1))]
     assert book.levels(ASK) == ()
 
@@ -161,8 +161,8 @@ def test_own_orders_that_are_not_reached_stay() -> None:
     own = order(1, "SELL", "100", "1", account="me", ahead="1")
     with money_context():
         book = SymbolBook(market((), [("100", "1")]), [own])
-        _, expired = book.take(buy("100", "1"))
-    assert expired == []
+        _, prevented = book.take(buy("100", "1"))
+    assert prevented == []
     assert book.levels(ASK) == (Depth(D(100), D(1)),)
 
 
@@ -202,6 +202,70 @@ def test_resting_orders_fill_when_the_market_reaches_them(
         (number, D(p), D(q)) for number, p, q in fills
     ]
     assert book.taken == {(side, D(p)): D(q) for (side, p), q in taken.items()}
+
+
+@pytest.mark.parametrize(
+    ("mode", "quantity", "fills", "own", "taker"),
+    [
+        pytest.param("EXPIRE_MAKER", "4", [(2, "1"), (None, "2")], ("2", "0"), ("3", "0"), id="the maker ends"),
+        pytest.param("EXPIRE_TAKER", "4", [(2, "1")], ("0", "2"), ("1", "3"), id="the taker ends, its fill stays"),
+        pytest.param("EXPIRE_BOTH", "4", [(2, "1")], ("2", "0"), ("1", "3"), id="both end"),
+        pytest.param("DECREMENT", "4", [(2, "1"), (None, "1")], ("2", "0"), ("2", "2"), id="the smaller one ends"),
+        pytest.param("DECREMENT", "2", [(2, "1")], ("1", "1"), ("1", "1"), id="a larger maker stays, smaller"),
+        pytest.param("DECREMENT", "3", [(2, "1")], ("2", "0"), ("1", "2"), id="equal ones end both"),
+        pytest.param("EXPIRE_TAKER", "1", [(2, "1")], ("0", "2"), ("1", "0"), id="never reached"),
+    ],
+)
+def test_the_takers_mode_says_what_becomes_of_two_orders_of_one_account(
+    mode: str, quantity: str, fills: list[tuple[int | None, str]], own: tuple[str, str], taker: tuple[str, str]
+) -> None:
+    """At 100 stands 1 of another account, then 2 of our own; at 101 the market has 2.
+
+    `own` is what was prevented and what is left of our resting order, `taker` what it traded and was prevented.
+    """
+    resting = [order(2, "SELL", "100", "1"), order(3, "SELL", "100", "2", account="me")]
+    mine = buy("101", quantity)
+    mine.self_trade_prevention = mode
+    with money_context():
+        book = SymbolBook(market((), [("101", "2")]), resting)
+        made, prevented = book.take(mine)
+    assert [(fill.resting and fill.resting.order_id, fill.quantity) for fill in made] == [
+        (which, D(q)) for which, q in fills
+    ]
+    assert (resting[1].prevented, resting[1].remaining) == (D(own[0]), D(own[1]))
+    assert (mine.executed, mine.prevented) == (D(taker[0]), D(taker[1]))
+    assert sum((each.quantity for each in prevented), ZERO) == resting[1].prevented + mine.prevented
+    assert any(each.ends and each.order is resting[1] for each in prevented) == (not resting[1].remaining)
+    assert any(level.price == 100 for level in book.levels(ASK)) == bool(resting[1].remaining)
+
+
+def test_trying_whether_an_order_fills_whole_changes_nothing() -> None:
+    resting = [order(1, "SELL", "99", "1"), order(2, "SELL", "100", "1", account="me")]
+    with money_context():
+        book = SymbolBook(market((), ASKS), resting)
+        assert book.fills_whole(buy("103", "8"))
+        assert not book.fills_whole(buy("103", "8.01"))
+        assert not book.fills_whole(buy("102", "4.01"))
+        shown = book.levels(ASK)
+        mine = buy("103", "8")
+        mine.self_trade_prevention = "EXPIRE_TAKER"
+        assert not book.fills_whole(mine)
+        assert (book.levels(ASK), mine.executed) == (shown, ZERO)
+        assert not book.taken
+        assert not book.touched
+    assert [each.executed + each.prevented for each in resting] == [0, 0]
+
+
+@pytest.mark.parametrize(
+    ("side", "price", "trades"),
+    [("BUY", "99.99", False), ("BUY", "100", True), ("SELL", "99.01", False), ("SELL", "99", True)],
+)
+def test_an_order_would_trade_when_it_reaches_the_other_side(side: str, price: str, trades: bool) -> None:
+    with money_context():
+        assert SymbolBook(market(BIDS, ASKS)).would_trade(order(9, side, price, "1")) is trades
+        own = [order(1, "SELL", "100", "1"), order(2, "BUY", "99", "1")]
+        assert SymbolBook(market(), own).would_trade(order(9, side, price, "1")) is trades
+        assert not SymbolBook(market()).would_trade(order(9, side, price, "1"))
 
 
 # What must hold in every book
@@ -261,9 +325,9 @@ def test_nothing_trades_through_a_better_price(
         assert uncrossed(book)
 
         taker = Order(99, "me", side, D(limit), quantity)
-        fills, expired = book.take(taker)
+        fills, prevented = book.take(taker)
         offered = ASK if side == "BUY" else BID
-        assert expired == []
+        assert prevented == []
         assert taker.executed == sum((fill.quantity for fill in fills), ZERO) <= quantity
         assert all(taker.accepts(fill.price) for fill in fills)
         prices = [fill.price for fill in fills]
@@ -315,3 +379,80 @@ def test_settling_twice_changes_nothing(given_book: tuple[MarketBook, list[Order
         book = SymbolBook(shown, resting)
         book.settle()
         assert book.settle() == []
+
+
+@st.composite
+def met_books(draw: st.DrawFn) -> tuple[SymbolBook, list[Order], Order]:
+    """A book at rest, its orders, and a taker of account "one" that may meet orders of its own."""
+    shown, resting = draw(books())
+    best = max((each.price for each in resting if each.side == "BUY"), default=D(0))
+    resting = [each for each in resting if each.side == "BUY" or each.price > best]
+    with money_context():
+        book = SymbolBook(shown, resting)
+        book.settle()
+    taker = Order(99, "one", draw(st.sampled_from(["BUY", "SELL"])), D(draw(st.integers(88, 113))), draw(steps))
+    taker.self_trade_prevention = draw(st.sampled_from(PREVENTION_MODES))
+    return book, [each for each in resting if each.remaining], taker
+
+
+def state(book: SymbolBook) -> object:
+    return book.levels(BID), book.levels(ASK), dict(book.taken)
+
+
+@settings(deadline=None)
+@given(met_books())
+def test_no_account_trades_with_itself_and_nothing_is_lost_on_the_way(
+    met: tuple[SymbolBook, list[Order], Order],
+) -> None:
+    book, resting, taker = met
+    with money_context():
+        before = {each.order_id: (each.executed, each.remaining) for each in resting}
+        fills, prevented = book.take(taker)
+        own = {each.order_id for each in resting if each.account == taker.account} | {taker.order_id}
+        assert not any(fill.resting is not None and fill.resting.order_id in own for fill in fills)
+        assert {each.order.order_id for each in prevented} <= own
+        assert taker.executed == sum((fill.quantity for fill in fills), ZERO)
+        for each in (*resting, taker):
+            executed, left = before.get(each.order_id, (ZERO, taker.quantity))
+            took = sum((one.quantity for one in prevented if one.order is each), ZERO)
+            assert each.prevented == took
+            assert each.executed - executed + took + each.remaining == left
+            assert each.remaining >= 0
+        if taker.self_trade_prevention == "EXPIRE_MAKER":
+            assert taker.prevented == 0
+        if taker.self_trade_prevention == "EXPIRE_TAKER":
+            assert not any(each.prevented for each in resting)
+        offered = [each for each in resting if each.side != taker.side]
+        for older in offered:
+            for newer in offered:
+                worse = newer.price > older.price if newer.side == "SELL" else newer.price < older.price
+                behind = worse or (newer.price == older.price and newer.order_id > older.order_id)
+                if behind and any(fill.resting is newer for fill in fills):
+                    assert not older.remaining, "served before an older or a better one"
+        if taker.remaining:
+            book.rest(taker)
+        assert uncrossed(book)
+
+
+@settings(deadline=None)
+@given(met_books())
+def test_an_order_that_fills_whole_does_and_another_does_not(met: tuple[SymbolBook, list[Order], Order]) -> None:
+    book, _, taker = met
+    with money_context():
+        before = state(book)
+        whole = book.fills_whole(taker)
+        assert (state(book), taker.executed, taker.prevented) == (before, ZERO, ZERO)
+        book.take(taker)
+        assert whole == (taker.executed == taker.quantity)
+
+
+@settings(deadline=None)
+@given(met_books())
+def test_an_order_that_would_not_trade_meets_nobody(met: tuple[SymbolBook, list[Order], Order]) -> None:
+    book, _, taker = met
+    with money_context():
+        would = book.would_trade(taker)
+        before = state(book)
+        fills, prevented = book.take(taker)
+        assert would == bool(fills or prevented)
+        assert would or state(book) == before

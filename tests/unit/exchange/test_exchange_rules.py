@@ -134,8 +134,9 @@ def test_zeros_at_the_end_are_no_precision() -> None:
     [
         ({"side": "buy"}, -1117, "Invalid side."),
         ({"type": "MARKET"}, -1116, "Invalid orderType."),
-        ({"type": "LIMIT_MAKER"}, -1116, "Invalid orderType."),
-        ({"time_in_force": "FOK"}, -1115, "Invalid timeInForce."),
+        ({"type": "STOP_LOSS_LIMIT"}, -1116, "Invalid orderType."),
+        ({"type": "LIMIT_MAKER"}, -1106, "Parameter 'timeInForce' sent when not required."),
+        ({"time_in_force": "GTX"}, -1115, "Invalid timeInForce."),
         (
             {"time_in_force": None},
             -1102,
@@ -202,9 +203,9 @@ def test_a_request_is_taken_only_in_its_window(late_ms: int, window: float, code
 
 
 def test_a_symbol_that_does_not_trade_is_closed() -> None:
-    rules.check_open(RULES)
+    rules.check_open(RULES, request())
     with pytest.raises(ExchangeError, match=r"Market is closed\.") as refused:
-        rules.check_open(replace(RULES, status="BREAK"))
+        rules.check_open(replace(RULES, status="BREAK"), request())
     assert refused.value.code == -2010
 
 
@@ -297,3 +298,43 @@ def test_half_up_is_within_half_a_step_and_on_the_grid(value: Decimal, quantum: 
         rounded = rules.half_up(value, D(quantum))
         assert rounded % D(quantum) == 0
         assert -D(quantum) <= 2 * (value - rounded) < D(quantum)
+
+
+def test_a_symbol_shows_the_orders_and_modes_that_are_taken_in_it() -> None:
+    changes = {"orderTypes": ["LIMIT", "MARKET"], "defaultSelfTradePreventionMode": "NONE"}
+    allowed = {"allowedSelfTradePreventionModes": ["NONE", "EXPIRE_MAKER", "EXPIRE_TAKER", "TRANSFER"]}
+    odd = SymbolRules.from_row(ROW | changes | allowed)
+    shown = odd.info(ROW | changes | allowed)
+    assert shown["orderTypes"] == ["LIMIT"]
+    assert shown["defaultSelfTradePreventionMode"] == "EXPIRE_MAKER"
+    assert shown["allowedSelfTradePreventionModes"] == ["EXPIRE_TAKER", "EXPIRE_MAKER"]
+    assert shown["filters"] == ROW["filters"]
+    with pytest.raises(ExchangeError) as refused:
+        rules.check_open(odd, request(type="LIMIT_MAKER", time_in_force=None))
+    assert refused.value.code == -1116
+    assert (odd.mode(None), odd.mode("EXPIRE_TAKER")) == ("EXPIRE_MAKER", "EXPIRE_TAKER")
+    for mode in ("NONE", "TRANSFER", "DECREMENT", "nonsense"):
+        with pytest.raises(
+            ExchangeError, match="does not allow the specified self-trade prevention mode"
+        ) as refused:
+            odd.mode(mode)
+        assert refused.value.code == -1013
+
+
+def test_a_row_that_names_no_orders_or_modes_takes_all_of_them() -> None:
+    bare = {key: value for key, value in ROW.items() if "SelfTrade" not in key and key != "orderTypes"}
+    assert SymbolRules.from_row(bare) == RULES
+
+
+@given(st.integers(0, 1000), st.integers(), st.integers(1, 10**12))
+def test_a_credit_comes_within_its_delay_and_at_the_same_time_again(most: int, seed: int, order_id: int) -> None:
+    delay = rules.credit_delay(most, seed, order_id)
+    assert timedelta(0) <= delay <= timedelta(milliseconds=most)
+    assert rules.credit_delay(most, seed, order_id) == delay
+
+
+def test_credit_delays_differ_among_orders_and_seeds() -> None:
+    drawn = [rules.credit_delay(800, 1, number).total_seconds() for number in range(1000)]
+    assert 0.35 < sum(drawn) / 1000 < 0.45
+    assert len(set(drawn)) > 500
+    assert drawn != [rules.credit_delay(800, 2, number).total_seconds() for number in range(1000)]

@@ -6,18 +6,32 @@ that do what a client of the venue cannot. The books: A bids 5 at 99.90, 10 at 9
 100.15, USDC against USDT 9000 at 0.9998 and 0.9999. Fees are 10 bps of what is received; A is free in USDC.
 """
 
+import asyncio
 from abc import abstractmethod
-from dataclasses import replace
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from decimal import Decimal
-from typing import Protocol
+from itertools import pairwise
+from typing import Any, Protocol
 
 import pytest
 
-from etf_trader.errors import DataError, OrderRejected, RateLimited, VenueUnavailable
+from etf_trader.errors import DataError, OrderRejected, RateLimited, VenueError, VenueUnavailable
 from etf_trader.market.book import Level
 from etf_trader.market.symbol import Side
-from etf_trader.venue.interface import LimitOrder, Venue, VenueBalance, VenueIdentity, VenueOrderStatus
+from etf_trader.venue.interface import (
+    LimitOrder,
+    OrderCount,
+    OrderKind,
+    Report,
+    Trade,
+    Venue,
+    VenueBalance,
+    VenueIdentity,
+    VenueOrder,
+    VenueOrderStatus,
+)
 
 D = Decimal
 
@@ -29,6 +43,32 @@ OTHER_BIDS, OTHER_ASKS = (("99.95", "4"),), (("100.15", "4"),)
 CONVERSION_BIDS, CONVERSION_ASKS = (("0.9998", "9000"),), (("0.9999", "9000"),)
 FREE = "AUSDC"
 CASH, OWNED = D(10_000), D(50)
+
+
+@dataclass
+class Heard:
+    """A listener, and what it heard; the same report twice is one."""
+
+    reports: list[Report] = field(default_factory=list)
+
+    def __call__(self, report: Report) -> None:
+        self.reports.append(report)
+
+    def last(self, client_order_id: str) -> VenueOrder | None:
+        """Return how the order stands by the latest report of it."""
+        known = [each.order for each in self.reports if each.order.client_order_id == client_order_id]
+        return max(known, key=lambda each: (each.executed_quantity, each.status.is_final), default=None)
+
+    def trades(self, client_order_id: str) -> list[Trade]:
+        """Return its trades that were reported, oldest first."""
+        told = [each for each in self.reports if each.order.client_order_id == client_order_id]
+        trades = {each.trade.trade_id: each.trade for each in told if each.trade is not None}
+        return [trades[number] for number in sorted(trades)]
+
+
+def quote(order: LimitOrder, **changes: Any) -> LimitOrder:
+    """A post-only buy inside the spread."""
+    return replace(order, kind=OrderKind.POST_ONLY, **({"price": D("99.95")} | changes))
 
 
 class Stage(Protocol):
@@ -48,6 +88,10 @@ class Stage(Protocol):
         """Leave a good-till-cancelled order of the account in the book."""
         ...
 
+    async def take(self, symbol: str, side: Side, quantity: Decimal, price: Decimal) -> None:
+        """Send an immediate order of somebody else, which trades with what it reaches."""
+        ...
+
     async def deposit(self, asset: str, amount: Decimal, name: str) -> None:
         """Pay into the account."""
         ...
@@ -63,6 +107,20 @@ class Stage(Protocol):
     async def close_market(self, symbol: str) -> None:
         """Let the venue take no orders in this market."""
         ...
+
+    async def trade_beside(self, symbol: str, quantity: Decimal) -> None:
+        """Let others trade so much, and time pass until it has happened."""
+        ...
+
+
+async def until(venue: Venue, done: Callable[[], bool]) -> None:
+    """Look at the venue until what it has to tell has come."""
+    for _ in range(100):
+        if done():
+            return
+        await venue.books(["AUSDT"], 1)
+        await asyncio.sleep(0)
+    raise AssertionError("the user stream has not told it")
 
 
 class VenueContract:
@@ -308,6 +366,156 @@ class VenueContract:
             await stage.venue.place(order)
         assert (refused.value.venue_code, refused.value.symbol) == (-2010, "AUSDT")
 
+    async def test_an_order_that_must_fill_whole_fills_whole(self, venue: Venue, order: LimitOrder) -> None:
+        done = await venue.place(replace(order, kind=OrderKind.FOK, quantity=D(5), price=D("100.20")))
+        assert (done.order.status, done.order.executed_quantity) == (VenueOrderStatus.FILLED, D(5))
+        assert sum(trade.quantity for trade in await venue.trades_of("AUSDT", done.order.order_id)) == 5
+
+    async def test_an_order_that_cannot_fill_whole_does_not_trade(self, venue: Venue, order: LimitOrder) -> None:
+        before = await venue.balances()
+        done = (await venue.place(replace(order, kind=OrderKind.FOK, quantity=D("3.01")))).order
+        assert (done.status, done.executed_quantity) == (VenueOrderStatus.EXPIRED, D(0))
+        assert done.reason == "UNFILLED_FOK_ORDER_EXPIRED"
+        assert await venue.trades_of("AUSDT", done.order_id) == []
+        assert await venue.balances() == before
+
+    async def test_what_an_immediate_order_leaves_has_its_reason(self, venue: Venue, order: LimitOrder) -> None:
+        done = (await venue.place(replace(order, quantity=D(4)))).order
+        assert done.reason == "UNFILLED_IOC_QUANTITY_EXPIRED"
+
+    async def test_a_post_only_order_rests(self, venue: Venue, order: LimitOrder) -> None:
+        placed = await venue.place(quote(order))
+        assert (placed.order.status, placed.order.executed_quantity) == (VenueOrderStatus.OPEN, D(0))
+        assert not placed.trades
+        assert await venue.open_orders() == [placed.order]
+        assert await venue.find("AUSDT", "first") == placed.order
+        assert (await venue.balances())["USDT"] == VenueBalance(CASH - D("199.90"), D("199.90"))
+        assert (await venue.books(["AUSDT"], 1))["AUSDT"].bids == (Level(D("99.95"), D(2)),)
+
+    @pytest.mark.parametrize("price", ["100.10", "100.15"])
+    async def test_a_post_only_order_that_would_trade_is_refused(
+        self, venue: Venue, order: LimitOrder, price: str
+    ) -> None:
+        before = await venue.balances()
+        with pytest.raises(OrderRejected, match="Order would immediately match and take") as refused:
+            await venue.place(quote(order, price=D(price)))
+        assert (refused.value.venue_code, refused.value.symbol) == (-2010, "AUSDT")
+        assert await venue.find("AUSDT", "first") is None
+        assert await venue.balances() == before
+
+    async def test_a_resting_order_fills_as_maker(self, stage: Stage, order: LimitOrder) -> None:
+        venue = stage.venue
+        number = (await venue.place(quote(order))).order.order_id
+        await stage.take("AUSDT", Side.SELL, D("0.5"), D("99.95"))
+        (part,) = await venue.open_orders()
+        assert (part.status, part.executed_quantity, part.order_id) == (VenueOrderStatus.OPEN, D("0.5"), number)
+        await stage.take("AUSDT", Side.SELL, D(3), D("99.95"))
+        whole = await venue.find("AUSDT", "first")
+        assert whole is not None
+        assert (whole.status, whole.executed_value) == (VenueOrderStatus.FILLED, D("199.90"))
+        assert await venue.open_orders() == []
+        first, second = await venue.trades_of("AUSDT", number)
+        assert [(each.price, each.quantity, each.is_maker) for each in (first, second)] == [
+            (D("99.95"), D("0.5"), True),
+            (D("99.95"), D("1.5"), True),
+        ]
+        assert (first.fee, first.fee_asset) == (D("0.0005"), "A")
+        assert await venue.trades_after("AUSDT", first.trade_id) == [second]
+        assert (await venue.balances())["A"] == VenueBalance(OWNED + D("1.998"), D(0))
+
+    async def test_a_cancelled_order_keeps_its_fills(self, stage: Stage, order: LimitOrder) -> None:
+        await stage.venue.place(quote(order))
+        await stage.take("AUSDT", Side.SELL, D("0.5"), D("99.95"))
+        ended = await stage.venue.cancel("AUSDT", "first")
+        assert ended is not None
+        assert (ended.status, ended.executed_quantity) == (VenueOrderStatus.CANCELLED, D("0.5"))
+        assert (await stage.venue.balances())["USDT"] == VenueBalance(CASH - D("49.975"), D(0))
+
+    async def test_a_cancel_that_comes_after_the_fill_tells_of_the_fill(
+        self, stage: Stage, order: LimitOrder
+    ) -> None:
+        await stage.venue.place(quote(order))
+        await stage.take("AUSDT", Side.SELL, D(2), D("99.95"))
+        ended = await stage.venue.cancel("AUSDT", "first")
+        assert ended is not None
+        assert (ended.status, ended.executed_quantity) == (VenueOrderStatus.FILLED, D(2))
+
+    async def test_an_order_that_meets_one_of_ours_ends_that_one_with_its_fills_kept(
+        self, stage: Stage, order: LimitOrder
+    ) -> None:
+        venue = stage.venue
+        await stage.rest("AUSDT", Side.SELL, D(3), D("100.05"), "ours")
+        await stage.take("AUSDT", Side.BUY, D(1), D("100.05"))
+        taken = (await venue.place(order)).order
+        assert (taken.status, taken.executed_value) == (VenueOrderStatus.FILLED, D("200.20"))
+        met = await venue.find("AUSDT", "ours")
+        assert met is not None
+        assert (met.status, met.reason) == (VenueOrderStatus.EXPIRED, "EXPIRED_IN_MATCH")
+        assert met.executed_quantity == 1
+        assert await venue.open_orders() == []
+
+    async def test_an_order_comes_with_the_counts_after_it(self, venue: Venue, order: LimitOrder) -> None:
+        limits = await venue.order_limits()
+        for number in range(1, 4):
+            placed = await venue.place(quote(order, price=D(90), client_order_id=f"low-{number}"))
+            assert placed.counts == tuple(OrderCount(each.seconds, number) for each in limits)
+            counted = await venue.order_counts()
+            assert counted.counts == placed.counts
+            assert counted.at.utcoffset() == timedelta(0)
+        await venue.cancel("AUSDT", "low-1")
+        assert (await venue.order_counts()).counts == placed.counts  # a cancel gives nothing back
+
+    async def test_listeners_are_told_of_trades_and_of_the_end(self, venue: Venue, order: LimitOrder) -> None:
+        heard, also = Heard(), Heard()
+        venue.subscribe(heard)
+        venue.subscribe(also)
+        done = (await venue.place(replace(order, quantity=D(20), price=D("100.20")))).order
+        for each in (heard, also):
+            await until(venue, lambda each=each: each.last("first") == done)  # type: ignore[misc]
+            assert each.trades("first") == await venue.trades_of("AUSDT", done.order_id)
+            assert [trade.quantity for trade in each.trades("first")] == [D(3), D(8)]
+
+    async def test_listeners_are_told_of_an_order_that_fills_later(self, stage: Stage, order: LimitOrder) -> None:
+        venue, heard = stage.venue, Heard()
+        venue.subscribe(heard)
+        placed = (await venue.place(quote(order))).order
+        await until(venue, lambda: heard.last("first") == placed)
+        await stage.take("AUSDT", Side.SELL, D("0.5"), D("99.95"))
+        await until(venue, lambda: len(heard.trades("first")) == 1)
+        part = heard.last("first")
+        assert part is not None
+        assert (part.status, part.executed_quantity) == (VenueOrderStatus.OPEN, D("0.5"))
+        await stage.take("AUSDT", Side.SELL, D("1.5"), D("99.95"))
+        await until(venue, lambda: len(heard.trades("first")) == 2)
+        assert heard.last("first") == await venue.find("AUSDT", "first")
+        assert heard.trades("first") == await venue.trades_of("AUSDT", placed.order_id)
+        assert all(trade.is_maker for trade in heard.trades("first"))
+
+    async def test_listeners_are_told_of_cancels_and_expiries(self, stage: Stage, order: LimitOrder) -> None:
+        venue, heard = stage.venue, Heard()
+        venue.subscribe(heard)
+        await stage.rest("AUSDT", Side.SELL, D(1), D("100.05"), "met")
+        await venue.place(quote(order, price=D(99)))
+        cancelled = await venue.cancel("AUSDT", "first")
+        killed = (
+            await venue.place(replace(order, kind=OrderKind.FOK, quantity=D(9), client_order_id="big"))
+        ).order
+        taken = (await venue.place(replace(order, client_order_id="taker"))).order
+        await until(venue, lambda: heard.last("taker") == taken)
+        assert (heard.last("first"), heard.last("big")) == (cancelled, killed)
+        assert heard.last("met") == await venue.find("AUSDT", "met")
+        assert (heard.trades("met"), heard.trades("big"), heard.trades("first")) == ([], [], [])
+
+    async def test_a_listener_that_left_hears_nothing_more(self, venue: Venue, order: LimitOrder) -> None:
+        heard, also = Heard(), Heard()
+        leave = venue.subscribe(heard)
+        venue.subscribe(also)
+        leave()
+        leave()
+        await venue.place(order)
+        await until(venue, lambda: bool(also.trades("first")))
+        assert heard.reports == []
+
     async def test_too_many_orders_say_when_to_come_back(self, stage: Stage, order: LimitOrder) -> None:
         left = await stage.use_up_orders()
         with pytest.raises(RateLimited) as refused:
@@ -336,3 +544,51 @@ class VenueContract:
         await venue.batch_done()
         assert await venue.server_time() >= before
         assert await venue.find("AUSDT", "first") == done
+
+    async def test_the_volume_is_what_others_traded_and_not_what_we_did(
+        self, stage: Stage, order: LimitOrder
+    ) -> None:
+        before = await stage.venue.server_time()
+        await stage.venue.place(order)
+        await stage.trade_beside("AUSDT", D("7.5"))
+        now = await stage.venue.server_time()
+        assert await stage.venue.volume("AUSDT", before, now) == D("7.5")
+        assert await stage.venue.volume("AUSDT", now, now) == 0
+        assert await stage.venue.volume("BUSDT", before, now) == 0
+        with pytest.raises(VenueError):
+            await stage.venue.volume("NONEUSDT", before, now)
+
+    async def test_volumes_of_adjoining_spans_add_up(self, stage: Stage) -> None:
+        first = await stage.venue.server_time()
+        await stage.trade_beside("AUSDT", D(3))
+        second = await stage.venue.server_time()
+        await stage.trade_beside("AUSDT", D(4))
+        third = await stage.venue.server_time()
+        parts = [await stage.venue.volume("AUSDT", *span) for span in ((first, second), (second, third))]
+        assert parts == [D(3), D(4)]
+        assert await stage.venue.volume("AUSDT", first, third) == D(7)
+
+    @pytest.mark.parametrize("seconds", [60, 3600, 86_400])
+    async def test_candles_stand_on_whole_intervals_and_the_last_is_running(
+        self, stage: Stage, order: LimitOrder, seconds: int
+    ) -> None:
+        await stage.venue.place(order)
+        await stage.trade_beside("AUSDT", D(3))
+        now = await stage.venue.server_time()
+        candles = await stage.venue.candles("AUSDT", seconds, now - 3 * timedelta(seconds=seconds), now)
+        assert 3 <= len(candles) <= 4
+        assert all(each.start.timestamp() % seconds == 0 for each in candles)
+        assert {(each.symbol, each.seconds) for each in candles} == {("AUSDT", seconds)}
+        gaps = {(later.start - first.start).total_seconds() for first, later in pairwise(candles)}
+        assert gaps == {seconds}
+        assert candles[-1].start < now <= candles[-1].start + timedelta(seconds=seconds)
+        assert all(each.low <= each.open <= each.high and each.low <= each.close <= each.high for each in candles)
+        assert sum(each.volume for each in candles) == 5  # ours are in it
+        assert sum(each.value for each in candles) > 0
+
+    async def test_a_candle_of_another_length_is_refused(self, venue: Venue) -> None:
+        now = await venue.server_time()
+        with pytest.raises(VenueError):
+            await venue.candles("AUSDT", 61, now - timedelta(hours=1), now)
+        with pytest.raises(VenueError):
+            await venue.candles("NONEUSDT", 60, now - timedelta(hours=1), now)

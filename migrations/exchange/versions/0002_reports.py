@@ -1,0 +1,43 @@
+"""What happened to orders, in order; self-trade prevention by order; order counts that come back late."""
+
+import sqlalchemy as sa
+from alembic import op
+
+from etf_trader.database import ExactDecimal, UtcDateTime
+
+revision = "0002"
+down_revision = "0001"
+
+ID = sa.BigInteger().with_variant(sa.Integer, "sqlite")
+
+
+def upgrade() -> None:
+    op.add_column("exchange", sa.Column("credit_delay", sa.Integer, nullable=False, server_default="0"))
+    op.add_column("orders", sa.Column("prevented", ExactDecimal, nullable=False, server_default="0"))
+    op.add_column(
+        "orders",
+        sa.Column("self_trade_prevention", sa.String(16), nullable=False, server_default="EXPIRE_MAKER"),
+    )
+    op.create_table(
+        "report",
+        sa.Column("sequence", ID, primary_key=True, autoincrement=True),
+        sa.Column("account", sa.String(64), nullable=False),
+        sa.Column("order_id", ID, sa.ForeignKey("orders.order_id"), nullable=False),
+        sa.Column("kind", sa.String(16), nullable=False),
+        sa.Column("status", sa.String(32), nullable=False),
+        sa.Column("executed", ExactDecimal, nullable=False),
+        sa.Column("cumulative_quote", ExactDecimal, nullable=False),
+        sa.Column("prevented", ExactDecimal, nullable=False),
+        sa.Column("expiry_reason", sa.String(64)),
+        sa.Column("trade_id", sa.BigInteger),
+        sa.Column("at", UtcDateTime, nullable=False),
+    )
+    op.create_index("report_account", "report", ["account", "sequence"])
+    op.create_table(
+        "credit",
+        sa.Column("order_id", ID, sa.ForeignKey("orders.order_id"), primary_key=True, autoincrement=False),
+        sa.Column("account", sa.String(64), nullable=False),
+        sa.Column("returned", sa.Integer, nullable=False),
+        sa.Column("due", UtcDateTime, nullable=False),
+    )
+    op.create_index("credit_due", "credit", ["account", "due"])
