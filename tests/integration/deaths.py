@@ -38,7 +38,15 @@ from etf_trader.money import money_context
 
 PACKAGE = Path(etf_trader.__file__).parent
 ROOT = Path(__file__).parents[2]
-TRACED = ("execution/", "ledger/", "orders/", "venue/paper.py", "exchange/paper.py", "exchange/turn.py")
+TRACED = (
+    "execution/",
+    "ledger/",
+    "orders/",
+    "venue/paper.py",
+    "exchange/paper.py",
+    "exchange/turn.py",
+    "exchange/counts.py",
+)
 KILL, STOP = "kill", "stop"
 LONGEST_SECONDS = 60
 
@@ -172,7 +180,8 @@ class Cemetery:
         return house
 
     def _submit(self) -> None:
-        asyncio.run(submit(self._open(), self.scenario.requests))
+        with self.scenario.limits():
+            asyncio.run(submit(self._open(), self.scenario.requests))
 
     def kill(self, point: Point, *, second: Point | None = None, way: str = "key") -> dict[str, Any]:
         """Kill a run at `point`, and its recovery at `second` where given; recover and judge."""

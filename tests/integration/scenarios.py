@@ -11,7 +11,7 @@ from unittest import mock
 from tests.factories import House, make_definition, make_ladders, make_market, make_request
 from tests.integration.test_routes import make_routes_market
 
-from etf_trader.exchange import paper, rules, turn
+from etf_trader.exchange import counts, rules
 from etf_trader.exchange.static import StaticMarket
 from etf_trader.market.symbol import Side
 from etf_trader.orders.index_order import OrderRequest
@@ -53,11 +53,7 @@ class Scenario:
             yield
             return
         few = (rules.OrderLimit("SECOND", 10, 10, self.slots), *rules.ORDER_LIMITS[1:])
-        with (
-            mock.patch.object(rules, "ORDER_LIMITS", few),
-            mock.patch.object(turn, "ORDER_LIMITS", few),
-            mock.patch.object(paper, "ORDER_LIMITS", few),
-        ):
+        with mock.patch.object(rules, "ORDER_LIMITS", few), mock.patch.object(counts, "ORDER_LIMITS", few):
             yield
 
     def stir(self, house: House, seed: int) -> None:

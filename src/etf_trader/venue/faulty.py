@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from decimal import Decimal
 from enum import StrEnum
 from functools import partial
 from types import MappingProxyType
@@ -18,6 +19,7 @@ from typing import TypeVar
 from etf_trader.clock import Clock
 from etf_trader.errors import DuplicateOrder, OutcomeUnknown, RateLimited, VenueError, VenueUnavailable
 from etf_trader.market.book import OrderBook
+from etf_trader.market.candle import Candle
 from etf_trader.market.symbol import SymbolRule
 from etf_trader.venue.interface import (
     LimitOrder,
@@ -232,6 +234,14 @@ class FaultyVenue:
     async def transfers(self, after: int) -> Sequence[Transfer]:
         """Return deposits and withdrawals with a larger sequence number."""
         return await self._request(partial(self._venue.transfers, after))
+
+    async def candles(self, symbol: str, seconds: int, start: datetime, end: datetime) -> Sequence[Candle]:
+        """Return the candles that open in [start, end), oldest first."""
+        return await self._request(partial(self._venue.candles, symbol, seconds, start, end))
+
+    async def volume(self, symbol: str, start: datetime, end: datetime) -> Decimal:
+        """Return the base units that others than us traded in [start, end), up to now."""
+        return await self._request(partial(self._venue.volume, symbol, start, end))
 
     async def batch_done(self) -> None:
         """Take note that a batch has ended."""
