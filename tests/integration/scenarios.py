@@ -137,7 +137,7 @@ def asked(key: str, side: Side, quantity: str | None, **changes: object) -> Orde
 
 
 def _single(request: OrderRequest, slack: Mapping[str, Decimal] | None = None) -> Scenario:
-    return Scenario(make_frozen_market, one_index, (request,), slack=slack, weight=3)
+    return Scenario(make_frozen_market, one_index, (request,), slack=slack, weight=5)
 
 
 A_LOT = {"one": D("0.5")}

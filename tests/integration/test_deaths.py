@@ -13,15 +13,8 @@ from tests.integration.deaths import KILL, STOP, TRACED, die_elsewhere
 SEED = int(os.environ.get("ETF_TEST_KILL_SEED", "1"))
 FACTOR = float(os.environ.get("ETF_TEST_KILL_FACTOR", "1"))
 
-KILLED = {
-    "buy": 50,
-    "limited sell": 30,
-    "waiting buy": 12,
-    "shared": 16,
-    "routed": 12,
-    "cancelled": 10,
-    "backlog": 10,
-}
+KILLED = {"buy": 60, "limited sell": 20, "shared": 14, "routed": 12, "cancelled": 8, "backlog": 8}
+STOPPED = {"buy": 36, "shared": 14}
 
 
 @pytest.mark.parametrize("name", KILLED)
@@ -35,9 +28,9 @@ def test_a_run_killed_at_any_line_is_completed_as_if_nothing_had_happened(name: 
     assert all(any(file.startswith(part) for file in answer["known"]) for part in TRACED)
 
 
-@pytest.mark.parametrize("name", ["buy", "shared"])
+@pytest.mark.parametrize("name", STOPPED)
 def test_a_leader_that_is_stopped_and_taken_over_sends_nothing_when_it_wakes(name: str) -> None:
-    answer = die_elsewhere([name, STOP, int(30 * FACTOR), SEED])
+    answer = die_elsewhere([name, STOP, int(STOPPED[name] * FACTOR), SEED])
     results = answer["results"]
     assert [result for result in results if result["findings"]] == [], answer["stderr"]
     woke = Counter(result.get("woke", "not stopped") for result in results)
