@@ -127,6 +127,16 @@ class Leases:
                 .values(heartbeat_at=self._now(connection))
             )
 
+    def require(self, lease: Lease) -> None:
+        """Check that the lease is still ours, without writing.
+
+        Raises:
+            AccountLed: another process has taken over.
+        """
+        with self._database.read() as connection:
+            if epoch(connection, lease.account_id) != lease.epoch:
+                raise _lost()
+
     def give_back(self, lease: Lease) -> None:
         """Free the lease, if it is still ours."""
         with self._database.write() as connection:
@@ -150,7 +160,11 @@ def check(connection: Connection, lease: Lease) -> None:
         select(leases.c.epoch).where(leases.c.account_id == lease.account_id).with_for_update()
     )
     if epoch != lease.epoch:
-        raise AccountLed("another process has taken over the account", hint="etf order list shows what it does")
+        raise _lost()
+
+
+def _lost() -> AccountLed:
+    return AccountLed("another process has taken over the account", hint="etf order list shows what it does")
 
 
 def _is_free(row: Row[tuple[object, ...]], now: datetime, host: str) -> bool:
