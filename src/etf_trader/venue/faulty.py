@@ -218,6 +218,11 @@ class FaultyVenue:
         found = await self._request(partial(self._venue.find, symbol, client_order_id))
         return None if self._is_hidden(client_order_id) else found
 
+    async def order(self, symbol: str, order_id: int) -> VenueOrder | None:
+        """Return the order with the venue's own id; None when the venue knows no such order, or not yet."""
+        found = await self._request(partial(self._venue.order, symbol, order_id))
+        return None if found is None or self._is_hidden(found.client_order_id) else found
+
     async def open_orders(self) -> Sequence[VenueOrder]:
         """Return all open orders of the account, as far as the venue shows them."""
         orders = await self._request(self._venue.open_orders)
