@@ -13,8 +13,8 @@ from tests.integration.deaths import KILL, STOP, TRACED, die_elsewhere
 SEED = int(os.environ.get("ETF_TEST_KILL_SEED", "1"))
 FACTOR = float(os.environ.get("ETF_TEST_KILL_FACTOR", "1"))
 
-KILLED = {"buy": 60, "limited sell": 20, "shared": 14, "routed": 12, "cancelled": 8, "backlog": 8}
-STOPPED = {"buy": 36, "shared": 14}
+KILLED = {"buy": 52, "limited sell": 12, "shared": 8, "routed": 8, "cancelled": 5, "backlog": 5}
+STOPPED = {"buy": 20, "shared": 6}
 
 
 @pytest.mark.parametrize("name", KILLED)
