@@ -453,6 +453,12 @@ class Place:
             database.close()
         return made
 
+    def url(self, name: str) -> str:
+        """Return the URL of a new SQLite database of ours."""
+        made = f"sqlite:///{self.disk / (name + '.db')}"
+        schema.upgrade(Database(made), "etf")
+        return made
+
     def folder(self, name: str) -> Path:
         """Return a new folder for exchanges."""
         path = self.memory / name
@@ -496,7 +502,7 @@ def orders_part(place: Place) -> Iterator[Row]:
 
 def budget_part(place: Place) -> Iterator[Row]:
     """How much of the budget a backlog of 2,000 uses."""
-    url = place.urls("stepped")["SQLite"]
+    url = place.url("stepped")
     site = make_site(place.folder("stepped"), url, clock="stepped")
     made = asyncio.run(backlog(site, 2000, fills=False))
     asyncio.run(worked(site, made.plan_id))
@@ -506,7 +512,7 @@ def budget_part(place: Place) -> Iterator[Row]:
     yield exactly("2,000 unfilled, stepped clock", figure, ">= 99%", min(whole) >= 0.99 * LIMIT)
     refused, windows = site.venue.refused, 2 if place.is_quick else 6
     for fills in (0, 1):
-        folder, url = place.folder(f"budget-{fills}"), place.urls(f"budget_{fills}")["SQLite"]
+        folder, url = place.folder(f"budget-{fills}"), place.url(f"budget_{fills}")
         (found,) = gathered([spawn("budget", folder, url, fills=fills, windows=windows)])
         used = sum(found["counts"]) / (LIMIT * windows)
         refused += found["refused"]
@@ -527,7 +533,7 @@ def budget_part(place: Place) -> Iterator[Row]:
 
 def first_part(place: Place) -> Iterator[Row]:
     """From a submit to its first order sent, over planning the same order once."""
-    site = make_site(place.folder("first"), place.urls("first")["SQLite"], assets=20)
+    site = make_site(place.folder("first"), place.url("first"), assets=20)
     took, dry = [], []
 
     async def story() -> None:
@@ -554,7 +560,7 @@ def growth_part(place: Place) -> Iterator[Row]:
     fills, count = 10**5 if place.is_quick else 10**6, 100 if place.is_quick else 200
     sites = {}
     for name, size in (("empty", 0), ("full", fills)):
-        sites[name] = make_site(place.folder(name), place.urls(name)["SQLite"], uid=name)
+        sites[name] = make_site(place.folder(name), place.url(name), uid=name)
         asyncio.run(sites[name].manager.run([asyncio.run(_bought(sites[name]))]))
         if size:
             began = time.perf_counter()
@@ -610,7 +616,7 @@ def limiters_part(place: Place) -> Iterator[Row]:
     if not limiters.is_there():
         kinds.remove("pyrate-limiter")
         yield Row("limiter: pyrate-limiter", "not installed (pip install pyrate-limiter)")
-    urls = {processes: place.urls(f"limiter_{processes}")["SQLite"] for processes in (1, 4)}
+    urls = {processes: place.url(f"limiter_{processes}") for processes in (1, 4)}
     for processes, url in urls.items():
         site = make_site(place.folder(f"limiter-{processes}"), url)
         asyncio.run(backlog(site, (windows + 1) * LIMIT + 100, fills=False))

@@ -9,7 +9,7 @@ from sqlalchemy import Connection
 
 from etf_trader.database import Database
 
-MOST_TOGETHER = 8
+MOST_TOGETHER = 4
 """More in one transaction would keep the event loop from everything else for too long."""
 
 Work = Callable[[Connection], None]
@@ -62,7 +62,7 @@ class GroupCommit:
                     done.set_result(None)
                 else:
                     done.set_exception(failure)
-            await asyncio.sleep(0)
+            await others_turn()
 
     def _write(self, group: list[Work]) -> Exception | None:
         try:
@@ -72,3 +72,9 @@ class GroupCommit:
         except Exception as error:  # noqa: BLE001 raised again in the task that waits for it
             return error
         return None
+
+
+async def others_turn() -> None:
+    """Let everything else that is due run: a timer wakes its task in one round, the task runs in the next."""
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)

@@ -13,6 +13,7 @@ from etf_trader.database import Database
 from etf_trader.errors import DuplicateOrder, OrderRejected, OutcomeUnknown, RateLimited, VenueUnavailable
 from etf_trader.events import EventLog
 from etf_trader.execution.budget import budget, forget, give_back, grant, note_counts
+from etf_trader.execution.group_commit import others_turn
 from etf_trader.execution.latency import Latency
 from etf_trader.execution.lease import Lease, check
 from etf_trader.execution.outcomes import LOOK_AGAIN_SECONDS, WINDOW_SECONDS, Outcomes, all_of
@@ -100,7 +101,7 @@ class Queue:
         with self.outcomes.commits.held():
             for order in granted:
                 begun.add(asyncio.create_task(self._send(order)))
-                await asyncio.sleep(0)
+                await others_turn()
         return begun
 
     async def recover(self, plan_id: int, lease: Lease) -> None:
