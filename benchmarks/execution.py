@@ -10,7 +10,7 @@ system has such a folder; our database is on the disk, each commit waits for it.
 Seconds differ from machine to machine; judged are shares, counts and ratios within
 the run, to a commit of one row on the same disk among them. PostgreSQL takes part
 where the embedded server is installed, pyrate-limiter where it is
-(`pip install pyrate-limiter`). Processes each have an account of their own: the
+(`pip install pyrate-limiter filelock`). Processes each have an account of their own: the
 account is the shard.
 """
 
@@ -615,7 +615,7 @@ def limiters_part(place: Place) -> Iterator[Row]:
     kinds = ["etf", "pyrate-limiter", "hummingbot's throttle"]
     if not limiters.is_there():
         kinds.remove("pyrate-limiter")
-        yield Row("limiter: pyrate-limiter", "not installed (pip install pyrate-limiter)")
+        yield Row("limiter: pyrate-limiter", "not installed (pip install pyrate-limiter filelock)")
     urls = {processes: place.url(f"limiter_{processes}") for processes in (1, 4)}
     for processes, url in urls.items():
         site = make_site(place.folder(f"limiter-{processes}"), url)
@@ -623,11 +623,12 @@ def limiters_part(place: Place) -> Iterator[Row]:
     # All begin in the middle of a window, as processes do, and are judged by those that follow it whole.
     first = ((time.time() + 15) // WINDOW + 1) * WINDOW
     until = first + windows * WINDOW
+    folders = {(kind, each): place.folder(f"{kind[:4]}-{each}") for kind in kinds for each in (1, 4)}
     started = {
         (kind, processes): [
             spawn(
                 "limiter",
-                place.folder(f"{kind[:4]}-{processes}-{each}") if each else place.memory,
+                folders[kind, processes],
                 urls[processes],
                 kind=kind.partition("'")[0],
                 place=each,

@@ -70,7 +70,7 @@ def hummingbots() -> Grants:
 
 def pyrates(shared: str | None) -> Grants:
     """Grant by pyrate-limiter: with its SQLite bucket where several processes share, else in memory."""
-    from pyrate_limiter import Duration, InMemoryBucket, Limiter, Rate, SQLiteBucket
+    from pyrate_limiter import Duration, InMemoryBucket, Rate, RateItem, SQLiteBucket
 
     rates = [Rate(LIMIT, Duration.SECOND * SECONDS)]
     bucket = (
@@ -78,17 +78,19 @@ def pyrates(shared: str | None) -> Grants:
         if shared is None
         else SQLiteBucket.init_from_file(rates, db_path=shared, use_file_lock=True)
     )
-    limiter = Limiter(bucket)
+    # The bucket by itself: version 4.5's limiter hands the lock a value that newer file locks refuse.
     while True:
-        if limiter.try_acquire("orders", blocking=False):
+        now = time.time_ns() // 1_000_000
+        bucket.leak(now)
+        if bucket.put(RateItem("orders", now)):
             yield lambda _: None
         else:
             yield None
 
 
 def is_there() -> bool:
-    """Return whether pyrate-limiter is installed."""
-    return find_spec("pyrate_limiter") is not None
+    """Return whether pyrate-limiter is installed, and what its bucket for several processes needs."""
+    return find_spec("pyrate_limiter") is not None and find_spec("filelock") is not None
 
 
 def arrivals(grants: Grants, until: float, seed: int) -> list[float]:

@@ -260,7 +260,7 @@ def _sample(opened: Services) -> Sample:
         return Sample(known[0], False, "", _first_buy(known[0]))
     definition = definition_from_options(
         # Symbols are unique in a database, and another account of it has the sample.
-        SAMPLE if SAMPLE not in taken else f"{SAMPLE}-{opened.account.id}",
+        SAMPLE if SAMPLE not in taken else f"{SAMPLE}A{opened.account.id}",
         SAMPLE_WEIGHTS,
         name="Eight coins",
         start_value=Decimal(1000),

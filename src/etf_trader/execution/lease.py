@@ -113,6 +113,15 @@ class Leases:
         with self._database.read() as connection:
             return leader(connection, account_id, self._now(connection), self._host) is None
 
+    def require(self, lease: Lease) -> None:
+        """Check that a lease is still ours; changes nothing and locks nothing.
+
+        Raises:
+            AccountLed: another process has taken over.
+        """
+        with self._database.read() as connection:
+            _require_epoch(epoch(connection, lease.account_id), lease)
+
     def renew(self, lease: Lease) -> None:
         """Show that the leader lives.
 
@@ -146,10 +155,14 @@ def check(connection: Connection, lease: Lease) -> None:
     Raises:
         AccountLed: another process has taken over.
     """
-    epoch = connection.scalar(
+    present = connection.scalar(
         select(leases.c.epoch).where(leases.c.account_id == lease.account_id).with_for_update()
     )
-    if epoch != lease.epoch:
+    _require_epoch(present, lease)
+
+
+def _require_epoch(present: int | None, lease: Lease) -> None:
+    if present != lease.epoch:
         raise AccountLed("another process has taken over the account", hint="etf order list shows what it does")
 
 

@@ -11,7 +11,7 @@ from contextlib import asynccontextmanager, suppress
 
 from etf_trader.clock import Clock
 from etf_trader.database import Database
-from etf_trader.errors import AccountLed, DataError, EtfError, SolverError, VenueError
+from etf_trader.errors import AccountLed, DatabaseFailure, DataError, EtfError, SolverError, VenueError
 from etf_trader.events import EventLog
 from etf_trader.execution.batch import CONVERT, Batch, Member, write_batch
 from etf_trader.execution.ending import Finisher, Rules
@@ -145,6 +145,8 @@ class Manager:
             return
         async with self._leading(lease):
             while not stop():
+                # With nothing to do, nothing else would tell one that was paused past a take-over.
+                self._leases.require(lease)
                 failure: EtfError | None = None
                 try:
                     await self._work(lease)
@@ -178,7 +180,8 @@ class Manager:
     async def _beat(self, lease: Lease) -> None:
         while True:
             await asyncio.sleep(HEARTBEAT_SECONDS)
-            self._leases.renew(lease)
+            with suppress(DatabaseFailure):  # a beat may be missed, and the next one comes
+                self._leases.renew(lease)
 
     async def _recover(self, lease: Lease) -> list[str]:
         with self._database.read() as connection:
