@@ -45,6 +45,14 @@ class GroupCommit:
             self._holds -= 1
             self._begin()
 
+    async def drained(self) -> bool:
+        """Return, once all that waits has been written, whether there was anything."""
+        task = self._task
+        if task is None or task.done():
+            return False
+        await task
+        return True
+
     def _begin(self) -> None:
         if self._waiting and not self._holds and (self._task is None or self._task.done()):
             self._task = asyncio.get_running_loop().create_task(self._run())

@@ -189,6 +189,8 @@ class Queue:
 
     async def _rest(self, claim: Claim, now: datetime, running: Sequence[asyncio.Task[None]]) -> None:
         """Wait until something in flight ends or there may be slots again; ask for them where that may help."""
+        if await self.outcomes.commits.drained():
+            return  # answers that are there already may have freed slots
         if claim.may_ask:
             counts = await self.outcomes.ask(self._venue.order_counts)
             with self._database.write() as connection:
