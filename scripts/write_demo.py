@@ -21,7 +21,8 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 DEMO = ROOT / "docs" / "demo.md"
 RECORDED = ROOT / "docs" / "recordings.md"
-PAGES = (ROOT / "README.md", ROOT / "docs" / "index-files.md", RECORDED)
+TOURS = ("index-files.md", "risk.md", "schedules.md")
+PAGES = (ROOT / "README.md", *(ROOT / "docs" / name for name in TOURS), RECORDED)
 
 DEMO_HEAD = """# The demo
 

@@ -23,9 +23,9 @@ from etf_trader.exchange.static import StaticMarket, symbol_row
 from etf_trader.execution.administration import Administration
 from etf_trader.execution.desk import Desk
 from etf_trader.execution.manager import Manager
-from etf_trader.execution.reconcile import book_transfer
 from etf_trader.execution.settings import ExecutionSettings
 from etf_trader.execution.state import cash_of, order_loss
+from etf_trader.execution.transfers import book_transfer
 from etf_trader.index.definition import IndexDefinition
 from etf_trader.index.store import Index, Position, position_by_id
 from etf_trader.ledger.repository import Account, Ledger, account_of, add_account, begin_incarnation
@@ -33,6 +33,7 @@ from etf_trader.market.symbol import Side
 from etf_trader.orders.index_order import IndexOrder, OrderRequest
 from etf_trader.orders.plan import LossParts
 from etf_trader.orders.store import index_order
+from etf_trader.risk.limits import write_limit
 from etf_trader.venue.interface import LimitOrder, Placed
 from etf_trader.venue.paper import PaperVenue, transfer_from
 
@@ -183,6 +184,12 @@ class House:
         with self.database.read() as connection:
             return Ledger(connection, self.account.id).holdings(account)
 
+    def limit(self, name: str, value: str | None) -> None:
+        """Set a risk limit; None turns it off."""
+        with self.database.write() as connection:
+            wanted = None if value is None else D(value)
+            write_limit(connection, self.account.id, name, wanted, self.clock.now(), by="test")
+
     def deposit(self, amount: Decimal, name: str, *, asset: str = "USDT") -> None:
         """Pay money into the venue account and book it for the owner."""
         view = self.exchange.deposit(UID, asset, amount, name)
@@ -214,6 +221,8 @@ def make_house(
         if account is None:
             account = add_account(connection, "paper", UID, exchange.era, exchange.now())
             begin_incarnation(connection, "init", exchange.now())
+            # Books that a test writes down are coarser than any market's: their levels lie far from mid.
+            write_limit(connection, account.id, "price_collar", None, exchange.now(), by="test")
     house = open_house(exchange, market, database, account, settings=settings, venue_type=venue_type)
     if deposit and not exchange.transfers(UID):
         house.deposit(deposit, "first")

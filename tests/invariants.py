@@ -253,11 +253,13 @@ def max_loss_findings(connection: Connection) -> list[str]:
 
 
 def residual_findings(connection: Connection) -> list[str]:
-    """Return what the float of index 1 holds of an asset beyond max(step, least order) of the last plan."""
+    """Return what the float of index 1 holds of an asset beyond max(step, least order) of its last plan."""
     plans = list_plans(connection)
     if not plans:
         return []
-    bounds = {asset: Decimal(text) for asset, text in json.loads(plans[-1].document)["bounds"].items()}
+    bounds: dict[str, Decimal] = {}
+    for plan in plans:  # one that trades back leaves out what has no price then
+        bounds |= {asset: Decimal(text) for asset, text in json.loads(plan.document)["bounds"].items()}
     rows = connection.execute(select(balances).where(balances.c.account == accounts.index_float(1)))
     return [
         f"the float holds {row.amount} {row.asset}, at most {2 * bounds[row.asset]}"

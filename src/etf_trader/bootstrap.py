@@ -232,7 +232,7 @@ def deposit_cash(
     Raises:
         UsageError: the exchange does not know the asset, or refuses the amount.
     """
-    from etf_trader.execution.reconcile import book_transfer
+    from etf_trader.execution.transfers import book_transfer
     from etf_trader.venue.paper import transfer_from
 
     name = transfer_id or f"in-{secrets.token_hex(8)}"
@@ -247,7 +247,7 @@ def withdraw_cash(services: Services, asset: str, amount: Decimal, *, holder: st
     Raises:
         UsageError: the treasury holds less.
     """
-    from etf_trader.execution.reconcile import transfer_key
+    from etf_trader.execution.transfers import transfer_key
     from etf_trader.ledger.booking import withdrawal
 
     name = f"out-{secrets.token_hex(8)}"
@@ -290,6 +290,7 @@ def archive(settings: Settings, stamp: str) -> list[tuple[Path, Path]]:
 def execution_settings(settings: Settings) -> ExecutionSettings:
     """Return the part of the settings that execution needs."""
     from etf_trader.execution.settings import ExecutionSettings
+    from etf_trader.orders.schedule import Assumptions
 
     return ExecutionSettings(
         depth=settings.solver.depth,
@@ -297,6 +298,14 @@ def execution_settings(settings: Settings) -> ExecutionSettings:
         reserve_bps=settings.trade.reserve_bps,
         max_cross_spread=settings.trade.max_cross_spread,
         method=settings.solver.method,
+        period_seconds=settings.schedule.period,
+        assumed=Assumptions(
+            recovery_seconds=settings.schedule.recovery,
+            waiting_bps=settings.schedule.waiting,
+            turnover=settings.schedule.turnover,
+            participation=settings.schedule.participation / 100,
+        ),
+        reconcile_every=settings.trade.reconcile_every,
         host=settings.host or "",
     )
 

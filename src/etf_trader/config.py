@@ -103,6 +103,9 @@ class TradeSettings(Struct, frozen=True, kw_only=True):
     max_cross_spread: Annotated[
         Decimal, Meta(description="widest spread, in bps, at which your own orders trade with each other")
     ] = Decimal(50)
+    reconcile_every: Annotated[
+        int, Meta(ge=1, le=86_400, description="seconds between comparisons of the books with the venue")
+    ] = 300
 
 
 class ScheduleSettings(Struct, frozen=True, kw_only=True):

@@ -78,6 +78,14 @@ class MissingPrice(DataError):
     code = "missing_price"
 
 
+class NotTrading(MissingPrice):
+    """The venue has halted the market: wait until it trades again. `where` is the symbol."""
+
+
+class NotListed(MissingPrice):
+    """The venue has no such market, or no more: orders wait until it has. `where` is the symbol."""
+
+
 class StaleQuote(DataError):
     """The book is too old to trade on: read it again."""
 

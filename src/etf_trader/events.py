@@ -70,6 +70,14 @@ class BatchSettled(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class RiskRefused(Event):
+    """A limit or a halt kept an order from being traded; `code` says which."""
+
+    code: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
 class OrderEnded(Event):
     """Nothing more will be done for this order."""
 

@@ -9,7 +9,8 @@ import sqlite3
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
@@ -86,9 +87,9 @@ class Shell:
         found: dict[str, Any] = json.loads(self.ok(*words, "--json"))
         return found
 
-    def interrupted(self, *words: str, number: int, when: Callable[[], bool]) -> Answer:
-        """Start a command, send it a signal once `when` says so, and wait for its end."""
-        process = subprocess.Popen(
+    def start(self, *words: str) -> subprocess.Popen[str]:
+        """Start a command and return its process."""
+        return subprocess.Popen(
             [sys.executable, "-m", "etf_trader", *words],
             cwd=self.folder,
             env=self._environment(),
@@ -97,6 +98,10 @@ class Shell:
             stdin=subprocess.DEVNULL,
             text=True,
         )
+
+    def interrupted(self, *words: str, number: int, when: Callable[[], bool]) -> Answer:
+        """Start a command, send it a signal once `when` says so, and wait for its end."""
+        process = self.start(*words)
         deadline = time.monotonic() + SECONDS
         while not when() and process.poll() is None:
             assert time.monotonic() < deadline, "it never came to the point"
@@ -104,6 +109,24 @@ class Shell:
         process.send_signal(number)
         out, err = process.communicate(timeout=SECONDS)
         return Answer(process.returncode, out, err)
+
+    @contextmanager
+    def started(self, *words: str) -> Iterator[subprocess.Popen[str]]:
+        """Start a command whose stdout is read while it runs; it has ended afterwards."""
+        process = subprocess.Popen(
+            [sys.executable, "-m", "etf_trader", *words],
+            cwd=self.folder,
+            env=self._environment(),
+            stdout=subprocess.PIPE,
+            stdin=subprocess.DEVNULL,
+            text=True,
+        )
+        try:
+            yield process
+            process.wait(SECONDS)
+        finally:
+            process.kill()
+            process.communicate()
 
     def rows(self, query: str) -> list[tuple[Any, ...]]:
         """Read the ledger's database."""

@@ -125,9 +125,12 @@ def test_reconcile_refuses_what_nothing_explains(made: Shell) -> None:
     connection.close()
     answer = made.etf("reconcile")
     assert answer.code == 9
-    assert "USDT: the venue holds 5, the books 1000000" in answer.err
+    assert "The books and the venue differ in 1 asset: nothing is traded." in answer.out
+    assert "etf reconcile --book 1 --as withdrawal|dust" in answer.out
     submitted = made.etf("submit", "buy", "--index", "1", "--qty", "1")
     assert submitted.code == 9
+    assert "USDT: the venue holds 5, the books 1000000 (difference 1)" in submitted.err
+    assert made.rows("SELECT id FROM index_order") == []
 
 
 def test_no_wait_gives_up_when_another_process_leads(made: Shell) -> None:

@@ -9,6 +9,8 @@ from tests.acceptance.shell import Shell, above_nav
 SHOWN = (
     "order list",
     "order show 2",
+    "order show 6",
+    "order watch 6 --once",
     "position list --all",
     "position show 1",
     "index list",
@@ -36,6 +38,9 @@ def busy(tmp_path_factory: pytest.TempPathFactory) -> Shell:
     shell.etf(*buy, "20000", "--max-loss", "25")
     shell.ok("submit", "sell", "--index", "1", "--qty", "40")
     shell.ok(*buy, "50", "--limit", "900", "--tif", "6h")
+    shell.ok(*buy, "1234.56789", "--algo", "pov", "--duration", "2h", "--detach")
+    shell.ok("exchange", "advance", "3m")
+    shell.ok("worker", "--once")
     return shell
 
 

@@ -14,7 +14,10 @@ def test_cancel_ends_an_open_order_and_gives_its_cash_back(made: Shell) -> None:
     made.ok(*LOW)
     during = made.json("treasury", "show")["balances"][0]
     assert Decimal(during["reserved"]) > 9000
-    assert made.ok("cancel", "--order", "1") == "Cancelled order 1: nothing of 10 units of TOP8 had been bought.\n"
+    said = made.ok("cancel", "--order", "1").splitlines()
+    assert said[0] == "Cancelled order 1: nothing of 10 units of TOP8 had been bought."
+    assert re.fullmatch(r"9,[\d.]+ USDT set aside for it is free again\.", said[1])
+    assert len(said) == 2
     assert made.json("treasury", "show")["balances"] == before
     assert made.json("order", "show", "1")["status"] == "cancelled"
 
@@ -24,7 +27,11 @@ def test_cancel_keeps_what_was_bought_and_says_how_much(made: Shell) -> None:
     limit = above_nav(made, Decimal("1.0015"))
     made.ok("submit", "buy", "--index", "1", "--qty", "20000", "--limit", limit, "--tif", "gtc")
     said = made.ok("cancel", "--order", "1")
-    assert re.match(r"Cancelled order 1: [\d,.]+ of 20,000 units of TOP8 had been bought at 1,0", said)
+    assert re.match(
+        r"Cancelled order 1: [\d,.]+ of 20,000 units of TOP8 had been bought at 1,0[\d.,]+, "
+        r"at a loss of [\d.,]+ USDT \([\d.]+ bps\)\.\n[\d,.]+ USDT set aside for it is free again\.\n",
+        said,
+    )
     made.ok("ledger", "audit")
 
 
@@ -33,6 +40,23 @@ def test_cancel_of_all_of_an_index_and_of_a_position(made: Shell) -> None:
         made.ok(*LOW)
         assert [row["status"] for row in made.json("cancel", *scope)["orders"]] == ["cancelled"]
         assert made.ok("cancel", *scope).startswith("Nothing to cancel: no order is open there.")
+
+
+def test_a_cancel_that_comes_too_late_says_what_was_done(held: Shell) -> None:
+    before = held.fingerprint()
+    said = held.ok("cancel", "--order", "1")
+    assert said.startswith(
+        "Order 1 was filled before the cancel reached it: 100 units of TOP8 had been bought at 1,0"
+    )
+    assert held.fingerprint() == before
+
+
+def test_a_cancelled_sell_gives_its_units_back(held: Shell) -> None:
+    held.ok("submit", "sell", "--index", "1", "--qty", "40", "--limit", "2000", "--tif", "gtc")
+    document = held.json("cancel", "--order", "2")["orders"][0]
+    assert (document["status"], document["traded_back"]) == ("cancelled", [])
+    assert document["released"] == [{"asset": "unit:1", "quantity": "40"}]
+    held.ok("submit", "sell", "--index", "1", "--qty", "all")
 
 
 def test_cancel_leaves_other_open_orders_alone(made: Shell) -> None:
@@ -47,7 +71,6 @@ def test_cancel_leaves_other_open_orders_alone(made: Shell) -> None:
     [
         ((), 2, "say what to cancel"),
         (("--order", "1", "--all"), 2, "say one thing to cancel"),
-        (("--order", "1"), 2, "order 1 has ended already: filled, 100 of 100 units"),
         (("--order", "9"), 3, "there is no order 9"),
         (("--position", "9"), 3, "there is no position 9"),
         (("--index", "9"), 3, "there is no index '9'"),

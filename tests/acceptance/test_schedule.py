@@ -1,10 +1,11 @@
-"""`etf submit --algo`: an order over time is planned and shown, and not yet run."""
+"""`etf submit --algo`: an order over time is planned and shown, worked, watched, and continued after a death."""
 
 import re
+import signal
 from decimal import Decimal
 
 import pytest
-from tests.acceptance.shell import Shell
+from tests.acceptance.shell import INTERRUPT, Shell
 
 BUY = ("submit", "buy", "--index", "1", "--qty", "300")
 
@@ -24,11 +25,15 @@ def test_a_schedule_stands_beside_the_plan_and_changes_nothing(made: Shell) -> N
 
 
 def test_a_schedule_is_told_period_by_period_with_what_it_assumes(made: Shell) -> None:
-    said = made.ok(*BUY, "--algo", "vwap", "--duration", "3m", "--dry-run")
+    said = made.ok(*BUY, "--algo", "twap", "--duration", "3m", "--dry-run")
     assert re.search(r"^ 1:00    100  33\.3%  100,\d{3}\.\d\d  1\d\.\d bps       8", said, re.MULTILINE)
     assert "Assumed: books come back with 20 s, mids stay where they are" in said
-    assert "The venue tells no volume by time: an even one is assumed, and vwap trades as twap does." in said
-    assert said.endswith("Nothing was sent. An order over time can be planned today, and not yet be run.\n")
+    assert said.endswith("Nothing was sent. Without --dry-run each slice trades so, on the books of its time.\n")
+
+
+def test_vwap_says_what_it_follows(made: Shell) -> None:
+    said = made.ok(*BUY, "--algo", "vwap", "--duration", "3m", "--dry-run")
+    assert "The slices follow the volume of the last 20 days by the hour; books are as deep in proportion." in said
 
 
 def test_where_spreading_gains_nothing_it_is_said(made: Shell) -> None:
@@ -53,10 +58,26 @@ def test_where_nothing_can_trade_neither_can_it_over_time(made: Shell) -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (("--algo", "twap", "--duration", "30m"), "an order over time can be planned today, and not yet be run"),
-        (("--algo", "twap", "--dry-run"), "an order over time needs --algo and --duration"),
-        (("--duration", "30m", "--dry-run"), "an order over time needs --algo and --duration"),
-        (("--algo", "vwop", "--duration", "30m"), "'vwop' is not one of twap, vwap, pov, optimal"),
+        (("--algo", "twap"), "an order over time needs --algo and --duration.\n     add --duration 30m"),
+        (
+            ("--duration", "30m", "--dry-run"),
+            "an order over time needs --algo and --duration.\n     add --algo optimal",
+        ),
+        (("--at-end", "leave"), "an order over time needs --algo and --duration"),
+        (("--participation", "10"), "an order over time needs --algo and --duration"),
+        (("--algo", "now", "--duration", "30m"), "--algo now trades all at once: there is no --duration"),
+        (("--algo", "now", "--at-end", "take"), "--algo now trades all at once: there is no --at-end"),
+        (("--algo", "vwop", "--duration", "30m"), "'vwop' is not one of now, twap, vwap, pov, optimal"),
+        (("--algo", "twap", "--duration", "30"), "'30' is not a duration; write it as 90s, 30m, 1h or 2d"),
+        (("--algo", "twap", "--duration", "367d"), "cannot be"),
+        (("--algo", "twap", "--duration", "59s"), "an order over 59 s is shorter than one slice of 60 s"),
+        (("--algo", "twap", "--duration", "30m", "--at-end", "keep"), "'keep' is neither take nor leave"),
+        (("--algo", "twap", "--duration", "30m", "--participation", "5"), "twap goes by time, not by a share"),
+        (("--algo", "pov", "--duration", "30m", "--participation", "0"), "0 is not above zero"),
+        (
+            ("--algo", "pov", "--duration", "30m", "--participation", "100.5"),
+            "a participation of 100.5% cannot be",
+        ),
         (
             ("--algo", "pov", "--duration", "30m", "--tif", "gtc"),
             "--duration says how long an order over time works",
@@ -89,3 +110,131 @@ def test_a_schedule_of_an_index_with_routes_says_that_it_is_about_the_quote_alon
     said = made.ok(*words)
     assert "Over 3:00 (twap) in USDT alone, in place of all at once:" in said
     assert re.search(r"bps less than at once in USDT alone \(\d+\.\d bps\)\.", said)
+
+
+TWAP = ("submit", "buy", "--index", "1", "--qty", "100", "--algo", "twap", "--duration", "10m")
+"""Ten slices of 10 units: the stepped clock moves while it waits."""
+
+
+def test_a_twap_is_worked_to_its_end_and_told(made: Shell) -> None:
+    answer = made.etf(*TWAP)
+    assert answer.code == 0
+    assert re.search(r"^Buying 100 units of TOP8 over 10 min in 10 slices \(twap\), until 2026-", answer.err, re.M)
+    assert answer.out.startswith("Bought 100 units of TOP8 at ")
+    assert re.search(
+        r"^Against the market in that time: \S+ bps to mid TWAP · \S+ bps to market VWAP\.$", answer.out, re.M
+    )
+    shown = made.ok("order", "show", "1")
+    assert "works       over 10 min in 10 slices (twap); what is left then is taken at once" in shown
+    assert len(re.findall(r"^2026-\S+ \S+ UTC +10 +10  100\.0 *$", shown, re.M)) == 10
+    schedule = made.json("order", "show", "1")["schedule"]
+    assert (schedule["algo"], schedule["duration_seconds"], schedule["at_end"]) == ("twap", 600, "take")
+    assert [(each["start_seconds"], each["quantity"], each["units"]) for each in schedule["slices"]] == [
+        (60 * number, "10", "10") for number in range(10)
+    ]
+    assert [each["due"] for each in schedule["batches"]] == ["10"] * 10
+    made.ok("ledger", "audit")
+
+
+def test_an_order_at_once_has_no_schedule(made: Shell) -> None:
+    assert made.json("submit", "buy", "--index", "1", "--qty", "1", "--algo", "now")["schedule"] is None
+
+
+def test_the_dry_run_shows_the_slices_that_are_carried_out(made: Shell) -> None:
+    vwap = ("submit", "buy", "--index", "1", "--qty", "100", "--algo", "vwap", "--duration", "5m")
+    dry = made.json(*vwap, "--dry-run")["schedule"]
+    done = made.json(*vwap)["schedule"]
+    planned = [(each["start_seconds"], each["wanted"]) for each in dry["periods"]]
+    assert [(each["start_seconds"], each["quantity"]) for each in done["slices"]] == planned
+    assert [each["units"] for each in done["slices"]] == [units for _, units in planned]
+
+
+def test_pov_follows_the_market_and_leaves_the_rest(made: Shell) -> None:
+    pov = ("--algo", "pov", "--duration", "5m", "--participation", "0.5", "--at-end", "leave")
+    answer = made.etf("submit", "buy", "--index", "1", "--qty", "5000", *pov)
+    assert answer.code == 7
+    assert "over 5 min at 0.5% of what others trade, every 1 min (pov)" in answer.err
+    assert "Its time is over. A longer one: --duration 6h; --at-end take trades the rest" in answer.out
+    order = made.json("order", "show", "1")
+    assert (order["status"], order["stopped_by"]) == ("ended", ["time"])
+    assert order["schedule"]["participation"] == "0.005"
+    assert 0 < Decimal(order["units"]) < 5000
+
+
+def killed_after(shell: Shell, batches: int, number: int, *words: str) -> None:
+    """Run a command, and send it a signal once so many batches are settled."""
+    query = "SELECT count(*) FROM plan WHERE status = 'settled'"
+    shell.interrupted(*words, number=number, when=lambda: shell.rows(query)[0][0] >= batches)
+
+
+def test_a_killed_order_over_time_is_continued_by_its_key(made: Shell) -> None:
+    killed_after(made, 3, signal.SIGKILL, *TWAP, "--client-key", "mine")
+    (before,) = made.json("order", "list")["orders"]
+    assert before["status"] == "open" and 30 <= Decimal(before["units"]) < 100
+    assert made.etf(*TWAP, "--client-key", "mine", "--at-end", "leave").code == 2
+    assert made.json(*TWAP, "--client-key", "mine")["units"] == "100"
+    assert [each["units"] for each in made.json("order", "show", "1")["schedule"]["slices"]] == ["10"] * 10
+    made.ok("ledger", "audit")
+
+
+def test_ctrl_c_leaves_it_open_and_a_worker_goes_on_slice_by_slice(made: Shell) -> None:
+    query = "SELECT count(*) FROM plan WHERE status = 'settled'"
+    answer = made.interrupted(*TWAP, number=INTERRUPT, when=lambda: made.rows(query)[0][0] >= 2)
+    assert answer.code == 130
+    assert "etf worker goes on with it; etf cancel --order 1 ends it." in answer.out
+    before = Decimal(made.json("order", "show", "1")["units"])
+    made.ok("exchange", "advance", "60s")
+    # What the slice that was stopped did not trade is carried over: the schedule is met again.
+    after = Decimal(made.json("worker", "--once")["orders"][0]["units"])
+    assert after % 10 == 0 and 10 <= after - before <= 20
+    assert "still open" in made.ok("worker", "--once")  # nothing more is due
+    assert made.json("cancel", "--order", "1")["orders"][0]["status"] == "cancelled"
+    made.ok("ledger", "audit")
+
+
+def test_a_detached_one_is_worked_by_a_worker_and_watched(made: Shell) -> None:
+    said = made.ok(*TWAP, "--detach")
+    assert "over 10 min in 10 slices (twap)" in said and "etf order watch 1 shows it live" in said
+    made.ok("worker", "--once")
+    made.ok("exchange", "advance", "90s")
+    sight = made.ok("order", "watch", "1", "--once")
+    assert re.search(r"^done +10 of 100 \(10\.0%\)$", sight, re.M)
+    assert re.search(r"^planned by now +20, slice 2 of 10$", sight, re.M)
+    assert re.search(r"^slippage +[+-]?\d+\.\d bps to mid TWAP · [+-]?\d+\.\d bps to market VWAP$", sight, re.M)
+    assert re.search(r"^state +8:29 left$", sight, re.M)
+    document = made.json("order", "watch", "1", "--once")
+    assert (document["planned_units"], document["seconds_left"]) == ("20", 509)
+    for name in ("mid_twap", "market_vwap"):
+        average, price = Decimal(document["average_price"]), Decimal(document[name])
+        slippage = Decimal(document[f"{name}_slippage_bps"])
+        assert abs((average - price) * 10_000 - slippage * price) < Decimal("0.001") * price
+    made.ok("cancel", "--order", "1")
+    assert made.etf("order", "watch", "1").code == 7
+    assert "Bought 10 of 100 units" in made.etf("order", "watch", "1").out
+    assert made.etf("order", "watch", "9").code == 3
+
+
+def test_watching_in_a_pipe_tells_each_change_until_the_order_ends(made: Shell) -> None:
+    made.ok(*TWAP, "--detach")
+    made.ok("worker", "--once")
+    with made.started("order", "watch", "1") as watching:
+        assert watching.stdout is not None
+        assert " · slice 1/10 · 10 of 100 units (10 planned) · average " in watching.stdout.readline()
+        made.ok("exchange", "advance", "60s")
+        assert " · slice 2/10 · 10 of 100 units (20 planned) · average " in watching.stdout.readline()
+        made.ok("worker", "--once")
+        assert " · slice 2/10 · 20 of 100 units (20 planned) · average " in watching.stdout.readline()
+        made.ok("cancel", "--order", "1")
+        *_, last = watching.stdout.read().splitlines()
+    assert last.endswith(" · cancelled")
+    assert watching.returncode == 7
+
+
+def test_ctrl_c_only_stops_watching(made: Shell) -> None:
+    made.ok(*TWAP, "--detach")
+    with made.started("order", "watch", "1") as watching:
+        assert watching.stdout is not None
+        assert " · slice 1/10 · 0 of 100 units (10 planned) · 10:00 left" in watching.stdout.readline()
+        watching.send_signal(INTERRUPT)
+    assert watching.returncode == 130
+    assert made.json("order", "show", "1")["status"] == "open"

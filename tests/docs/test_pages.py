@@ -24,11 +24,14 @@ from etf_trader.ledger.tables import transactions
 from etf_trader.money import plain
 from etf_trader.orders.status import AssetOrderStatus, IndexOrderStatus
 from etf_trader.orders.tables import index_orders
+from etf_trader.risk.halts import TradingState
+from etf_trader.risk.limits import LIMITS, RiskLimits
+from etf_trader.risk.tables import risk_limits
 
 ROOT = Path(__file__).resolve().parents[2]
 DOCS = ROOT / "docs"
 PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", ROOT / "CONTRIBUTING.md", *sorted(DOCS.glob("*.md"))]
-OWN_TABLES = (events, leases, indices, transactions, index_orders)
+OWN_TABLES = (events, leases, indices, transactions, index_orders, risk_limits)
 """A table of every module that has some: importing them fills the metadata."""
 
 BLOCK = re.compile(r"^```([^\n]*)\n(.*?)^```$", flags=re.MULTILINE | re.DOTALL)
@@ -181,6 +184,9 @@ def test_every_stop_stands_in_the_docs() -> None:
         "solver/shared.py",
         "solver/route_trial.py",
         "execution/manager.py",
+        "execution/risk_review.py",
+        "risk/halts.py",
+        "execution/together.py",
     )
     source = "".join(
         (ROOT / "src/etf_trader" / name).read_text(encoding="utf-8")
@@ -193,6 +199,19 @@ def test_every_stop_stands_in_the_docs() -> None:
     assert set(re.findall(r'"(\w+)"', names[1])) <= written
     for words in re.findall(r"Ending\([^()]*\(([^()]*)\)\)", source):
         assert set(re.findall(r'"(\w+)"', words)) <= written
+
+
+def test_every_risk_limit_stands_in_the_docs_with_its_unit_and_default() -> None:
+    rows = {words_in(row[0])[0]: row for row in table_after(text_of("risk.md"), "limit")}
+    assert list(rows) == list(LIMITS)
+    for name, row in rows.items():
+        default = getattr(RiskLimits(), name)
+        assert row[2:4] == [LIMITS[name].unit, "off" if default is None else plain(default)], name
+
+
+def test_every_state_of_an_account_stands_in_the_docs() -> None:
+    written = [words_in(row[0])[0] for row in table_after(text_of("risk.md"), "state")]
+    assert written == [str(each) for each in TradingState]
 
 
 def test_every_stop_of_a_plan_stands_in_the_page_of_the_solver() -> None:

@@ -26,7 +26,9 @@ from etf_trader.exchange.static import StaticMarket
 from etf_trader.market.symbol import Side
 from etf_trader.money import money_context
 from etf_trader.orders.index_order import OrderRequest
+from etf_trader.orders.schedule import Algo
 from etf_trader.orders.store import index_order_by_key
+from etf_trader.orders.stored_schedule import ScheduleRequest
 
 D = Decimal
 KEY = "the-key"
@@ -38,6 +40,7 @@ REQUESTS = {
     "waiting buy": make_request(
         Side.BUY, quantity=D(200), limit_price=D("120.45"), time_in_force="gtc", client_key=KEY
     ),
+    "timed buy": make_request(Side.BUY, quantity=D(30), schedule=ScheduleRequest(Algo.TWAP, 180), client_key=KEY),
     "sell": make_request(Side.SELL, quantity=D("7.7"), client_key=KEY),
     "limited sell": make_request(Side.SELL, quantity=None, limit_price=D("119.75"), client_key=KEY),
 }
@@ -69,7 +72,7 @@ def prepare(folder: Path) -> None:
 async def submit(house: House, request: OrderRequest) -> None:
     """Accept and run, as the command does."""
     order = await house.desk.accept(request)
-    await house.manager.run([order.id])
+    await house.manager.run([order.id], stay=True)
 
 
 async def reconcile_and_run(house: House, request: OrderRequest) -> None:
@@ -80,7 +83,7 @@ async def reconcile_and_run(house: House, request: OrderRequest) -> None:
     if known is None:
         await submit(house, request)
     else:
-        await house.manager.run([known.id])
+        await house.manager.run([known.id], stay=True)
 
 
 def die_at_line(number: int) -> Callable[[], int]:

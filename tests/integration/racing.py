@@ -50,7 +50,9 @@ def claims(house: House) -> list[int]:
     held = Lease(house.account.id, 1, Owner("here", 1, ""))
     found: list[int] = []
     while True:
-        claim = queue._claim([plan], held, [OrderLimit(10, 100)], house.clock.now(), lambda: False)
+        claim = queue._claim(
+            [plan], held, [OrderLimit(10, 100)], house.clock.now(), lambda: False, is_ending=False
+        )
         if not claim.granted:
             return found
         found += [order.id for order in claim.granted]

@@ -22,10 +22,13 @@ from etf_trader.exchange.paper import ExchangeSettings, OrderRequest, PaperExcha
 from etf_trader.exchange.static import StaticMarket, symbol_row
 from etf_trader.execution.lease import Leases
 from etf_trader.execution.reconcile import compare, unbooked
+from etf_trader.execution.state import done_of
 from etf_trader.ledger.audit import audit
 from etf_trader.market.symbol import Side
 from etf_trader.money import money_context
+from etf_trader.orders.schedule import Algo
 from etf_trader.orders.store import list_index_orders
+from etf_trader.orders.stored_schedule import ScheduleRequest
 from etf_trader.reports.crosses import crosses_report
 
 D = Decimal
@@ -113,7 +116,7 @@ async def test_create_buy_sell_and_reconcile_come_to_the_same_numbers(house: Hou
     sold = await house.sell("20.5", max_loss_bps=D(50))
 
     assert (bought.filled, sold.filled) == (D("50.12345678"), D("20.5"))
-    assert await house.manager.reconcile() == []
+    assert (await house.manager.reconcile()).booked == ()
     assert await compare(house.database, house.venue, house.account) == []
     assert await unbooked(house.database, house.venue, house.account) == []
     # A 50.18: 25 at 100.01, 25 at 100.10, .18 at 100.19 = 5,020.7842; B 101 at 10.01 = 1,011.01;
@@ -172,6 +175,18 @@ def together(works: list[Callable[[], object]]) -> list[object]:
     for thread in threads:
         thread.join()
     return results
+
+
+async def test_an_order_over_time_keeps_its_pace(house: House) -> None:
+    await house.create(make_definition())
+    schedule = ScheduleRequest(Algo.TWAP, 300)
+    order = await house.desk.accept(make_request(Side.BUY, quantity=D(50), schedule=schedule))
+    await house.manager.run([order.id], stay=True)
+    order = house.order(order.id)
+    assert (order.status, order.filled) == ("filled", D(50))
+    with house.database.read() as connection:
+        assert [each.units for each in done_of(connection, order.id)] == [D(10)] * 5
+    assert findings(house.database, house.exchange) == []
 
 
 @pytest.mark.parametrize("attempt", range(3))

@@ -267,7 +267,7 @@ async def test_a_deposit_between_two_questions_of_the_reconciliation_is_no_diffe
     house, venue = await make_faulty_house(tmp_path)
     venue.before_balances = lambda: house.exchange.deposit("paper", "USDT", D(7), "meanwhile")
 
-    assert await house.manager.reconcile() == ["deposit of 7 USDT booked for self"]
+    assert (await house.manager.reconcile()).booked == ("deposit of 7 USDT booked for self",)
     assert findings(house.database, house.exchange) == []
 
 

@@ -268,7 +268,7 @@ async def test_plans_of_two_batches_on_the_same_books_at_the_same_moment_are_tol
     house, _ = await faulty_house(tmp_path)
     orders = await three_orders(house)
 
-    async def stopped(*_: object) -> None:
+    async def stopped(*_: object, **__: object) -> None:
         raise VenueError("the leader stops between writing and sending")
 
     with monkeypatch.context() as patch, pytest.raises(VenueError):

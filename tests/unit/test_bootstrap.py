@@ -123,7 +123,7 @@ def test_a_database_without_an_account_says_so(settings: Settings) -> None:
     from etf_trader import schema
 
     schema.upgrade(Database(settings.database), "etf")
-    with pytest.raises(ConfigError, match="the database has no account yet") as refused:
+    with pytest.raises(ConfigError, match="the database has no account paper yet") as refused:
         open_services(settings)
     assert refused.value.hint == "etf init makes it"
 

@@ -31,3 +31,6 @@ def upgrade() -> None:
         sa.Column("lifted_by", sa.String(255)),
     )
     op.create_index("halt_in_force", "halt", ["account_id", "lifted_at"])
+    # What the orders of a day lost is asked for before each batch.
+    op.create_index("fill_of_day", "fill", ["account_id", "at"])
+    op.create_index("transaction_of_day", "transaction", ["account_id", "at"])

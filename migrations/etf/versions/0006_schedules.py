@@ -1,8 +1,11 @@
-"""Orders over time, and passive ones."""
+"""Orders over time keep their schedule."""
+
+import sqlalchemy as sa
+from alembic import op
 
 revision = "0006"
 down_revision = "0005"
 
 
 def upgrade() -> None:
-    pass
+    op.add_column("index_order", sa.Column("schedule", sa.Text))

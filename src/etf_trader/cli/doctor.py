@@ -172,6 +172,55 @@ def check_databases(subject: Subject) -> Iterator[Finding]:
             yield Finding(name, WARN, f"{place} can be read by others", f"chmod 600 {place}")
 
 
+def check_trading(subject: Subject) -> Iterator[Finding]:
+    """Whether every account may trade, and what stops it where it may not."""
+    from etf_trader.cli.db import UP_TO_DATE, databases, examine
+    from etf_trader.cli.numbers import local_time
+    from etf_trader.ledger.repository import list_accounts
+    from etf_trader.risk.halts import MEANING, halts, trading_state, why
+
+    if subject.settings is None:
+        return
+    database = databases(subject.settings)["etf"]
+    if examine("etf", database).state != UP_TO_DATE:
+        return
+    with database.read() as connection:
+        for account in list_accounts(connection):
+            found = halts(connection, account.id)
+            if not found:
+                yield Finding("trading", OK, f"the account {account.environment} is active")
+                continue
+            state = trading_state(connection, account.id)
+            told = f"the account {account.environment} is {state} since {local_time(found[0].at)} ({why(found)})"
+            yield Finding("trading", WARN, f"{told}: {MEANING[state]}", "etf risk show, then etf resume")
+
+
+def check_orders(subject: Subject) -> Iterator[Finding]:
+    """Orders that ended and still hold assets."""
+    from etf_trader.cli.db import UP_TO_DATE, databases, examine
+    from etf_trader.orders.status import IndexOrderStatus
+    from etf_trader.orders.store import list_index_orders
+
+    if subject.settings is None:
+        yield Finding("orders", SKIP, "not known without the configuration")
+        return
+    database = databases(subject.settings)["etf"]
+    if examine("etf", database).state != UP_TO_DATE:
+        yield Finding("orders", SKIP, "not known without the database")
+        return
+    with database.read() as connection:
+        stuck = list_index_orders(connection, statuses=[IndexOrderStatus.STUCK])
+    if not stuck:
+        yield Finding("orders", OK, "none is stuck")
+    for order in stuck:
+        yield Finding(
+            "orders",
+            WARN,
+            f"order {order.id} is stuck: it ended and holds assets that were not traded",
+            f"etf order show {order.id} says which and why; etf cancel --order {order.id} trades them back",
+        )
+
+
 def check_clock(_subject: Subject) -> Iterator[Finding]:
     """The machine's clock: a venue refuses requests whose time is off by a second."""
     from etf_trader.cli.numbers import local_time
@@ -222,6 +271,8 @@ CHECKS: list[Check] = [
     check_sqlite,
     check_configuration,
     check_databases,
+    check_trading,
+    check_orders,
     check_clock,
     check_disk,
     check_terminal,

@@ -97,9 +97,15 @@ def deposit(
     """Let money arrive at the exchange from outside; it is booked at once."""
     import secrets
 
+    from etf_trader.errors import AccountLed
+    from etf_trader.execution.transfers import book_transfers
+
     with services() as opened:
         view = opened.exchange.deposit(opened.account.uid, asset.upper(), amount, f"in-{secrets.token_hex(8)}")
-        booked = in_loop(opened.manager.reconcile())
+        try:
+            booked = in_loop(opened.manager.reconcile(wait=False)).booked
+        except AccountLed:  # who leads compares; a transfer can be booked beside it
+            booked = in_loop(book_transfers(opened.database, opened.venue, opened.account)).booked
 
     def draw(page: Page) -> None:
         page.line(f"{amount_of(amount, view.asset)} {view.asset} arrived at the exchange.")

@@ -3,9 +3,6 @@
 LATER = {
     "rebalance": "today: etf submit buy and etf submit sell, by hand",
     "schedule": "today: a crontab line of your own that runs etf worker --once",
-    "halt": "today: etf cancel --all",
-    "resume": "today nothing can be halted: etf cancel --all stops what is open",
-    "risk": "today: --limit and --max-loss of etf submit buy",
     "market": "today: etf exchange status",
     "dashboard": "today: etf report fills and etf report holdings",
     "backtest": "today: etf demo, or etf init --market recording",
@@ -17,7 +14,6 @@ LATER = {
     "exchange serve": "today the paper exchange is embedded: etf exchange status",
     "exchange account": "today: etf exchange status",
     "ledger export": "today: etf report fills --format csv",
-    "order watch": "today: etf order show",
     "report loss": "today: etf report fills",
     "report rebalance": "today: etf report fills",
     "report performance": "today: etf position show",

@@ -60,7 +60,7 @@ def _report(opened: Services, head: str | None) -> AuditReport:
 
     async def beside_the_venue() -> list[Finding]:
         missing = await unbooked(opened.database, opened.venue, opened.account)
-        found = [Finding("venue", f"{sentence}; etf reconcile books it") for sentence in missing]
+        found = [Finding("venue", sentence) for sentence in missing]
         if not found:
             differences = await compare(opened.database, opened.venue, opened.account)
             found = [

@@ -93,6 +93,14 @@ def duration(value: timedelta) -> str:
     return f"{hours}:{minutes:02}:{seconds:02}" if hours else f"{minutes}:{seconds:02}"
 
 
+def spoken_duration(value: timedelta) -> str:
+    """Return a length of time as it is said: `90 s`, `30 min`, `2 h`, `1 d`."""
+    whole = int(value.total_seconds())
+    sizes = ((86_400, "d"), (3600, "h"), (60, "min"))
+    size, unit = next(((size, unit) for size, unit in sizes if whole and not whole % size), (1, "s"))
+    return f"{whole // size:,} {unit}"
+
+
 def count(number: int, one: str, many: str | None = None) -> str:
     """Return a number with its noun: `1 order`, `8 orders`."""
     return f"{number:,} {one if number == 1 else many or one + 's'}"

@@ -11,7 +11,7 @@ import typer
 
 from etf_trader.cli.commands import HOW, LIMITS, WHAT
 
-ALGOS = ("twap", "vwap", "pov", "optimal")
+ALGOS = ("now", "twap", "vwap", "pov", "optimal")
 
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 
@@ -69,10 +69,28 @@ def read_time_in_force(text: str) -> str:
     return text
 
 
+def _one_of(*names: str) -> Callable[[str], str]:
+    """Return what reads one of a few words."""
+
+    def read(text: str) -> str:
+        if text not in names:
+            raise typer.BadParameter(f"{text!r} is not one of {', '.join(names)}")
+        return text
+
+    return read
+
+
 def read_algo(text: str) -> str:
     """Return the name of a way to spread an order over time."""
     if text not in ALGOS:
         raise typer.BadParameter(f"{text!r} is not one of {', '.join(ALGOS)}")
+    return text
+
+
+def read_at_end(text: str) -> str:
+    """Return what becomes of the rest of an order over time."""
+    if text not in ("take", "leave"):
+        raise typer.BadParameter(f"{text!r} is neither take nor leave")
     return text
 
 
@@ -183,8 +201,8 @@ AlgoOption = Annotated[
     str | None,
     typer.Option(
         "--algo",
-        help="Spread the order over --duration; only planned today, with --dry-run.  [default: all at once]",
-        metavar="twap|vwap|pov|optimal",
+        help="How to spread the order over --duration; now is all at once.  [default: now]",
+        metavar="now|twap|vwap|pov|optimal",
         parser=read_algo,
         rich_help_panel=HOW,
     ),
@@ -196,6 +214,49 @@ DurationOption = Annotated[
         help="The time of an --algo: 90s, 30m, 1h, 2d.",
         metavar="TIME",
         parser=read_duration,
+        rich_help_panel=HOW,
+    ),
+]
+OnShortfallOption = Annotated[
+    str,
+    typer.Option(
+        "--on-shortfall",
+        help="Legs that fill while others do not: complete them (retry), trade them back at once (unwind), "
+        "or keep what cannot be completed (hold).",
+        metavar="retry|unwind|hold",
+        parser=_one_of("retry", "unwind", "hold"),
+        show_default=True,
+        rich_help_panel=HOW,
+    ),
+]
+OnInterruptOption = Annotated[
+    str,
+    typer.Option(
+        "--on-interrupt",
+        help="What Ctrl-C leaves of the order: keep it open, or cancel it.",
+        metavar="keep|cancel",
+        parser=_one_of("keep", "cancel"),
+        show_default=True,
+        rich_help_panel=HOW,
+    ),
+]
+AtEndOption = Annotated[
+    str | None,
+    typer.Option(
+        "--at-end",
+        help="What becomes of the rest when --duration is over: take it at once, or leave it.  [default: take]",
+        metavar="take|leave",
+        parser=read_at_end,
+        rich_help_panel=HOW,
+    ),
+]
+ParticipationOption = Annotated[
+    Decimal | None,
+    typer.Option(
+        "--participation",
+        help="With --algo pov: the share of what others trade, in percent.  [default: schedule.participation]",
+        metavar="PERCENT",
+        parser=read_positive,
         rich_help_panel=HOW,
     ),
 ]

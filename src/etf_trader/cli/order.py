@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from etf_trader.cli.commands import WHAT, command, group
+from etf_trader.cli.commands import HOW, WHAT, command, group
 from etf_trader.cli.invocation import output
 from etf_trader.cli.numbers import (
     bps,
@@ -28,14 +28,24 @@ from etf_trader.cli.services import in_loop, services
 from etf_trader.money import ZERO, divide
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from etf_trader.bootstrap import Services
     from etf_trader.cli.orders import OrderFacts
+    from etf_trader.execution.stuck import Kept
     from etf_trader.market.symbol import SymbolRule
     from etf_trader.orders.asset_order import AssetOrder
     from etf_trader.orders.index_order import IndexOrder
     from etf_trader.orders.store import StoredPlan
 
 app = group()
+
+SHORTFALLS = {
+    "retry": "completed, or traded back at the end",
+    "unwind": "traded back after each batch",
+    "hold": "kept: never traded back",
+}
+"""What becomes of what makes no whole units."""
 
 COLUMNS = (
     "id",
@@ -72,6 +82,7 @@ def list_(
 ) -> None:
     """List orders, the newest first."""
     from etf_trader.cli.orders import order_facts
+    from etf_trader.cli.trading import state_sentence, stopped
     from etf_trader.index.store import find_index, position_by_id
     from etf_trader.orders.store import list_index_orders
 
@@ -86,6 +97,7 @@ def list_(
             statuses=None if status is None else [_status(status)],
         )
         orders = [order_facts(connection, order) for order in reversed(found)]
+        state, halts = stopped(opened, connection)
 
     def draw(page: Page) -> None:
         if orders:
@@ -94,8 +106,11 @@ def list_(
             page.line("There is no order yet: etf submit buy --index 1 --qty 100 makes one.")
         else:
             page.line("No order is like that: etf order list shows all.")
+        if halts:
+            page.line(state_sentence(state, halts))
 
-    output().emit("etf.orders/1", {"orders": [each.document() for each in orders]}, draw, columns=COLUMNS)
+    payload = {"state": str(state), "orders": [each.document() for each in orders]}
+    output().emit("etf.orders/1", payload, draw, columns=COLUMNS)
 
 
 def _status(typed: str) -> Any:
@@ -162,6 +177,7 @@ def _open_until(order: IndexOrder) -> str:
 def show(order: OrderArgument) -> None:
     """Show an order, its plans and its part of what was sent to the venue."""
     from etf_trader.cli.orders import order_facts
+    from etf_trader.cli.timed_orders import slices_table
     from etf_trader.execution.state import fills_with_orders
     from etf_trader.ledger import accounts
     from etf_trader.ledger.repository import Ledger
@@ -177,6 +193,7 @@ def show(order: OrderArgument) -> None:
                 filled[asset_order.id] = filled.get(asset_order.id, ZERO) + fill.quantity
             held = Ledger(connection, opened.account.id).holdings(accounts.order(order))
         rules = in_loop(opened.venue.rules())
+        kept = _kept(opened, facts.order, rules)
         payload = facts.document() | {
             "plans": [_plan_document(plan) for plan in plans],
             "asset_orders": [
@@ -184,18 +201,28 @@ def show(order: OrderArgument) -> None:
                 | {"share": each.share_of(order), "share_filled": filled.get(each.id, ZERO)}
                 for each in sent
             ],
-            "held": [{"asset": asset, "quantity": amount} for asset, amount in held.items()],
+            "held": [
+                {"asset": asset, "quantity": amount, "why": kept[asset].why if asset in kept else None}
+                for asset, amount in held.items()
+            ],
         }
 
         def draw(page: Page) -> None:
             _draw_head(page, opened, facts)
+            if facts.order.schedule is not None:
+                page.line()
+                page.table(
+                    slices_table(facts.order, facts.order.schedule, facts.done, _now_of(opened, facts.order))
+                )
             if plans:
                 page.line()
                 page.table(_plans_table(plans))
             if sent:
                 page.line()
-                page.table(_sent_table(order, sent, filled, rules))
-            _draw_held(page, facts, held)
+                page.table(_sent_table(order, _sent_last(facts, sent), filled, rules))
+            if facts.order.schedule is not None and len(facts.done) > 1:
+                page.line(f"These are of the last slice: etf report fills --order {order} has all.")
+            _draw_held(page, facts, held, kept, rules)
 
         output().emit("etf.order/1", payload, draw)
 
@@ -234,13 +261,42 @@ def _draw_head(page: Page, opened: Services, facts: OrderFacts) -> None:
             ("limits", ", ".join(filter(None, limits)) or "none"),
             (
                 "works",
-                {"now": "now or never", "gtc": "until cancelled"}.get(order.time_in_force, order.time_in_force),
+                _works(order),
             ),
             ("accepted", f"{local_time(order.accepted_at)}{ended}"),
+            *([("shortfall", SHORTFALLS[order.on_shortfall])] if order.on_shortfall != "retry" else []),
             ("client key", order.client_key),
             ("price then", f"{money(order.arrival_nav)} {facts.index.quote} a unit"),
         ]
     )
+
+
+def _works(order: IndexOrder) -> str:
+    from etf_trader.cli.timed_orders import at_its_end, manner
+
+    if order.schedule is not None:
+        return f"{manner(order.schedule)}; {at_its_end(order.schedule)}"
+    return {"now": "now or never", "gtc": "until cancelled"}.get(order.time_in_force, order.time_in_force)
+
+
+def _now_of(opened: Services, order: IndexOrder) -> datetime | None:
+    """Return the time of now; None for an order that has ended, to which nothing comes any more."""
+    return None if order.status.is_final else opened.clock.now()
+
+
+@command(app, "watch", examples=("etf order watch 3", "etf order watch 3 --once"))
+def watch(
+    order: OrderArgument,
+    once: Annotated[bool, typer.Option("--once", help="Show it once, as it stands.", rich_help_panel=HOW)] = False,
+) -> None:
+    """Watch an order live: planned against done, until it ends or Ctrl-C."""
+    from etf_trader.cli.orders import exit_code_of
+    from etf_trader.cli.watching import watch_order
+
+    with services() as opened:
+        last = watch_order(opened, order, once=once)
+    if code := exit_code_of(last):
+        raise typer.Exit(code)
 
 
 def _plans_table(plans: list[StoredPlan]) -> Table:
@@ -263,6 +319,14 @@ def _plans_table(plans: list[StoredPlan]) -> Table:
             f"{plan.gap_bps:.3f}",
         )
     return table
+
+
+def _sent_last(facts: OrderFacts, sent: list[AssetOrder]) -> list[AssetOrder]:
+    """Return what is worth showing of what was sent: of an order over time the last batch."""
+    if facts.order.schedule is None:
+        return sent
+    last = max(share.plan_id for each in sent for share in each.shares if share.index_order_id == facts.order.id)
+    return [each for each in sent if any(share.plan_id == last for share in each.shares)]
 
 
 def _sent_table(
@@ -306,7 +370,33 @@ def _amount(value: Decimal, rule: SymbolRule | None) -> str:
     return quantity(value, rule.step) if rule and not value % rule.step else short(value)
 
 
-def _draw_held(page: Page, facts: OrderFacts, held: dict[str, Decimal]) -> None:
+def _kept(opened: Services, order: IndexOrder, rules: Mapping[str, SymbolRule]) -> dict[str, Kept]:
+    """Return what a stuck order holds, by asset, and why; nothing for another order."""
+    from etf_trader.errors import DataError, VenueError
+    from etf_trader.execution.look import look_at
+    from etf_trader.execution.state import order_state
+    from etf_trader.execution.stuck import kept_by
+    from etf_trader.execution.unwinding import markets_of
+
+    if order.status != "stuck":
+        return {}
+    with opened.database.read() as connection:
+        state = order_state(connection, order.id)
+    markets = markets_of(state, rules)
+    try:
+        view = in_loop(look_at(opened.venue, markets.symbols, 5, rules))
+    except (DataError, VenueError):
+        view = None
+    return {each.asset: each for each in kept_by(state, rules, markets, view)}
+
+
+def _draw_held(
+    page: Page,
+    facts: OrderFacts,
+    held: dict[str, Decimal],
+    kept: Mapping[str, Kept],
+    rules: Mapping[str, SymbolRule],
+) -> None:
     """Draw what an order keeps: cash and units it has reserved, assets beyond its units."""
     if not held:
         return
@@ -317,7 +407,12 @@ def _draw_held(page: Page, facts: OrderFacts, held: dict[str, Decimal]) -> None:
     )
     page.line()
     if facts.order.status == "stuck":
-        page.line(f"{bad('Stuck')}: it still holds {listing}, which could not be traded.")
+        from etf_trader.cli.stops import next_of_stuck, why_kept
+
+        page.line(f"{bad('Stuck')}: it still holds {listing}.")
+        for each in kept.values():
+            page.line(f"{short(each.quantity)} {each.asset}: {why_kept(each, rules)}.")
+        page.line(next_of_stuck(facts.order, kept.values()))
     else:
         page.line(f"It holds {listing}.")
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from etf_trader.cli.numbers import bps, few_digits, joined, money, unit_count
 from etf_trader.cli.output import bad, good, look
+from etf_trader.cli.timed_orders import schedule_payload
 from etf_trader.money import average_price, percentage
 from etf_trader.money import bps as ratio_bps
 from etf_trader.orders.plan import LOSS_PARTS
@@ -16,6 +17,7 @@ from etf_trader.orders.plan import LOSS_PARTS
 if TYPE_CHECKING:
     from sqlalchemy import Connection
 
+    from etf_trader.execution.pacing import Done
     from etf_trader.index.store import Index
     from etf_trader.orders.index_order import IndexOrder
     from etf_trader.orders.plan import LossParts
@@ -39,12 +41,13 @@ REASONS = {
 
 @dataclass(frozen=True, slots=True)
 class OrderFacts:
-    """An order with what it paid and lost so far."""
+    """An order with what it paid and lost so far, and what was done of its schedule if it has one."""
 
     order: IndexOrder
     index: Index
     cash: Decimal
     loss: LossParts
+    done: tuple[Done, ...] = ()
 
     @property
     def average_price(self) -> Decimal | None:
@@ -82,6 +85,7 @@ class OrderFacts:
             "limit": order.limit_price,
             "max_loss_bps": order.max_loss_bps,
             "tif": order.time_in_force,
+            "on_shortfall": str(order.on_shortfall),
             "status": str(order.status),
             "stopped_by": list(order.stopped_by),
             "accepted_at": order.accepted_at,
@@ -89,16 +93,18 @@ class OrderFacts:
             "ended_at": order.ended_at,
             "cancel_requested_at": order.cancel_requested_at,
             "arrival_nav": order.arrival_nav,
+            "schedule": schedule_payload(order, self.done),
         }
 
 
 def order_facts(connection: Connection, order: IndexOrder) -> OrderFacts:
     """Read what an order paid and lost."""
-    from etf_trader.execution.state import cash_of, order_loss
+    from etf_trader.execution.state import cash_of, done_of, order_loss
     from etf_trader.index.store import index_by_id
 
     index = index_by_id(connection, order.index_id)
-    return OrderFacts(order, index, cash_of(connection, order), order_loss(connection, order))
+    done = () if order.schedule is None else tuple(done_of(connection, order.id))
+    return OrderFacts(order, index, cash_of(connection, order), order_loss(connection, order), done)
 
 
 def loss_line(parts: Mapping[str, Decimal]) -> str:
@@ -141,5 +147,13 @@ def status_words(order: IndexOrder) -> str:
 
 
 def exit_code_of(order: IndexOrder) -> int:
-    """Return what a command ends with that was about this order: 7 when it ended without being filled whole."""
-    return 7 if order.status.is_final and order.status != "filled" else 0
+    """Return what a command ends with that was about this order.
+
+    6 when a risk limit or a halt gave it up, or keeps an order for now from ending; 7 when it ended otherwise
+    without being filled whole.
+    """
+    if order.status == "filled" or (order.stays_open and not order.status.is_final):
+        return 0
+    if any(stop in ("halted", "reducing") or stop.startswith("risk(") for stop in order.stopped_by):
+        return 6
+    return 7 if order.status.is_final else 0

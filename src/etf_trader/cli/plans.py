@@ -171,6 +171,7 @@ def _rate_of(document: Mapping[str, Any], leg: Mapping[str, Any]) -> Decimal | N
     """Return what another currency is worth that a leg trades in; None when it trades in the index's quote."""
     quote = leg["symbol"].removeprefix(leg["asset"])
     rates = {each["name"]: Decimal(each["mid"]) for each in document.get("currencies", ())}
+    rates |= {name: Decimal(rate["mid"]) for name, rate in document.get("rates", {}).items()}
     return rates.get(quote)
 
 

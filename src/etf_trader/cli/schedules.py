@@ -6,46 +6,12 @@ from collections.abc import Mapping
 from datetime import timedelta
 from decimal import Decimal
 from math import sqrt
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from etf_trader.cli.numbers import bps, count, duration, few_digits, money, percent, unit_count, units
 from etf_trader.cli.output import Page, Table, number, right, text
 
-if TYPE_CHECKING:
-    from etf_trader.bootstrap import Services
-    from etf_trader.execution.desk import Preview
-    from etf_trader.orders.schedule import Schedule
-
 DAY = 86_400
-
-
-def planned_schedule(opened: Services, preview: Preview, algo: str, time: timedelta) -> Schedule:
-    """Return the schedule of an order that was only tried, on the books it was tried on."""
-    from etf_trader.cli.services import in_loop
-    from etf_trader.execution.scheduling import schedule_of
-    from etf_trader.ledger import accounts
-    from etf_trader.ledger.repository import Ledger
-    from etf_trader.orders.schedule import Algo, Assumptions
-
-    chosen = opened.settings.schedule
-    with opened.database.read() as connection:
-        in_float = Ledger(connection, opened.account.id).holdings(accounts.index_float(preview.index.id))
-    assumed = Assumptions(
-        recovery_seconds=chosen.recovery,
-        waiting_bps=chosen.waiting,
-        turnover=chosen.turnover,
-        participation=chosen.participation / 100,
-    )
-    return schedule_of(
-        preview,
-        in_float,
-        in_loop(opened.venue.order_limits()),
-        Algo(algo),
-        int(time.total_seconds()),
-        chosen.period,
-        assumed,
-        opened.settings.trade.slack_ticks,
-    )
 
 
 def draw_schedule(
@@ -149,11 +115,15 @@ def _assumed(schedule: Mapping[str, Any], volatility: Decimal) -> list[str]:
         f"Assumed: books come back with {assumed['recovery_seconds']} s, mids stay where they are "
         f"(they move about {bps(moves)} bps either way in that time); etf config show lists schedule.*."
     ]
-    if schedule["algo"] == "vwap":
-        told.append("The venue tells no volume by time: an even one is assumed, and vwap trades as twap does.")
+    if schedule["algo"] == "vwap" and assumed["profile"] == "uniform":
+        told.append("Nothing is known of the volume by the hour: an even one is assumed, and vwap trades as twap.")
+    elif schedule["algo"] == "vwap":
+        told.append(
+            "The slices follow the volume of the last 20 days by the hour; books are as deep in proportion."
+        )
     if schedule["algo"] == "pov":
         told.append(
-            f"The venue tells no volume: an even one is assumed, {assumed['turnover']} times a day what the "
-            "books show within 100 bps."
+            f"What others will trade is not known: an even volume is assumed, {assumed['turnover']} times a day "
+            "what the books show within 100 bps. The order follows what they trade in fact."
         )
     return told

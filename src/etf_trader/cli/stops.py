@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import TYPE_CHECKING
@@ -16,8 +16,9 @@ if TYPE_CHECKING:
     from etf_trader.bootstrap import Services
     from etf_trader.execution.desk import Preview
     from etf_trader.execution.outlook import Outlook
+    from etf_trader.execution.stuck import Kept
     from etf_trader.index.store import Index
-    from etf_trader.market.symbol import Side
+    from etf_trader.market.symbol import Side, SymbolRule
     from etf_trader.orders.index_order import IndexOrder
 
 LIMITS = ("limit", "loss")
@@ -38,6 +39,8 @@ class Stopped:
     outlook: Outlook | None
     has_begun: bool = False
     order: int | None = None
+    refusal: str | None = None
+    is_over_time: bool = False
 
 
 def in_short(stopped_by: Sequence[str], limit: Decimal | None, max_loss_bps: Decimal | None) -> str:
@@ -56,10 +59,44 @@ def _short(name: str, limit: Decimal | None, max_loss_bps: Decimal | None) -> st
         "price": "no price",
         "moved": "moving books",
         "rejected": f"{of} refused by the venue",
+        "halted": f"{of} halted" if of else "the account is halted",
+        "delisted": f"no market {of}",
+        "solver": "no plan found",
+        "held": "what it keeps",
         "cross": f"{of} in an opposite order",
         "slots": "order limit",
+        "risk": f"risk limit {of}",
+        "reducing": "the account only sells",
     }
     return words.get(kind, kind)
+
+
+def why_kept(kept: Kept, rules: Mapping[str, SymbolRule]) -> str:
+    """Return why a stuck order still holds something, in words."""
+    status = rules[kept.symbol].status if kept.symbol in rules else ""
+    words = {
+        "wish": "kept as --on-shortfall hold wishes",
+        "delisted": f"the venue has no market {kept.symbol} any more",
+        "halted": f"{kept.symbol} does not trade now (the venue says {status})",
+        "price": f"the book of {kept.symbol} has no price now",
+        "float": "too little to be sold, and the float cannot pay for it",
+        "next": f"{kept.symbol} trades: it is traded back next",
+    }
+    return words[kept.why]
+
+
+def next_of_stuck(order: IndexOrder, kept: Iterable[Kept]) -> str:
+    """Return what can be done about a stuck order."""
+    reasons = {str(each.why) for each in kept}
+    if "wish" in reasons:
+        return f"etf cancel --order {order.id} trades it back."
+    if reasons == {"float"}:
+        return (
+            f"etf index fund {order.index_id} 600 gives the float more; the next etf worker --once ends it then."
+        )
+    return (
+        f"The next command that trades tries again (etf worker --once); etf cancel --order {order.id} does so now."
+    )
 
 
 def sentences(stopped: Stopped) -> list[str]:
@@ -101,13 +138,36 @@ def _sentence(name: str, stopped: Stopped) -> str:
             "Stopped by the venue's order limit: more units would need more orders at once than it takes. "
             "The same order again may do more."
         ),
+        "halted": (
+            f"Stopped by the venue: {of} does not trade now. The same order again once it does, or --tif gtc, "
+            "which waits for it."
+            if of
+            else "The account is halted: nothing is sent. etf risk show says why; etf resume lifts it."
+        ),
+        "delisted": f"Stopped by the venue: it has no market {of}, or no more. etf index show tells what is held.",
+        "solver": "Stopped by the solver: it found no plan for this order on these books. Try again later.",
+        "held": (
+            "It keeps what it bought or sold beyond whole units, as --on-shortfall hold wishes. "
+            f"etf cancel --order {number}trades that back."
+        ),
         "price": "Stopped by a missing price: a constituent's book is one-sided or empty. Try again later.",
         "moved": "Stopped by books that moved on before the orders arrived. The same order again may do more.",
         "rejected": (
             f"Stopped by the venue: it refused the orders for {of}. etf order show {number}says why; once that is "
             "mended the same order again may do more."
         ),
-        "time": "Its time is over. A longer one: --tif 6h, or --tif gtc.",
+        "risk": (
+            f"Refused by the risk limit {of}{': ' + stopped.refusal if stopped.refusal else ''}. "
+            f"etf risk show lists the limits; etf risk set {of} VALUE changes this one."
+        ),
+        "reducing": (
+            "The account only sells now: buys wait or are given up. etf risk show says why; etf resume lifts it."
+        ),
+        "time": (
+            "Its time is over. A longer one: --duration 6h; --at-end take trades the rest when it ends."
+            if stopped.is_over_time
+            else "Its time is over. A longer one: --tif 6h, or --tif gtc."
+        ),
         "cancelled": "It was cancelled.",
     }
     return words.get(kind, f"Stopped by {name}.")
@@ -158,7 +218,19 @@ def stopped_order(opened: Services, order: IndexOrder, index: Index) -> Stopped:
         outlook=_outlook_of(opened, order) if _has_outlook(index, order.stopped_by) else None,
         has_begun=order.filled > 0,
         order=order.id,
+        refusal=_refusal(opened, order),
+        is_over_time=order.schedule is not None,
     )
+
+
+def _refusal(opened: Services, order: IndexOrder) -> str | None:
+    """Return with which sentence a risk limit refused an order; None when none did."""
+    if not any(stop.startswith("risk(") for stop in order.stopped_by):
+        return None
+    from etf_trader.execution.risk_review import last_refusal
+
+    with opened.database.read() as connection:
+        return last_refusal(connection, order.id)
 
 
 def stopped_preview(opened: Services, preview: Preview) -> Stopped:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import secrets
+from dataclasses import dataclass
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +15,7 @@ from etf_trader.cli.invocation import output
 from etf_trader.cli.numbers import local_time, unit_count
 from etf_trader.cli.options import (
     AlgoOption,
+    AtEndOption,
     ClientKeyOption,
     DetachOption,
     DryRunOption,
@@ -22,6 +24,9 @@ from etf_trader.cli.options import (
     LiveYesOption,
     MaxLossOption,
     NoWaitOption,
+    OnInterruptOption,
+    OnShortfallOption,
+    ParticipationOption,
     PositionOrNewOption,
     Quantity,
     QuantityOption,
@@ -29,7 +34,7 @@ from etf_trader.cli.options import (
     RequiredIndexOption,
     TimeInForceOption,
 )
-from etf_trader.cli.output import Page, dim
+from etf_trader.cli.output import Page, dim, look
 from etf_trader.cli.services import in_loop, services
 
 if TYPE_CHECKING:
@@ -40,8 +45,30 @@ if TYPE_CHECKING:
     from etf_trader.cli.stops import Stopped
     from etf_trader.execution.desk import Preview
     from etf_trader.orders.index_order import IndexOrder, OrderRequest
+    from etf_trader.orders.stored_schedule import ScheduleRequest
 
 app = group()
+
+
+@dataclass(frozen=True, slots=True)
+class _Way:
+    """How a command goes about an order; nothing of it is kept with the order."""
+
+    dry_run: bool
+    detach: bool
+    no_wait: bool
+    on_interrupt: str
+
+    def check(self) -> None:
+        """Refuse what excludes each other."""
+        from etf_trader.errors import UsageError
+
+        if self.detach and self.on_interrupt == "cancel":
+            raise UsageError(
+                "--detach leaves the order to a worker: there is nothing here to interrupt",
+                where="--on-interrupt",
+                hint="leave out one of the two, or give --on-interrupt to etf worker",
+            )
 
 
 @command(
@@ -50,6 +77,7 @@ app = group()
     examples=(
         "etf submit buy --index 1 --qty 100 --dry-run      what it would cost now",
         "etf submit buy --index 1 --qty 100 --limit 1010   no unit dearer than that",
+        "etf submit buy --index 1 --qty 900 --algo twap --duration 2h",
     ),
 )
 def buy(
@@ -61,6 +89,10 @@ def buy(
     tif: TimeInForceOption = "now",
     algo: AlgoOption = None,
     duration: DurationOption = None,
+    on_shortfall: OnShortfallOption = "retry",
+    on_interrupt: OnInterruptOption = "keep",
+    at_end: AtEndOption = None,
+    participation: ParticipationOption = None,
     client_key: ClientKeyOption = None,
     dry_run: DryRunOption = False,
     detach: DetachOption = False,
@@ -68,11 +100,9 @@ def buy(
     yes: LiveYesOption = False,
 ) -> None:
     """Buy units of an index at the least cost that the order books allow."""
-    _check_schedule(algo, duration, tif, dry_run=dry_run)
-    spread = None if algo is None or duration is None else (algo, duration)
-    _submit(
-        "buy", index, Quantity(qty), position, limit, max_loss, tif, client_key, spread, dry_run, detach, no_wait
-    )
+    schedule = _schedule(algo, duration, at_end, participation, tif)
+    way = _Way(dry_run, detach, no_wait, on_interrupt)
+    _submit("buy", index, Quantity(qty), position, limit, max_loss, tif, on_shortfall, client_key, schedule, way)
 
 
 @command(
@@ -92,6 +122,10 @@ def sell(
     tif: TimeInForceOption = "now",
     algo: AlgoOption = None,
     duration: DurationOption = None,
+    on_shortfall: OnShortfallOption = "retry",
+    on_interrupt: OnInterruptOption = "keep",
+    at_end: AtEndOption = None,
+    participation: ParticipationOption = None,
     client_key: ClientKeyOption = None,
     dry_run: DryRunOption = False,
     detach: DetachOption = False,
@@ -99,9 +133,9 @@ def sell(
     yes: LiveYesOption = False,
 ) -> None:
     """Sell units of an index for the most that the order books pay."""
-    _check_schedule(algo, duration, tif, dry_run=dry_run)
-    spread = None if algo is None or duration is None else (algo, duration)
-    _submit("sell", index, qty, position, limit, max_loss, tif, client_key, spread, dry_run, detach, no_wait)
+    schedule = _schedule(algo, duration, at_end, participation, tif)
+    way = _Way(dry_run, detach, no_wait, on_interrupt)
+    _submit("sell", index, qty, position, limit, max_loss, tif, on_shortfall, client_key, schedule, way)
 
 
 def _submit(
@@ -112,17 +146,18 @@ def _submit(
     limit: Decimal | None,
     max_loss: Decimal | None,
     tif: str,
+    on_shortfall: str,
     client_key: str | None,
-    spread: tuple[str, timedelta] | None,
-    dry_run: bool,
-    detach: bool,
-    no_wait: bool,
+    schedule: ScheduleRequest | None,
+    way: _Way,
 ) -> None:
     from etf_trader.index.store import find_index
     from etf_trader.market.symbol import Side
     from etf_trader.orders.index_order import OrderRequest, lifetime
+    from etf_trader.orders.status import Shortfall
 
     lifetime(tif)
+    way.check()
     with services() as opened:
         with opened.database.read() as connection:
             found = find_index(connection, index)
@@ -135,32 +170,62 @@ def _submit(
             max_loss_bps=max_loss,
             time_in_force=tif,
             client_key=client_key or f"k-{secrets.token_hex(6)}",
+            on_shortfall=Shortfall(on_shortfall),
+            schedule=schedule,
         )
-        if dry_run:
-            _show_preview(opened, in_loop(opened.desk.preview(request)), spread)
+        if way.dry_run:
+            _show_preview(opened, in_loop(opened.desk.preview(request)))
         else:
-            _run(opened, request, found.symbol, detach=detach, wait=not no_wait, key_is_new=client_key is None)
+            _run(opened, request, found.symbol, way, key_is_new=client_key is None)
 
 
-def _check_schedule(algo: str | None, duration: timedelta | None, tif: str, *, dry_run: bool) -> None:
-    """Refuse half of a schedule, and any that would have to run."""
+def _schedule(
+    algo: str | None,
+    duration: timedelta | None,
+    at_end: str | None,
+    participation: Decimal | None,
+    tif: str,
+) -> ScheduleRequest | None:
+    """Return how the order is to be spread over time, None for at once; refuse half of a schedule.
+
+    Raises:
+        UsageError: an option has no other that it needs, or contradicts one; a value cannot be.
+    """
     from etf_trader.errors import UsageError
 
-    if (algo is None) != (duration is None):
-        missing, example = ("--duration", "--duration 30m") if duration is None else ("--algo", "--algo optimal")
-        raise UsageError("an order over time needs --algo and --duration", where=missing, hint=f"add {example}")
-    if algo is None:
-        return
+    typed = {"--duration": duration, "--at-end": at_end, "--participation": participation}
+    given = [name for name, value in typed.items() if value is not None]
+    if algo == "now":
+        if given:
+            raise UsageError(
+                f"--algo now trades all at once: there is no {given[0]}",
+                where=given[0],
+                hint="leave it out, or take --algo twap, vwap, pov or optimal",
+            )
+        return None
+    if algo is None and not given:
+        return None
+    if algo is None or duration is None:
+        missing, example = ("--algo", "--algo optimal") if algo is None else ("--duration", "--duration 30m")
+        both = "--algo and --duration" if algo is None and duration is None else example
+        raise UsageError("an order over time needs --algo and --duration", where=missing, hint=f"add {both}")
     if tif != "now":
         raise UsageError(
             "--duration says how long an order over time works", where="--tif", hint="leave out --tif"
         )
-    if not dry_run:
-        raise UsageError(
-            "an order over time can be planned today, and not yet be run",
-            where="--algo",
-            hint="add --dry-run to see the plan, or leave out --algo and --duration to trade now",
-        )
+    return _asked(algo, duration, at_end, participation)
+
+
+def _asked(algo: str, duration: timedelta, at_end: str | None, participation: Decimal | None) -> ScheduleRequest:
+    from etf_trader.money import money_context
+    from etf_trader.orders.schedule import Algo
+    from etf_trader.orders.stored_schedule import AtEnd, ScheduleRequest
+
+    with money_context():
+        share = None if participation is None else participation / 100
+    request = ScheduleRequest(Algo(algo), int(duration.total_seconds()), AtEnd(at_end or AtEnd.TAKE), share)
+    request.check()
+    return request
 
 
 def _position(typed: str | None) -> str:
@@ -176,18 +241,19 @@ def _position(typed: str | None) -> str:
     return str(int(typed))
 
 
-def _show_preview(opened: Services, preview: Preview, spread: tuple[str, timedelta] | None) -> None:
+def _show_preview(opened: Services, preview: Preview) -> None:
     from etf_trader.cli.plans import draw_plan, effort
-    from etf_trader.cli.schedules import draw_schedule, planned_schedule
+    from etf_trader.cli.schedules import draw_schedule
     from etf_trader.cli.stops import sentences, stopped_preview
     from etf_trader.orders.schedule import schedule_document
     from etf_trader.seal import canonical
 
     document = json.loads(canonical(preview.document))
     slots = opened.exchange.order_counts(opened.account.uid)[0]
+    refused = opened.desk.refusal(preview)
     schedule = None
-    if spread is not None:
-        schedule = schedule_document(planned_schedule(opened, preview, *spread))
+    if preview.request.schedule is not None:
+        schedule = schedule_document(in_loop(opened.desk.schedule(preview, preview.request.schedule)))
 
     def draw(page: Page) -> None:
         rules = preview.view.rules
@@ -197,6 +263,10 @@ def _show_preview(opened: Services, preview: Preview, spread: tuple[str, timedel
             page.line(line)
         for sentence in sentences(stopped_preview(opened, preview)):
             page.line(sentence)
+        if refused is not None:
+            page.line(f"{look('It would be refused')}: {refused}. etf risk show lists limits and halts.")
+            page.line(dim("Nothing was sent."))
+            return
         if schedule is None:
             page.line(_dry_run_end(document, preview.request.time_in_force))
             return
@@ -208,9 +278,16 @@ def _show_preview(opened: Services, preview: Preview, spread: tuple[str, timedel
             opened.settings.schedule.volatility,
             has_routes=len(preview.index.routes) > 1,
         )
-        page.line(dim("Nothing was sent. An order over time can be planned today, and not yet be run."))
+        page.line(dim("Nothing was sent. Without --dry-run each slice trades so, on the books of its time."))
 
-    payload = {"dry_run": True, "plan": document, "market": preview.market, "schedule": schedule, "order": None}
+    payload = {
+        "dry_run": True,
+        "refused": refused,
+        "plan": document,
+        "market": preview.market,
+        "schedule": schedule,
+        "order": None,
+    }
     output().emit("etf.plan/1", payload, draw)
     if not preview.plan.units and preview.request.time_in_force == "now":
         raise typer.Exit(7)
@@ -230,16 +307,22 @@ def _require_agreement(opened: Services) -> None:
         ReconciliationMismatch: they differ; no order is written.
     """
     from etf_trader.errors import ReconciliationMismatch
+    from etf_trader.execution.differences import mismatch, open_differences
     from etf_trader.execution.reconcile import require_agreement
 
     before = _leadership(opened)
     if before is None:
+        with opened.database.read() as connection:
+            known = open_differences(connection, opened.account.id)
+        if known:
+            raise mismatch(opened.account, known)
         return
     try:
         in_loop(require_agreement(opened.database, opened.venue, opened.account))
     except ReconciliationMismatch:
         if _leadership(opened) == before:  # otherwise somebody traded while we looked
-            raise
+            # Find out why: what explains it is booked, and what nothing explains gets its number.
+            in_loop(opened.manager.reconcile(wait=False)).require_agreement()
 
 
 def _leadership(opened: Services) -> int | None:
@@ -254,11 +337,8 @@ def _leadership(opened: Services) -> int | None:
         return None if unsettled_plans(connection, opened.account.id) else epoch(connection, opened.account.id)
 
 
-def _run(
-    opened: Services, request: OrderRequest, symbol: str, *, detach: bool, wait: bool, key_is_new: bool
-) -> None:
+def _run(opened: Services, request: OrderRequest, symbol: str, way: _Way, *, key_is_new: bool) -> None:
     from etf_trader.cli.orders import exit_code_of, order_facts
-    from etf_trader.cli.working import work
     from etf_trader.orders.store import index_order, index_order_by_key
 
     with opened.database.read() as connection:
@@ -269,25 +349,38 @@ def _run(
         output().note(f"{request.client_key} is order {order.id} already: this goes on with it.")
     elif key_is_new:
         output().note(dim(f"Order {order.id}, client key {order.client_key}."))
-    if detach and not order.status.is_final:
+    if way.detach and not order.status.is_final:
         _show_detached(opened, order, symbol)
         return
-    code = None
-    if not order.status.is_final:
-        doing = "Buying" if order.side.sign > 0 else "Selling"
-        title = f"{doing} {unit_count(order.quantity)} of {symbol} on {opened.account.environment}"
-        code = work(opened, [order.id], title, wait=wait).exit_code
+    code = None if order.status.is_final else _work(opened, order, symbol, way)
     with opened.database.read() as connection:
         facts = order_facts(connection, index_order(connection, order.id))
     _show_order(opened, facts, interrupted=code is not None)
-    if code is None or facts.order.status.is_final:
+    was_given_up = way.on_interrupt == "cancel" and facts.order.status != "filled"
+    if code is None or (facts.order.status.is_final and not was_given_up):
         code = exit_code_of(facts.order)
     if code:
         raise typer.Exit(code)
 
 
+def _work(opened: Services, order: IndexOrder, symbol: str, way: _Way) -> int | None:
+    """Bring an order as far as it goes; return the exit code of an interruption, None when there was none."""
+    from etf_trader.cli.timed_orders import announcement
+    from etf_trader.cli.working import cancel_orders, work
+
+    if order.schedule is not None:
+        output().note(announcement(order, order.schedule, symbol))
+    doing = "Buying" if order.side.sign > 0 else "Selling"
+    title = f"{doing} {unit_count(order.quantity)} of {symbol} on {opened.account.environment}"
+    code = work(opened, [order.id], title, wait=not way.no_wait, stay=True).exit_code
+    if code is not None and way.on_interrupt == "cancel":
+        cancel_orders(opened, [order.id], wait=True)
+    return code
+
+
 def _show_detached(opened: Services, order: IndexOrder, symbol: str) -> None:
     from etf_trader.cli.orders import order_facts
+    from etf_trader.cli.timed_orders import announcement
     from etf_trader.clock import SystemClock
     from etf_trader.execution.lease import leader
 
@@ -298,12 +391,16 @@ def _show_detached(opened: Services, order: IndexOrder, symbol: str) -> None:
         who = f"Process {owner.process} on {owner.host}, which leads the account, works it."
     else:
         who = "It is worked by etf worker --once, or by the next command that trades."
+        if order.schedule is not None:
+            who = "It is worked by etf worker, or by the next command that trades."
 
     def draw(page: Page) -> None:
         verb = "buy" if order.side.sign > 0 else "sell"
         page.line(
             f"Accepted: {verb} {unit_count(order.quantity)} of {symbol} (order {order.id}). Nothing is sent yet."
         )
+        if order.schedule is not None:
+            page.line(f"{announcement(order, order.schedule, symbol)} etf order watch {order.id} shows it live.")
         page.line(f"{who} How far it is: etf order show {order.id}")
 
     payload = facts.document() | {"plan": None, "detached": True}
@@ -313,18 +410,22 @@ def _show_detached(opened: Services, order: IndexOrder, symbol: str) -> None:
 def _show_order(opened: Services, facts: OrderFacts, *, interrupted: bool) -> None:
     from etf_trader.cli.orders import loss_sentence, result
     from etf_trader.cli.stops import stopped_order
+    from etf_trader.cli.watching import market_sentence, see
     from etf_trader.orders.store import plans_of
 
     order = facts.order
     with opened.database.read() as connection:
         plans = plans_of(connection, order.id)
     plan = json.loads(plans[0].document) if plans else None
+    sight = None if order.schedule is None else see(opened, order.id)
 
     def draw(page: Page) -> None:
         stopped = stopped_order(opened, order, facts.index)
         page.line(result(facts))
         if order.filled:
             page.line(loss_sentence(facts))
+        if sight is not None and (told := market_sentence(sight)):
+            page.line(told)
         for plan_back in (each for each in plans if each.purpose == "unwind"):
             page.line(
                 "The books moved before all orders arrived: what made no whole units was traded back, and its "
@@ -335,7 +436,8 @@ def _show_order(opened: Services, facts: OrderFacts, *, interrupted: bool) -> No
         if order.filled:
             page.line(f"How it was done: etf report fills --position {order.position_id}")
 
-    output().emit("etf.order/1", facts.document() | {"plan": plan, "detached": False}, draw)
+    against = {} if sight is None else sight.against_market()
+    output().emit("etf.order/1", facts.document() | against | {"plan": plan, "detached": False}, draw)
 
 
 def _what_now(facts: OrderFacts, stopped: Stopped, *, interrupted: bool) -> list[str]:
@@ -344,19 +446,24 @@ def _what_now(facts: OrderFacts, stopped: Stopped, *, interrupted: bool) -> list
 
     order = facts.order
     told = sentences(stopped)
+    if order.status == "cancelled" and interrupted:
+        return ["Interrupted: what was sent is settled, and the order is cancelled."]
     if order.status == "open":
         cancel = f"etf cancel --order {order.id} ends it"
         if interrupted:
+            worker = "etf worker --once" if order.schedule is None else "etf worker"
             return [
                 "Interrupted: what was sent is settled, and the order stays open.",
-                f"etf worker --once goes on with it; {cancel}.",
+                f"{worker} goes on with it; {cancel}.",
             ]
+        if not order.stays_open and "halted" in order.stopped_by:
+            return [*told, "It ends once what it holds can be traded back: after etf resume, etf worker --once."]
         until = "it is cancelled" if order.expires_at is None else local_time(order.expires_at, seconds=False)
         return [*told, f"The rest stays open until {until}: etf worker works it; {cancel}."]
     if order.status == "stuck":
         told.append(f"It still holds assets that could not be traded back: etf order show {order.id} names them.")
     if order.status in ("ended", "stuck") and order.remaining:
         can_wait = any(name.startswith(("limit", "loss", "depth")) for name in order.stopped_by)
-        hint = " To leave it working: --tif gtc." if can_wait and order.time_in_force == "now" else ""
+        hint = " To leave it working: --tif gtc." if can_wait and not order.stays_open else ""
         told.append(f"The rest is given up.{hint}")
     return told

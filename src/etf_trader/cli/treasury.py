@@ -36,7 +36,7 @@ AssetOption = Annotated[
 def show(holder: HolderOption = None) -> None:
     """Show a holder's free cash, and what open orders have set aside."""
 
-    name = _holder(holder)
+    name = holder_of(holder)
     with services() as opened:
         balances = _balances(opened, name)
 
@@ -77,7 +77,7 @@ def withdraw(amount: AmountArgument, asset: AssetOption = DEFAULT, holder: Holde
 def _move(amount: Decimal, asset: str, holder: str | None, *, is_deposit: bool) -> None:
     from etf_trader.bootstrap import deposit_cash, withdraw_cash
 
-    name, what = _holder(holder), asset.upper()
+    name, what = holder_of(holder), asset.upper()
     with services() as opened:
         if is_deposit:
             _require_currency(opened, what)
@@ -112,7 +112,8 @@ def _require_currency(opened: Services, asset: str) -> None:
         )
 
 
-def _holder(typed: str | None) -> str:
+def holder_of(typed: str | None) -> str:
+    """Return the holder that was typed, or the one of the configuration."""
     import re
 
     from etf_trader.errors import UsageError

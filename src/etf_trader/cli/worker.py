@@ -9,7 +9,7 @@ import typer
 
 from etf_trader.cli.commands import HOW, command, single
 from etf_trader.cli.invocation import output
-from etf_trader.cli.options import NoWaitOption
+from etf_trader.cli.options import NoWaitOption, OnInterruptOption
 from etf_trader.cli.output import Page
 from etf_trader.cli.services import in_loop, services
 from etf_trader.errors import DatabaseFailure
@@ -28,24 +28,27 @@ def worker(
     once: Annotated[
         bool, typer.Option("--once", help="Work what is open once, then leave.", rich_help_panel=HOW)
     ] = False,
+    on_interrupt: OnInterruptOption = "keep",
     no_wait: NoWaitOption = False,
 ) -> None:
     """Work the open orders at their limits, until Ctrl-C; with --once, one round."""
 
     with services() as opened:
         if once:
-            _once(opened, wait=not no_wait)
+            _once(opened, on_interrupt, wait=not no_wait)
         else:
-            _forever(opened)
+            _forever(opened, on_interrupt)
 
 
-def _once(opened: Services, *, wait: bool) -> None:
+def _once(opened: Services, on_interrupt: str, *, wait: bool) -> None:
     from etf_trader.cli.orders import exit_code_of, order_facts
-    from etf_trader.cli.working import work
+    from etf_trader.cli.working import cancel_orders, work
     from etf_trader.orders.store import index_order
 
     numbers = [order.id for order in _open_orders(opened)]
     code = work(opened, numbers, "Working the open orders", wait=wait).exit_code
+    if code is not None and on_interrupt == "cancel":
+        cancel_orders(opened, numbers, wait=True)
     with opened.database.read() as connection:
         worked = [order_facts(connection, index_order(connection, number)) for number in numbers]
 
@@ -61,7 +64,7 @@ def _once(opened: Services, *, wait: bool) -> None:
         raise typer.Exit(worst if code is None else code)
 
 
-def _forever(opened: Services) -> None:
+def _forever(opened: Services, on_interrupt: str) -> None:
     """Lead every account of the database that nobody else leads, and tell what changes."""
     from etf_trader.bootstrap import open_all
     from etf_trader.cli.working import interruptible
@@ -74,9 +77,27 @@ def _forever(opened: Services) -> None:
         managers = [each.manager for each in accounts]
         in_loop(serve(managers, asked, lambda manager, error: news[manager.account_id].tell(error)))
         code = asked.exit_code
+    if on_interrupt == "cancel":
+        for each in accounts:
+            _cancel_all(each)
     left = sum(len(_open_orders(each)) for each in accounts)
     output().note(f"Stopped. {left or 'No'} order{'' if left == 1 else 's'} still open.")
     raise typer.Exit(code or 0)
+
+
+def _cancel_all(opened: Services) -> None:
+    """Cancel what is still open, and say what came of it."""
+    from etf_trader.cli.orders import order_facts
+    from etf_trader.cli.working import cancel_orders
+    from etf_trader.orders.store import index_order
+
+    numbers = [order.id for order in _open_orders(opened)]
+    if not numbers:
+        return
+    cancel_orders(opened, numbers, wait=True)
+    with opened.database.read() as connection:
+        for facts in [order_facts(connection, index_order(connection, each)) for each in numbers]:
+            output().say(sentence(facts))
 
 
 class News:

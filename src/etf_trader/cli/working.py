@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from types import FrameType
 from typing import TYPE_CHECKING, Any
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from etf_trader.bootstrap import Services
     from etf_trader.cli.progress import Progress
     from etf_trader.events import Event
+    from etf_trader.orders.index_order import IndexOrder
 
 
 class Interruption:
@@ -65,6 +66,7 @@ def work(
     title: str,
     *,
     wait: bool = True,
+    stay: bool = False,
     until: Callable[[], bool] | None = None,
 ) -> Interruption:
     """Bring orders as far as they go now, showing how far they are.
@@ -74,6 +76,7 @@ def work(
         orders: Which orders to follow when another process leads.
         title: What the progress is called.
         wait: Follow another leader; otherwise give up.
+        stay: Go on until those that are orders over time are done.
         until: Begin nothing more once this is true.
 
     Raises:
@@ -84,8 +87,46 @@ def work(
         opened.manager.stop_when(lambda: asked() or (until is not None and until()))
         if wanted:
             opened.log.subscribe(Watch(opened, wanted[-1], progress))
-        in_loop(opened.manager.run(wanted, wait=wait))
+        in_loop(opened.manager.run(wanted, wait=wait, stay=stay))
     return asked
+
+
+def cancel_orders(opened: Services, orders: Sequence[int], *, wait: bool) -> Interruption:
+    """Ask for the end of open orders, and do it, or follow whoever leads the account until it is done.
+
+    Raises:
+        AccountLed: another process leads and `wait` is False; it ends them.
+    """
+    from etf_trader.orders.store import index_order
+
+    _ask(opened, orders)
+
+    def are_ended() -> bool:
+        with opened.database.read() as connection:
+            return all(index_order(connection, number).status.is_final for number in orders)
+
+    return work(opened, orders, "Cancelling", wait=wait, until=are_ended)
+
+
+def free_orders(opened: Services, orders: Sequence[int], *, wait: bool) -> Interruption:
+    """Try once more to trade back what stuck orders hold, those too that were to hold it.
+
+    Raises:
+        AccountLed: another process leads and `wait` is False; it tries next.
+    """
+    _ask(opened, orders)
+    with interruptible() as asked, output().progress("Trading back"):
+        opened.manager.stop_when(asked)
+        in_loop(opened.manager.free(orders, wait=wait))
+    return asked
+
+
+def _ask(opened: Services, orders: Sequence[int]) -> None:
+    from etf_trader.orders.store import request_cancel
+
+    with opened.database.write() as connection:
+        for number in orders:
+            request_cancel(connection, number, opened.clock.now())
 
 
 class Watch:
@@ -126,6 +167,15 @@ class Watch:
         under_way = self._planned * len(self._symbols) / max(self._orders, 1)
         self._progress.update((self._filled + under_way) / self._wanted, note)
 
+    def _next(self, order: IndexOrder) -> str:
+        """Return when an order over time has more to do."""
+        from etf_trader.execution.pacing import next_at
+
+        if order.schedule is None or order.remaining == 0:
+            return ""
+        moment = next_at(order.schedule, order.accepted_at, self._opened.clock.now())
+        return "" if moment is None else f"next {moment.astimezone():%H:%M:%S}"
+
     def _figures(self) -> str:
         """Return units, loss and slots used, as they stand after a batch."""
         from etf_trader.execution.state import order_loss
@@ -141,5 +191,6 @@ class Watch:
                 unit_count(order.filled),
                 f"loss {spoken_bps(bps(loss, order.filled * order.arrival_nav))} bps" if order.filled else "",
                 f"slots {slots.count}/{slots.limit}",
+                self._next(order),
             ]
         )

@@ -80,8 +80,17 @@ class PaperExchange:
         self._market = market
         self._clock = clock
         self._delay = CreditDelay(settings.credit_delay, settings.parameters.get("seed"))
-        self._symbols = {row["symbol"]: SymbolRules.from_row(row) for row in market.symbols()}
+        self._rows: tuple[dict[str, Any], ...] = ()
+        self._in_force: dict[str, SymbolRules] = {}
         self._assets = {asset for rule in self._symbols.values() for asset in (rule.base, rule.quote)}
+
+    @property
+    def _symbols(self) -> dict[str, SymbolRules]:
+        """The rules in force: a market may halt a symbol or drop it, and has other rows then."""
+        rows = self._market.symbols()
+        if rows is not self._rows:
+            self._rows, self._in_force = rows, {row["symbol"]: SymbolRules.from_row(row) for row in rows}
+        return self._in_force
 
     @classmethod
     def create(

@@ -86,7 +86,7 @@ def symbol_row(symbol: str, base: str, quote: str, **changes: str) -> dict[str, 
 
 
 class StaticMarket:
-    """Given books, for tests and examples; `set_book` is the only thing that moves them."""
+    """Given books, for tests and examples; they move, and symbols stop, only when they are told to."""
 
     def __init__(
         self,
@@ -132,6 +132,16 @@ class StaticMarket:
             complete=self._complete,
         )
 
+    def set_status(self, symbol: str, status: str) -> None:
+        """Halt `symbol`, or let it trade again; its book stays."""
+        self._symbols = tuple(
+            {**row, "status": status} if row["symbol"] == symbol else row for row in self._symbols
+        )
+
+    def delist(self, symbol: str) -> None:
+        """Take `symbol` from the list."""
+        self._symbols = tuple(row for row in self._symbols if row["symbol"] != symbol)
+
     def set_volume(self, symbol: str, per_second: Decimal, since: datetime = ALWAYS) -> None:
         """Let others trade so many base units of `symbol` in each second from `since` on; nothing until it is set.
 
@@ -141,7 +151,7 @@ class StaticMarket:
         rates[:] = [rate for rate in rates if rate[0] < since] + [(since, per_second)]
 
     def symbols(self) -> tuple[dict[str, Any], ...]:
-        """Return the rows it was made with."""
+        """Return the rows it was made with, as far as they are still listed."""
         return self._symbols
 
     def fees(self, symbol: str) -> tuple[Decimal, Decimal]:

@@ -138,7 +138,8 @@ def _add_plan(
     connection: Connection, member: Member, view: MarketView, market: Mapping[str, Any], now: datetime
 ) -> int:
     state, plan, problem = member.state, member.plan, member.problem
-    arrival_nav = state.order.arrival_nav
+    # Trading back asks for what has a price alone; its own sums go by that.
+    arrival_nav = problem.arrival_nav if plan.method == "unwind" else state.order.arrival_nav
     document = document_for(plan, problem, state.basket, state.index.symbol, arrival_nav, view, market)
     add_market(connection, document["book_hash"], market)
     return add_plan(

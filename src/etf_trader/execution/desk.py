@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -10,10 +11,11 @@ from sqlalchemy import Connection
 
 from etf_trader.clock import Clock
 from etf_trader.database import Database
-from etf_trader.errors import DataError, UsageError
+from etf_trader.errors import DataError, Refused, SolverError, UsageError
 from etf_trader.events import EventLog, OrderAccepted
 from etf_trader.execution.look import look_and_plan, require_listed, require_open, require_own
 from etf_trader.execution.planning import MarketView, Wish, cash_to_reserve, document_for, order_problem
+from etf_trader.execution.risk_review import require_acceptable
 from etf_trader.execution.routed import (
     foreign_currencies,
     open_ends,
@@ -22,9 +24,12 @@ from etf_trader.execution.routed import (
     routed_problem,
     symbols_of,
 )
+from etf_trader.execution.scheduling import schedule_of, time_of
 from etf_trader.execution.settings import ExecutionSettings
 from etf_trader.execution.state import OrderState, order_state
+from etf_trader.execution.timing import paced
 from etf_trader.execution.together import Asked, ask, plan_beside
+from etf_trader.execution.volume import volume_profile
 from etf_trader.index.store import (
     Basket,
     Index,
@@ -44,8 +49,11 @@ from etf_trader.market.symbol import Side
 from etf_trader.money import UNIT_GRID, ZERO, ceil_to, money_context, spoken, spoken_cash
 from etf_trader.orders.index_order import IndexOrder, OrderRequest, lifetime
 from etf_trader.orders.plan import Plan
+from etf_trader.orders.schedule import Algo, Schedule
 from etf_trader.orders.status import IndexOrderStatus
 from etf_trader.orders.store import add_index_order, index_order_by_key, list_index_orders
+from etf_trader.orders.stored_schedule import ScheduleRequest, StoredSchedule, stored_schedule
+from etf_trader.risk.halts import require_active
 from etf_trader.solver.order import float_needed, plan_order, smallest_quantity
 from etf_trader.solver.problem import OrderProblem
 from etf_trader.venue.interface import Venue
@@ -123,6 +131,7 @@ class Desk:
         request.check()
         with self._database.read() as connection:
             means = self._means(connection, request)
+        means = replace(means, others=await paced(self._database, self._venue, means.others, self._clock.now()))
         rules = await self._venue.rules()
         require_listed(means.basket, rules)
 
@@ -137,6 +146,22 @@ class Desk:
         )
         return preview
 
+    async def schedule(self, preview: Preview, asked: ScheduleRequest) -> Schedule:
+        """Plan how a previewed order is spread over time, without writing anything.
+
+        Raises:
+            UsageError: the time is shorter than one slice.
+        """
+        limits = await self._venue.order_limits()
+        time = time_of(asked, limits, len(preview.basket.quantities), self._settings)
+        with self._database.read() as connection:
+            in_float = Ledger(connection, self._account.id).holdings(accounts.index_float(preview.index.id))
+        profile = None
+        if asked.algo is Algo.VWAP:
+            now = self._clock.now()
+            profile = await volume_profile(self._venue, preview.basket, preview.arrival, now, time)
+        return await asyncio.to_thread(schedule_of, preview, asked, in_float, time, self._settings, profile)
+
     async def accept(self, request: OrderRequest) -> IndexOrder:
         """Write an order down with its arrival and its client key, and reserve its cash or units.
 
@@ -144,17 +169,45 @@ class Desk:
 
         Raises:
             UsageError: the order cannot be, or the key belongs to another request.
+            Refused: a limit is in its way, or the account is halted; nothing is written.
             DataError: a constituent has no price.
         """
         request.check()
         with self._database.read() as connection:
             if (known := self._repeated(connection, request)) is not None:
                 return known
+            # What cannot be sent is not looked at; the rest is checked with the price, under the lock.
+            require_active(connection, self._account.id, [request.side], self._clock.now())
         preview = await self.preview(request)
+        schedule = None
+        if request.schedule is not None:
+            schedule = stored_schedule(await self.schedule(preview, request.schedule), request.schedule)
         with self._database.write() as connection:
             if (known := self._repeated(connection, request)) is not None:
                 return known
-            return self._write(connection, preview)
+            self._require_acceptable(connection, preview)
+            return self._write(connection, preview, schedule)
+
+    def refusal(self, preview: Preview) -> str | None:
+        """Return why an order that was only tried would be refused before it is accepted; None if it would not."""
+        with self._database.read() as connection:
+            try:
+                self._require_acceptable(connection, preview)
+            except Refused as error:
+                return error.message
+        return None
+
+    def _require_acceptable(self, connection: Connection, preview: Preview) -> None:
+        require_acceptable(
+            connection,
+            self._account,
+            preview.index,
+            preview.position,
+            preview.request.side,
+            preview.quantity,
+            preview.arrival_nav,
+            self._clock.now(),
+        )
 
     def _repeated(self, connection: Connection, request: OrderRequest) -> IndexOrder | None:
         known = index_order_by_key(connection, request.client_key)
@@ -195,7 +248,7 @@ class Desk:
             for order in found
             if order.remaining
             and order.cancel_requested_at is None
-            and (order.expires_at is None or order.expires_at > now)
+            and (order.expires_at is None or order.expires_at > now or order.takes_at_end)
         ]
         return [state for state in states if not foreign_currencies(state.index)]
 
@@ -323,7 +376,10 @@ class Desk:
         others = [asked for state in means.others if (asked := self._asked(state, view)) is not None]
         if not others:
             return plan_order(problem, self._settings.method)
-        return plan_beside(problem, means.index, means.basket, others, view, self._settings.max_cross_spread)
+        try:
+            return plan_beside(problem, means.index, means.basket, others, view, self._settings.max_cross_spread)
+        except SolverError:  # one of the others may be the reason: it stops alone
+            return plan_order(problem, self._settings.method)
 
     def _reserve(self, means: _Means, problem: OrderProblem) -> Decimal:
         if means.treasury <= 0:
@@ -336,7 +392,9 @@ class Desk:
         worst = cash_to_reserve(problem, estimate, self._settings.reserve_bps)
         return min(means.treasury, ceil_to(worst, CENT))
 
-    def _write(self, connection: Connection, preview: Preview) -> IndexOrder:
+    def _write(
+        self, connection: Connection, preview: Preview, schedule: StoredSchedule | None = None
+    ) -> IndexOrder:
         request, now = preview.request, self._clock.now()
         holder = holder_id(connection, self._holder, now)
         # The state may have moved since it was read: what is reserved is checked once more, under the lock.
@@ -350,7 +408,7 @@ class Desk:
                     hint="repeat the command",
                 )
         position = means.position or open_position(connection, means.index.id, holder, now)
-        span = lifetime(request.time_in_force)
+        span = timedelta(seconds=schedule.seconds) if schedule else lifetime(request.time_in_force)
         order = add_index_order(
             connection,
             request,
@@ -361,6 +419,7 @@ class Desk:
             arrival=preview.arrival,
             arrival_nav=preview.arrival_nav,
             now=now,
+            schedule=schedule,
         )
         parties = parties_of(connection, order)
         amounts = preview.reserved if request.side is Side.BUY else {parties.unit: means.quantity}

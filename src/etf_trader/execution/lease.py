@@ -113,15 +113,6 @@ class Leases:
         with self._database.read() as connection:
             return leader(connection, account_id, self._now(connection), self._host) is None
 
-    def require(self, lease: Lease) -> None:
-        """Check that a lease is still ours; changes nothing and locks nothing.
-
-        Raises:
-            AccountLed: another process has taken over.
-        """
-        with self._database.read() as connection:
-            _require_epoch(epoch(connection, lease.account_id), lease)
-
     def renew(self, lease: Lease) -> None:
         """Show that the leader lives.
 
@@ -135,6 +126,16 @@ class Leases:
                 .where(leases.c.account_id == lease.account_id)
                 .values(heartbeat_at=self._now(connection))
             )
+
+    def require(self, lease: Lease) -> None:
+        """Check that the lease is still ours, without writing.
+
+        Raises:
+            AccountLed: another process has taken over.
+        """
+        with self._database.read() as connection:
+            if epoch(connection, lease.account_id) != lease.epoch:
+                raise _lost()
 
     def give_back(self, lease: Lease) -> None:
         """Free the lease, if it is still ours."""
@@ -155,15 +156,15 @@ def check(connection: Connection, lease: Lease) -> None:
     Raises:
         AccountLed: another process has taken over.
     """
-    present = connection.scalar(
+    epoch = connection.scalar(
         select(leases.c.epoch).where(leases.c.account_id == lease.account_id).with_for_update()
     )
-    _require_epoch(present, lease)
+    if epoch != lease.epoch:
+        raise _lost()
 
 
-def _require_epoch(present: int | None, lease: Lease) -> None:
-    if present != lease.epoch:
-        raise AccountLed("another process has taken over the account", hint="etf order list shows what it does")
+def _lost() -> AccountLed:
+    return AccountLed("another process has taken over the account", hint="etf order list shows what it does")
 
 
 def _is_free(row: Row[tuple[object, ...]], now: datetime, host: str) -> bool:

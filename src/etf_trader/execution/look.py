@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import replace
 from typing import TypeVar
 
-from etf_trader.errors import MissingPrice, UsageError
+from etf_trader.errors import NotListed, UsageError
 from etf_trader.execution.planning import MarketView
 from etf_trader.index.store import Basket, Index
 from etf_trader.market.symbol import Side, SymbolRule
@@ -34,14 +34,14 @@ async def look(
     `also` are other books to read at the same moment.
 
     Raises:
-        MissingPrice: the venue does not list a constituent.
+        NotListed: the venue does not list a constituent.
     """
     known = await venue.rules() if rules is None else rules
     require_listed(basket, known)
-    return await _look(venue, [*basket.symbols.values(), *also], depth, known)
+    return await look_at(venue, [*basket.symbols.values(), *also], depth, known)
 
 
-async def _look(
+async def look_at(
     venue: Venue,
     symbols: Iterable[str],
     depth: int,
@@ -83,11 +83,11 @@ def require_listed(basket: Basket, rules: Mapping[str, SymbolRule]) -> None:
     """Check that the venue has a market for every constituent.
 
     Raises:
-        MissingPrice: it has none; names the asset.
+        NotListed: it has none; names the asset.
     """
     for asset, symbol in basket.symbols.items():
         if symbol not in rules:
-            raise MissingPrice(
+            raise NotListed(
                 f"{asset} has no market {symbol} at the venue",
                 where=symbol,
                 hint="etf order list shows what waits for it",
@@ -113,7 +113,7 @@ async def look_and_plan(
         slots: How many orders may be sent now; None: as many as the venue takes in a window.
     """
     first = min(FIRST_LOOK, most)
-    view = await _look(venue, symbols, first, rules, slots)
+    view = await look_at(venue, symbols, first, rules, slots)
     read = dict.fromkeys(view.books, first)
     while True:
         answer = await plan(view)

@@ -8,23 +8,28 @@ import asyncio
 import json
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager, suppress
+from functools import partial
 
 from etf_trader.clock import Clock
 from etf_trader.database import Database
 from etf_trader.errors import AccountLed, DatabaseFailure, DataError, EtfError, SolverError, VenueError
 from etf_trader.events import EventLog
+from etf_trader.execution.answer import Answer, as_seen, book_answer
 from etf_trader.execution.batch import CONVERT, Batch, Member, write_batch
-from etf_trader.execution.ending import Finisher, Rules
+from etf_trader.execution.ending import Finisher
 from etf_trader.execution.lease import HEARTBEAT_SECONDS, Lease, Leases, check, this_host
 from etf_trader.execution.look import look_and_plan
 from etf_trader.execution.planning import MarketView
 from etf_trader.execution.queue import Queue
-from etf_trader.execution.reconcile import reconcile
+from etf_trader.execution.reconcile import Reconciler, Reconciliation
+from etf_trader.execution.risk_review import Gate, is_refusal, plan_within, word_of
 from etf_trader.execution.routed import foreign_currencies, symbols_of
 from etf_trader.execution.settings import ExecutionSettings
-from etf_trader.execution.settlement import MOVED, Ending, batch_prices, settle
+from etf_trader.execution.settlement import MOVED, SLICE, Ending, batch_prices, settle
 from etf_trader.execution.state import OrderState, order_state
-from etf_trader.execution.together import Asked, Together, ask, plan_together, stops_of
+from etf_trader.execution.timing import is_working, next_due, paced, wait_until, work_at_hand
+from etf_trader.execution.together import Asked, Stopped, Together, ask, plan_together, stop_of, stops_of
+from etf_trader.execution.unwinding import Rules
 from etf_trader.ledger.repository import Account
 from etf_trader.orders.index_order import IndexOrder
 from etf_trader.orders.status import AssetOrderStatus, IndexOrderStatus
@@ -37,7 +42,11 @@ from etf_trader.orders.store import (
     unsettled_plans,
     write_filled,
 )
+from etf_trader.risk.proposal import Violation
 from etf_trader.venue.interface import Venue
+
+Failures = dict[int, DataError | SolverError]
+"""Why orders for now could not be planned, by order."""
 
 MOST_TURNS = 50
 """An order that meets moving books this often in one go is left for later, or ended when it is for now."""
@@ -46,6 +55,10 @@ MOST_BARREN = 3
 """An order whose batches executed nothing so often in a row gets nowhere by being sent again."""
 
 FOLLOW_SECONDS = 0.2
+FREE_LOOKS = 25
+PATIENCE_SECONDS = 20.0
+"""How long a command that only reconciles waits for a leader that is at work."""
+
 ROUND_SECONDS = 1.0
 NAP_SECONDS = 0.1
 
@@ -73,7 +86,11 @@ class Manager:
         host = settings.host or this_host()
         self._leases = Leases(database, wall_clock, host)
         self._queue = Queue(database, venue, clock, account, log, host)
-        self._finisher = Finisher(database, venue, clock, account, settings, log, self._trade)
+        self._gate = Gate(database, clock, account, log)
+        self._finisher = Finisher(
+            database, venue, clock, account, settings, log, self._gate, self._trade_to_end, lambda: self._stop()
+        )
+        self._reconciler = Reconciler(database, venue, clock, account, log, every_seconds=settings.reconcile_every)
         self._stop: Callable[[], bool] = lambda: False
         # Who has exchanged currencies in this go and not traded since: not twice without trading in between.
         self._converted: set[int] = set()
@@ -82,8 +99,10 @@ class Manager:
         """Begin no new batch once `stop` says so; what is in flight is settled."""
         self._stop = stop
 
-    async def run(self, wanted: Iterable[int], *, wait: bool = True) -> None:
+    async def run(self, wanted: Iterable[int], *, wait: bool = True, stay: bool = False) -> None:
         """Bring these orders as far as they go now, leading the account or following who does.
+
+        With `stay`, go on until those of them that are orders over time are done.
 
         Raises:
             AccountLed: another process leads, and `wait` is False.
@@ -93,8 +112,11 @@ class Manager:
         while not self._stop():
             lease = self._leases.take(self._account.id)
             if lease is not None:
-                async with self._leading(lease):
-                    await self._work(lease)
+                async with self._leading(lease) as found:
+                    found.require_agreement()
+                    await self._work(orders, lease)
+                    while stay and await self._next_slice(orders):
+                        await self._work(orders, lease)
                 return
             if not wait:
                 raise AccountLed(
@@ -105,20 +127,63 @@ class Manager:
                 return
             await self._wall_clock.sleep(FOLLOW_SECONDS)
 
-    async def reconcile(self, *, wait: bool = True) -> list[str]:
-        """Learn what is missing from the books, without trading; return what was found and booked.
+    async def reconcile(self, *, wait: bool = True) -> Reconciliation:
+        """Learn what is missing from the books, without trading; return what was found.
 
         Raises:
             AccountLed: another process leads, and `wait` is False.
-            ReconciliationMismatch: a difference that nothing explains.
         """
-        while True:
+        lease = await self._lead(wait=wait)
+        async with self._leading(lease) as found:
+            return found
+
+    async def book_difference(self, answer: Answer, *, wait: bool = True) -> tuple[bool, Reconciliation]:
+        """Book a difference as a person says; return whether it was open until now, and how it stands after it.
+
+        Raises:
+            AccountLed: another process leads, and `wait` is False.
+            NotFound, UsageError: the answer cannot be meant.
+            ReconciliationMismatch: the difference has changed; nothing was booked.
+        """
+        with self._database.read() as connection:
+            seen = as_seen(connection, self._account, answer)
+        lease = await self._lead(wait=wait)
+        async with self._leading(lease) as found:
+            is_new = await book_answer(
+                self._database, self._venue, self._clock, self._account, seen, answer, lease
+            )
+            return is_new, (await self._reconciler.run(lease)).after(found)
+
+    async def _lead(self, *, wait: bool) -> Lease:
+        """Take the lease, waiting a while for who has it: a worker that trades does not give it back."""
+        for _ in range(round(PATIENCE_SECONDS / FOLLOW_SECONDS) if wait else 1):
+            if lease := self._leases.take(self._account.id):
+                return lease
+            if wait:
+                await self._wall_clock.sleep(FOLLOW_SECONDS)
+        raise AccountLed(
+            "another process leads this account",
+            hint=f"it compares the books with the venue at its start and every {self._settings.reconcile_every} s",
+        )
+
+    async def free(self, wanted: Sequence[int], *, wait: bool = True) -> None:
+        """Try to trade back what stuck orders hold, and do nothing else; or watch for a while how the leader does.
+
+        Raises:
+            AccountLed: another process leads, and `wait` is False.
+        """
+        for _ in range(FREE_LOOKS):
             lease = self._leases.take(self._account.id)
             if lease is not None:
-                async with self._leading(lease) as found:
-                    return found
+                async with self._leading(lease):
+                    await self._finisher.free_stuck(await self._venue.rules(), lease)
+                return
             if not wait:
-                raise AccountLed("another process leads this account", hint="it reconciles at its start")
+                raise AccountLed("another process leads this account", hint="it tries next")
+            with self._database.read() as connection:
+                found = [index_order(connection, number) for number in wanted]
+            if self._stop() or all(order.status is not IndexOrderStatus.STUCK for order in found):
+                return
             await self._wall_clock.sleep(FOLLOW_SECONDS)
 
     @property
@@ -143,32 +208,39 @@ class Manager:
         lease = self._leases.take(self._account.id)
         if lease is None:
             return
-        async with self._leading(lease):
+        async with self._leading(lease) as found:
+            found.require_agreement()
             while not stop():
                 # With nothing to do, nothing else would tell one that was paused past a take-over.
                 self._leases.require(lease)
                 failure: EtfError | None = None
                 try:
-                    await self._work(lease)
+                    await self._work((), lease)
                 except (DataError, VenueError, SolverError) as error:
                     failure = error
                 told(self, failure)
                 await self._nap(stop)
 
     async def _nap(self, stop: Callable[[], bool]) -> None:
-        """Wait for the next round, but not past a stop."""
+        """Wait for the next round, but not past a stop, and not while somebody asks for something new."""
+        known = self._at_hand()
         for _ in range(round(ROUND_SECONDS / NAP_SECONDS)):
-            if stop():
+            if stop() or self._at_hand() != known:
                 return
             await self._wall_clock.sleep(NAP_SECONDS)
 
+    def _at_hand(self) -> frozenset[tuple[int, bool]]:
+        with self._database.read() as connection:
+            return work_at_hand(connection, self._account.id)
+
     @asynccontextmanager
-    async def _leading(self, lease: Lease) -> AsyncIterator[list[str]]:
+    async def _leading(self, lease: Lease) -> AsyncIterator[Reconciliation]:
         """Lead: reconcile first, keep the heartbeat, give the lease back at the end."""
         heartbeat = asyncio.create_task(self._beat(lease))
         deaf = self._queue.outcomes.listen()
         try:
             await self._queue.begin(lease)
+            self._finisher.begin()
             yield await self._recover(lease)
         finally:
             deaf()
@@ -183,7 +255,7 @@ class Manager:
             with suppress(DatabaseFailure):  # a beat may be missed, and the next one comes
                 self._leases.renew(lease)
 
-    async def _recover(self, lease: Lease) -> list[str]:
+    async def _recover(self, lease: Lease) -> Reconciliation:
         with self._database.read() as connection:
             pending = unsettled_plans(connection, self._account.id)
         found = []
@@ -191,16 +263,24 @@ class Manager:
             await self._queue.recover(plan.id, lease)
             self._settle(plan.id, lease)
             found.append(f"plan {plan.id} of order {plan.index_order_id} was settled")
-        return found + await reconcile(self._database, self._venue, self._account)
+        result = await self._reconciler.run(lease)
+        return result.after(Reconciliation(self._account, booked=tuple(found)))
 
-    async def _work(self, lease: Lease) -> None:
-        """Take every open order as far as it goes now, all of them together."""
+    async def _work(self, wanted: Sequence[int], lease: Lease) -> None:
+        """Take every open order as far as it goes now, all of them together.
+
+        Raises:
+            DataError, SolverError: one of the orders wanted could not be planned.
+        """
         rules = await self._venue.rules()
         self._converted.clear()
+        await self._finisher.free_stuck(rules, lease)
         waiting = self._open_orders()
         known = set(waiting)
-        failures: list[DataError] = []
+        failures: Failures = {}
         for _ in range(MOST_TURNS):
+            if (found := await self._reconciler.periodic(lease)) is not None:
+                found.require_agreement()
             left = await self._turn(waiting, rules, lease, failures)
             if self._stop():
                 return
@@ -211,10 +291,21 @@ class Manager:
         for order_id in waiting:
             with self._database.read() as connection:
                 order = index_order(connection, order_id)
-            if not order.stays_open:
+            if order.is_last_chance(self._clock.now()):
                 await self._finisher.finish(order, Ending(IndexOrderStatus.ENDED, ("moved",)), rules, lease)
-        if failures:
-            raise failures[0]
+        for order_id in wanted:  # what stops another order is told where that is followed
+            if order_id in failures:
+                raise failures[order_id]
+
+    async def _next_slice(self, orders: Sequence[int]) -> bool:
+        """Wait until more is due of any order over time; False when none of `orders` is at work any more."""
+        with self._database.read() as connection:
+            moment = next_due(connection, self._account.id, self._clock.now())
+            if moment is None or not is_working(connection, self._account.id, orders):
+                return False
+        known = self._at_hand()
+        await wait_until(self._clock, moment, lambda: self._stop() or self._at_hand() != known)
+        return not self._stop()
 
     def _open_orders(self) -> list[int]:
         with self._database.read() as connection:
@@ -227,9 +318,7 @@ class Manager:
         with self._database.read() as connection:
             return all(index_order(connection, number).status.is_final for number in orders)
 
-    async def _turn(
-        self, waiting: Sequence[int], rules: Rules, lease: Lease, failures: list[DataError]
-    ) -> list[int]:
+    async def _turn(self, waiting: Sequence[int], rules: Rules, lease: Lease, failures: Failures) -> list[int]:
         """Plan, send and settle one batch for all these orders; return those that may do more now.
 
         An order whose constituent has no price stops alone; its failure is noted.
@@ -241,7 +330,7 @@ class Manager:
             if await self._is_ready(order_id, rules, lease):
                 ready.append(order_id)
         # Read when all that is due has ended: what ends gives to the float, or takes of it.
-        states = self._states(ready)
+        states = await self._states(ready)
         # An order that may use other currencies is planned alone: its network of books is its own.
         together = [state for state in states if not foreign_currencies(state.index)]
         alone = [state.order.id for state in states if foreign_currencies(state.index)]
@@ -250,56 +339,70 @@ class Manager:
             if self._stop():
                 return left
             # Read again: orders of one index share its float.
-            left += await self._batch(self._states([order_id]), rules, lease, failures)
+            left += await self._batch(await self._states([order_id]), rules, lease, failures)
         return left
 
-    def _states(self, orders: Sequence[int]) -> list[OrderState]:
+    async def _states(self, orders: Sequence[int]) -> list[OrderState]:
+        """Return how these orders stand, without those over time of which nothing is due now."""
         with self._database.read() as connection:
-            return [order_state(connection, order_id) for order_id in orders]
+            states = [order_state(connection, order_id) for order_id in orders]
+        return await paced(self._database, self._venue, states, self._clock.now())
 
     async def _batch(
         self,
         states: Sequence[OrderState],
         rules: Rules,
         lease: Lease,
-        failures: list[DataError],
+        failures: Failures,
     ) -> list[int]:
         """Look, plan and trade once for these orders; return those that may do more now."""
 
-        async def plan(view: MarketView) -> Together:
+        async def plan(states: Sequence[OrderState], view: MarketView) -> Together:
             asked: list[Asked] = []
-            unpriced: list[tuple[OrderState, DataError]] = []
+            unplanned: list[Stopped] = []
             for state in states:
                 try:
                     may_convert = state.order.id not in self._converted
                     asked.append(ask(state, view, self._settings.slack_ticks, may_convert=may_convert))
                 except DataError as error:
-                    unpriced.append((state, error))
-            try:
-                return await asyncio.to_thread(plan_together, asked, unpriced, view, self._settings)
-            except DataError as error:
-                # Books of other currencies contradict each other; who may use them is planned alone.
-                return Together(Batch(view, (), ()), (), (*unpriced, *((each.state, error) for each in asked)))
+                    unplanned.append((state, error))
+            return await asyncio.to_thread(plan_together, asked, unplanned, view, self._settings)
 
         symbols = {symbol for state in states for symbol in symbols_of(state.index, state.basket, rules)}
         legs = {symbol for state in states for symbol in state.basket.symbols.values()}
         slots = await self._queue.room(len(legs), self._stop)
         if self._stop():
             return [state.order.id for state in states]
-        _, together = await look_and_plan(self._venue, symbols, self._settings.depth, rules, plan, stops_of, slots)
+
+        async def look_at(left: Sequence[OrderState]) -> Together:
+            needed = {symbol for state in left for symbol in symbols_of(state.index, state.basket, rules)}
+            depth, way = self._settings.depth, partial(plan, left)
+            return (await look_and_plan(self._venue, needed, depth, rules, way, stops_of, slots))[1]
+
+        try:
+            together, refused = await plan_within(states, look_at, self._gate)
+        except DataError:
+            fresh = await self._venue.rules()
+            if symbols <= fresh.keys():
+                raise
+            return await self._batch(states, fresh, lease, failures)  # a market has gone since the rules were read
         batch = together.batch
         if batch.members:
             await self._trade(batch, lease)
             self._converted.difference_update(member.order_id for member in batch.members)
             self._converted.update(member.order_id for member in batch.members if member.purpose == CONVERT)
         # Whatever ends may trade back what it holds, which moves the books: after the batch.
+        for state in states:
+            if (violation := refused.get(state.order.id)) is not None:
+                await self._refuse(state, violation, rules, lease)
         for state, idle in together.idle:
-            await self._rest(state.order, idle.stopped_by, rules, lease)
-        for state, error in together.unpriced:
-            await self._rest(state.order, ("price",), rules, lease)
-            if not state.order.stays_open:
-                failures.append(error)
-        return [member.order_id for member in batch.members if await self._goes_on(member, rules, lease)]
+            await self._rest(state.order, idle.stopped_by, rules, lease, stays_open=state.stays_open)
+        for state, error in together.unplanned:
+            await self._rest(state.order, (stop_of(error),), rules, lease, stays_open=state.stays_open)
+            if not state.stays_open:
+                failures[state.order.id] = error
+        left = [member.order_id for member in batch.members if await self._goes_on(member, rules, lease)]
+        return left + [state.order.id for state in together.later]
 
     async def _is_ready(self, order_id: int, rules: Rules, lease: Lease) -> bool:
         """Return whether there is anything to plan for an order; one whose end is due is ended."""
@@ -313,14 +416,27 @@ class Manager:
             ending = Ending(IndexOrderStatus.FILLED, ("filled",))
         if ending is not None:
             await self._finisher.finish(order, ending, rules, lease)
+        else:
+            await self._finisher.even_out(order, rules, lease)
         return ending is None
 
-    async def _rest(self, order: IndexOrder, stopped_by: tuple[str, ...], rules: Rules, lease: Lease) -> None:
+    async def _rest(
+        self, order: IndexOrder, stopped_by: tuple[str, ...], rules: Rules, lease: Lease, *, stays_open: bool
+    ) -> None:
         """Leave an order of which nothing can be traded now for later, or end it when it is for now."""
-        if order.stays_open:
+        if stays_open:
             self._note(order, stopped_by, lease)
         else:
             await self._finisher.finish(order, Ending(IndexOrderStatus.ENDED, stopped_by), rules, lease)
+
+    async def _refuse(self, state: OrderState, violation: Violation, rules: Rules, lease: Lease) -> None:
+        """Record that the gate let nothing of an order through; it waits, or ends when it is for now."""
+        stop = word_of(violation)
+        if stop not in state.order.stopped_by:
+            with self._database.write() as connection:
+                check(connection, lease)
+                self._gate.note(connection, state.order.id, violation)
+        await self._rest(state.order, (stop,), rules, lease, stays_open=state.stays_open)
 
     async def _goes_on(self, member: Member, rules: Rules, lease: Lease) -> bool:
         """Decide, after a batch, whether the order is planned once more in this go."""
@@ -336,13 +452,14 @@ class Manager:
             await self._finisher.finish(order, Ending(IndexOrderStatus.FILLED, ("filled",)), rules, lease)
             return False
         stops = plan.stopped_by
+        if order.stopped_by == SLICE:
+            return False
         if order.stopped_by == ("moved",):
             barren = self._barren_stops(order_id)
             if barren is None:
                 return True
             stops = barren
-        if not order.stays_open:
-            await self._finisher.finish(order, Ending(IndexOrderStatus.ENDED, stops), rules, lease)
+        await self._rest(order, stops, rules, lease, stays_open=member.state.stays_open)
         return False
 
     def _barren_stops(self, order_id: int) -> tuple[str, ...] | None:
@@ -359,16 +476,26 @@ class Manager:
     def _due_ending(self, order: IndexOrder) -> Ending | None:
         if order.cancel_requested_at is not None:
             return Ending(IndexOrderStatus.CANCELLED, ("cancelled",))
-        if order.expires_at is not None and order.expires_at <= self._clock.now():
+        if order.expires_at is not None and order.expires_at <= self._clock.now() and not order.takes_at_end:
             return Ending(IndexOrderStatus.ENDED, (*order.stopped_by, "time"))
+        if not order.stays_open and order.remaining and any(map(is_refusal, order.stopped_by)):
+            # It was refused while the account was halted and what it held could not be traded back.
+            return Ending(IndexOrderStatus.ENDED, order.stopped_by)
         return None
 
-    async def _trade(self, batch: Batch, lease: Lease) -> None:
+    async def _trade_to_end(self, batch: Batch, lease: Lease) -> bool:
+        """Trade a batch that ends its order, or makes it even: a cancel does not stop it, the gate may."""
+        if self._gate.review_batch(batch, finishing=True):
+            return False
+        await self._trade(batch, lease, is_ending=True)
+        return True
+
+    async def _trade(self, batch: Batch, lease: Lease, *, is_ending: bool = False) -> None:
         """Write a batch with its intents, send it, and settle what it traded."""
         with self._database.write() as connection:
             check(connection, lease)
             plans = write_batch(connection, self._log, self._account, batch, self._clock.now())
-        await self._queue.run(plans, lease, self._stop)
+        await self._queue.run(plans, lease, self._stop, is_ending=is_ending)
         for plan_id in plans:
             self._settle(plan_id, lease)
         await self._venue.batch_done()

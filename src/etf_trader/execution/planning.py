@@ -1,17 +1,17 @@
 """From the state of the books, ours and the venue's, to a problem for the solver. Pure."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
 
-from etf_trader.errors import MissingPrice
+from etf_trader.errors import NotTrading
 from etf_trader.index.store import Basket
 from etf_trader.market.book import OrderBook
 from etf_trader.market.document import market_document, market_hash
 from etf_trader.market.symbol import Side, SymbolRule
-from etf_trader.money import BPS, UNIT_GRID, ZERO, ceil_to, divide_down, floor_to
-from etf_trader.orders.plan import LossParts, Plan, PlannedLeg, plan_document, total_loss
+from etf_trader.money import BPS, ONE, UNIT_GRID, ZERO, divide_down
+from etf_trader.orders.plan import Plan, plan_document
 from etf_trader.solver.problem import Leg, OrderProblem
 
 
@@ -70,13 +70,14 @@ def order_problem(
     """Return what the solver is asked.
 
     Raises:
-        MissingPrice: a constituent does not trade now.
+        NotTrading: the venue has halted a constituent.
+        MissingPrice, CrossedBook: a book has no price.
     """
     for symbol in sorted(basket.symbols.values()):
         if not (rule := view.rules[symbol]).is_trading:
-            raise MissingPrice(f"{symbol} does not trade now (the venue says {rule.status})", where=symbol)
+            raise NotTrading(f"{symbol} does not trade now (the venue says {rule.status})", where=symbol)
     legs = tuple(
-        _leg(wish, asset, basket.quantities[asset], view, basket.symbols[asset], float_holdings.get(asset, ZERO))
+        leg_of(wish, asset, basket.quantities[asset], view, basket.symbols[asset], float_holdings.get(asset, ZERO))
         for asset in sorted(basket.quantities)
     )
     return OrderProblem(
@@ -138,12 +139,13 @@ def document_for(
 ) -> dict[str, Any]:
     """Return the plan object of a plan that answers `problem`; `market` is `view.document()` if it is known."""
     symbols = {leg.asset: leg.rule.symbol for leg in problem.legs}
-    mids = view.mids(symbols)
+    rates = {name: Decimal(rate["mid"]) for name, rate in plan.beside.get("rates", {}).items()}
+    mids = {leg.asset: leg.mid * rates.get(leg.rule.quote, ONE) for leg in problem.legs}
     return plan_document(
         plan,
         index=index,
         basket_version=basket.version,
-        nav=basket.nav(mids),
+        nav=sum((leg.per_unit * mids[leg.asset] for leg in problem.legs), basket.cash_per_unit),
         arrival_nav=arrival_nav,
         book_hash=market_hash(view.document() if market is None else market),
         mids=mids,
@@ -152,26 +154,8 @@ def document_for(
     )
 
 
-def unwinding_problem(wish: Wish, basket: Basket, symbols: Mapping[str, str], view: MarketView) -> OrderProblem:
-    """Return what is asked of `unwinding`: a sell of no units, of what the order holds, on these markets."""
-    selling = replace(wish, side=Side.SELL)
-    legs = tuple(
-        _leg(selling, asset, basket.quantities.get(asset, ZERO), view, symbols[asset], ZERO)
-        for asset in sorted(symbols)
-    )
-    return OrderProblem(
-        side=Side.SELL,
-        quantity=ZERO,
-        legs=legs,
-        cash_per_unit=basket.cash_per_unit,
-        float_cash=ZERO,
-        units_done=wish.units_done,
-        loss_done=wish.loss_done,
-        slack_ticks=0,
-    )
-
-
-def _leg(wish: Wish, asset: str, per_unit: Decimal, view: MarketView, symbol: str, residual: Decimal) -> Leg:
+def leg_of(wish: Wish, asset: str, per_unit: Decimal, view: MarketView, symbol: str, residual: Decimal) -> Leg:
+    """Return one constituent as the solver sees it: what a unit needs of it, what is there, and its book."""
     rule, book = view.rules[symbol], view.books[symbol]
     levels, complete = book.accepted(wish.side, rule)
     return Leg(
@@ -188,32 +172,58 @@ def _leg(wish: Wish, asset: str, per_unit: Decimal, view: MarketView, symbol: st
     )
 
 
-def completion(wish: Wish, basket: Basket, view: MarketView, bounds: Mapping[str, Decimal]) -> Decimal:
+def completion(
+    wish: Wish,
+    basket: Basket,
+    view: MarketView,
+    bounds: Mapping[str, Decimal],
+    routes: Mapping[str, Mapping[str, Decimal]] | None = None,
+) -> Decimal:
     """Return the units to which a buy that must end completes what it holds; 0 when trading back is better.
 
     Some legs filled, others did not: each number of units that one of the held
     assets suffices for is weighed. What is missing costs the ask, what is too
     much brings the bid, both against arrival and after fees; a unit is worth
     the loss that the order's own limits accept. Nothing beyond `bounds` is held: 0.
+
+    Args:
+        wish: The rest of the order, and what it holds.
+        basket: What a unit needs.
+        view: The books.
+        bounds: What the float may take of each asset, in base.
+        routes: Other markets of an asset, each with what its quote is worth in the index's.
     """
     if all(quantity <= bounds[asset] for asset, quantity in wish.held.items()):
         return ZERO
     held = {asset: wish.held.get(asset, ZERO) for asset in basket.quantities}
     reach = {divide_down(held[asset], a, UNIT_GRID) for asset, a in basket.quantities.items()}
     accepted = _accepted_loss(wish, basket)
+    nets = {
+        asset: _best_nets({basket.symbols[asset]: ONE, **(routes or {}).get(asset, {})}, view)
+        for asset in basket.quantities
+    }
 
     def regret(units: Decimal) -> Decimal:
         total = -accepted * units
         for asset, a in basket.quantities.items():
-            symbol = basket.symbols[asset]
-            book, fee = view.books[symbol], view.rules[symbol].taker_fee
             missing = a * units - held[asset]
-            price = book.asks[0].price if missing > 0 else book.bids[0].price
-            total += missing * (price - wish.arrival[asset]) + abs(missing) * price * fee
+            buying, selling = nets[asset]
+            total += missing * ((buying if missing > 0 else selling) - wish.arrival[asset])
         return total
 
     candidates = sorted({min(units, wish.quantity) for units in reach} | {ZERO}, reverse=True)
     return min(candidates, key=regret)
+
+
+def _best_nets(markets: Mapping[str, Decimal], view: MarketView) -> tuple[Decimal, Decimal]:
+    """Return the least that an asset costs and the most that it brings, after fees, over its markets."""
+    buying, selling = [], []
+    for symbol, rate in markets.items():
+        book, fee = view.books[symbol], view.rules[symbol].taker_fee
+        if book.bids and book.asks:
+            buying.append(book.asks[0].price * (1 + fee) * rate)
+            selling.append(book.bids[0].price * (1 - fee) * rate)
+    return min(buying), max(selling)
 
 
 def _accepted_loss(wish: Wish, basket: Basket) -> Decimal:
@@ -225,68 +235,3 @@ def _accepted_loss(wish: Wish, basket: Basket) -> Decimal:
     if wish.limit_price is not None:
         bounds.append(wish.limit_price - arrival_nav)
     return max(min(bounds), ZERO) if bounds else ZERO
-
-
-def unwinding(
-    wish: Wish,
-    symbols: Mapping[str, str],
-    view: MarketView,
-    excess: Mapping[str, Decimal],
-    bounds: Mapping[str, Decimal],
-) -> Plan:
-    """Plan to sell what an order holds beyond the bounds, at the books' best prices.
-
-    For legs that failed while others filled, and for other currencies that a
-    sell was paid in: the order bears what this costs. `symbols` are the markets
-    of what it holds.
-    """
-    legs = []
-    for asset in sorted(excess):
-        if excess[asset] > bounds[asset]:
-            symbol = symbols[asset]
-            leg = _sale(asset, excess[asset], view.books[symbol], view.rules[symbol], wish.arrival[asset])
-            if leg is not None:
-                legs.append(leg)
-    received = sum((leg.value - leg.fee for leg in legs), ZERO)
-    return Plan(
-        side=Side.SELL,
-        wanted=ZERO,
-        units=ZERO,
-        legs=tuple(legs),
-        cash=received,
-        loss=total_loss(leg.loss for leg in legs),
-        marginal_price=ZERO,
-        stopped_by=("filled",),
-        method="unwind",
-        cost=received,
-        bound=received,
-        gap_bps=ZERO,
-        rounding_bps=ZERO,
-    )
-
-
-def _sale(
-    asset: str, quantity: Decimal, book: OrderBook, rule: SymbolRule, arrival_mid: Decimal
-) -> PlannedLeg | None:
-    """Return a leg that sells as many whole lots of `quantity` as the book takes; None when none can be."""
-    mid, touch = book.mid, book.bids[0].price
-    low, _ = rule.price_bounds(Side.SELL, mid)
-    left = wanted = floor_to(quantity, rule.step)
-    value, last = ZERO, touch
-    for level in book.bids:
-        if left == 0 or level.price < low:
-            break
-        part = min(left, level.quantity)
-        value, last, left = value + part * level.price, level.price, left - part
-    sold = wanted - left
-    if sold < rule.least_quantity(last):
-        return None
-    fee = ceil_to(value * rule.taker_fee, rule.quote_quantum)
-    loss = LossParts(
-        delay=-sold * (mid - arrival_mid),
-        spread=-sold * (touch - mid),
-        depth=touch * sold - value,
-        fee=fee,
-        rounding=ZERO,
-    )
-    return PlannedLeg(asset, rule.symbol, sold, last, last, touch, mid, value, fee, ZERO, loss)

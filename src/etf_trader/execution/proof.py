@@ -138,6 +138,8 @@ def _asked(statement: Statement, order: IndexOrder) -> Iterator[Finding]:
         yield Finding(where, "does not match its seal")
     for leg in problem.legs:
         yield from differs(f"arrival of {leg.asset} in {where}", order.arrival.get(leg.asset), leg.arrival_mid)
+    for name, rate in statement.rates.items():
+        yield from differs(f"arrival of {name} in {where}", order.arrival.get(name), rate.arrival_mid)
     if statement.method == UNWIND_METHOD:
         return
     yield from differs(f"side of {where}", order.side, problem.side)
@@ -146,7 +148,8 @@ def _asked(statement: Statement, order: IndexOrder) -> Iterator[Finding]:
     beside_filled = problem.max_loss_bps is None and any(leg.held for leg in problem.legs)
     if not (beside_filled and units <= order.quantity):  # completing what is held goes by no loss limit
         yield from differs(f"loss limit of {where}", order.max_loss_bps, problem.max_loss_bps)
-        yield from differs(f"quantity of {where}", order.quantity, units)
+        is_slice = order.schedule is not None and units <= order.quantity
+        yield from differs(f"quantity of {where}", order.quantity, order.quantity if is_slice else units)
 
 
 def _basket(statement: Statement, basket: Basket, document: Mapping[str, Any]) -> Iterator[Finding]:
@@ -157,9 +160,14 @@ def _basket(statement: Statement, basket: Basket, document: Mapping[str, Any]) -
     yield from differs(f"cash of {where}", basket.cash_per_unit, statement.problem.cash_per_unit)
     own = [leg for leg in statement.problem.legs if leg.per_unit or leg.asset in basket.quantities]
     stated = {leg.asset: leg.per_unit for leg in own}
-    yield from differs(f"quantities of {where}", dict(basket.quantities), stated)
-    symbols = {leg.asset: leg.rule.symbol for leg in own}
-    yield from differs(f"symbols of {where}", dict(basket.symbols), symbols)
+    quantities, symbols = dict(basket.quantities), dict(basket.symbols)
+    if statement.method == UNWIND_METHOD:
+        # What has no market now is left out, and what sells better in another currency is sold there.
+        quantities = {asset: a for asset, a in quantities.items() if asset in stated}
+        symbols = {leg.asset: symbols[leg.asset] for leg in own if leg.rule.quote not in statement.rates}
+        own = [leg for leg in own if leg.asset in symbols]
+    yield from differs(f"quantities of {where}", quantities, stated)
+    yield from differs(f"symbols of {where}", symbols, {leg.asset: leg.rule.symbol for leg in own})
 
 
 def _sent(statement: Statement, stored: StoredPlan, sent: Sequence[AssetOrder]) -> Iterator[Finding]:

@@ -74,17 +74,18 @@ class Queue:
         self._latency = Latency()
         self.outcomes = Outcomes(database, venue, clock, account, log)
 
-    async def run(self, plan_ids: Sequence[int], lease: Lease, stop: Stop) -> None:
+    async def run(self, plan_ids: Sequence[int], lease: Lease, stop: Stop, *, is_ending: bool = False) -> None:
         """Send what is written of a batch, as the slots allow, and book it until every order is final.
 
         Once `stop` says so nothing more is sent: what waits is withdrawn, what is in flight settled.
+        A batch that ends its order is sent though that was cancelled: it is how the cancel is carried out.
         """
         limits = await self.limits()
         tasks = {asyncio.create_task(self.outcomes.follow(order)) for order in self._orders(plan_ids, sent=True)}
         try:
             while not any(task.done() and task.exception() for task in tasks):
                 now = await self.outcomes.ask(self._venue.server_time)
-                claim = self._claim(plan_ids, lease, limits, now, stop)
+                claim = self._claim(plan_ids, lease, limits, now, stop, is_ending=is_ending)
                 tasks |= await self._begin(claim.granted)
                 running = [task for task in tasks if not task.done()]
                 if claim.granted:
@@ -149,14 +150,21 @@ class Queue:
             return _in_status(connection, plan_ids, AssetOrderStatus.SENT if sent else AssetOrderStatus.WRITTEN)
 
     def _claim(
-        self, plan_ids: Sequence[int], lease: Lease, limits: Sequence[OrderLimit], now: datetime, stop: Stop
+        self,
+        plan_ids: Sequence[int],
+        lease: Lease,
+        limits: Sequence[OrderLimit],
+        now: datetime,
+        stop: Stop,
+        *,
+        is_ending: bool,
     ) -> Claim:
         """Take slots for as many waiting orders as may be sent now, in one transaction with their grant."""
         asked_at = self._clock.now()
         with self._database.write() as connection:
             check(connection, lease)
             now += self._clock.now() - asked_at  # the write lock may have been long in coming
-            waiting = self._still_wanted(connection, plan_ids, stop)
+            waiting = self._still_wanted(connection, plan_ids, stop, is_ending=is_ending)
             if not waiting:
                 return Claim((), 0, None, may_ask=False)
             if (until := paused_until(connection, self._account.id, self._host, now)) is not None:
@@ -172,13 +180,16 @@ class Queue:
                 grant(connection, self._account.id, [order.id for order in granted], now)
             return Claim(granted, len(waiting) - len(granted), slots.next_look, slots.may_ask)
 
-    def _still_wanted(self, connection: Connection, plan_ids: Sequence[int], stop: Stop) -> list[WaitingOrder]:
+    def _still_wanted(
+        self, connection: Connection, plan_ids: Sequence[int], stop: Stop, *, is_ending: bool
+    ) -> list[WaitingOrder]:
         """Return what waits of a batch; orders that nobody wants sent any more are withdrawn."""
         waiting = waiting_orders(connection, plan_ids)
         if not waiting:
             return []
         is_stopped, state = stop(), trading_state(connection, self._account.id)
-        cancelled = cancelled_orders(connection, owners_of_plans(connection, plan_ids))
+        owners = set() if is_ending else owners_of_plans(connection, plan_ids)
+        cancelled = cancelled_orders(connection, owners)
         if not is_stopped and not cancelled and all(state.permits(side) for side in Side):
             return waiting
         for order in _in_status(connection, plan_ids, AssetOrderStatus.WRITTEN):

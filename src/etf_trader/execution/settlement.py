@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, func, select
 
 from etf_trader.events import BatchSettled, EventLog, OrderEnded
 from etf_trader.execution.allocation import BatchState, Outcome, settle_batch
@@ -18,7 +18,7 @@ from etf_trader.ledger.repository import Ledger
 from etf_trader.ledger.tables import transactions
 from etf_trader.market.symbol import Side
 from etf_trader.money import ZERO
-from etf_trader.orders.status import IndexOrderStatus
+from etf_trader.orders.status import IndexOrderStatus, Shortfall
 from etf_trader.orders.store import (
     StoredPlan,
     asset_orders_of_plan,
@@ -30,6 +30,11 @@ from etf_trader.orders.store import (
 
 MOVED = ("moved",)
 """What stops a batch that did not come out as planned: the books moved between looking and trading."""
+
+HELD = "held"
+"""What keeps an order stuck that its holder wished to keep what made no whole units (`--on-shortfall hold`)."""
+SLICE = ()
+"""What stops a batch that filled all that was due of an order over time: nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,14 +81,16 @@ class Ending:
     stopped_by: tuple[str, ...]
 
 
-def ending_of(state: OrderState, filled: Decimal, stopped_by: tuple[str, ...]) -> Ending | None:
+def ending_of(
+    state: OrderState, filled: Decimal, stopped_by: tuple[str, ...], planned_at: datetime
+) -> Ending | None:
     """Decide whether an order ends after a batch that was stopped by `stopped_by`; None: it goes on. Pure.
 
-    A batch that met moving books is planned again.
+    A batch that met moving books is planned again, and a slice that filled is not the order's end.
     """
     if filled >= state.order.quantity:
         return Ending(IndexOrderStatus.FILLED, ("filled",))
-    if not state.order.stays_open and stopped_by != MOVED:
+    if state.order.is_last_chance(planned_at) and stopped_by not in (MOVED, SLICE):
         return Ending(IndexOrderStatus.ENDED, stopped_by)
     return None
 
@@ -105,10 +112,13 @@ def settle(
     orders = asset_orders_of_plan(connection, plan.id)
     is_complete = all(order.status.is_whole for order in orders)
     batch = batch_state(state, plan.units, prices, is_complete=is_complete)
-    filled = state.order.filled + settle_batch(batch, final=False).units
+    credited = settle_batch(batch, final=False).units
+    filled = state.order.filled + credited
     if not is_complete or (stopped_by == ("filled",) and filled < state.order.quantity):
-        stopped_by = MOVED  # also when the venue's roundings left a hair less than planned
-    ending = ending_of(state, filled, stopped_by)
+        is_slice = state.order.schedule is not None and credited >= plan.units
+        # Also when the venue's roundings left a hair less than planned.
+        stopped_by = SLICE if is_complete and is_slice else MOVED
+    ending = ending_of(state, filled, stopped_by, plan.created_at)
     outcome = settle_batch(batch, final=ending is not None)
     _post_units(ledger, state, plan, prices, outcome, now)
     write_filled(connection, state.order.id, filled, stopped_by)
@@ -153,27 +163,56 @@ def end(
 ) -> None:
     """End an order: leftovers within their bounds go to the float, the rest of its cash or units to its holder.
 
-    What is beyond the bounds could not be traded back: the order is stuck and keeps it.
+    What is beyond the bounds, or has no price, could not be traded back: the order
+    is stuck and keeps it. One that is stuck already ends once that is gone.
     """
     state = order_state(connection, order_id)
     ledger = Ledger(connection, state.order.account_id)
-    leftovers = {asset: quantity for asset, quantity in state.held.items() if quantity}
-    status = ending.status
-    if leftovers and prices is not None:
-        batch = batch_state(state, ZERO, replace(prices, lent={}), is_complete=True)
-        outcome = settle_batch(batch, final=True)
-        leftovers = {asset: taken for asset, taken in outcome.float_takes.items() if taken}
-        if any(quantity > 0 for quantity in outcome.excess.values()):
-            status = IndexOrderStatus.STUCK
+    leftovers, is_stuck = _leftovers(state, prices)
     _post_closing(connection, ledger, state, leftovers, prices, now)
     state = order_state(connection, order_id)
     left = {state.index.quote: state.cash, state.parties.unit: state.units_reserved, **state.other_cash}
     if any(left.values()):
-        ledger.post(release(state.parties, left, at=now))
+        ledger.post(release(state.parties, left, at=now, before=_count(connection, order_id, "release")))
     order = index_order(connection, order_id)
-    move_index_order(connection, order, status, stopped_by=ending.stopped_by, now=now)
     update_position(connection, ledger, state)
-    log.record(connection, OrderEnded(order_id, str(status), ",".join(ending.stopped_by), order.filled), now)
+    if is_stuck and order.status is IndexOrderStatus.STUCK:
+        return
+    status, stops = ending.status, ending.stopped_by
+    if is_stuck:
+        status = IndexOrderStatus.STUCK
+        if order.on_shortfall is Shortfall.HOLD:
+            stops = (*(stop for stop in stops if stop != "filled"), HELD)
+    move_index_order(connection, order, status, stopped_by=stops, now=now)
+    log.record(connection, OrderEnded(order_id, str(status), ",".join(stops), order.filled), now)
+
+
+def _leftovers(state: OrderState, prices: BatchPrices | None) -> tuple[dict[str, Decimal], bool]:
+    """Return what the float takes of an order that ends, and whether more is left than it may take."""
+    held = {asset: quantity for asset, quantity in state.held.items() if quantity}
+    if not held or prices is None:
+        return held, False
+    priced = {asset: a for asset, a in state.basket.quantities.items() if asset in prices.mids}
+    batch = batch_state(state, ZERO, replace(prices, lent={}), is_complete=True)
+    outcome = settle_batch(replace(batch, per_unit=priced), final=True)
+    taken = {asset: quantity for asset, quantity in outcome.float_takes.items() if quantity}
+    return taken, any(quantity > 0 for quantity in outcome.excess.values()) or not held.keys() <= priced.keys()
+
+
+def _count(connection: Connection, order_id: int, kind: str) -> int:
+    """Return how many transactions of a kind an order has."""
+    query = select(func.count()).select_from(transactions)
+    return int(
+        connection.execute(
+            query.where(transactions.c.index_order_id == order_id, transactions.c.kind == kind)
+        ).scalar_one()
+    )
+
+
+def has_excess(connection: Connection, order_id: int, prices: BatchPrices | None) -> bool:
+    """Return whether an order that would end now holds more of some asset than the float may take."""
+    state = order_state(connection, order_id)
+    return not state.order.status.is_final and _leftovers(state, prices)[1]
 
 
 def update_position(connection: Connection, ledger: Ledger, state: OrderState) -> None:
@@ -233,4 +272,5 @@ def _post_closing(
     cash = cash_of(connection, state.order)
     beyond = cash - state.order.side.sign * from_float - carried
     if leftovers or beyond:
-        ledger.post(closing(state.parties, state.order.side, leftovers, mids, beyond, at=now))
+        before = _count(connection, state.order.id, "close")
+        ledger.post(closing(state.parties, state.order.side, leftovers, mids, beyond, at=now, before=before))

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import Connection, select
 
 from etf_trader.execution.loss import fill_loss, rounding_loss
+from etf_trader.execution.pacing import Done, Pace
 from etf_trader.index.store import Basket, Index, Position, current_basket, index_by_id, position_by_id
 from etf_trader.ledger import accounts
 from etf_trader.ledger.fill import Fill, fills_of
@@ -23,6 +24,7 @@ from etf_trader.orders.asset_order import AssetOrder
 from etf_trader.orders.index_order import IndexOrder
 from etf_trader.orders.plan import NO_LOSS, LossParts, total_loss
 from etf_trader.orders.store import asset_orders_of, index_order
+from etf_trader.orders.tables import plans
 
 if TYPE_CHECKING:
     from etf_trader.execution.planning import Wish
@@ -47,7 +49,10 @@ class Settlement:
 
 @dataclass(frozen=True, slots=True)
 class OrderState:
-    """An order, its parties, and what its account and the float hold."""
+    """An order, its parties, and what its account and the float hold.
+
+    `pace` is how much of an order over time is due now; None: all that is wanted.
+    """
 
     order: IndexOrder
     index: Index
@@ -62,14 +67,20 @@ class OrderState:
     float: Mapping[str, Decimal]
     float_cash: Decimal
     loss: LossParts
+    pace: Pace | None = None
+
+    @property
+    def stays_open(self) -> bool:
+        """Whether what is not traded of it in this turn waits for later."""
+        return self.order.stays_open and not (self.pace is not None and self.pace.is_end)
 
     def wish(self) -> Wish:
-        """Return what is still to be traded."""
+        """Return what is still to be traded: now, when it is an order over time that was paced."""
         from etf_trader.execution.planning import Wish  # reports read states and never plan
 
         return Wish(
             side=self.order.side,
-            quantity=self.order.remaining,
+            quantity=self.order.remaining if self.pace is None else self.pace.due,
             limit_price=self.order.limit_price,
             max_loss_bps=self.order.max_loss_bps,
             arrival=self.order.arrival,
@@ -117,6 +128,26 @@ def fills_with_orders(connection: Connection, order_id: int) -> list[tuple[Fill,
     return [(fill, sent[fill.asset_order_id]) for fill in fills_of(connection, order_id)]
 
 
+def done_of(connection: Connection, order_id: int) -> list[Done]:
+    """Return the batches that traded units for an order, oldest first, with what was credited for each."""
+    from etf_trader.execution.batch import TRADE  # brings the solver's problem, which reads do without
+
+    query = select(transactions.c.evidence).where(
+        transactions.c.index_order_id == order_id, transactions.c.kind.in_(("credit", "settle"))
+    )
+    credited: dict[int, Decimal] = {}
+    for evidence in connection.scalars(query):
+        facts = json.loads(evidence)["facts"]
+        credited[facts["plan"]] = Decimal(facts["units"])
+    made = select(plans.c.id, plans.c.created_at, plans.c.document).where(
+        plans.c.index_order_id == order_id, plans.c.purpose == TRADE
+    )
+    return [
+        Done(row.created_at, Decimal(json.loads(row.document)["quantity"]), credited.get(row.id, ZERO))
+        for row in connection.execute(made.order_by(plans.c.id))
+    ]
+
+
 def settlements_of(connection: Connection, order_id: int) -> list[Settlement]:
     """Return every exchange between an order and the float, in order."""
     query = (
@@ -127,7 +158,12 @@ def settlements_of(connection: Connection, order_id: int) -> list[Settlement]:
         )
         .order_by(transactions.c.id)
     )
-    return [_settlement(json.loads(evidence)["facts"]) for evidence in connection.scalars(query)]
+    return [settlement_of(evidence) for evidence in connection.scalars(query)]
+
+
+def settlement_of(evidence: str) -> Settlement:
+    """Read the exchange with the float that a transaction booked from its evidence."""
+    return _settlement(json.loads(evidence)["facts"])
 
 
 def order_loss(connection: Connection, order: IndexOrder) -> LossParts:
@@ -137,6 +173,23 @@ def order_loss(connection: Connection, order: IndexOrder) -> LossParts:
         rounding = sum(settlement.rounding(order.arrival).values(), ZERO)
         parts.append(LossParts(ZERO, ZERO, ZERO, ZERO, rounding))
     return total_loss(parts)
+
+
+def released_of(connection: Connection, order: IndexOrder) -> dict[str, Decimal]:
+    """Return the cash and units that went back to the holder when an order ended, by asset."""
+    query = (
+        select(postings.c.asset, postings.c.amount)
+        .join(transactions, transactions.c.id == postings.c.transaction_id)
+        .where(
+            transactions.c.index_order_id == order.id,
+            transactions.c.kind == "release",
+            postings.c.account == accounts.order(order.id),
+        )
+    )
+    found: dict[str, Decimal] = {}
+    for asset, amount in connection.execute(query):
+        found[asset] = found.get(asset, ZERO) - amount
+    return found
 
 
 def cash_of(connection: Connection, order: IndexOrder) -> Decimal:
@@ -150,7 +203,7 @@ def cash_of(connection: Connection, order: IndexOrder) -> Decimal:
         .join(transactions, transactions.c.id == postings.c.transaction_id)
         .where(
             transactions.c.account_id == order.account_id,
-            transactions.c.kind.not_in(("accept", "release")),
+            transactions.c.kind.not_in(("accept", "release", "recall")),
             postings.c.account == accounts.order(order.id),
             postings.c.asset.in_((parties.quote, *parties.rates)),
         )

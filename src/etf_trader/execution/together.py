@@ -1,10 +1,10 @@
 """One solve for all open orders of an account. Pure."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 
-from etf_trader.errors import DataError
+from etf_trader.errors import DataError, NotListed, NotTrading, SolverError
 from etf_trader.execution.batch import TRADE, Batch, Demand, Member, Slices, batch_of, cut
 from etf_trader.execution.crossing import Cross
 from etf_trader.execution.look import require_listed
@@ -43,13 +43,34 @@ def ask(state: OrderState, view: MarketView, slack_ticks: int, *, may_convert: b
     return Asked(state, problem, may_convert)
 
 
+Stopped = tuple[OrderState, DataError | SolverError]
+"""An order that cannot be planned now, and why."""
+
+
 @dataclass(frozen=True, slots=True)
 class Together:
-    """What all orders trade in one batch, the plans of those that trade nothing now, and who has no price."""
+    """What all orders trade in one batch, the plans of those that trade nothing now, and who cannot be planned.
+
+    `later` are orders that found no plan together with the others: they are
+    planned in the next batch.
+    """
 
     batch: Batch
     idle: tuple[tuple[OrderState, Plan], ...]
-    unpriced: tuple[tuple[OrderState, DataError], ...]
+    unplanned: tuple[Stopped, ...]
+    later: tuple[OrderState, ...] = ()
+
+
+def stop_of(error: DataError | SolverError) -> str:
+    """Return by which word an order is stopped that cannot be planned."""
+    match error:
+        case NotListed():
+            return f"delisted({error.where})"
+        case NotTrading():
+            return f"halted({error.where})"
+        case SolverError():
+            return "solver"
+    return "price"
 
 
 def stops_of(together: Together) -> list[str]:
@@ -60,21 +81,58 @@ def stops_of(together: Together) -> list[str]:
 
 def plan_together(
     asked: Sequence[Asked],
-    unpriced: Sequence[tuple[OrderState, DataError]],
+    unplanned: Sequence[Stopped],
     view: MarketView,
     settings: ExecutionSettings,
 ) -> Together:
-    """Plan all orders on the same books; an order alone is planned by the method of the settings."""
+    """Plan all orders on the same books; an order alone is planned by the method of the settings.
+
+    One that finds no plan stops alone. Where each finds one and all of them
+    together do not, the first is planned, and the others in the next batch.
+    """
+    try:
+        return _planned(asked, unplanned, view, settings)
+    except (DataError, SolverError) as error:
+        if len(asked) == 1:
+            return Together(Batch(view, (), ()), (), (*unplanned, (asked[0].state, error)))
+    sound, unsound = _apart(asked, view, settings)
+    if unsound:
+        return plan_together(sound, (*unplanned, *unsound), view, settings)
+    first = plan_together(sound[:1], unplanned, view, settings)
+    return replace(first, later=tuple(each.state for each in sound[1:]))
+
+
+def _apart(
+    asked: Sequence[Asked], view: MarketView, settings: ExecutionSettings
+) -> tuple[list[Asked], list[Stopped]]:
+    """Plan each order by itself; return those that find a plan, and those that do not."""
+    sound: list[Asked] = []
+    unsound: list[Stopped] = []
+    for each in asked:
+        try:
+            with money_context():
+                plan_alone(each, view, settings.method)
+            sound.append(each)
+        except (DataError, SolverError) as error:
+            unsound.append((each.state, error))
+    return sound, unsound
+
+
+def _planned(
+    asked: Sequence[Asked], unplanned: Sequence[Stopped], view: MarketView, settings: ExecutionSettings
+) -> Together:
+    if not asked:
+        return Together(Batch(view, (), ()), (), tuple(unplanned))
     with money_context():
         if len(asked) == 1:
             (only,) = asked
-            plan = _alone(only, view, settings.method)
+            plan = plan_alone(only, view, settings.method)
             batch, plans = batch_of(only.state, only.problem, plan, TRADE, view), {only.state.order.id: plan}
         else:
             batch, plans = _shared(asked, view, settings.max_cross_spread)
     idle = tuple((each.state, plans[each.state.order.id]) for each in asked if not _is_busy(plans, batch, each))
     members = tuple(each for each in batch.members if all(each.state is not state for state, _ in idle))
-    return Together(Batch(view, members, batch.demands, batch.crosses), idle, tuple(unpriced))
+    return Together(Batch(view, members, batch.demands, batch.crosses), idle, tuple(unplanned))
 
 
 def plan_beside(
@@ -94,7 +152,8 @@ def plan_beside(
     return plans[key]
 
 
-def _alone(asked: Asked, view: MarketView, method: str) -> Plan:
+def plan_alone(asked: Asked, view: MarketView, method: str) -> Plan:
+    """Plan one order by itself, over all currencies that its index may use."""
     if not foreign_currencies(asked.state.index):
         return plan_order(asked.problem, method)
     from etf_trader.solver.routes import plan_routes  # brings NumPy, which most orders do without

@@ -81,14 +81,17 @@ def reservation(parties: Parties, amounts: Mapping[str, Decimal], *, at: datetim
     )
 
 
-def release(parties: Parties, left: Mapping[str, Decimal], *, at: datetime) -> Transaction:
-    """What an order has left of cash and units returns to its holder when it ends."""
+def release(parties: Parties, left: Mapping[str, Decimal], *, at: datetime, before: int = 0) -> Transaction:
+    """What an order has left of cash and units returns to its holder when it ends.
+
+    `before` is how often it was released already: what was stuck is traded back later.
+    """
     lines: list[Posting] = []
     for asset, amount in sorted(left.items()):
         target = parties.position if asset == parties.unit else accounts.treasury(parties.holder)
         lines += transfer(parties.order, target, asset, amount)
     return Transaction(
-        key=f"release:{parties.order_id}",
+        key=_repeated(f"release:{parties.order_id}", before),
         kind="release",
         at=at,
         narration=f"order {parties.order_id} ended",
@@ -309,19 +312,21 @@ def closing(
     cash_beyond_units: Decimal,
     *,
     at: datetime,
+    before: int = 0,
 ) -> Transaction:
     """What an order still holds at its end goes to the float at mid; the units it got bear the difference.
 
     Args:
         cash_beyond_units: Buy: cash paid that no unit lot carries yet; sell: cash
             received that no disposal carries yet; both after this settlement.
+        before: How often it was closed already: what was stuck is traded back later.
     """
     lines, moves = _float_settlement(parties, surplus, mids)
     if cash_beyond_units:
         action = LotAction.ADJUST if side is Side.BUY else LotAction.DISPOSE
         moves.append(LotMove(action, parties.position, parties.unit, ZERO, cash_beyond_units))
     return Transaction(
-        key=f"close:{parties.order_id}",
+        key=_repeated(f"close:{parties.order_id}", before),
         kind="close",
         at=at,
         narration=f"what order {parties.order_id} held beyond its units went to the float",
@@ -330,6 +335,11 @@ def closing(
         facts={"units": ZERO, "cash": cash_beyond_units, "surplus": surplus, "mids": mids},
         index_order_id=parties.order_id,
     )
+
+
+def _repeated(key: str, before: int) -> str:
+    """Return the key of something that happens once to most orders: the first time is not counted in it."""
+    return f"{key}:{before + 1}" if before else key
 
 
 def _float_settlement(

@@ -8,10 +8,12 @@ from sqlalchemy import Connection, Row, select
 
 from etf_trader.index.store import list_baskets
 from etf_trader.ledger.booking import fill_booking
+from etf_trader.ledger.corrections import difference_booking, difference_facts, difference_key
 from etf_trader.ledger.fill import Allocation, Fill, fill_from
+from etf_trader.ledger.late import late_fill_seals
 from etf_trader.ledger.parties import parties_of
 from etf_trader.ledger.repository import Account
-from etf_trader.ledger.tables import allocations, fills
+from etf_trader.ledger.tables import allocations, differences, fills
 from etf_trader.ledger.transaction import Posting
 from etf_trader.market.document import market_hash
 from etf_trader.money import ZERO, plain
@@ -45,6 +47,7 @@ def audit_rows(
             find(f"market {book_hash[:12]}", "the books and rules that plans were made on do not match their hash")
     _check_orders(orders, sent, chain, find)
     _check_shares(connection, sent, find)
+    _check_differences(connection, account, chain, find)
     return _check_fills(connection, account, orders, sent, chain, lines, find)
 
 
@@ -102,13 +105,18 @@ def _check_fills(
 ) -> int:
     booked = {row.key: row for row in chain if row.kind == "fill"}
     executed: dict[int, list[Fill]] = {}
+    found_late: dict[int, list[Fill]] = {}
+    late = late_fill_seals(connection)
     parts = _allocations(connection, find)
     parties = {order.id: parties_of(connection, order) for order in orders.values()}
     rows = connection.execute(select(fills).where(fills.c.account_id == account.id).order_by(fills.c.id)).all()
     for row in rows:
         fill = fill_from(row)
         entry = f"fill {row.id} (trade {fill.trade_id} of {fill.symbol})"
-        executed.setdefault(fill.asset_order_id, []).append(fill)
+        known = late.get(row.id)
+        (executed if known is None else found_late).setdefault(fill.asset_order_id, []).append(fill)
+        if known is not None and known[1] != known[0].seal(row.seal):
+            find(entry, "that it was found late does not match its seal")
         if row.seal != fill.seal():
             find(entry, "its content does not match its seal")
         _check_parts(entry, fill, parts.get(row.id, []), find)
@@ -125,8 +133,32 @@ def _check_fills(
     for key in booked:
         find(f"transaction {key}", "it books a fill that is not there")
     for order in sent.values():
-        _check_executed(order, executed.get(order.id, []), find)
+        _check_executed(order, executed.get(order.id, []), found_late.get(order.id, []), find)
     return len(rows)
+
+
+def _check_differences(connection: Connection, account: Account, chain: Rows, find: Find) -> None:
+    """Check that what a person booked is in the chain, and what the chain has is marked as booked."""
+    booked = {row.key: row for row in chain if row.key.startswith("difference:")}
+    for row in connection.execute(select(differences).where(differences.c.account_id == account.id)):
+        entry = f"difference {row.id} ({row.asset})"
+        transaction = booked.pop(difference_key(row.id), None)
+        if (row.transaction_key is None) != (transaction is None):
+            find(entry, "it is booked in one place and not in the other: its row, or the chain")
+        elif transaction is not None:
+            said = difference_facts(row)
+            booking = difference_booking(
+                row.id, row.holder, row.asset, row.difference, row.booked_as, said, at=row.booked_at
+            )
+            if (transaction.kind, transaction.evidence, transaction.narration, transaction.at) != (
+                booking.kind,
+                booking.evidence(),
+                booking.narration,
+                booking.at,
+            ):
+                find(entry, "its transaction books something else")
+    for key in booked:
+        find(f"transaction {key}", "it books a difference that is not there")
 
 
 def _check_parts(entry: str, fill: Fill, parts: Sequence[Allocation], find: Find) -> None:
@@ -138,7 +170,8 @@ def _check_parts(entry: str, fill: Fill, parts: Sequence[Allocation], find: Find
         find(entry, f"its value is {plain(fill.value)}, price x quantity is {plain(fill.price * fill.quantity)}")
 
 
-def _check_executed(order: AssetOrder, own: Sequence[Fill], find: Find) -> None:
+def _check_executed(order: AssetOrder, own: Sequence[Fill], late: Sequence[Fill], find: Find) -> None:
+    """Check what an order executed by its sealed end against `own`; what was found `late` stands beside it."""
     entry = f"asset order {order.id} ({order.intent.client_order_id})"
     if not order.status.is_final:
         return
@@ -149,8 +182,11 @@ def _check_executed(order: AssetOrder, own: Sequence[Fill], find: Find) -> None:
     whole = order.executed_quantity == order.intent.quantity
     if whole != order.status.is_whole:
         find(entry, f"it is {order.status} with {plain(order.executed_quantity)} executed")
-    if any(fill.venue_order_id != order.venue_order_id for fill in own):
+    names = {fill.venue_order_id for fill in (*own, *late)}
+    if any(fill.venue_order_id != order.venue_order_id for fill in own) or len(names) > 1:
         find(entry, "its fills belong to another order at the venue")
+    if sum((fill.quantity for fill in (*own, *late)), ZERO) > order.intent.quantity:
+        find(entry, "its fills are more than it was for")
 
 
 def _allocations(connection: Connection, find: Find) -> dict[int, list[Allocation]]:

@@ -50,6 +50,7 @@ transactions = Table(
     UniqueConstraint("account_id", "sequence"),
     UniqueConstraint("account_id", "key"),
     Index("transaction_of_order", "index_order_id"),
+    Index("transaction_of_day", "account_id", "at"),
 )
 
 postings = Table(
@@ -127,6 +128,7 @@ fills = Table(
     Column("seal", String(64), nullable=False),  # SHA-256 of everything above
     UniqueConstraint("account_id", "era", "symbol", "venue_order_id", "trade_id"),
     Index("fill_of_asset_order", "asset_order_id"),
+    Index("fill_of_day", "account_id", "at"),
 )
 
 allocations = Table(
@@ -138,4 +140,48 @@ allocations = Table(
     Column("value", ExactDecimal, nullable=False),
     Column("fee", ExactDecimal, nullable=False),
     Column("seal", String(64), nullable=False),
+)
+
+late_fills = Table(
+    "late_fill",  # fills found after their asset order's end had been sealed
+    metadata,
+    Column("fill_id", ForeignKey("fill.id"), primary_key=True),
+    Column("asset_order_id", ForeignKey("asset_order.id"), nullable=False),
+    Column("found_at", UtcDateTime, nullable=False),
+    Column("seal", String(64), nullable=False),  # SHA-256 of the fill's seal and the columns above
+    Index("late_fill_of_asset_order", "asset_order_id"),
+)
+
+differences = Table(
+    "difference",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("account_id", ForeignKey("account.id"), nullable=False),
+    Column("asset", String(20), nullable=False),
+    Column("venue_quantity", ExactDecimal, nullable=False),
+    Column("books_quantity", ExactDecimal, nullable=False),
+    Column("difference", ExactDecimal, nullable=False),  # the venue less the books
+    Column("explanation", Text, nullable=False),
+    Column("found_at", UtcDateTime, nullable=False),
+    Column("booked_at", UtcDateTime),  # empty: open
+    Column("booked_as", String(16)),  # "deposit", ...; "gone" when it went away by itself
+    Column("holder", String(64)),
+    Column("operator", String(255)),
+    Column("reason", Text),
+    Column("transaction_key", String(128)),
+    Index("difference_open", "account_id", "booked_at"),
+)
+
+unbooked_trades = Table(
+    "unbooked_trade",  # trades at the venue that explain a difference and are not booked by themselves
+    metadata,
+    Column("account_id", ForeignKey("account.id"), primary_key=True),
+    Column("era", String(64), primary_key=True),
+    Column("symbol", String(20), primary_key=True),
+    Column("trade_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("venue_order_id", BigInteger, nullable=False),
+    Column("client_order_id", String(64), nullable=False),  # empty: the venue does not tell
+    Column("assets", String(64), nullable=False),  # comma separated: what it moved
+    Column("found_at", UtcDateTime, nullable=False),
+    Column("explained_at", UtcDateTime),  # since when none of these assets differs: a person has answered for it
 )

@@ -181,6 +181,13 @@ def quote_of(symbol: str, asset: str) -> str:
     return symbol.removeprefix(asset)
 
 
+def incarnation_of(client_order_id: str) -> str | None:
+    """Return the life of the database that made a client order id; None when it is not of our making."""
+    parts = client_order_id.split("-")
+    is_ours = len(parts) == 4 and parts[0] == PREFIX and parts[2].isdecimal() and parts[3].isdecimal()
+    return parts[1] if is_ours else None
+
+
 def client_order_id(incarnation: str, index_order_id: int, sequence: int) -> str:
     """Return the id under which the venue will know an order.
 

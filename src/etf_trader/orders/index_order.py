@@ -10,7 +10,8 @@ from typing import Any
 from etf_trader.errors import UsageError
 from etf_trader.market.symbol import Side
 from etf_trader.money import UNIT_GRID, ZERO, floor_to, plain
-from etf_trader.orders.status import IndexOrderStatus
+from etf_trader.orders.status import IndexOrderStatus, Shortfall
+from etf_trader.orders.stored_schedule import AtEnd, ScheduleRequest, StoredSchedule
 from etf_trader.seal import canonical, seal
 
 CLIENT_KEY = re.compile(r"[A-Za-z0-9._-]{1,64}")
@@ -25,7 +26,9 @@ class OrderRequest:
 
     `quantity` is None for "all" (a sell). `position` is "" (the only open one, or
     a first), "new", or a number. `limit_price` is per unit in quote, fees
-    included; `max_loss_bps` bounds the loss from arrival.
+    included; `max_loss_bps` bounds the loss from arrival; `on_shortfall` says what
+    becomes of legs that fill beside others that do not. `schedule` is how an
+    order over time is spread; None: all at once.
     """
 
     side: Side
@@ -36,20 +39,26 @@ class OrderRequest:
     max_loss_bps: Decimal | None
     time_in_force: str
     client_key: str
+    on_shortfall: Shortfall = Shortfall.RETRY
+    schedule: ScheduleRequest | None = None
 
     def canonical_text(self) -> str:
         """Return what was asked in one spelling, so that a repetition is recognised."""
-        return canonical(
-            {
-                "side": str(self.side),
-                "index": self.index_id,
-                "quantity": "all" if self.quantity is None else self.quantity,
-                "position": self.position,
-                "limit": self.limit_price,
-                "max_loss": self.max_loss_bps,
-                "tif": self.time_in_force,
-            }
-        )
+        asked: dict[str, Any] = {
+            "side": str(self.side),
+            "index": self.index_id,
+            "quantity": "all" if self.quantity is None else self.quantity,
+            "position": self.position,
+            "limit": self.limit_price,
+            "max_loss": self.max_loss_bps,
+            "tif": self.time_in_force,
+        }
+        # What is as it is without asking stays out: requests of before read the same.
+        if self.on_shortfall is not Shortfall.RETRY:
+            asked["on_shortfall"] = str(self.on_shortfall)
+        if self.schedule is not None:
+            asked["schedule"] = self.schedule.document()
+        return canonical(asked)
 
     def check(self) -> None:
         """Check what can be checked without the books.
@@ -75,6 +84,8 @@ class OrderRequest:
                 hint="1 to 64 letters, digits, dots, dashes and underscores",
             )
         lifetime(self.time_in_force)
+        if self.schedule is not None:
+            self.schedule.check()
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +105,7 @@ class IndexOrder:
     max_loss_bps: Decimal | None
     time_in_force: str
     expires_at: datetime | None
+    on_shortfall: Shortfall
     status: IndexOrderStatus
     stopped_by: tuple[str, ...]
     cancel_requested_at: datetime | None
@@ -101,13 +113,19 @@ class IndexOrder:
     ended_at: datetime | None
     arrival: Mapping[str, Decimal]
     arrival_nav: Decimal
+    schedule: StoredSchedule | None
     seal: str
 
     def facts_seal(self) -> str:
         """Return the seal that its values should have."""
         return acceptance_seal(
             {name: getattr(self, name) for name in _SEALED}
-            | {"side": str(self.side), "arrival": dict(self.arrival)}
+            | {
+                "side": str(self.side),
+                "arrival": dict(self.arrival),
+                "on_shortfall": str(self.on_shortfall),
+                "schedule": self.schedule,
+            }
         )
 
     @property
@@ -117,8 +135,19 @@ class IndexOrder:
 
     @property
     def stays_open(self) -> bool:
-        """Whether what cannot fill now waits for later."""
-        return self.time_in_force != "now"
+        """Whether what cannot fill now waits for later; an order over time does until its end."""
+        return self.time_in_force != "now" or self.schedule is not None
+
+    @property
+    def takes_at_end(self) -> bool:
+        """Whether all that is left is traded when its time is over."""
+        return self.schedule is not None and self.schedule.at_end is AtEnd.TAKE
+
+    def is_last_chance(self, moment: datetime) -> bool:
+        """Whether what is not traded at `moment` is given up: for now, or at the end of its time."""
+        if self.schedule is None:
+            return not self.stays_open
+        return moment >= self.schedule.ends_at(self.accepted_at)
 
 
 _SEALED = (
@@ -138,8 +167,14 @@ _SEALED = (
 
 
 def acceptance_seal(values: Mapping[str, Any]) -> str:
-    """Return the SHA-256 over everything that was accepted: `_SEALED`, side and arrival."""
-    return seal("etf.index-order/1", {name: values[name] for name in (*_SEALED, "side", "arrival")})
+    """Return the SHA-256 over all that was accepted: `_SEALED`, side, arrival, and what is not as usual."""
+    facts = {name: values[name] for name in (*_SEALED, "side", "arrival")}
+    if values["on_shortfall"] != str(Shortfall.RETRY):
+        facts["on_shortfall"] = values["on_shortfall"]
+    schedule: StoredSchedule | None = values["schedule"]
+    if schedule is not None:
+        facts["schedule"] = schedule.document()
+    return seal("etf.index-order/1", facts)
 
 
 def lifetime(time_in_force: str) -> timedelta | None:

@@ -62,7 +62,8 @@ class Schedule:
     budget allows in the time, `merged` how many periods were too small to trade
     alone. `waiting_bps` is the price of the waiting it does, `gain_bps` what it
     saves of the loss against all at once; None when that fills less. `needed_seconds`
-    is the time that all of it takes at the rate of pov; None for the others.
+    is the time that all of it takes at the rate of pov; None for the others. Fewer
+    units than `least` are not traded alone.
     """
 
     algo: Algo
@@ -79,6 +80,7 @@ class Schedule:
     needed_seconds: int | None
     assumptions: Assumptions
     method: str
+    least: Decimal
 
     @property
     def units(self) -> Decimal:

@@ -18,6 +18,14 @@ class IndexOrderStatus(StrEnum):
         return self is not IndexOrderStatus.OPEN
 
 
+class Shortfall(StrEnum):
+    """What becomes of what an order holds beyond whole baskets, because its legs did not fill alike."""
+
+    RETRY = "retry"  # completed by its next batches; at its end completed or traded back, whichever is cheaper
+    UNWIND = "unwind"  # traded back after each batch
+    HOLD = "hold"  # completed by its next batches, and never traded back unless somebody cancels it
+
+
 class AssetOrderStatus(StrEnum):
     """Where an order of ours on the venue stands."""
 
@@ -51,10 +59,13 @@ INDEX_ORDER_TRANSITIONS: dict[IndexOrderStatus, frozenset[IndexOrderStatus]] = {
             IndexOrderStatus.STUCK,
         }
     ),
-    IndexOrderStatus.STUCK: frozenset({IndexOrderStatus.ENDED, IndexOrderStatus.CANCELLED}),
-    IndexOrderStatus.FILLED: frozenset(),
-    IndexOrderStatus.ENDED: frozenset(),
-    IndexOrderStatus.CANCELLED: frozenset(),
+    IndexOrderStatus.STUCK: frozenset(
+        {IndexOrderStatus.FILLED, IndexOrderStatus.ENDED, IndexOrderStatus.CANCELLED}
+    ),
+    # A trade that is found after the end leaves the order with what it bought or sold.
+    IndexOrderStatus.FILLED: frozenset({IndexOrderStatus.STUCK}),
+    IndexOrderStatus.ENDED: frozenset({IndexOrderStatus.STUCK}),
+    IndexOrderStatus.CANCELLED: frozenset({IndexOrderStatus.STUCK}),
 }
 
 ASSET_ORDER_TRANSITIONS: dict[AssetOrderStatus, frozenset[AssetOrderStatus]] = {

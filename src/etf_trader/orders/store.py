@@ -8,7 +8,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, func, insert, select, true, update
+from sqlalchemy import ColumnElement, Connection, Row, and_, func, insert, select, true, update
 
 from etf_trader.database import insert_row
 from etf_trader.errors import NotFound
@@ -21,7 +21,9 @@ from etf_trader.orders.status import (
     INDEX_ORDER_TRANSITIONS,
     AssetOrderStatus,
     IndexOrderStatus,
+    Shortfall,
 )
+from etf_trader.orders.stored_schedule import StoredSchedule, read_schedule
 from etf_trader.orders.tables import asset_orders, index_orders, markets, plans, shares
 from etf_trader.seal import canonical, seal
 
@@ -88,6 +90,7 @@ def add_index_order(
     arrival: Mapping[str, Decimal],
     arrival_nav: Decimal,
     now: datetime,
+    schedule: StoredSchedule | None = None,
 ) -> IndexOrder:
     """Write an accepted wish."""
     row = {
@@ -103,13 +106,19 @@ def add_index_order(
         "max_loss_bps": request.max_loss_bps,
         "time_in_force": request.time_in_force,
         "expires_at": expires_at,
+        "on_shortfall": str(request.on_shortfall),
         "status": str(IndexOrderStatus.OPEN),
         "stopped_by": "",
         "accepted_at": now,
         "arrival": dict(arrival),
         "arrival_nav": arrival_nav,
+        "schedule": schedule,
     }
-    row |= {"seal": acceptance_seal(row), "arrival": canonical(arrival)}
+    row |= {
+        "seal": acceptance_seal(row),
+        "arrival": canonical(arrival),
+        "schedule": None if schedule is None else canonical(schedule.document()),
+    }
     return index_order(connection, insert_row(connection, index_orders, row))
 
 
@@ -166,7 +175,13 @@ def move_index_order(
     connection.execute(
         update(index_orders)
         .where(index_orders.c.id == order.id)
-        .values(status=str(status), stopped_by=",".join(stopped_by), ended_at=now)
+        .values(
+            status=str(status),
+            stopped_by=",".join(stopped_by),
+            ended_at=now,
+            # The cancel that ended it is done; another one asks to trade back what is stuck.
+            **({"cancel_requested_at": None} if status is IndexOrderStatus.STUCK else {}),
+        )
     )
 
 
@@ -180,10 +195,17 @@ def write_filled(connection: Connection, order_id: int, filled: Decimal, stopped
 
 
 def request_cancel(connection: Connection, order_id: int, now: datetime) -> None:
-    """Ask whoever leads the account to end an order."""
+    """Ask whoever leads the account to end an order, or to trade back what a stuck one holds.
+
+    An order that has ended stays as it is.
+    """
     connection.execute(
         update(index_orders)
-        .where(index_orders.c.id == order_id, index_orders.c.cancel_requested_at.is_(None))
+        .where(
+            index_orders.c.id == order_id,
+            index_orders.c.cancel_requested_at.is_(None),
+            index_orders.c.status.in_((str(IndexOrderStatus.OPEN), str(IndexOrderStatus.STUCK))),
+        )
         .values(cancel_requested_at=now)
     )
 
@@ -274,7 +296,9 @@ def settle_plan(connection: Connection, plan_id: int, now: datetime) -> None:
 
 def count_asset_orders(connection: Connection, order_id: int) -> int:
     """Return how many asset orders an index order has had: the next one's sequence, less one."""
-    query = select(func.count()).select_from(asset_orders).where(asset_orders.c.index_order_id == order_id)
+    # By way of its shares, which are found by index order; in whose name an order is sent has one of it.
+    own = (_shared(shares.c.index_order_id == order_id), asset_orders.c.index_order_id == order_id)
+    query = select(func.count()).select_from(asset_orders).where(*own)
     return int(connection.execute(query).scalar_one())
 
 
@@ -348,6 +372,13 @@ def asset_orders_of(connection: Connection, order_id: int) -> list[AssetOrder]:
     return _asset_orders(connection, _shared(shares.c.index_order_id == order_id))
 
 
+def asset_orders_with(connection: Connection, account_id: int, status: AssetOrderStatus) -> list[AssetOrder]:
+    """Return the asset orders of an account that have this status, in order of writing."""
+    own = select(index_orders.c.id).where(index_orders.c.account_id == account_id)
+    condition = and_(asset_orders.c.status == str(status), asset_orders.c.index_order_id.in_(own))
+    return _asset_orders(connection, condition)
+
+
 def list_asset_orders(connection: Connection) -> list[AssetOrder]:
     """Return every asset order, in order of writing."""
     return _asset_orders(connection, true())
@@ -397,9 +428,11 @@ def _market(packed: bytes) -> dict[str, Any]:
 def _index_order(row: Row[tuple[object, ...]]) -> IndexOrder:
     values: dict[str, Any] = dict(row._mapping)
     values["side"] = Side(values["side"])
+    values["on_shortfall"] = Shortfall(values["on_shortfall"])
     values["status"] = IndexOrderStatus(values["status"])
     values["stopped_by"] = tuple(filter(None, values["stopped_by"].split(",")))
     values["arrival"] = {asset: Decimal(mid) for asset, mid in json.loads(values["arrival"]).items()}
+    values["schedule"] = read_schedule(values["schedule"])
     return IndexOrder(**values)
 
 

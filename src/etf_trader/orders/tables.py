@@ -20,6 +20,7 @@ index_orders = Table(
     Column("max_loss_bps", ExactDecimal),
     Column("time_in_force", String(16), nullable=False),
     Column("expires_at", UtcDateTime),
+    Column("on_shortfall", String(8), nullable=False, server_default="retry"),  # "retry", "unwind" or "hold"
     Column("status", String(12), nullable=False),
     Column("stopped_by", Text, nullable=False),  # comma separated
     Column("cancel_requested_at", UtcDateTime),
@@ -27,6 +28,7 @@ index_orders = Table(
     Column("ended_at", UtcDateTime),
     Column("arrival", Text, nullable=False),  # canonical JSON: asset -> mid
     Column("arrival_nav", ExactDecimal, nullable=False),
+    Column("schedule", Text),  # canonical JSON of an order over time
     Column("seal", String(64), nullable=False),  # SHA-256 of what was accepted
     Index("index_order_open", "account_id", "status"),
 )

@@ -6,7 +6,7 @@ The caller opens the transaction: a halt stands for everybody from its commit on
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from enum import StrEnum
 
 from sqlalchemy import Connection, select, update
@@ -19,7 +19,12 @@ from etf_trader.risk.tables import halts as halt_rows
 OPERATOR = "operator"
 RECONCILE = "reconcile"
 DAILY_LOSS = "daily_loss"
+CAUSES = (OPERATOR, RECONCILE, DAILY_LOSS)
 """What stops an account: a person, a difference that nothing explains, the loss of a day."""
+
+
+HALTED_BEFORE_SENDING = "the account was halted before it was sent"
+"""Why an order was withdrawn."""
 
 
 class TradingState(StrEnum):
@@ -56,19 +61,29 @@ class Halt:
         """Whether nobody has lifted it."""
         return self.lifted_at is None
 
+    def is_over(self, now: datetime) -> bool:
+        """Whether it was for a UTC day, which has ended."""
+        return self.cause == DAILY_LOSS and self.at.astimezone(UTC).date() < now.astimezone(UTC).date()
 
-def halts(connection: Connection, account_id: int, *, lifted: bool = False) -> list[Halt]:
-    """Return what stops an account now, oldest first; with `lifted`, also what ever did."""
+
+def halts(
+    connection: Connection, account_id: int, *, lifted: bool = False, now: datetime | None = None
+) -> list[Halt]:
+    """Return what stops an account, oldest first; with `lifted`, also what ever did.
+
+    With `now`, what stopped it for a day that is over is left out before anybody has lifted it.
+    """
     query = select(halt_rows).where(halt_rows.c.account_id == account_id).order_by(halt_rows.c.id)
     if not lifted:
         query = query.where(halt_rows.c.lifted_at.is_(None))
     rows = (dict(row._mapping) for row in connection.execute(query))
-    return [Halt(**(row | {"state": TradingState(row["state"])})) for row in rows]
+    found = [Halt(**(row | {"state": TradingState(row["state"])})) for row in rows]
+    return [each for each in found if now is None or not each.is_over(now)]
 
 
-def trading_state(connection: Connection, account_id: int) -> TradingState:
+def trading_state(connection: Connection, account_id: int, now: datetime | None = None) -> TradingState:
     """Return what the account may do: the strictest halt that nobody has lifted."""
-    states = (each.state for each in halts(connection, account_id))
+    states = (each.state for each in halts(connection, account_id, now=now))
     return max(states, key=_STRICTNESS.index, default=TradingState.ACTIVE)
 
 
@@ -85,7 +100,7 @@ def halt(
     """Stop an account, and return the row that says so; the same cause twice stays the first."""
     if state is TradingState.ACTIVE:
         raise ValueError("an account that is active is not halted")
-    for known in halts(connection, account_id):
+    for known in halts(connection, account_id, now=now):
         if (known.cause, known.state) == (cause, state):
             return known
     row = {
@@ -112,7 +127,18 @@ def resume(
     return found
 
 
-def require_active(connection: Connection, account_id: int, sides: Iterable[Side] = ()) -> None:
+def lift_past_days(connection: Connection, account_id: int, now: datetime) -> None:
+    """Lift what stopped an account for a UTC day that is over."""
+    for each in halts(connection, account_id):
+        if each.is_over(now):
+            connection.execute(
+                update(halt_rows).where(halt_rows.c.id == each.id).values(lifted_at=now, lifted_by="")
+            )
+
+
+def require_active(
+    connection: Connection, account_id: int, sides: Iterable[Side] = (), now: datetime | None = None
+) -> None:
     """Check that orders of these sides may be sent; without sides, that not everything is stopped.
 
     Called in the transaction that takes a slot, and again before a request leaves.
@@ -120,17 +146,31 @@ def require_active(connection: Connection, account_id: int, sides: Iterable[Side
     Raises:
         Refused: the account is halted, or is only reducing and a side is a buy.
     """
-    state = trading_state(connection, account_id)
+    state = trading_state(connection, account_id, now)
     if state is TradingState.HALTED or not all(state.permits(side) for side in sides):
-        raise refusal(halts(connection, account_id), state)
+        raise refusal(halts(connection, account_id, now=now), state)
 
 
 def refusal(found: Iterable[Halt], state: TradingState) -> Refused:
     """Return the error that says that an account is stopped, why, and what to do."""
-    why = "; ".join(f"{each.cause}: {each.reason}" if each.reason else each.cause for each in found)
-    what = "nothing is sent" if state is TradingState.HALTED else "it may only sell"
     return Refused(
-        f"the account is {state} ({why}): {what}",
+        f"the account is {state} ({why(found)}): {MEANING[state]}",
         limit=str(state),
-        hint="etf risk show tells since when and why; etf resume lifts it",
+        where=str(state),
+        hint="etf risk show says since when; etf resume lifts it",
     )
+
+
+def why(found: Iterable[Halt]) -> str:
+    """Return for what reasons an account is stopped, in a few words."""
+    words = {OPERATOR: "by hand", DAILY_LOSS: "the loss of the day", RECONCILE: "a difference with the venue"}
+    causes = [(words.get(each.cause, each.cause), each.reason) for each in found]
+    return "; ".join(f"{cause}: {reason}" if reason else cause for cause, reason in causes)
+
+
+MEANING = {
+    TradingState.ACTIVE: "it trades",
+    TradingState.REDUCING: "it only sells, and buys wait",
+    TradingState.HALTED: "nothing is sent",
+}
+"""What a state means, in a few words."""

@@ -36,6 +36,10 @@ class Reader:
             raise Malformed(f"{self.where}.{name}", "is missing")
         return Reader(self.value[name], f"{self.where}.{name}")
 
+    def has(self, name: str) -> bool:
+        """Return whether an object has a member of this name."""
+        return isinstance(self.value, dict) and name in self.value
+
     def items(self) -> Iterator[tuple[str, "Reader"]]:
         """Yield the members of an object."""
         if not isinstance(self.value, dict):

@@ -84,7 +84,8 @@ def plan_schedule(problem: OrderProblem, algo: Algo, time: Span, assumed: Assump
         if algo is Algo.POV:
             total = floor_to(min(sum(shares, ZERO), ONE) * total, UNIT_GRID)
         parts = largest_remainder(total, shares, UNIT_GRID) if total else [ZERO] * time.periods
-        wanted = merged(parts, least_part(problem))
+        least = least_part(problem)
+        wanted = merged(parts, least)
         periods = _walk(problem, wanted, time, assumed, profile)
         at_once = plan_order(problem)
         return Schedule(
@@ -102,6 +103,7 @@ def plan_schedule(problem: OrderProblem, algo: Algo, time: Span, assumed: Assump
             needed_seconds=_needed(problem, assumed) if algo is Algo.POV else None,
             assumptions=assumed,
             method="linprog" if algo is Algo.OPTIMAL else "proportion",
+            least=least,
         )
 
 

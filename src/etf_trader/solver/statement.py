@@ -7,17 +7,29 @@ it is true is for `solver.verify` to say.
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from decimal import Decimal
-from typing import Any
+from typing import Any, NamedTuple
 
 from etf_trader.market.book import OrderBook
 from etf_trader.market.document import BANDS, NO_TIME, NUMBERS, WORDS
 from etf_trader.market.symbol import Side, SymbolRule
-from etf_trader.money import ZERO
+from etf_trader.money import ONE, ZERO
 from etf_trader.orders.plan import LOSS_PARTS, LossParts, PlannedLeg
 from etf_trader.solver.problem import Leg, OrderProblem
 from etf_trader.solver.reader import Impossible, Malformed, Reader
 
 _LEG_NUMBERS = ("quantity", "limit_price", "last_price", "touch", "mid", "value", "surplus")
+
+
+class StatedRate(NamedTuple):
+    """What a currency is said to be worth in the index's quote, now and at arrival, and by which book."""
+
+    symbol: str
+    mid: Decimal
+    arrival_mid: Decimal
+
+
+ITSELF = StatedRate("", ONE, ONE)
+"""The index's quote, in itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +38,8 @@ class Statement:
 
     `problem` is what was asked, on the levels of `books` that the venue's price
     bounds leave. `totals` are the stated numbers of the whole plan by name, with
-    None where the plan says null.
+    None where the plan says null. `rates` are those of the currencies, beside the
+    index's quote, that a plan to trade back is paid in.
     """
 
     index: str
@@ -46,6 +59,11 @@ class Statement:
     totals: Mapping[str, Decimal | None]
     book_hash: str
     seal: str
+    rates: Mapping[str, StatedRate]
+
+    def rate(self, leg: Leg) -> StatedRate:
+        """Return what the quote of a leg's book is worth in the index's."""
+        return self.rates.get(leg.rule.quote, ITSELF)
 
 
 TOTALS = (
@@ -94,7 +112,12 @@ def read_statement(plan: object, market: object) -> Statement:
         totals={name: top[name].maybe(Reader.number) for name in TOTALS},
         book_hash=top["book_hash"].text(),
         seal=top["seal"].text(),
+        rates={name: _stated_rate(rate) for name, rate in top["rates"].items()} if top.has("rates") else {},
     )
+
+
+def _stated_rate(rate: Reader) -> StatedRate:
+    return StatedRate(rate["symbol"].text(), rate["mid"].number(), rate["arrival_mid"].number())
 
 
 def side_of(side: Reader) -> Side:

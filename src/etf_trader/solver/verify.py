@@ -84,10 +84,12 @@ def _seals(plan: object, market: object) -> Iterator[Finding]:
 def _market_numbers(statement: Statement) -> Iterator[Finding]:
     """Check what follows from the market and the basket alone."""
     problem = statement.problem
-    yield from differs("plan.mids", statement.mids, {leg.asset: leg.mid for leg in problem.legs})
+    mids = {leg.asset: leg.mid * statement.rate(leg).mid for leg in problem.legs}
+    yield from differs("plan.mids", statement.mids, mids)
     bounds = {leg.asset: max(leg.rule.step, least(leg.rule, leg.mid * 19 / 20)) for leg in problem.legs}
     yield from differs("plan.bounds", statement.bounds, bounds)
-    navs = {"nav": problem.nav, "arrival_nav": problem.arrival_nav}
+    nav = sum((leg.per_unit * mids[leg.asset] for leg in problem.legs), problem.cash_per_unit)
+    navs = {"nav": nav, "arrival_nav": problem.arrival_nav}
     for name, nav in navs.items():
         yield from differs(f"plan.{name}", statement.totals[name], nav)
     for name, units in {"quantity": problem.quantity, "units": statement.units}.items():

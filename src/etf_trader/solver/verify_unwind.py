@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from decimal import Decimal
+from fractions import Fraction
 
 from etf_trader.market.symbol import Side
 from etf_trader.money import ZERO, plain
@@ -15,12 +16,13 @@ from etf_trader.solver.findings import (
     sums_of,
 )
 from etf_trader.solver.problem import Leg
-from etf_trader.solver.retrial import down, least, refill, up
-from etf_trader.solver.statement import Statement
+from etf_trader.solver.retrial import down, least, nearest, refill, up
+from etf_trader.solver.statement import Statement, mid_of
 
 
 def check_unwinding(statement: Statement) -> Iterator[Finding]:
     """Check a plan that sells leftovers at the books' best prices."""
+    yield from _rates(statement)
     legs = {leg.asset: leg for leg in statement.problem.legs}
     sold = {leg.asset for leg in statement.legs}
     for asset, leg in legs.items():
@@ -34,11 +36,32 @@ def check_unwinding(statement: Statement) -> Iterator[Finding]:
         if stated.asset not in legs:
             yield Finding(f"plan.legs.{stated.asset}", "is no asset of the basket")
             return
-        yield from _sale(stated, legs[stated.asset], statement.bounds.get(stated.asset, ZERO))
-    received = sum((leg.value - leg.fee for leg in statement.legs), ZERO)
+        leg = legs[stated.asset]
+        rate = statement.rate(leg).arrival_mid
+        yield from _sale(stated, leg, statement.bounds.get(stated.asset, ZERO), rate)
+    received = sum(
+        ((leg.value - leg.fee) * statement.rate(legs[leg.asset]).arrival_mid for leg in statement.legs), ZERO
+    )
     found = sums_of(statement, (leg.loss for leg in statement.legs), received, received)
     found |= dict.fromkeys(("marginal_price", "gap_bps", "rounding_bps"), ZERO) | {"bound": received}
     yield from check_totals(statement, found)
+
+
+def _rates(statement: Statement) -> Iterator[Finding]:
+    """Check what the other currencies are worth, by the books that the plan names."""
+    homes = set()
+    for name, rate in statement.rates.items():
+        where = f"plan.rates.{name}"
+        rule, book = statement.rules.get(rate.symbol), statement.books.get(rate.symbol)
+        if rule is None or book is None or name not in (rule.base, rule.quote):
+            yield Finding(f"{where}.symbol", f"is {rate.symbol}, which is no book of {name}")
+            continue
+        is_direct = rule.base == name
+        homes.add(rule.quote if is_direct else rule.base)
+        worth = mid_of(book) if is_direct else nearest(1 / Fraction(mid_of(book)))
+        yield from differs(f"{where}.mid", rate.mid, worth)
+    if len(homes) > 1:
+        yield Finding("plan.rates", f"are in several currencies: {', '.join(sorted(homes))}")
 
 
 def _most(leg: Leg) -> Decimal:
@@ -50,7 +73,7 @@ def _can_be_sold(leg: Leg) -> bool:
     return _most(leg) >= least(leg.rule, refill(leg, Side.SELL, _most(leg)).last)
 
 
-def _sale(stated: PlannedLeg, leg: Leg, bound: Decimal) -> Iterator[Finding]:
+def _sale(stated: PlannedLeg, leg: Leg, bound: Decimal, rate: Decimal) -> Iterator[Finding]:
     """Check one sale; its fee is estimated for the whole, not for each level."""
     where = f"plan.legs.{stated.asset}"
     if leg.held <= bound:
@@ -71,10 +94,10 @@ def _sale(stated: PlannedLeg, leg: Leg, bound: Decimal) -> Iterator[Finding]:
     for name, value in found.items():
         yield from differs(f"{where}.{name}", getattr(stated, name), value)
     loss = LossParts(
-        delay=stated.quantity * (leg.arrival_mid - leg.mid),
-        spread=stated.quantity * (leg.mid - leg.touch),
-        depth=stated.quantity * leg.touch - taken.value,
-        fee=fee,
+        delay=stated.quantity * (leg.arrival_mid - leg.mid * rate),
+        spread=stated.quantity * (leg.mid - leg.touch) * rate,
+        depth=(stated.quantity * leg.touch - taken.value) * rate,
+        fee=fee * rate,
         rounding=ZERO,
     )
     yield from check_loss(where, stated.loss, loss)

@@ -210,6 +210,10 @@ class Venue(Protocol):
         """Return the order with our id; None when the venue knows no such order."""
         ...
 
+    async def order(self, symbol: str, order_id: int) -> VenueOrder | None:
+        """Return the order with the venue's own id, whosever it is; None when the venue knows no such order."""
+        ...
+
     async def cancel(self, symbol: str, client_order_id: str) -> VenueOrder | None:
         """Cancel the order if it is open, and return where it stands; None when unknown."""
         ...

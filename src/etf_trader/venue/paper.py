@@ -255,6 +255,16 @@ class PaperVenue:
         self._tell_settled()
         return _order(view)
 
+    async def order(self, symbol: str, order_id: int) -> VenueOrder | None:
+        """Return the order with the exchange's own id; None when the exchange knows no such order."""
+        with _translated(symbol):
+            try:
+                return _order(self._exchange.order(self._account, symbol, order_id=order_id))
+            except ExchangeError as error:
+                if error.code in (_UNKNOWN_ORDER, _NO_SYMBOL):
+                    return None
+                raise
+
     async def cancel(self, symbol: str, client_order_id: str) -> VenueOrder | None:
         """Cancel the order if it is open, and return where it stands."""
         with _translated(symbol):

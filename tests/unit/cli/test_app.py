@@ -183,8 +183,8 @@ def test_help_of_a_command_has_its_sections(run: Run, tried: ModuleType) -> None
             "",
         ),
         ("order sell --qty 1 --format csv", "cannot print 'csv': --format takes table or json", ""),
-        ("halt", "etf halt comes with a later version", "today: etf cancel --all"),
-        ("order watch 1", "etf order watch comes with a later version", "today: etf order show"),
+        ("dashboard", "etf dashboard comes with a later version", "today: etf report fills"),
+        ("ledger export", "etf ledger export comes with a later version", "today: etf report fills --format csv"),
         ("--quiet", "etf needs a command", "etf --help"),
     ],
 )
@@ -356,4 +356,4 @@ def test_completion_knows_the_commands() -> None:
     environ = os.environ | {"_ETF_COMPLETE": "complete_bash", "COMP_WORDS": "etf re", "COMP_CWORD": "1"}
     process = etf(env=environ)
     out, _ = process.communicate(timeout=30)
-    assert out.split() == ["reconcile", "report"]
+    assert out.split() == ["reconcile", "report", "resume"]

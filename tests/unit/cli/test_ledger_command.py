@@ -132,7 +132,7 @@ def test_a_trade_the_books_do_not_know_names_reconcile(run: Run, folder: Path) -
     assert code == 9
     assert re.match(
         r"The books are off, first at venue: trade \d+ of BTCUSDT \(buy 0\.001 at [\d.]+\) is not in the books; "
-        r"etf reconcile books it\.",
+        r"order by-hand is not of these books: etf reconcile tells how to book it\.",
         out,
     )
     assert (folder / "etf.db").read_bytes() == before
@@ -145,16 +145,27 @@ def test_a_deposit_the_books_do_not_know_names_reconcile(run: Run, folder: Path)
     assert "transfer by-hand (12.5 USDT) is not in the books; etf reconcile books it" in out
 
 
-def test_an_order_left_open_at_the_venue_is_a_finding(run: Run, folder: Path) -> None:
+def rest_at_the_venue(folder: Path, name: str) -> None:
+    """Let an order stand at the exchange that nobody follows."""
     exchange = open_exchange(settings_of(folder))
     price = exchange.depth("BTCUSDT", 1).bids[0].price / 2
     tick = D("0.01")
     exchange.place(
         UID,
-        OrderRequest(
-            "BTCUSDT", "BUY", "LIMIT", "GTC", D("0.001"), price // tick * tick, "by-hand", exchange.now()
-        ),
+        OrderRequest("BTCUSDT", "BUY", "LIMIT", "GTC", D("0.001"), price // tick * tick, name, exchange.now()),
     )
+
+
+def test_an_order_of_ours_left_open_at_the_venue_is_a_finding(run: Run, folder: Path) -> None:
+    connection = sqlite3.connect(folder / "etf.db")
+    ((life,),) = connection.execute("SELECT token FROM incarnation").fetchall()
+    connection.close()
+    rest_at_the_venue(folder, f"etf-{life}-9-9")
     code, out, _ = run()
     assert code == 9
-    assert "BTCUSDT: order by-hand is open at the venue; etf reconcile looks for the cause" in out
+    assert f"BTCUSDT: order etf-{life}-9-9 is open at the venue; etf reconcile looks for the cause" in out
+
+
+def test_an_open_order_of_somebody_else_is_none(run: Run, folder: Path) -> None:
+    rest_at_the_venue(folder, "by-hand")
+    assert run()[0] == 0

@@ -16,8 +16,8 @@ from etf_trader.execution.planning import (
     document_for,
     order_problem,
     settlement_bounds,
-    unwinding,
 )
+from etf_trader.execution.unwinding import unwinding
 from etf_trader.index.store import Basket
 from etf_trader.market.book import Level, OrderBook
 from etf_trader.market.document import market_hash

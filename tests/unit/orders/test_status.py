@@ -33,6 +33,10 @@ INDEX_ORDERS = {
     (X.OPEN, X.ENDED),
     (X.OPEN, X.CANCELLED),
     (X.OPEN, X.STUCK),
+    (X.STUCK, X.FILLED),
+    (X.FILLED, X.STUCK),
+    (X.ENDED, X.STUCK),
+    (X.CANCELLED, X.STUCK),
     (X.STUCK, X.ENDED),
     (X.STUCK, X.CANCELLED),
 }
