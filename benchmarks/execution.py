@@ -52,9 +52,9 @@ from etf_trader.execution.desk import Desk
 from etf_trader.execution.lease import Leases
 from etf_trader.execution.manager import Manager
 from etf_trader.execution.queue import Queue
-from etf_trader.execution.reconcile import book_transfer
 from etf_trader.execution.settings import ExecutionSettings
 from etf_trader.execution.tables import leases
+from etf_trader.execution.transfers import book_transfer
 from etf_trader.index.definition import IndexDefinition
 from etf_trader.index.store import current_basket, list_indices
 from etf_trader.ledger.repository import Account, account_of, add_account, begin_incarnation, incarnation

@@ -15,6 +15,7 @@ from etf_trader.ledger.tables import allocations, balances, fills, lots, posting
 from etf_trader.orders.tables import asset_orders, index_orders, plans, shares
 
 FILLS_OF_ORDER = 100
+LONG_AGO = "'2026-01-01T00:00:00.000000Z'"
 KEPT_SLOTS = 200_000
 """More uses of slots than the venue allows in a day are never kept."""
 
@@ -46,6 +47,7 @@ def grow(database: Database, account_id: int, count: int) -> None:
         old = f"order:{asset_order.index_order_id}"
 
         whole = {"id": f"{top['index_order']} + i", "client_key": "'grown-' || i", "status": "'filled'"}
+        whole |= {"accepted_at": LONG_AGO, "ended_at": LONG_AGO}
         copy(connection, index_orders, {"id": asset_order.index_order_id}, orders, whole)
         whole = {"id": f"{top['plan']} + i", "index_order_id": owner.replace("1 + i", "1 + (i - 1)")}
         copy(connection, plans, {"id": asset_order.plan_id}, orders, whole | {"status": "'settled'"})
@@ -60,7 +62,7 @@ def grow(database: Database, account_id: int, count: int) -> None:
         number = f"{top['transaction']} + i"
         digest = "substr('0000000000000000000000000000000000000000000000000000000000000000' || i, -64)"
         whole = {"id": number, "sequence": f"{tail} + i", "key": "'fill:grown:' || i", "hash": digest}
-        whole |= {"index_order_id": owner, "previous_hash": digest}
+        whole |= {"index_order_id": owner, "previous_hash": digest, "at": LONG_AGO}
         copy(connection, transactions, {"id": booking.id}, count, whole)
         name = f"replace(t.account, '{old}', {account})"
         copy(
@@ -71,7 +73,7 @@ def grow(database: Database, account_id: int, count: int) -> None:
             {"transaction_id": number, "account": name},
         )
         made = {"id": f"{top['fill']} + i", "trade_id": "1000000 + i", "asset_order_id": sent}
-        copy(connection, fills, {"id": first.id}, count, made | {"venue_order_id": "1000000 + i"})
+        copy(connection, fills, {"id": first.id}, count, made | {"venue_order_id": "1000000 + i", "at": LONG_AGO})
         whole = {"fill_id": made["id"], "index_order_id": owner}
         copy(connection, allocations, {"fill_id": first.id}, count, whole)
         copy(connection, events, {"id": 1}, count, {"id": None})
@@ -88,8 +90,6 @@ def grow(database: Database, account_id: int, count: int) -> None:
             whole = {"id": f"{top['lot']} + {count + place * orders} + i"}
             copy(connection, lots, {"id": lot_id}, orders, whole | {"transaction_id": number})
         copy(connection, balances, {"account": old}, orders, {"account": account, "amount": "'0'"})
-    with database.write() as connection:
-        connection.execute(text("ANALYZE"))
 
 
 def copy(
