@@ -40,7 +40,7 @@ def standing_findings(connection: Connection, account_id: int = 1) -> list[str]:
         for (account, asset), amount in held.items()
         if amount < 0 and (accounts.is_inside(account) or account.startswith(("position:", "redeemed:")))
     ]
-    for index in list_indices(connection):
+    for index in list_indices(connection, account_id):
         unit, account = index.unit_asset, accounts.index(index.id)
         redeemed = sum(
             (amount for (name, asset), amount in held.items() if asset == unit and name.startswith("redeemed:")),
@@ -59,15 +59,15 @@ def standing_findings(connection: Connection, account_id: int = 1) -> list[str]:
     return findings
 
 
-def findings(database: Database, exchange: PaperExchange, uid: str = "paper") -> list[str]:
-    """Return everything that does not hold of the books at rest, and between them and the venue."""
+def findings(database: Database, exchange: PaperExchange, uid: str = "paper", account_id: int = 1) -> list[str]:
+    """Return everything that does not hold of an account's books at rest, and between them and the venue."""
     with database.read() as connection:
         return (
-            standing_findings(connection)
-            + _chain_findings(connection)
-            + _lot_findings(connection)
-            + _order_findings(connection)
-            + _venue_findings(connection, exchange, uid)
+            standing_findings(connection, account_id)
+            + _chain_findings(connection, account_id)
+            + _lot_findings(connection, account_id)
+            + _order_findings(connection, account_id)
+            + _venue_findings(connection, exchange, uid, account_id)
             + _plan_findings(connection)
         )
 
@@ -82,14 +82,15 @@ def _plan_findings(connection: Connection) -> list[str]:
     ]
 
 
-def _chain_findings(connection: Connection) -> list[str]:
+def _chain_findings(connection: Connection, account_id: int) -> list[str]:
     found: list[str] = []
     running: dict[tuple[str, str], Decimal] = defaultdict(lambda: ZERO)
     previous = GENESIS
     lines = defaultdict(list)
     for row in connection.execute(select(postings).order_by(postings.c.transaction_id, postings.c.line)):
         lines[row.transaction_id].append(row)
-    chain = connection.execute(select(transactions).order_by(transactions.c.sequence))
+    own = select(transactions).where(transactions.c.account_id == account_id)
+    chain = connection.execute(own.order_by(transactions.c.sequence))
     for number, row in enumerate(chain, start=1):
         sums: dict[str, Decimal] = defaultdict(lambda: ZERO)
         for line in lines[row.id]:
@@ -113,7 +114,7 @@ def _chain_findings(connection: Connection) -> list[str]:
         if (row.sequence, row.previous_hash, row.hash) != (number, previous, seal):
             found.append(f"the chain breaks at {row.sequence} {row.key}")
         previous = row.hash
-    stored = {(row.account, row.asset): row.amount for row in connection.execute(select(balances))}
+    stored = _balances(connection, account_id)
     found += [
         f"balance of {key}: {stored.get(key)} is stored, {running[key]} is right"
         for key in stored.keys() | running.keys()
@@ -122,18 +123,23 @@ def _chain_findings(connection: Connection) -> list[str]:
     return found
 
 
-def _lot_findings(connection: Connection) -> list[str]:
+def _balances(connection: Connection, account_id: int) -> dict[tuple[str, str], Decimal]:
+    rows = connection.execute(select(balances).where(balances.c.account_id == account_id))
+    return {(row.account, row.asset): row.amount for row in rows}
+
+
+def _lot_findings(connection: Connection, account_id: int) -> list[str]:
     found: list[str] = []
     in_lots: dict[tuple[str, str], Decimal] = defaultdict(lambda: ZERO)
     cost: dict[tuple[str, str], Decimal] = defaultdict(lambda: ZERO)
-    for row in connection.execute(select(lots)):
+    for row in connection.execute(select(lots).where(lots.c.account_id == account_id)):
         in_lots[row.account, row.asset] += row.open_quantity
         cost[row.account, row.asset] += row.open_cost
         if row.open_quantity < 0 or bool(row.is_open) != bool(row.open_quantity):
             found.append(f"lot {row.id} has {row.open_quantity} left, is_open {row.is_open}")
         if not row.open_quantity and row.open_cost:
             found.append(f"lot {row.id} is gone and has a cost of {row.open_cost}")
-    held = {(row.account, row.asset): row.amount for row in connection.execute(select(balances))}
+    held = _balances(connection, account_id)
     for (account, asset), amount in held.items():
         is_kept = (
             account.startswith(("order:", "index:", "float:"))
@@ -143,10 +149,11 @@ def _lot_findings(connection: Connection) -> list[str]:
         if is_kept and in_lots[account, asset] != amount:
             found.append(f"{account} holds {amount} {asset}, its lots {in_lots[account, asset]}")
     offered: dict[int, Decimal] = defaultdict(lambda: ZERO)
-    for order in list_index_orders(connection):
+    for order in list_index_orders(connection, account_id=account_id):
         for account in (accounts.order(order.id), accounts.redeemed(order.id)):
             offered[order.position_id] += held.get((account, accounts.unit(order.index_id)), ZERO)
-    for position in list_positions(connection):
+    indices = {index.id for index in list_indices(connection, account_id)}
+    for position in (each for each in list_positions(connection) if each.index_id in indices):
         key = accounts.position(position.id), accounts.unit(position.index_id)
         units = held.get(key, ZERO) + offered[position.id]
         row_and_lots = (in_lots[key], position.units, position.cost)
@@ -158,10 +165,10 @@ def _lot_findings(connection: Connection) -> list[str]:
     return found
 
 
-def _order_findings(connection: Connection) -> list[str]:
+def _order_findings(connection: Connection, account_id: int) -> list[str]:
     found: list[str] = []
     sent = list_asset_orders(connection)
-    for order in list_index_orders(connection):
+    for order in list_index_orders(connection, account_id=account_id):
         cash, loss, sign = cash_of(connection, order), order_loss(connection, order), order.side.sign
         name = f"order {order.id} ({order.side}, {order.status})"
         if order.status is not IndexOrderStatus.OPEN:
@@ -261,16 +268,16 @@ def residual_findings(connection: Connection) -> list[str]:
     ]
 
 
-def _venue_findings(connection: Connection, exchange: PaperExchange, uid: str) -> list[str]:
+def _venue_findings(connection: Connection, exchange: PaperExchange, uid: str, account_id: int) -> list[str]:
     found: list[str] = []
     held = {asset: view.free + view.locked for asset, view in exchange.balances(uid).items()}
-    inside = inside_balances(connection, 1)
+    inside = inside_balances(connection, account_id)
     found += [
         f"the venue holds {held.get(asset, ZERO)} {asset}, the books {inside.get(asset, ZERO)}"
         for asset in sorted(held.keys() | inside.keys())
         if held.get(asset, ZERO) != inside.get(asset, ZERO)
     ]
-    at_venue = select(fills).where(fills.c.era != INTERNAL)
+    at_venue = select(fills).where(fills.c.era != INTERNAL, fills.c.account_id == account_id)
     booked = Counter((row.symbol, row.trade_id, row.quantity) for row in connection.execute(at_venue))
     traded = Counter((trade.symbol, trade.trade_id, trade.quantity) for trade in exchange.trades(uid))
     if booked != traded:

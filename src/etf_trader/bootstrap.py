@@ -80,11 +80,9 @@ class Services:
     @cached_property
     def venue(self) -> PaperVenue:
         """The exchange as a venue."""
-        from etf_trader.exchange.paper import PaperExchange
         from etf_trader.venue.paper import PaperVenue
 
-        clock = PaperExchange.settings(Database(self.settings.exchange.database)).clock
-        return PaperVenue(self.exchange, self.account.uid, is_stepped=clock == "stepped")
+        return PaperVenue(self.exchange, self.account.uid, is_stepped=self.exchange.is_stepped)
 
     @cached_property
     def clock(self) -> Clock:
@@ -125,6 +123,8 @@ class Services:
     def close(self) -> None:
         """Give up connections."""
         self.database.close()
+        if "exchange" in self.__dict__:  # made when it was first asked for
+            self.exchange.close()
 
 
 def open_services(settings: Settings) -> Services:

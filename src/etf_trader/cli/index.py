@@ -297,12 +297,12 @@ def _facts(opened: Services, chosen: list[Index]) -> list[IndexFacts]:
 
 @command(app, "list", examples=("etf index list", "etf index list --json"), csv="indices")
 def list_() -> None:
-    """List all indices with what a unit is worth now."""
+    """List the indices of the account with what a unit is worth now."""
     from etf_trader.index.store import list_indices
 
     with services() as opened:
         with opened.database.read() as connection:
-            known = list_indices(connection)
+            known = list_indices(connection, opened.account.id)
         rows = _facts(opened, known)
 
     def draw(page: Page) -> None:

@@ -254,11 +254,13 @@ def _sample(opened: Services) -> Sample:
     from etf_trader.index.store import list_indices
 
     with opened.database.read() as connection:
-        known = list_indices(connection)
+        known = list_indices(connection, opened.account.id)
+        taken = {index.symbol for index in list_indices(connection)}
     if known:
         return Sample(known[0], False, "", _first_buy(known[0]))
     definition = definition_from_options(
-        SAMPLE,
+        # Symbols are unique in a database, and another account of it has the sample.
+        SAMPLE if SAMPLE not in taken else f"{SAMPLE}A{opened.account.id}",
         SAMPLE_WEIGHTS,
         name="Eight coins",
         start_value=Decimal(1000),

@@ -81,7 +81,8 @@ def holdings(index: IndexOption = None) -> None:
 
     with services() as opened:
         with opened.database.read() as connection:
-            chosen = list_indices(connection) if index is None else [find_index(connection, index)]
+            own = list_indices(connection, opened.account.id)
+            chosen = own if index is None else [find_index(connection, index)]
         try:
             reports = in_loop(_holdings(opened, chosen))
         except ConfigError as error:

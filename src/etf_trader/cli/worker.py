@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -11,6 +12,7 @@ from etf_trader.cli.invocation import output
 from etf_trader.cli.options import NoWaitOption, OnInterruptOption
 from etf_trader.cli.output import Page
 from etf_trader.cli.services import in_loop, services
+from etf_trader.errors import DatabaseFailure
 
 if TYPE_CHECKING:
     from etf_trader.bootstrap import Services
@@ -109,13 +111,17 @@ class News:
 
     def tell(self, error: EtfError | None) -> None:
         """Print what is news after a round that met `error`, or nothing."""
-        from etf_trader.cli.orders import order_facts
-        from etf_trader.orders.store import index_order
-
         waiting = "" if error is None else f"Waiting: {error.message}."
         if waiting != self._waiting and waiting:
             output().note(waiting)
         self._waiting = waiting
+        with suppress(DatabaseFailure):  # it was told, or will be after the next round
+            self._tell_orders()
+
+    def _tell_orders(self) -> None:
+        from etf_trader.cli.orders import order_facts
+        from etf_trader.orders.store import index_order
+
         now_open = {order.id for order in _open_orders(self._opened)}
         with self._opened.database.read() as connection:
             for number in sorted(self._open | now_open):

@@ -159,6 +159,15 @@ class PaperExchange:
         """
         return _settings(_stored(database))
 
+    @property
+    def is_stepped(self) -> bool:
+        """Whether its clock moves by steps."""
+        return self._settings.clock == STEPPED
+
+    def close(self) -> None:
+        """Give up connections."""
+        self._database.close()
+
     # Time
 
     def now(self) -> datetime:

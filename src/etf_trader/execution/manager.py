@@ -12,7 +12,7 @@ from functools import partial
 
 from etf_trader.clock import Clock
 from etf_trader.database import Database
-from etf_trader.errors import AccountLed, DataError, EtfError, SolverError, VenueError
+from etf_trader.errors import AccountLed, DatabaseFailure, DataError, EtfError, SolverError, VenueError
 from etf_trader.events import EventLog
 from etf_trader.execution.answer import Answer, as_seen, book_answer
 from etf_trader.execution.batch import CONVERT, Batch, Member, write_batch
@@ -211,6 +211,7 @@ class Manager:
         async with self._leading(lease) as found:
             found.require_agreement()
             while not stop():
+                # With nothing to do, nothing else would tell one that was paused past a take-over.
                 self._leases.require(lease)
                 failure: EtfError | None = None
                 try:
@@ -251,7 +252,8 @@ class Manager:
     async def _beat(self, lease: Lease) -> None:
         while True:
             await asyncio.sleep(HEARTBEAT_SECONDS)
-            self._leases.renew(lease)
+            with suppress(DatabaseFailure):  # a beat may be missed, and the next one comes
+                self._leases.renew(lease)
 
     async def _recover(self, lease: Lease) -> Reconciliation:
         with self._database.read() as connection:

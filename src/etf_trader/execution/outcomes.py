@@ -4,7 +4,7 @@ import asyncio
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import partial
 from typing import TypeVar
 
@@ -16,6 +16,7 @@ from etf_trader.errors import OutcomeUnknown, RateLimited, ReconciliationMismatc
 from etf_trader.events import EventLog
 from etf_trader.execution.budget import give_back, note_answer, note_counts
 from etf_trader.execution.fills import book_fill
+from etf_trader.execution.group_commit import GroupCommit
 from etf_trader.execution.sharing import parts_of
 from etf_trader.ledger.fill import Fill
 from etf_trader.ledger.parties import parties_of
@@ -61,6 +62,7 @@ class Outcomes:
         self._account = account
         self._log = log
         self._heard: OrderedDict[str, _Heard] = OrderedDict()
+        self.commits = GroupCommit(database)
 
     def listen(self) -> Callable[[], None]:
         """Take note of what the stream tells, until the returned function is called."""
@@ -122,27 +124,40 @@ class Outcomes:
         answered, is_told = state.at, told is not None and _is_whole(state, told)
         may_rest = order.intent.kind is OrderKind.POST_ONLY
         if not (is_told and (state.status.is_final or may_rest)):
-            self._note(order, state, counts)  # the slots know of it before anything else is asked
+            # The slots know of it before anything else is asked.
+            await self.commits.do(partial(self._note, order, state, counts))
         if not may_rest:
             state = await self._ended(order, state)
         trades = told if told is not None and _is_whole(state, told) else await self._trades(state)
-        with self._database.write() as connection:
-            first = min((trade.at for trade in trades), default=None)
-            note_answer(connection, order.id, answered, first)
-            note_counts(connection, self._account.id, answered, counts, is_last=False)
-            self._book(connection, order, trades)
-            if state.status.is_final:
-                self._end(connection, order, _ending(state), state.reason, state, trades)
-            else:
-                note_executed(connection, order, AssetOrderStatus.OPEN, **_executed(state, trades))
+        await self.commits.do(partial(self._learnt, order, state, trades, answered, counts))
         if state.status.is_final:
             self._heard.pop(order.intent.client_order_id, None)
 
-    def _note(self, order: AssetOrder, state: VenueOrder, counts: Sequence[OrderCount]) -> None:
-        """Take note that the venue has an order, and of its counts, before anything else is asked."""
-        with self._database.write() as connection:
-            note_answer(connection, order.id, state.at, None)
-            note_counts(connection, self._account.id, state.at, counts, is_last=False)
+    def _learnt(
+        self,
+        order: AssetOrder,
+        state: VenueOrder,
+        trades: Sequence[Trade],
+        answered: datetime,
+        counts: Sequence[OrderCount],
+        connection: Connection,
+    ) -> None:
+        """Write what is known of an order: its slot, its trades, and its end if it has ended."""
+        first = min((trade.at for trade in trades), default=None)
+        note_answer(connection, order.id, answered, first)
+        note_counts(connection, self._account.id, answered, counts, is_last=False)
+        self._book(connection, order, trades)
+        if state.status.is_final:
+            self._end(connection, order, _ending(state), state.reason, state, trades)
+        else:
+            note_executed(connection, order, AssetOrderStatus.OPEN, **_executed(state, trades))
+
+    def _note(
+        self, order: AssetOrder, state: VenueOrder, counts: Sequence[OrderCount], connection: Connection
+    ) -> None:
+        """Take note that the venue has an order, and of its counts."""
+        note_answer(connection, order.id, state.at, None)
+        note_counts(connection, self._account.id, state.at, counts, is_last=False)
 
     def withdraw(self, order: AssetOrder, reason: str) -> None:
         """End an order that is known never to have taken effect."""

@@ -13,23 +13,31 @@ from etf_trader.database import Database
 from etf_trader.errors import DuplicateOrder, OrderRejected, OutcomeUnknown, RateLimited, VenueUnavailable
 from etf_trader.events import EventLog
 from etf_trader.execution.budget import budget, forget, give_back, grant, note_counts
+from etf_trader.execution.group_commit import others_turn
 from etf_trader.execution.latency import Latency
 from etf_trader.execution.lease import Lease, check
 from etf_trader.execution.outcomes import LOOK_AGAIN_SECONDS, WINDOW_SECONDS, Outcomes, all_of
 from etf_trader.execution.pauses import note_pause, paused_until
 from etf_trader.ledger.repository import Account
-from etf_trader.orders.asset_order import AssetOrder
+from etf_trader.market.symbol import Side
+from etf_trader.orders.asset_order import AssetOrder, WaitingOrder
 from etf_trader.orders.status import AssetOrderStatus
 from etf_trader.orders.store import (
     asset_order,
+    asset_orders_by_id,
     asset_orders_of_plan,
     cancelled_orders,
     move_asset_order,
+    owners_of_plans,
+    waiting_orders,
 )
 from etf_trader.risk.halts import TradingState, trading_state
 from etf_trader.venue.interface import LimitOrder, OrderLimit, Venue
 
 MOST_ATTEMPTS = 5
+
+MOST_AT_ONCE = 20
+"""So many are granted together at most: the last of them is on its way well before its grant is too old."""
 
 SILENT_LIMITS = (OrderLimit(10, 100), OrderLimit(86_400, 200_000))
 """What holds where the venue names no limit on orders."""
@@ -78,14 +86,24 @@ class Queue:
             while not any(task.done() and task.exception() for task in tasks):
                 now = await self.outcomes.ask(self._venue.server_time)
                 claim = self._claim(plan_ids, lease, limits, now, stop, is_ending=is_ending)
-                tasks |= {asyncio.create_task(self._send(order)) for order in claim.granted}
+                tasks |= await self._begin(claim.granted)
                 running = [task for task in tasks if not task.done()]
+                if claim.granted:
+                    continue  # what ended at once may have to be sent again
                 if not claim.waiting and not running:
                     break
-                if not claim.granted:
-                    await self._rest(claim, now, running)
+                await self._rest(claim, now, running)
         finally:
             await all_of(list(tasks))
+
+    async def _begin(self, granted: Sequence[AssetOrder]) -> set[asyncio.Task[None]]:
+        """Set these orders on their way one after the other; everything else gets its turn in between."""
+        begun = set()
+        with self.outcomes.commits.held():
+            for order in granted:
+                begun.add(asyncio.create_task(self._send(order)))
+                await others_turn()
+        return begun
 
     async def recover(self, plan_id: int, lease: Lease) -> None:
         """Learn what became of a plan whose leader is gone; what was never sent is withdrawn."""
@@ -94,8 +112,8 @@ class Queue:
             for order in asset_orders_of_plan(connection, plan_id):
                 if order.status is AssetOrderStatus.WRITTEN:
                     _withdraw(connection, order, "its leader stopped before sending it", self._clock.now())
-        for order in self._orders([plan_id], sent=True):
-            await self.outcomes.follow(order)
+        sent = self._orders([plan_id], sent=True)
+        await all_of([asyncio.create_task(self.outcomes.follow(order)) for order in sent])
 
     async def begin(self, lease: Lease) -> None:
         """Ask the venue what it counts, as a new leader."""
@@ -142,8 +160,10 @@ class Queue:
         is_ending: bool,
     ) -> Claim:
         """Take slots for as many waiting orders as may be sent now, in one transaction with their grant."""
+        asked_at = self._clock.now()
         with self._database.write() as connection:
             check(connection, lease)
+            now += self._clock.now() - asked_at  # the write lock may have been long in coming
             waiting = self._still_wanted(connection, plan_ids, stop, is_ending=is_ending)
             if not waiting:
                 return Claim((), 0, None, may_ask=False)
@@ -154,32 +174,34 @@ class Queue:
                 next_look = min(order.next_attempt_at for order in waiting if order.next_attempt_at is not None)
                 return Claim((), len(waiting), next_look, may_ask=False)
             slots = budget(connection, self._account.id, limits, now, self._guard())
-            granted = [_granted(connection, order, now) for order in ranked(due)[: slots.free]]
+            chosen = [order.id for order in ranked(due)[: min(slots.free, MOST_AT_ONCE)]]
+            granted = [_granted(connection, order, now) for order in asset_orders_by_id(connection, chosen)]
             if granted:
                 grant(connection, self._account.id, [order.id for order in granted], now)
             return Claim(granted, len(waiting) - len(granted), slots.next_look, slots.may_ask)
 
     def _still_wanted(
         self, connection: Connection, plan_ids: Sequence[int], stop: Stop, *, is_ending: bool
-    ) -> list[AssetOrder]:
-        """Return the written orders of a batch; those that nobody wants sent any more are withdrawn."""
-        waiting = _in_status(connection, plan_ids, AssetOrderStatus.WRITTEN)
+    ) -> list[WaitingOrder]:
+        """Return what waits of a batch; orders that nobody wants sent any more are withdrawn."""
+        waiting = waiting_orders(connection, plan_ids)
         if not waiting:
             return []
-        state = trading_state(connection, self._account.id)
-        owners = {share.index_order_id for order in waiting for share in order.shares}
-        cancelled = set() if is_ending else cancelled_orders(connection, owners)
-        left = []
-        for order in waiting:
-            reason = _why_not(order, state, cancelled, is_stopped=stop())
-            if reason is None:
-                left.append(order)
-            else:
+        is_stopped, state = stop(), trading_state(connection, self._account.id)
+        owners = set() if is_ending else owners_of_plans(connection, plan_ids)
+        cancelled = cancelled_orders(connection, owners)
+        if not is_stopped and not cancelled and all(state.permits(side) for side in Side):
+            return waiting
+        for order in _in_status(connection, plan_ids, AssetOrderStatus.WRITTEN):
+            reason = _why_not(order, state, cancelled, is_stopped=is_stopped)
+            if reason is not None:
                 _withdraw(connection, order, reason, self._clock.now())
-        return left
+        return waiting_orders(connection, plan_ids)
 
     async def _rest(self, claim: Claim, now: datetime, running: Sequence[asyncio.Task[None]]) -> None:
         """Wait until something in flight ends or there may be slots again; ask for them where that may help."""
+        if await self.outcomes.commits.drained():
+            return  # answers that are there already may have freed slots
         if claim.may_ask:
             counts = await self.outcomes.ask(self._venue.order_counts)
             with self._database.write() as connection:
@@ -249,13 +271,13 @@ class Queue:
                 move_asset_order(connection, present, AssetOrderStatus.WRITTEN, now, next_attempt_at=next_attempt)
 
 
-def ranked(waiting: Iterable[AssetOrder]) -> list[AssetOrder]:
+def ranked(waiting: Iterable[WaitingOrder]) -> list[WaitingOrder]:
     """Return waiting orders as they are sent: what brings cash first, then one of each index order in turn."""
     places: Counter[int] = Counter()
     ranks = []
     for order in waiting:
         places[order.index_order_id] += 1
-        ranks.append((order.intent.priority, places[order.index_order_id], order.id, order))
+        ranks.append((order.priority, places[order.index_order_id], order.id, order))
     return [order for *_, order in sorted(ranks, key=lambda rank: rank[:3])]
 
 

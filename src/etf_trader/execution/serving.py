@@ -29,17 +29,17 @@ async def serve(managers: Sequence[Manager], stop: Callable[[], bool], told: Tol
     async def keep(manager: Manager) -> None:
         waited = 0.0
         while not stop():
-            waited = waited + STANDBY_SECONDS if manager.is_free() else 0.0
-            if waited > PATIENCE_SECONDS * len(leading):
-                leading.add(manager.account_id)
-                try:
+            try:
+                waited = waited + STANDBY_SECONDS if manager.is_free() else 0.0
+                if waited > PATIENCE_SECONDS * len(leading):
+                    waited = 0.0
+                    leading.add(manager.account_id)
                     await manager.lead(stop, told)
-                except EtfError as error:
-                    told(manager, error)
-                    await asyncio.sleep(AFTER_ERROR_SECONDS)
-                finally:
-                    leading.discard(manager.account_id)
-                waited = 0.0
+            except EtfError as error:
+                told(manager, error)
+                await asyncio.sleep(AFTER_ERROR_SECONDS)
+            finally:
+                leading.discard(manager.account_id)
             await asyncio.sleep(STANDBY_SECONDS)
 
     await asyncio.gather(*(keep(manager) for manager in managers))

@@ -188,9 +188,12 @@ def index_by_id(connection: Connection, index_id: int) -> Index:
     return _index(connection.execute(_indices().where(indices.c.id == index_id)).one())
 
 
-def list_indices(connection: Connection) -> list[Index]:
-    """Return all indices, oldest first."""
-    return [_index(row) for row in connection.execute(_indices().order_by(indices.c.id))]
+def list_indices(connection: Connection, account_id: int | None = None) -> list[Index]:
+    """Return the indices of an account, or of all, oldest first."""
+    query = _indices().order_by(indices.c.id)
+    if account_id is not None:
+        query = query.where(indices.c.account_id == account_id)
+    return [_index(row) for row in connection.execute(query)]
 
 
 def set_status(connection: Connection, index_id: int, status: str) -> None:

@@ -15,7 +15,7 @@ from sqlalchemy.exc import NoResultFound
 
 from etf_trader.errors import EtfError, LedgerError
 from etf_trader.index.store import Basket, list_baskets, list_indices, position_seal
-from etf_trader.index.tables import positions
+from etf_trader.index.tables import indices, positions
 from etf_trader.ledger.accounts import is_inside, is_unit
 from etf_trader.ledger.lots import Lot, LotBook
 from etf_trader.ledger.repository import GENESIS, Account
@@ -81,7 +81,7 @@ def audit(connection: Connection, account: Account, head: str | None = None) -> 
         _check_chain(replay, account.id, chain, lines, list_baskets(connection), quotes)
         _check_balances(replay, connection, account.id)
         _check_lots(replay, connection, account.id, {row.sequence: row.id for row in chain})
-        _check_positions(replay, connection)
+        _check_positions(replay, connection, account.id)
         fill_count = audit_rows(connection, account, chain, lines, replay.find)
     except (InvalidOperation, ValueError, KeyError, TypeError, NoResultFound, EtfError) as error:
         replay.find("database", f"rows do not fit together or cannot be read ({error})")
@@ -290,8 +290,11 @@ def _check_lots(
             replay.find(f"lots of {account} in {asset}", f"they hold {plain(held)}, the account {plain(amount)}")
 
 
-def _check_positions(replay: _Replay, connection: Connection) -> None:
-    for row in connection.execute(select(positions).order_by(positions.c.id)):
+def _check_positions(replay: _Replay, connection: Connection, account_id: int) -> None:
+    # All but those of other accounts: whose index nobody has is a finding too.
+    others = select(indices.c.id).where(indices.c.account_id != account_id)
+    query = select(positions).where(positions.c.index_id.not_in(others)).order_by(positions.c.id)
+    for row in connection.execute(query):
         account, unit = f"position:{row.id}", f"unit:{row.index_id}"
         if row.seal != position_seal(row.index_id, row.holder_id, row.opened_at):
             replay.find(f"position {row.id}", "whose it is does not match its seal")

@@ -12,6 +12,7 @@ from etf_trader.database import insert_row
 from etf_trader.errors import LedgerError
 from etf_trader.ledger.tables import allocations, fills
 from etf_trader.market.symbol import Side
+from etf_trader.orders.tables import shares
 from etf_trader.seal import seal
 
 INTERNAL = "internal"
@@ -129,7 +130,13 @@ def fills_of(connection: Connection, index_order_id: int) -> list[Fill]:
     query = (
         select(fills, *(allocations.c[name].label(f"part_{name}") for name in ("quantity", "value", "fee")))
         .join(allocations, allocations.c.fill_id == fills.c.id)
-        .where(allocations.c.index_order_id == index_order_id)
+        .where(
+            allocations.c.index_order_id == index_order_id,
+            # Who has a part of a fill has a share of its asset order; only these are found by index order.
+            fills.c.asset_order_id.in_(
+                select(shares.c.asset_order_id).where(shares.c.index_order_id == index_order_id)
+            ),
+        )
         .order_by(fills.c.id)
     )
     return [

@@ -48,7 +48,7 @@ class Intent:
     @property
     def priority(self) -> int:
         """How soon it is sent."""
-        return Priority.SELL if self.side is Side.SELL else Priority.BUY
+        return priority_of(self.side)
 
     @property
     def quote(self) -> str:
@@ -154,6 +154,26 @@ class AssetOrder:
             "ended_at": self.ended_at,
         }
         return seal("etf.asset-order-end/1", facts)
+
+
+@dataclass(frozen=True, slots=True)
+class WaitingOrder:
+    """What decides when an asset order that was written is sent, and no more: thousands may wait."""
+
+    id: int
+    index_order_id: int
+    side: Side
+    next_attempt_at: datetime | None
+
+    @property
+    def priority(self) -> int:
+        """How soon it is sent."""
+        return priority_of(self.side)
+
+
+def priority_of(side: Side) -> int:
+    """Return how soon an order of this side is sent; the least goes first."""
+    return Priority.SELL if side is Side.SELL else Priority.BUY
 
 
 def quote_of(symbol: str, asset: str) -> str:

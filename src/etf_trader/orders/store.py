@@ -14,7 +14,7 @@ from etf_trader.database import insert_row
 from etf_trader.errors import NotFound
 from etf_trader.market.symbol import Side
 from etf_trader.money import ZERO
-from etf_trader.orders.asset_order import AssetOrder, Intent, OrderKind, Share, Slice
+from etf_trader.orders.asset_order import AssetOrder, Intent, OrderKind, Share, Slice, WaitingOrder
 from etf_trader.orders.index_order import IndexOrder, OrderRequest, acceptance_seal
 from etf_trader.orders.status import (
     ASSET_ORDER_TRANSITIONS,
@@ -296,7 +296,9 @@ def settle_plan(connection: Connection, plan_id: int, now: datetime) -> None:
 
 def count_asset_orders(connection: Connection, order_id: int) -> int:
     """Return how many asset orders an index order has had: the next one's sequence, less one."""
-    query = select(func.count()).select_from(asset_orders).where(asset_orders.c.index_order_id == order_id)
+    # By way of its shares, which are found by index order; in whose name an order is sent has one of it.
+    own = (_shared(shares.c.index_order_id == order_id), asset_orders.c.index_order_id == order_id)
+    query = select(func.count()).select_from(asset_orders).where(*own)
     return int(connection.execute(query).scalar_one())
 
 
@@ -318,6 +320,41 @@ def asset_order(connection: Connection, asset_order_id: int) -> AssetOrder:
     """Return one asset order, which must exist."""
     (found,) = _asset_orders(connection, asset_orders.c.id == asset_order_id)
     return found
+
+
+def asset_orders_by_id(connection: Connection, numbers: Sequence[int]) -> list[AssetOrder]:
+    """Return these asset orders, which must exist, in the order in which they are named."""
+    found = {order.id: order for order in _asset_orders(connection, asset_orders.c.id.in_(numbers))}
+    return [found[number] for number in numbers]
+
+
+def waiting_orders(connection: Connection, plan_ids: Sequence[int]) -> list[WaitingOrder]:
+    """Return the asset orders for these plans that were written and not sent, in order of writing."""
+    query = (
+        select(
+            asset_orders.c.id,
+            asset_orders.c.index_order_id,
+            asset_orders.c.side,
+            asset_orders.c.next_attempt_at,
+        )
+        .where(
+            _shared(shares.c.plan_id.in_(plan_ids)),
+            asset_orders.c.status == str(AssetOrderStatus.WRITTEN),
+        )
+        .order_by(asset_orders.c.id)
+    )
+    return [
+        WaitingOrder(number, owner, Side(side), next_attempt_at)
+        for number, owner, side, next_attempt_at in connection.execute(query)
+    ]
+
+
+def owners_of_plans(connection: Connection, plan_ids: Sequence[int]) -> set[int]:
+    """Return the index orders for which the asset orders of these plans trade, of other plans too."""
+    mine = select(shares.c.asset_order_id).where(shares.c.plan_id.in_(plan_ids))
+    return set(
+        connection.scalars(select(shares.c.index_order_id).where(shares.c.asset_order_id.in_(mine)).distinct())
+    )
 
 
 def asset_orders_by_client_id(connection: Connection, names: Sequence[str]) -> dict[str, AssetOrder]:
