@@ -1,11 +1,35 @@
 """How long an order takes to the venue, and so how close to the edge of a window one may be sent."""
 
+import asyncio
 from collections import deque
-from datetime import timedelta
+from datetime import datetime, timedelta
 
+from etf_trader.clock import Clock
 from etf_trader.execution.budget import MOST_GUARD
 
 REMEMBERED = 200
+
+LONGEST = timedelta(minutes=1)
+"""No request takes longer; where a clock says so, it was moved."""
+
+
+class Stopwatch:
+    """How long ago it was made; it does not mind when the clock is set."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._began = clock.now()
+        self._loop_began = asyncio.get_running_loop().time()
+
+    def elapsed(self) -> timedelta:
+        """Return the time since, by a clock that only steps, or by the one of the machine."""
+        real = timedelta(seconds=asyncio.get_running_loop().time() - self._loop_began)
+        told = self._clock.now() - self._began
+        return max(real, told) if timedelta(0) <= told <= LONGEST else real
+
+    def since(self, moment: datetime) -> datetime:
+        """Return what the clock that told `moment` when this was made says now."""
+        return moment + self.elapsed()
 
 
 class Latency:

@@ -465,9 +465,12 @@ class Manager:
     def _barren_stops(self, order_id: int) -> tuple[str, ...] | None:
         """Return what stops an order whose last batches executed nothing at all; None while it gets on."""
         with self._database.read() as connection:
-            batches = [
-                asset_orders_of_plan(connection, p.id) for p in plans_of(connection, order_id)[-MOST_BARREN:]
-            ]
+            plans = plans_of(connection, order_id)[-MOST_TURNS:]
+            sent = [asset_orders_of_plan(connection, plan.id) for plan in plans]
+        # What never reached the venue tells nothing of the books.
+        batches = [
+            batch for batch in sent if any(each.status is not AssetOrderStatus.WITHDRAWN for each in batch)
+        ][-MOST_BARREN:]
         if len(batches) < MOST_BARREN or any(sent.executed_quantity for batch in batches for sent in batch):
             return None
         refused = sorted({sent.intent.asset for sent in batches[-1] if sent.status is AssetOrderStatus.REJECTED})

@@ -14,7 +14,7 @@ from etf_trader.errors import DuplicateOrder, OrderRejected, OutcomeUnknown, Rat
 from etf_trader.events import EventLog
 from etf_trader.execution.budget import budget, forget, give_back, grant, note_counts
 from etf_trader.execution.group_commit import others_turn
-from etf_trader.execution.latency import Latency
+from etf_trader.execution.latency import Latency, Stopwatch
 from etf_trader.execution.lease import Lease, check
 from etf_trader.execution.outcomes import LOOK_AGAIN_SECONDS, WINDOW_SECONDS, Outcomes, all_of
 from etf_trader.execution.pauses import note_pause, paused_until
@@ -237,38 +237,43 @@ class Queue:
             window_seconds=WINDOW_SECONDS,
             kind=intent.kind,
         )
+        watch = Stopwatch(self._clock)
         try:
             placed = await self._venue.place(request)
         except OrderRejected as error:
             await self.outcomes.reject(order, error.message)
         except RateLimited as error:
-            self._wait_out(order, error)
+            self._wait_out(order, error, watch.since(order.granted_at))
         except VenueUnavailable:
-            self._again(order, LOOK_AGAIN_SECONDS)
+            self._again(order, watch.since(order.granted_at) + timedelta(seconds=LOOK_AGAIN_SECONDS))
         except (OutcomeUnknown, DuplicateOrder):
             await self.outcomes.follow(order)
         else:
-            self._latency.note(self._clock.now() - order.granted_at)
+            self._latency.note(watch.elapsed())
             await self.outcomes.learn(order, placed.order, placed.trades, placed.counts)
 
-    def _wait_out(self, order: AssetOrder, error: RateLimited) -> None:
-        """Write down that everybody has to wait, and queue the order once more."""
+    def _wait_out(self, order: AssetOrder, error: RateLimited, now: datetime) -> None:
+        """Write down that everybody has to wait, and queue the order once more; `now` is the venue's time."""
         with self._database.write() as connection:
-            note_pause(connection, self._account.id, self._host, error, self._clock.now())
-        self._again(order, error.retry_after)
+            until = note_pause(connection, self._account.id, self._host, error, now)
+        self._again(order, until)
 
-    def _again(self, order: AssetOrder, seconds: float) -> None:
-        """Queue an order once more that the venue says it never took."""
+    def _again(self, order: AssetOrder, next_attempt: datetime) -> None:
+        """Queue an order once more that the venue says it never took, for `next_attempt` by its clock."""
         if order.attempts >= MOST_ATTEMPTS:
             self.outcomes.withdraw(order, "the venue did not take it")
             return
-        now = self._clock.now()
         with self._database.write() as connection:
             present = asset_order(connection, order.id)
             if present.status is AssetOrderStatus.SENT:
                 give_back(connection, order.id)
-                next_attempt = now + timedelta(seconds=seconds)
-                move_asset_order(connection, present, AssetOrderStatus.WRITTEN, now, next_attempt_at=next_attempt)
+                move_asset_order(
+                    connection,
+                    present,
+                    AssetOrderStatus.WRITTEN,
+                    self._clock.now(),
+                    next_attempt_at=next_attempt,
+                )
 
 
 def ranked(waiting: Iterable[WaitingOrder]) -> list[WaitingOrder]:
