@@ -171,5 +171,5 @@ def test_the_worker_works_until_it_is_told_to_stop(made: Shell, number: int, cod
 
     answer: Answer = made.interrupted("worker", number=number, when=is_filled)
     assert answer.code == code
-    assert "Working the open orders, once a second. Ctrl-C ends it." in answer.err
+    assert "Working the open orders of every account. Ctrl-C ends it." in answer.err
     assert "Stopped. No orders still open." in answer.err

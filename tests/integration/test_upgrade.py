@@ -81,12 +81,12 @@ def test_an_upgrade_changes_no_row_that_was_there(folder: Path) -> None:
     database = Database(f"sqlite:///{folder / 'etf.db'}")
     schema.upgrade(database, "etf")
     database.close()
-    after = rows(folder / "etf.db", columns | {"market": ["hash"], "order_count": ["seconds", '"count"']})
+    after = rows(folder / "etf.db", columns | {"market": ["hash"], "venue_count": ["seconds", '"count"']})
     assert before["plan"] and used
     for table in before.keys() - {"alembic_version"}:
         assert after[table] == before[table], table
     assert after["market"] == []
-    assert after["order_count"] == [(10, 7), (86_400, 7)]
+    assert after["venue_count"] == [(10, 7), (86_400, 7)]
 
 
 def test_an_upgrade_of_the_exchange_keeps_its_rows_and_adds_what_is_new(folder: Path) -> None:

@@ -34,7 +34,7 @@ def upgrade() -> None:
     op.create_index("slot_use_filled", "slot_use", ["account_id", "filled_at"])
     op.create_index("slot_use_of_order", "slot_use", ["asset_order_id"])
     counts = op.create_table(
-        "order_count",
+        "venue_count",
         sa.Column("account_id", sa.Integer, sa.ForeignKey("account.id"), primary_key=True),
         sa.Column("seconds", sa.Integer, primary_key=True),
         sa.Column("count", sa.Integer, nullable=False),

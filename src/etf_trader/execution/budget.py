@@ -17,7 +17,7 @@ from datetime import UTC, datetime, timedelta
 
 from sqlalchemy import ColumnElement, Connection, delete, func, insert, select, update
 
-from etf_trader.execution.tables import order_counts, slot_uses
+from etf_trader.execution.tables import slot_uses, venue_counts
 from etf_trader.venue.interface import OrderCount, OrderLimit
 
 SHOWN_AFTER = timedelta(seconds=1)
@@ -31,7 +31,7 @@ KEPT = timedelta(days=2)
 NO_TIME = timedelta(0)
 _INSTANT = timedelta(microseconds=1)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_TOLD = (order_counts.c.seconds, order_counts.c["count"].label("told"), order_counts.c.counted_at)
+_TOLD = (venue_counts.c.seconds, venue_counts.c["count"].label("told"), venue_counts.c.counted_at)
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +85,7 @@ def windows(connection: Connection, account_id: int, limits: Sequence[OrderLimit
     """Return what is known of each limit of the account."""
     mine = slot_uses.c.account_id == account_id
     in_flight = _count(connection, mine, slot_uses.c.answered_at.is_(None))
-    venues = select(*_TOLD).where(order_counts.c.account_id == account_id)
+    venues = select(*_TOLD).where(venue_counts.c.account_id == account_id)
     told = {row.seconds: row for row in connection.execute(venues)}
     found = []
     for limit in limits:
@@ -163,13 +163,13 @@ def note_counts(
             answers the largest stands.
     """
     for each in counts:
-        mine = (order_counts.c.account_id == account_id, order_counts.c.seconds == each.seconds)
+        mine = (venue_counts.c.account_id == account_id, venue_counts.c.seconds == each.seconds)
         known = connection.execute(select(*_TOLD).where(*mine)).one_or_none()
         values = {"count": each.count, "counted_at": at}
         if known is None:
-            connection.execute(insert(order_counts), {"account_id": account_id, "seconds": each.seconds} | values)
+            connection.execute(insert(venue_counts), {"account_id": account_id, "seconds": each.seconds} | values)
         elif at > known.counted_at or (at == known.counted_at and (is_last or each.count > known.told)):
-            connection.execute(update(order_counts).where(*mine).values(**values))
+            connection.execute(update(venue_counts).where(*mine).values(**values))
 
 
 def forget(connection: Connection, account_id: int, now: datetime) -> None:

@@ -29,8 +29,8 @@ slot_uses = Table(
     Index("slot_use_of_order", "asset_order_id"),
 )
 
-order_counts = Table(
-    "order_count",
+venue_counts = Table(
+    "venue_count",
     metadata,
     Column("account_id", ForeignKey("account.id"), primary_key=True),
     Column("seconds", Integer, primary_key=True),  # length of the venue's window

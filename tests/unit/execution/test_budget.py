@@ -42,7 +42,7 @@ def connection() -> Iterator[Connection]:
 def open_tables() -> Connection:
     engine = create_engine("sqlite://")
     connection = engine.connect()
-    metadata.create_all(connection, [orders.asset_orders, ledger.accounts, tables.slot_uses, tables.order_counts])
+    metadata.create_all(connection, [orders.asset_orders, ledger.accounts, tables.slot_uses, tables.venue_counts])
     return connection
 
 
