@@ -34,7 +34,7 @@ from etf_trader.orders.index_order import IndexOrder, OrderRequest
 from etf_trader.orders.plan import LossParts
 from etf_trader.orders.store import index_order
 from etf_trader.risk.limits import write_limit
-from etf_trader.venue.interface import LimitOrder, Placed
+from etf_trader.venue.interface import LimitOrder, Placed, Venue
 from etf_trader.venue.paper import PaperVenue, transfer_from
 
 D = Decimal
@@ -237,11 +237,13 @@ def open_house(
     *,
     settings: ExecutionSettings | None = None,
     venue_type: type[HookedVenue] = HookedVenue,
+    through: Callable[[HookedVenue, Clock], Venue] | None = None,
 ) -> House:
-    """Put our services on an exchange and a database that are there."""
+    """Put our services on an exchange and a database that are there; they reach the venue by way of `through`."""
     chosen = settings or ExecutionSettings()
     venue = venue_type(exchange, UID, is_stepped=True)
     clock, log = venue.clock(), EventLog()
+    way = venue if through is None else through(venue, clock)
     return House(
         market=market,
         exchange=exchange,
@@ -251,9 +253,9 @@ def open_house(
         account=account,
         settings=chosen,
         log=log,
-        desk=Desk(database, venue, clock, account, "self", chosen, log),
-        manager=Manager(database, venue, clock, SystemClock(), account, chosen, log),
-        administration=Administration(database, venue, clock, account, "self"),
+        desk=Desk(database, way, clock, account, "self", chosen, log),
+        manager=Manager(database, way, clock, SystemClock(), account, chosen, log),
+        administration=Administration(database, way, clock, account, "self"),
     )
 
 

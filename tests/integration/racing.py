@@ -10,7 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from tests.factories import House, make_house, make_request
-from tests.integration.killing import make_frozen_market
+from tests.integration.scenarios import make_frozen_market
 
 from etf_trader.clock import SystemClock
 from etf_trader.execution.budget import budget, grant

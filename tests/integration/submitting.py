@@ -14,7 +14,7 @@ from decimal import Decimal
 from pathlib import Path
 
 from tests.factories import make_house, make_request
-from tests.integration.killing import make_frozen_market
+from tests.integration.scenarios import make_frozen_market
 
 from etf_trader.errors import EtfError
 from etf_trader.exchange.static import StaticMarket

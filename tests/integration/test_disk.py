@@ -1,5 +1,6 @@
 """A disk that is full at any moment, and a database that cannot be written: one sentence, and nothing lost."""
 
+import asyncio
 import shutil
 import sqlite3
 from decimal import Decimal
@@ -9,20 +10,22 @@ from typing import Any
 import pytest
 from sqlalchemy import event
 from tests.factories import House, make_house, make_request
-from tests.integration.killing import make_frozen_market, prepare
+from tests.integration.harness import judge, prepare, submit
+from tests.integration.scenarios import SCENARIOS, make_frozen_market
 from tests.invariants import findings
 
 from etf_trader.errors import DatabaseFailure
 from etf_trader.execution.tables import leases
 from etf_trader.market.symbol import Side
 from etf_trader.orders.status import IndexOrderStatus
+from etf_trader.venue.interface import LimitOrder
 
 D = Decimal
 
 
 @pytest.fixture
 def house(tmp_path: Path) -> House:
-    prepare(tmp_path)
+    prepare(tmp_path, SCENARIOS["buy"])
     return make_house(tmp_path, make_frozen_market())
 
 
@@ -85,3 +88,51 @@ async def test_a_database_that_may_only_be_read_sends_nothing(tmp_path: Path, ho
         await house.submit(request)
     assert len(house.exchange.orders("paper")) == before
     await finish(tmp_path, house, request)
+
+
+@pytest.mark.parametrize("arrivals", [1, 2, 4])
+async def test_a_database_that_turns_read_only_in_flight_stops_the_run_and_the_next_start_learns_the_rest(
+    tmp_path: Path, house: House, arrivals: int
+) -> None:
+    request = make_request(Side.BUY, quantity=D(30), client_key="disk")
+    sent = len(house.exchange.orders("paper"))
+    left = arrivals
+
+    def protected(*_: object) -> sqlite3.Connection:
+        return sqlite3.connect(f"file:{house.database.path}?mode=ro", uri=True, check_same_thread=False)
+
+    def arrives(_: LimitOrder) -> None:
+        nonlocal left
+        left -= 1
+        if left == 0:
+            house.database.close()
+            event.listen(house.database.engine, "do_connect", protected)
+
+    house.venue.before_place = arrives
+    with pytest.raises(DatabaseFailure, match="the database, or its folder, is read-only"):
+        await house.submit(request)
+    assert len(house.exchange.orders("paper")) >= sent + arrivals
+    assert not [each for each in findings(house.database, house.exchange) if "never written" in each]
+    event.remove(house.database.engine, "do_connect", protected)
+    await finish(tmp_path, house, request)
+
+
+def test_a_full_disk_while_a_sell_and_a_buy_share_a_batch_leaves_nothing_unwritten(tmp_path: Path) -> None:
+    base = tmp_path / "base"
+    base.mkdir()
+    scenario = SCENARIOS["shared"]
+    prepare(base, scenario)
+    for pages_left in (4, 16, 40, 70, 110):
+        folder = Path(shutil.copytree(base, tmp_path / f"left-{pages_left}"))
+        house = make_house(folder, scenario.market())
+        fill_the_disk(house, pages_left)
+        with pytest.raises(DatabaseFailure, match="the disk is full"):
+            asyncio.run(submit(house, scenario.requests))
+        assert not [each for each in findings(house.database, house.exchange) if "never written" in each]
+        house.database.close()
+        again = make_house(folder, scenario.market())
+        with again.database.write() as connection:
+            connection.execute(leases.update().values(host=None))
+        asyncio.run(submit(again, scenario.requests))
+        assert [again.order(number).status for number in (2, 3, 4)] == ["filled", "filled", "filled"]
+        assert judge(again, scenario) == []

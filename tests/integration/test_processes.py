@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 from tests.factories import House, make_house, make_request
-from tests.integration.killing import make_frozen_market, prepare
+from tests.integration.harness import prepare
+from tests.integration.scenarios import SCENARIOS, make_frozen_market
 from tests.invariants import findings
 
 from etf_trader.errors import AccountLed
@@ -27,7 +28,7 @@ Submit = subprocess.Popen[str]
 
 @pytest.fixture
 def house(tmp_path: Path) -> House:
-    prepare(tmp_path)
+    prepare(tmp_path, SCENARIOS["buy"])
     return make_house(tmp_path, make_frozen_market())
 
 

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 from sqlalchemy import func, insert, select
 from tests.factories import House, make_definition, make_house, make_request
-from tests.integration.killing import make_frozen_market
 from tests.integration.racing import KEY, LIMIT
+from tests.integration.scenarios import make_frozen_market
 from tests.invariants import findings
 
 from etf_trader.execution.tables import leases, slot_uses

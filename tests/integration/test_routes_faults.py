@@ -1,12 +1,10 @@
 """Orders over several currencies when something goes wrong: no price, refused exchanges, one float for two."""
 
-import os
 from decimal import Decimal
 from pathlib import Path
 
 import pytest
 from tests.factories import House, make_definition, make_house, make_ladders, make_request
-from tests.integration.killing_batches import kill_and_recover
 from tests.integration.test_faults import FaultyVenue
 from tests.integration.test_routes import make_routes_market, purposes, routed_house
 from tests.invariants import findings, standing_findings
@@ -23,7 +21,6 @@ from etf_trader.venue.interface import LimitOrder
 
 D = Decimal
 FREE = ("USDCUSDT",)
-POINTS = int(os.environ.get("ETF_TEST_KILL_POINTS", "12"))
 
 
 def assert_sound(house: House) -> None:
@@ -120,13 +117,6 @@ async def test_currency_that_an_open_order_has_is_cash_and_not_beside_it(tmp_pat
         (line,) = fills_report(connection, order.position_id, None).orders
     assert line.held_value == 0
     assert line.loss == line.cash - line.arrival_value
-
-
-def test_orders_over_several_currencies_killed_at_any_line_end_as_if_nothing_had_happened(tmp_path: Path) -> None:
-    calm, *killed = kill_and_recover(tmp_path, "routed", POINTS // 3, POINTS // 12)
-    assert sum(result["killed"] for result in killed) >= POINTS // 3
-    for result in killed:
-        assert result["ends"] == calm["ends"], result["case"]
 
 
 async def test_an_exchange_that_was_refused_is_tried_again_later(tmp_path: Path) -> None:

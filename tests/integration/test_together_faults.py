@@ -1,14 +1,12 @@
 """Orders that share asset orders, meet inside and share a float, when something goes wrong on the way."""
 
 import json
-import os
 from collections import defaultdict
 from decimal import Decimal
 from pathlib import Path
 
 import pytest
 from tests.factories import House, make_definition, make_house, make_ladders, make_market, make_request
-from tests.integration.killing_batches import kill_and_recover
 from tests.integration.test_faults import FAULTS, FaultyVenue
 from tests.integration.test_moving_books import set_book
 from tests.integration.test_together import assert_sound
@@ -25,7 +23,6 @@ from etf_trader.reports.fills import FillLine, fills_report
 from etf_trader.venue.interface import LimitOrder
 
 D = Decimal
-POINTS = int(os.environ.get("ETF_TEST_KILL_POINTS", "12"))
 
 
 async def faulty_house(folder: Path, **changes: object) -> tuple[House, FaultyVenue]:
@@ -54,17 +51,6 @@ async def three_orders(house: House, **changes: object) -> list[IndexOrder]:
 
 def ends(house: House, orders: list[IndexOrder]) -> list[str]:
     return [str(house.order(each.id).status) for each in orders]
-
-
-def test_orders_that_share_a_batch_killed_at_any_line_end_as_if_nothing_had_happened(tmp_path: Path) -> None:
-    calm, *killed = kill_and_recover(tmp_path, "shared", POINTS // 3, POINTS // 12)
-    assert sum(result["killed"] for result in killed) >= POINTS // 3
-    for result in killed:
-        for key in ("one", "two", "three"):
-            assert result["ends"][key] == calm["ends"][key], result["case"]
-        # The last is stopped by its limit: what lots leave over may be a lot more or less.
-        filled, status = result["ends"]["four"]
-        assert (abs(D(filled) - D(calm["ends"]["four"][0])) < 1, status) == (True, "open"), result["case"]
 
 
 @pytest.mark.parametrize(
