@@ -1,5 +1,6 @@
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -12,9 +13,11 @@ from etf_trader.execution.group_commit import MOST_TOGETHER, GroupCommit
 class CountingDatabase(Database):
     commits = 0
 
-    def write(self):  # type: ignore[no-untyped-def]
+    @contextmanager
+    def write(self) -> Iterator[Connection]:
         self.commits += 1
-        return super().write()
+        with super().write() as connection:
+            yield connection
 
 
 @pytest.fixture
