@@ -160,10 +160,8 @@ class Queue:
         is_ending: bool,
     ) -> Claim:
         """Take slots for as many waiting orders as may be sent now, in one transaction with their grant."""
-        asked_at = self._clock.now()
         with self._database.write() as connection:
             check(connection, lease)
-            now += self._clock.now() - asked_at  # the write lock may have been long in coming
             waiting = self._still_wanted(connection, plan_ids, stop, is_ending=is_ending)
             if not waiting:
                 return Claim((), 0, None, may_ask=False)
