@@ -35,7 +35,7 @@ def busy(tmp_path_factory: pytest.TempPathFactory) -> Shell:
     buy = ("submit", "buy", "--index", "1", "--qty")
     shell.ok(*buy, "100")
     shell.etf(*buy, "20000", "--limit", above_nav(shell, Decimal("1.004")))
-    shell.etf(*buy, "20000", "--max-loss", "25")
+    shell.etf(*buy, "20000", "--max-loss", "12")
     shell.ok("submit", "sell", "--index", "1", "--qty", "40")
     shell.ok(*buy, "50", "--limit", "900", "--tif", "6h")
     shell.ok(*buy, "1234.56789", "--algo", "pov", "--duration", "2h", "--detach")
@@ -55,7 +55,7 @@ def test_every_line_fits_a_narrow_terminal(busy: Shell, words: str, columns: int
 
 
 def test_a_loss_limit_stands_whole_in_the_list_of_orders(busy: Shell) -> None:
-    assert any("loss limit 25.0 bps" in line for line in busy.on_terminal(80, "order", "list"))
+    assert any("loss limit 12.0 bps" in line for line in busy.on_terminal(80, "order", "list"))
 
 
 def test_settings_stand_whole_beside_where_they_come_from(tmp_path: Path) -> None:
