@@ -22,10 +22,14 @@ class Stopwatch:
         self._loop_began = asyncio.get_running_loop().time()
 
     def elapsed(self) -> timedelta:
-        """Return the time since, by a clock that only steps, or by the one of the machine."""
-        real = timedelta(seconds=asyncio.get_running_loop().time() - self._loop_began)
+        """Return the time since by its clock, or by the machine's own counter where that clock was set meanwhile.
+
+        A stepped clock stands still while a request is under way: there no time passes, and a run repeats itself.
+        """
         told = self._clock.now() - self._began
-        return max(real, told) if timedelta(0) <= told <= LONGEST else real
+        if timedelta(0) <= told <= LONGEST:
+            return told
+        return timedelta(seconds=asyncio.get_running_loop().time() - self._loop_began)
 
     def since(self, moment: datetime) -> datetime:
         """Return what the clock that told `moment` when this was made says now."""
