@@ -160,7 +160,7 @@ SCENARIOS = {
     "timed buy": _single(asked("one", Side.BUY, "30", schedule=ScheduleRequest(Algo.TWAP, 180))),
     "sell": _single(asked("one", Side.SELL, "7.7")),
     "limited sell": _single(asked("one", Side.SELL, None, limit_price=D("119.75"))),
-    "shared": Scenario(shared_market, two_indices, _SHARED, slack={"four": D(13)}),
+    "shared": Scenario(shared_market, two_indices, _SHARED, slack={"four": D(30)}),
     "routed": Scenario(
         lambda: make_routes_market(free=("USDCUSDT",)),
         one_routed_index,

@@ -66,3 +66,4 @@ def upgrade() -> None:
     with op.batch_alter_table("asset_order") as table:
         table.add_column(sa.Column("kind", sa.String(10), nullable=False, server_default="ioc"))
         table.add_column(sa.Column("next_attempt_at", UtcDateTime))
+    op.create_index("plan_unsettled", "plan", ["status"])

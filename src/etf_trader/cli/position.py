@@ -95,7 +95,7 @@ class Stake:
 
 def _stakes(opened: Services, keep: Callable[[Position], bool]) -> list[Stake]:
     from etf_trader.cli.index import read_prices
-    from etf_trader.index.store import current_basket, index_by_id, list_positions
+    from etf_trader.index.store import current_basket, index_by_id, list_indices, list_positions
     from etf_trader.ledger import accounts
     from etf_trader.ledger.repository import Ledger, holder_name
     from etf_trader.orders.status import IndexOrderStatus
@@ -103,7 +103,8 @@ def _stakes(opened: Services, keep: Callable[[Position], bool]) -> list[Stake]:
 
     with opened.database.read() as connection:
         ledger = Ledger(connection, opened.account.id)
-        found = [each for each in list_positions(connection) if keep(each)]
+        own = {each.id for each in list_indices(connection, opened.account.id)}
+        found = [each for each in list_positions(connection) if each.index_id in own and keep(each)]
         busy = {
             order.position_id
             for order in list_index_orders(connection, statuses=[IndexOrderStatus.OPEN, IndexOrderStatus.STUCK])
@@ -139,7 +140,7 @@ def list_(
 
     with services() as opened:
         with opened.database.read() as connection:
-            indices = list_indices(connection)
+            indices = list_indices(connection, opened.account.id)
             wanted = None if index is None else find_index(connection, index)
             others = wanted is not None and bool(list_positions(connection))
         known = _stakes(opened, lambda each: wanted is None or each.index_id == wanted.id)

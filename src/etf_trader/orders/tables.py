@@ -52,6 +52,7 @@ plans = Table(
     Column("document", Text, nullable=False),  # the plan object, canonical JSON
     Column("seal", String(64), nullable=False),  # SHA-256 of the document and the columns above it
     Index("plan_of_order", "index_order_id"),
+    Index("plan_unsettled", "status"),
 )
 
 markets = Table(
