@@ -107,6 +107,37 @@ class Outcomes:
                 return
             await self._clock.sleep(LOOK_AGAIN_SECONDS)
 
+    @property
+    def has_news(self) -> bool:
+        """Whether the stream told of an order that is not known to have ended."""
+        return bool(self._heard)
+
+    async def take_in(self, order: AssetOrder) -> None:
+        """Book what the stream told of a resting order since it was looked at last."""
+        heard = self._heard.get(order.intent.client_order_id)
+        if heard is None or (
+            heard.order.executed_quantity == order.executed_quantity and not heard.order.status.is_final
+        ):
+            return
+        trades = tuple(heard.trades[number] for number in sorted(heard.trades))
+        await self.learn(order, heard.order, trades)
+
+    async def look_up(self, order: AssetOrder) -> None:
+        """Ask where a resting order stands, and book what it has traded."""
+        state = await self.ask(partial(self._venue.find, order.intent.symbol, order.intent.client_order_id))
+        if state is not None and (state.status.is_final or state.executed_quantity != order.executed_quantity):
+            await self.learn(order, state, None)
+
+    async def take_out(self, order: AssetOrder) -> None:
+        """Cancel a resting order, and book what it traded until then: the race with a fill ends in the truth."""
+        intent = order.intent
+        while True:
+            state = await self.ask(partial(self._venue.cancel, intent.symbol, intent.client_order_id))
+            if state is not None and state.status.is_final:
+                await self.learn(order, state, None)
+                return
+            await self._clock.sleep(LOOK_AGAIN_SECONDS)
+
     async def learn(
         self,
         order: AssetOrder,

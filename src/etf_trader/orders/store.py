@@ -8,7 +8,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, func, insert, select, true, update
+from sqlalchemy import ColumnElement, Connection, Row, and_, func, insert, select, true, update
 
 from etf_trader.database import insert_row
 from etf_trader.errors import NotFound
@@ -333,6 +333,12 @@ def asset_orders_of_plan(connection: Connection, plan_id: int) -> list[AssetOrde
 def asset_orders_of(connection: Connection, order_id: int) -> list[AssetOrder]:
     """Return the asset orders that trade for an index order, in order of writing."""
     return _asset_orders(connection, _shared(shares.c.index_order_id == order_id))
+
+
+def resting_orders(connection: Connection, account_id: int) -> list[AssetOrder]:
+    """Return the asset orders of an account that rest in the venue's books."""
+    mine = asset_orders.c.index_order_id.in_(select(index_orders.c.id).where(index_orders.c.account_id == account_id))
+    return _asset_orders(connection, and_(asset_orders.c.status == str(AssetOrderStatus.OPEN), mine))
 
 
 def list_asset_orders(connection: Connection) -> list[AssetOrder]:
