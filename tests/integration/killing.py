@@ -14,6 +14,8 @@ import signal
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import replace
+from datetime import datetime
 from decimal import Decimal
 from pathlib import Path
 from types import FrameType
@@ -22,6 +24,7 @@ from typing import Any
 from tests.factories import House, make_definition, make_house, make_ladders, make_market, make_request
 from tests.invariants import findings, limit_findings, standing_findings
 
+from etf_trader.exchange.market import Depth, MarketBook
 from etf_trader.exchange.static import StaticMarket
 from etf_trader.market.symbol import Side
 from etf_trader.money import money_context
@@ -34,6 +37,8 @@ D = Decimal
 KEY = "the-key"
 TRACED = ("execution/", "ledger/", "orders/", "venue/paper.py", "exchange/paper.py", "exchange/turn.py")
 
+QUOTED = ScheduleRequest(Algo.TWAP, 120, passive=D("0.2"))
+
 REQUESTS = {
     "buy": make_request(Side.BUY, quantity=D(30), client_key=KEY),
     "limited buy": make_request(Side.BUY, quantity=D(200), limit_price=D("120.45"), client_key=KEY),
@@ -41,12 +46,14 @@ REQUESTS = {
         Side.BUY, quantity=D(200), limit_price=D("120.45"), time_in_force="gtc", client_key=KEY
     ),
     "timed buy": make_request(Side.BUY, quantity=D(30), schedule=ScheduleRequest(Algo.TWAP, 180), client_key=KEY),
+    "quoted buy": make_request(Side.BUY, quantity=D(30), schedule=QUOTED, client_key=KEY),
+    "quoted sell": make_request(Side.SELL, quantity=D("7.7"), schedule=QUOTED, client_key=KEY),
     "sell": make_request(Side.SELL, quantity=D("7.7"), client_key=KEY),
     "limited sell": make_request(Side.SELL, quantity=None, limit_price=D("119.75"), client_key=KEY),
 }
 
 
-def make_frozen_market() -> StaticMarket:
+def make_frozen_market(kind: type[StaticMarket] = StaticMarket) -> StaticMarket:
     """Books that do not move, three levels deep, with coarse lots and orders of at most 20 B."""
     return make_market(
         {
@@ -54,7 +61,37 @@ def make_frozen_market() -> StaticMarket:
             "B": make_ladders(D(10), D("0.01"), D(40), gap=2),
         },
         rules={"A": {"step": "0.001"}, "B": {"step": "1", "min_quantity": "1", "max_quantity": "20"}},
+        kind=kind,
     )
+
+
+class TidalMarket(StaticMarket):
+    """Books that meet our quotes for a moment now and then, the same at the same time whoever looks."""
+
+    def book(self, symbol: str, at: datetime) -> MarketBook:
+        """Return the frozen book, or for a second one whose other side has come to the touch."""
+        book = super().book(symbol, at)
+        bid, ask = book.bids[0], book.asks[0]
+        match (at.second + (symbol == "BUSDT")) % 6:
+            case 2:  # sellers come down to the best bid: its own buyers are gone for now
+                return replace(book, bids=book.bids[1:], asks=(Depth(bid.price, TIDE), *book.asks))
+            case 5:
+                return replace(book, bids=(Depth(ask.price, TIDE), *book.bids), asks=book.asks[1:])
+        return book
+
+    def still_consumed(
+        self, symbol: str, side: str, price: Decimal, quantity: Decimal, since: datetime, at: datetime
+    ) -> Decimal:
+        """Return 0 after a second: what is taken comes back."""
+        return quantity if (at - since).total_seconds() < 1 else D(0)
+
+
+TIDE = D(1)
+
+
+def make_market_for(name: str) -> StaticMarket:
+    """Return the market that a request is played on: quotes need one that comes to them."""
+    return make_frozen_market(TidalMarket if name.startswith("quoted") else StaticMarket)
 
 
 def prepare(folder: Path) -> None:
@@ -169,10 +206,10 @@ def run_case(base: Path, folder: Path, case: dict[str, Any]) -> dict[str, Any]:
     """Play one case on a copy of `base`: kill once or more, recover, look."""
     shutil.rmtree(folder, ignore_errors=True)
     shutil.copytree(base, folder)
-    request = REQUESTS[case["request"]]
+    request, name = REQUESTS[case["request"]], case["request"]
 
     def doomed() -> None:
-        house = make_house(folder, make_frozen_market())
+        house = make_house(folder, make_market_for(name))
         count = die_at_line(case["line"]) if "line" in case else None
         asyncio.run(submit(house, request))
         sys.settrace(None)
@@ -180,26 +217,27 @@ def run_case(base: Path, folder: Path, case: dict[str, Any]) -> dict[str, Any]:
             (folder / "lines").write_text(str(count()))
 
     def second() -> None:
-        house = make_house(folder, make_frozen_market())
+        house = make_house(folder, make_market_for(name))
         die_at_line(case["second_line"])
         asyncio.run(reconcile_and_run(house, request))
 
     def recovery() -> None:
-        house = make_house(folder, make_frozen_market())
+        house = make_house(folder, make_market_for(name))
         asyncio.run((reconcile_and_run if case.get("by") == "reconcile" else submit)(house, request))
 
     def look() -> None:
-        house = make_house(folder, make_frozen_market())
+        house = make_house(folder, make_market_for(name))
         with house.database.read() as connection:
             order = index_order_by_key(connection, KEY)
             assert order is not None
             found = limit_findings(connection)
         found += findings(house.database, house.exchange)
+        found += [f"{each.client_order_id} is still open" for each in house.exchange.open_orders("paper")]
         facts = {"filled": str(order.filled), "status": str(order.status), "findings": found}
         (folder / "facts").write_text(json.dumps(facts))
 
     def look_at_the_wreck() -> None:
-        house = make_house(folder, make_frozen_market())
+        house = make_house(folder, make_market_for(name))
         with house.database.read() as connection:
             (folder / "wreck").write_text(json.dumps(standing_findings(connection)))
 
@@ -230,7 +268,10 @@ def main() -> None:
         finished(
             forked(
                 lambda: asyncio.run(
-                    submit(make_house(_copied(base, folder), make_frozen_market()), REQUESTS[asked["request"]])
+                    submit(
+                        make_house(_copied(base, folder), make_market_for(asked["request"])),
+                        REQUESTS[asked["request"]],
+                    )
                 )
             )
         )

@@ -61,6 +61,7 @@ class Outcomes:
         self._account = account
         self._log = log
         self._heard: OrderedDict[str, _Heard] = OrderedDict()
+        self._news: set[str] = set()
 
     def listen(self) -> Callable[[], None]:
         """Take note of what the stream tells, until the returned function is called."""
@@ -71,6 +72,7 @@ class Outcomes:
         name = report.order.client_order_id
         if not name.startswith(PREFIX):
             return
+        self._news.add(name)
         heard = self._heard.setdefault(name, _Heard(report.order))
         if report.trade is not None:
             heard.trades[report.trade.trade_id] = report.trade
@@ -107,10 +109,10 @@ class Outcomes:
                 return
             await self._clock.sleep(LOOK_AGAIN_SECONDS)
 
-    @property
-    def has_news(self) -> bool:
-        """Whether the stream told of an order that is not known to have ended."""
-        return bool(self._heard)
+    def news(self) -> set[str]:
+        """Return the client order ids of which the stream told something since this was asked last."""
+        told, self._news = self._news, set()
+        return told
 
     async def take_in(self, order: AssetOrder) -> None:
         """Book what the stream told of a resting order since it was looked at last."""

@@ -82,9 +82,7 @@ def reach(state: OrderState) -> Decimal:
     return max(parts, default=ZERO)
 
 
-def beyond(
-    left: Mapping[str, Decimal], per_unit: Mapping[str, Decimal], mids: Mapping[str, Decimal]
-) -> Decimal:
+def beyond(left: Mapping[str, Decimal], per_unit: Mapping[str, Decimal], mids: Mapping[str, Decimal]) -> Decimal:
     """Return the value traded beyond what the slowest asset has reached, in quote.
 
     Args:

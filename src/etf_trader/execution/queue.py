@@ -73,7 +73,10 @@ class Queue:
         A batch that ends its order is sent though that was cancelled: it is how the cancel is carried out.
         """
         limits = await self.limits()
-        tasks = {asyncio.create_task(self.outcomes.follow(order)) for order in self._orders(plan_ids, AssetOrderStatus.SENT)}
+        tasks = {
+            asyncio.create_task(self.outcomes.follow(order))
+            for order in self._orders(plan_ids, AssetOrderStatus.SENT)
+        }
         try:
             while not any(task.done() and task.exception() for task in tasks):
                 now = await self.outcomes.ask(self._venue.server_time)
@@ -100,9 +103,7 @@ class Queue:
 
     async def take_out(self, plan_ids: Sequence[int]) -> None:
         """Cancel whatever of these plans rests in a book, and book it to its end."""
-        tasks = [
-            asyncio.create_task(self.outcomes.take_out(order)) for order in self.resting(plan_ids)
-        ]
+        tasks = [asyncio.create_task(self.outcomes.take_out(order)) for order in self.resting(plan_ids)]
         await all_of(tasks)
 
     def resting(self, plan_ids: Sequence[int]) -> list[AssetOrder]:

@@ -200,12 +200,10 @@ class Quoter:
     async def _learn(self, watch: Watch) -> None:
         """Book what has traded; the venue is asked from time to time."""
         outcomes, now = self.queue.outcomes, self.clock.now()
-        is_asking = _seconds(now, watch.asked_at) >= ASK_SECONDS
+        told, is_asking = outcomes.news(), _seconds(now, watch.asked_at) >= ASK_SECONDS
         if is_asking:
             watch.asked_at = now
-        elif not outcomes.has_news:
-            return
-        for order in self.queue.resting(watch.plans):
+        for order in self.queue.resting(watch.plans) if told or is_asking else ():
             await (outcomes.look_up(order) if is_asking else outcomes.take_in(order))
 
 

@@ -337,7 +337,9 @@ def asset_orders_of(connection: Connection, order_id: int) -> list[AssetOrder]:
 
 def resting_orders(connection: Connection, account_id: int) -> list[AssetOrder]:
     """Return the asset orders of an account that rest in the venue's books."""
-    mine = asset_orders.c.index_order_id.in_(select(index_orders.c.id).where(index_orders.c.account_id == account_id))
+    mine = asset_orders.c.index_order_id.in_(
+        select(index_orders.c.id).where(index_orders.c.account_id == account_id)
+    )
     return _asset_orders(connection, and_(asset_orders.c.status == str(AssetOrderStatus.OPEN), mine))
 
 
