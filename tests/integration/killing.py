@@ -37,7 +37,7 @@ D = Decimal
 KEY = "the-key"
 TRACED = ("execution/", "ledger/", "orders/", "venue/paper.py", "exchange/paper.py", "exchange/turn.py")
 
-QUOTED = ScheduleRequest(Algo.TWAP, 120, passive=D("0.2"))
+QUOTED = ScheduleRequest(Algo.TWAP, 60, passive=D("0.3"))
 
 REQUESTS = {
     "buy": make_request(Side.BUY, quantity=D(30), client_key=KEY),

@@ -13,6 +13,7 @@ from etf_trader.cli.invocation import output
 from etf_trader.cli.numbers import (
     bps,
     bps_given,
+    count,
     few_digits,
     local_time,
     money,

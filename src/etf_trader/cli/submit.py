@@ -290,8 +290,8 @@ def _show_preview(opened: Services, preview: Preview) -> None:
             opened.settings.schedule.volatility,
             has_routes=len(preview.index.routes) > 1,
         )
-        if (quoted := preview.request.schedule and preview.request.schedule.passive) is not None:
-            page.line(quoting_sentence(quoted))
+        if "passive" in schedule:
+            page.line(quoting_sentence(Decimal(schedule["passive"])))
         page.line(dim("Nothing was sent. Without --dry-run each slice trades so, on the books of its time."))
 
     payload = {"dry_run": True, "plan": document, "market": preview.market, "schedule": schedule, "order": None}

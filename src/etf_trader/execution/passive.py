@@ -98,9 +98,9 @@ def beyond(left: Mapping[str, Decimal], per_unit: Mapping[str, Decimal], mids: M
 
 
 def is_lopsided(member: Member, sent: Sequence[AssetOrder]) -> bool:
-    """Return whether the laggards of a quote are to be taken: the leaders may not be quoted further, and more is due.
+    """Return whether the laggards of a quote are to be taken: more is due, and the leaders may not be quoted further.
 
-    From half of the bound on: the rest of the leaders' value may be in the smallest assets alone.
+    From half of the bound on: the whole of it is reached when all assets but the smallest are through.
     """
     state, pace = member.state, member.state.pace
     if pace is None or pace.due <= member.plan.wanted:

@@ -72,7 +72,7 @@ class Watch:
 
 @dataclass(frozen=True, slots=True)
 class Sight:
-    """A resting quote at one moment: its orders, whether somebody wants something, and whose laggards are to be taken."""
+    """A resting quote at one moment: its orders, whether somebody wants something else, and who is lopsided."""
 
     sent: tuple[AssetOrder, ...]
     is_disturbed: bool

@@ -13,7 +13,7 @@ from etf_trader.money import UNIT_GRID, plain
 from etf_trader.orders.plan import plan_object_seal
 from etf_trader.solver.certificate import all_digits
 from etf_trader.solver.findings import Finding, differs
-from etf_trader.solver.passive import QUOTE
+from etf_trader.solver.passive import QUOTE as QUOTE
 from etf_trader.solver.reader import Impossible, Malformed, Reader
 from etf_trader.solver.retrial import least
 from etf_trader.solver.statement import Statement, read_statement

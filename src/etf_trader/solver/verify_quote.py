@@ -1,4 +1,4 @@
-"""The proof of a quote: the same sums and filters as of any order, at the touch of its own side and a maker's fee."""
+"""The proof of a quote: sums and filters as of any order, at the touch of its own side and for a maker's fee."""
 
 from collections.abc import Iterator
 from dataclasses import replace
