@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Connection
 from tests.factories import (
+    HookedVenue,
     House,
     make_definition,
     make_house,
@@ -20,7 +21,7 @@ from tests.factories import (
 )
 from tests.invariants import findings, limit_findings
 
-from etf_trader.errors import UsageError
+from etf_trader.errors import OutcomeUnknown, UsageError
 from etf_trader.exchange.static import StaticMarket
 from etf_trader.exchange.views import OrderView
 from etf_trader.execution.batch import QUOTE, TRADE
@@ -37,7 +38,7 @@ from etf_trader.orders.status import Shortfall
 from etf_trader.orders.store import asset_orders_of, plans_of, request_cancel
 from etf_trader.orders.stored_schedule import AtEnd, ScheduleRequest
 from etf_trader.risk.halts import RECONCILE, TradingState, halt
-from etf_trader.venue.interface import LimitOrder
+from etf_trader.venue.interface import LimitOrder, Listener, VenueOrder
 
 D = Decimal
 QUOTED = ScheduleRequest(Algo.TWAP, 120, passive=D("0.5"))
@@ -434,3 +435,70 @@ async def test_pov_quotes_what_the_volume_allows_and_takes_the_rest(house: House
 async def test_trading_each_quote_back_at_once_is_refused(house: House) -> None:
     with pytest.raises(UsageError, match="would trade each back at once"):
         await house.desk.accept(asked(on_shortfall=Shortfall.UNWIND))
+
+
+class DeafVenue(HookedVenue):
+    """A venue whose stream tells nothing."""
+
+    def subscribe(self, listener: Listener) -> Callable[[], None]:
+        return lambda: None
+
+
+async def test_what_the_stream_does_not_tell_is_asked_for(tmp_path: Path, house: House) -> None:
+    order = await house.desk.accept(asked())
+    deaf = make_house(tmp_path, house.market, venue_type=DeafVenue)
+    takers = Takers(deaf)
+    with tide(deaf, lambda _: takers.take("A") or takers.take("B")):  # type: ignore[func-returns-value]
+        order = await lead(deaf, order)
+    assert order.status == "filled"
+    assert all(each.executed_quantity == each.intent.quantity for each in sent(deaf, order))
+    assert_sound(deaf)
+
+
+class MumblingVenue(HookedVenue):
+    """A venue that cancels, and loses every other answer to it."""
+
+    lost = 0
+
+    async def cancel(self, symbol: str, client_order_id: str) -> VenueOrder | None:
+        found = await super().cancel(symbol, client_order_id)
+        self.lost += 1
+        if self.lost % 2:
+            raise OutcomeUnknown("no answer", where=symbol)
+        return found
+
+
+async def test_a_cancel_without_an_answer_is_repeated(tmp_path: Path, house: House) -> None:
+    order = await house.desk.accept(asked())
+    mumbling = make_house(tmp_path, house.market, venue_type=MumblingVenue)
+    takers = Takers(mumbling)
+    with tide(mumbling, lambda seconds: takers.take("A", D(1)) if seconds == 4 else None):
+        order = await lead(mumbling, order)
+    assert (order.status, order.filled) == ("filled", D(40))
+    assert isinstance(mumbling.venue, MumblingVenue) and mumbling.venue.lost > 2
+    assert_sound(mumbling)
+
+
+async def test_a_worker_quotes_on_a_clock_that_others_move_and_gives_way_to_who_waits(house: House) -> None:
+    waiting = await house.desk.accept(
+        make_request(Side.BUY, quantity=D(1), limit_price=D(100), time_in_force="gtc")
+    )
+    order = await house.desk.accept(asked(position="new"))
+    is_over = False
+    working = asyncio.create_task(house.manager.lead(lambda: is_over, lambda *_: None))
+
+    async def until(is_so: Callable[[], bool]) -> None:
+        while not is_so():
+            assert not working.done(), working
+            await asyncio.sleep(0.05)
+
+    await until(lambda: len(open_orders(house)) == 2)
+    house.exchange.advance(11)
+    await until(lambda: len(plan_seconds(house, order, QUOTE)) == 2)
+    house.exchange.advance(30)
+    await until(lambda: house.order(order.id).filled == 20)
+    is_over = True
+    await asyncio.wait_for(working, 20)
+    assert house.order(waiting.id).stopped_by == ("limit",)
+    assert purposes(house, order) == [QUOTE, QUOTE, TRADE]
+    assert_sound(house)

@@ -261,6 +261,12 @@ class Manager:
             self._leases.renew(lease)
 
     async def _recover(self, lease: Lease) -> Reconciliation:
+        found = await self._settle_rest(lease)
+        result = await self._reconciler.run(lease)
+        return result.after(Reconciliation(self._account, booked=found))
+
+    async def _settle_rest(self, lease: Lease) -> tuple[str, ...]:
+        """Learn and settle what is not settled: of an earlier leader, or of before the venue fell silent."""
         with self._database.read() as connection:
             pending = unsettled_plans(connection, self._account.id)
         found = []
@@ -268,8 +274,7 @@ class Manager:
             await self._queue.recover(plan.id, lease)
             self._settle(plan.id, lease)
             found.append(f"plan {plan.id} of order {plan.index_order_id} was settled")
-        result = await self._reconciler.run(lease)
-        return result.after(Reconciliation(self._account, booked=tuple(found)))
+        return tuple(found)
 
     async def _work(self, wanted: Sequence[int], lease: Lease) -> None:
         """Take every open order as far as it goes now, all of them together.
@@ -277,6 +282,7 @@ class Manager:
         Raises:
             DataError, SolverError: one of the orders wanted could not be planned.
         """
+        await self._settle_rest(lease)
         rules = await self._venue.rules()
         self._converted.clear()
         await self._finisher.free_stuck(rules, lease)
