@@ -47,11 +47,15 @@ Books = Mapping[str, tuple[Ladder, Ladder]]
 
 
 def make_market(
-    books: Books, *, rules: Mapping[str, Mapping[str, str]] | None = None, taker: str = "0.001"
+    books: Books,
+    *,
+    rules: Mapping[str, Mapping[str, str]] | None = None,
+    taker: str = "0.001",
+    kind: type[StaticMarket] = StaticMarket,
 ) -> StaticMarket:
     """Books by asset against USDT, (bids, asks) of (price, quantity) texts; `rules` change filters by asset."""
     rows = [symbol_row(f"{asset}USDT", asset, "USDT", **dict((rules or {}).get(asset, {}))) for asset in books]
-    return StaticMarket(
+    return kind(
         rows,
         {f"{asset}USDT": ladders for asset, ladders in books.items()},
         maker=D(taker),

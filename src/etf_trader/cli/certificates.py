@@ -23,8 +23,9 @@ METHODS = {
     "milp": "integer program over books",
     "shared": "one solve for all orders of the batch",
     "unwind": "trading back at the best prices",
+    "quote": "closed form, at the touch of the own side",
 }
-SHARED, UNWIND = "shared", "unwind"
+SHARED, UNWIND, QUOTE = "shared", "unwind", "quote"
 MOST_SHOWN = 6
 """Nudges told at most: the first are the order's own limits, then the books that matter most."""
 
@@ -35,6 +36,8 @@ def draw_certificate(page: Page, document: Mapping[str, Any], quote: str) -> Non
     best = "no plan for these units costs less" if is_buy else "no plan for them brings more"
     if document["method"] == UNWIND:
         best = "what the books give"
+    if document["method"] == QUOTE:
+        best = "the same at these prices without lots"
     if document["method"] == SHARED:
         best = "its part of what the batch comes to without lots"
     page.fields(

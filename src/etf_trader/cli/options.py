@@ -260,6 +260,17 @@ ParticipationOption = Annotated[
         rich_help_panel=HOW,
     ),
 ]
+PassiveOption = Annotated[
+    Decimal | None,
+    typer.Option(
+        "--passive",
+        help="The share of each slice's time in which what is due is quoted at the touch before it is taken, in "
+        "percent, 1 to 100.  [default: none]",
+        metavar="PERCENT",
+        parser=read_positive,
+        rich_help_panel=HOW,
+    ),
+]
 ClientKeyOption = Annotated[
     str | None,
     typer.Option(

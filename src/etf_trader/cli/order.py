@@ -13,6 +13,7 @@ from etf_trader.cli.invocation import output
 from etf_trader.cli.numbers import (
     bps,
     bps_given,
+    count,
     few_digits,
     local_time,
     money,
@@ -250,10 +251,11 @@ def _draw_head(page: Page, opened: Services, facts: OrderFacts) -> None:
         f"loss at most {bps_given(order.max_loss_bps)} bps" if order.max_loss_bps is not None else "",
     ]
     until = _open_until(order)
+    quoting = f", quoting {count(facts.quoting, 'order')} at the touch," if facts.quoting else ""
     ended = f", ended {local_time(order.ended_at)}" if order.ended_at is not None else ""
     page.fields(
         [
-            ("state", f"{status_words(order)} until {until}" if until else status_words(order)),
+            ("state", f"{status_words(order)}{quoting} until {until}" if until else status_words(order)),
             (
                 "filled",
                 f"{few_digits(order.filled)} of {few_digits(order.quantity)} ({percent(facts.fill_percentage)})",
@@ -313,7 +315,9 @@ def _plans_table(plans: list[StoredPlan]) -> Table:
         table.row(
             str(plan.id),
             local_time(plan.created_at),
-            {"trade": "trade", "unwind": "trade back", "convert": "exchange"}.get(plan.purpose, plan.purpose),
+            {"trade": "trade", "unwind": "trade back", "convert": "exchange", "quote": "quote"}.get(
+                plan.purpose, plan.purpose
+            ),
             few_digits(plan.units),
             money(plan.cost),
             f"{plan.gap_bps:.3f}",

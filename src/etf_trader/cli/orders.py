@@ -41,13 +41,17 @@ REASONS = {
 
 @dataclass(frozen=True, slots=True)
 class OrderFacts:
-    """An order with what it paid and lost so far, and what was done of its schedule if it has one."""
+    """An order with what it paid and lost so far, and what was done of its schedule if it has one.
+
+    `quoting` is how many asset orders of it rest in the books now.
+    """
 
     order: IndexOrder
     index: Index
     cash: Decimal
     loss: LossParts
     done: tuple[Done, ...] = ()
+    quoting: int = 0
 
     @property
     def average_price(self) -> Decimal | None:
@@ -93,7 +97,7 @@ class OrderFacts:
             "ended_at": order.ended_at,
             "cancel_requested_at": order.cancel_requested_at,
             "arrival_nav": order.arrival_nav,
-            "schedule": schedule_payload(order, self.done),
+            "schedule": schedule_payload(order, self.done, self.quoting),
         }
 
 
@@ -101,10 +105,16 @@ def order_facts(connection: Connection, order: IndexOrder) -> OrderFacts:
     """Read what an order paid and lost."""
     from etf_trader.execution.state import cash_of, done_of, order_loss
     from etf_trader.index.store import index_by_id
+    from etf_trader.orders.status import AssetOrderStatus
+    from etf_trader.orders.store import asset_orders_with
 
     index = index_by_id(connection, order.index_id)
     done = () if order.schedule is None else tuple(done_of(connection, order.id))
-    return OrderFacts(order, index, cash_of(connection, order), order_loss(connection, order), done)
+    quoting = 0
+    if order.schedule is not None and order.schedule.passive is not None:
+        resting = asset_orders_with(connection, order.account_id, AssetOrderStatus.OPEN)
+        quoting = sum(1 for each in resting if each.share_of(order.id))
+    return OrderFacts(order, index, cash_of(connection, order), order_loss(connection, order), done, quoting)
 
 
 def loss_line(parts: Mapping[str, Decimal]) -> str:

@@ -56,7 +56,7 @@ def show(plan: PlanArgument) -> None:
     from etf_trader.index.store import index_by_id
     from etf_trader.market.document import market_of
     from etf_trader.orders.store import index_order, plans_beside, stored_market, stored_plan
-    from etf_trader.solver.verify import SHARED, UNWIND
+    from etf_trader.solver.verify import QUOTE, SHARED, UNWIND
 
     with services() as opened:
         with opened.database.read() as connection:
@@ -84,7 +84,7 @@ def show(plan: PlanArgument) -> None:
             draw_routes(page, statement, index.quote)
         elif statement.method == SHARED:
             draw_batch(page, statement, batch, index.quote)
-        elif statement.method != UNWIND:
+        elif statement.method not in (UNWIND, QUOTE):
             draw_books(page, statement)
             page.line()
             draw_stops(page, statement, nudges, index.quote)
@@ -112,6 +112,8 @@ def _purpose(stored: StoredPlan) -> str:
         return f"Plan {stored.id} traded back what order {order} had beyond its units."
     if stored.method == "unwind":
         return f"Plan {stored.id} exchanged what order {order} was paid in other currencies."
+    if stored.purpose == "quote":
+        return f"Plan {stored.id} of order {order}, {local_time(stored.created_at)}, was quoted at the touch:"
     if stored.purpose == "convert":
         return f"Plan {stored.id} exchanged currencies for order {order}; its units were bought after that:"
     return f"Plan {stored.id} of order {order}, {local_time(stored.created_at)}:"
@@ -136,9 +138,9 @@ def _binding(statement: Statement | None) -> Sequence[Nudge]:
     from etf_trader.money import money_context
     from etf_trader.solver.binding import what_binds
     from etf_trader.solver.order import plan_order
-    from etf_trader.solver.verify import SHARED, UNWIND
+    from etf_trader.solver.verify import QUOTE, SHARED, UNWIND
 
-    if statement is None or statement.method in (SHARED, UNWIND):
+    if statement is None or statement.method in (SHARED, UNWIND, QUOTE):
         return ()
     with money_context():
         return what_binds(statement.problem, plan_order(statement.problem))

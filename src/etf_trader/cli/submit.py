@@ -27,6 +27,7 @@ from etf_trader.cli.options import (
     OnInterruptOption,
     OnShortfallOption,
     ParticipationOption,
+    PassiveOption,
     PositionOrNewOption,
     Quantity,
     QuantityOption,
@@ -93,6 +94,7 @@ def buy(
     on_interrupt: OnInterruptOption = "keep",
     at_end: AtEndOption = None,
     participation: ParticipationOption = None,
+    passive: PassiveOption = None,
     client_key: ClientKeyOption = None,
     dry_run: DryRunOption = False,
     detach: DetachOption = False,
@@ -100,7 +102,7 @@ def buy(
     yes: LiveYesOption = False,
 ) -> None:
     """Buy units of an index at the least cost that the order books allow."""
-    schedule = _schedule(algo, duration, at_end, participation, tif)
+    schedule = _schedule(algo, duration, at_end, participation, passive, tif)
     way = _Way(dry_run, detach, no_wait, on_interrupt)
     _submit("buy", index, Quantity(qty), position, limit, max_loss, tif, on_shortfall, client_key, schedule, way)
 
@@ -126,6 +128,7 @@ def sell(
     on_interrupt: OnInterruptOption = "keep",
     at_end: AtEndOption = None,
     participation: ParticipationOption = None,
+    passive: PassiveOption = None,
     client_key: ClientKeyOption = None,
     dry_run: DryRunOption = False,
     detach: DetachOption = False,
@@ -133,7 +136,7 @@ def sell(
     yes: LiveYesOption = False,
 ) -> None:
     """Sell units of an index for the most that the order books pay."""
-    schedule = _schedule(algo, duration, at_end, participation, tif)
+    schedule = _schedule(algo, duration, at_end, participation, passive, tif)
     way = _Way(dry_run, detach, no_wait, on_interrupt)
     _submit("sell", index, qty, position, limit, max_loss, tif, on_shortfall, client_key, schedule, way)
 
@@ -184,6 +187,7 @@ def _schedule(
     duration: timedelta | None,
     at_end: str | None,
     participation: Decimal | None,
+    passive: Decimal | None,
     tif: str,
 ) -> ScheduleRequest | None:
     """Return how the order is to be spread over time, None for at once; refuse half of a schedule.
@@ -193,7 +197,12 @@ def _schedule(
     """
     from etf_trader.errors import UsageError
 
-    typed = {"--duration": duration, "--at-end": at_end, "--participation": participation}
+    typed = {
+        "--duration": duration,
+        "--at-end": at_end,
+        "--participation": participation,
+        "--passive": passive,
+    }
     given = [name for name, value in typed.items() if value is not None]
     if algo == "now":
         if given:
@@ -213,17 +222,21 @@ def _schedule(
         raise UsageError(
             "--duration says how long an order over time works", where="--tif", hint="leave out --tif"
         )
-    return _asked(algo, duration, at_end, participation)
+    return _asked(algo, duration, at_end, participation, passive)
 
 
-def _asked(algo: str, duration: timedelta, at_end: str | None, participation: Decimal | None) -> ScheduleRequest:
+def _asked(
+    algo: str, duration: timedelta, at_end: str | None, participation: Decimal | None, passive: Decimal | None
+) -> ScheduleRequest:
     from etf_trader.money import money_context
     from etf_trader.orders.schedule import Algo
     from etf_trader.orders.stored_schedule import AtEnd, ScheduleRequest
 
     with money_context():
         share = None if participation is None else participation / 100
-    request = ScheduleRequest(Algo(algo), int(duration.total_seconds()), AtEnd(at_end or AtEnd.TAKE), share)
+        quoted = None if passive is None else passive / 100
+    seconds = int(duration.total_seconds())
+    request = ScheduleRequest(Algo(algo), seconds, AtEnd(at_end or AtEnd.TAKE), share, quoted)
     request.check()
     return request
 
@@ -245,6 +258,8 @@ def _show_preview(opened: Services, preview: Preview) -> None:
     from etf_trader.cli.plans import draw_plan, effort
     from etf_trader.cli.schedules import draw_schedule
     from etf_trader.cli.stops import sentences, stopped_preview
+    from etf_trader.cli.timed_orders import quoting_sentence
+    from etf_trader.money import plain
     from etf_trader.orders.schedule import schedule_document
     from etf_trader.seal import canonical
 
@@ -253,7 +268,9 @@ def _show_preview(opened: Services, preview: Preview) -> None:
     refused = opened.desk.refusal(preview)
     schedule = None
     if preview.request.schedule is not None:
-        schedule = schedule_document(in_loop(opened.desk.schedule(preview, preview.request.schedule)))
+        asked = preview.request.schedule
+        schedule = schedule_document(in_loop(opened.desk.schedule(preview, asked)))
+        schedule |= {} if asked.passive is None else {"passive": plain(asked.passive)}
 
     def draw(page: Page) -> None:
         rules = preview.view.rules
@@ -278,6 +295,8 @@ def _show_preview(opened: Services, preview: Preview) -> None:
             opened.settings.schedule.volatility,
             has_routes=len(preview.index.routes) > 1,
         )
+        if "passive" in schedule:
+            page.line(quoting_sentence(Decimal(schedule["passive"])))
         page.line(dim("Nothing was sent. Without --dry-run each slice trades so, on the books of its time."))
 
     payload = {

@@ -19,36 +19,58 @@ if TYPE_CHECKING:
     from etf_trader.orders.stored_schedule import StoredSchedule
 
 
-def schedule_payload(order: IndexOrder, done: Sequence[Done]) -> dict[str, Any] | None:
-    """Return the schedule of an order with what is done of it; None for an order at once."""
+def schedule_payload(order: IndexOrder, done: Sequence[Done], quoting: int = 0) -> dict[str, Any] | None:
+    """Return the schedule of an order with what is done of it; None for an order at once.
+
+    Args:
+        quoting: How many of its asset orders rest in the books now.
+    """
     from etf_trader.execution.pacing import slices_done
 
     schedule = order.schedule
     if schedule is None:
         return None
-    return schedule.document() | {
-        "ends_at": schedule.ends_at(order.accepted_at),
-        "slices": [
-            {
-                "start_seconds": planned.start_seconds,
-                "at": each.starts_at,
-                "quantity": each.quantity,
-                "units": each.units,
-            }
-            for planned, each in zip(schedule.slices, slices_done(schedule, order.accepted_at, done), strict=True)
-        ],
-        "batches": [{"at": each.at, "due": each.wanted, "units": each.units} for each in done],
-    }
+    resting = {} if schedule.passive is None else {"quoting": quoting}
+    return (
+        schedule.document()
+        | resting
+        | {
+            "ends_at": schedule.ends_at(order.accepted_at),
+            "slices": [
+                {
+                    "start_seconds": planned.start_seconds,
+                    "at": each.starts_at,
+                    "quantity": each.quantity,
+                    "units": each.units,
+                }
+                for planned, each in zip(
+                    schedule.slices, slices_done(schedule, order.accepted_at, done), strict=True
+                )
+            ],
+            "batches": [{"at": each.at, "due": each.wanted, "units": each.units} for each in done],
+        }
+    )
 
 
 def manner(schedule: StoredSchedule) -> str:
     """Return how an order is spread: `over 2 h in 24 slices (twap)`."""
     time = spoken_duration(timedelta(seconds=schedule.seconds))
+    quoted = "" if schedule.passive is None else f", quoted for {units(schedule.passive * 100)}% of the time"
     if schedule.participation is not None:
         share = f"{units(schedule.participation * 100)}%"
         every = spoken_duration(timedelta(seconds=schedule.period_seconds))
-        return f"over {time} at {share} of what others trade, every {every} ({schedule.algo})"
-    return f"over {time} in {count(len(schedule.slices), 'slice')} ({schedule.algo})"
+        return f"over {time} at {share} of what others trade, every {every} ({schedule.algo}){quoted}"
+    return f"over {time} in {count(len(schedule.slices), 'slice')} ({schedule.algo}){quoted}"
+
+
+def quoting_sentence(share: Decimal) -> str:
+    """Return what a schedule does that quotes for this fraction of its time."""
+    part = percent(share * 100)
+    if share == 1:
+        return "What is due is quoted at the touch (post-only) until the end; nothing is taken before."
+    return (
+        f"For {part} of each slice's time what is due is quoted at the touch (post-only); then the rest is taken."
+    )
 
 
 def announcement(order: IndexOrder, schedule: StoredSchedule, symbol: str) -> str:

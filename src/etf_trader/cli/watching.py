@@ -10,7 +10,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from etf_trader.cli.invocation import output
-from etf_trader.cli.numbers import bps, duration, few_digits, joined, local_time, money, percent
+from etf_trader.cli.numbers import bps, count, duration, few_digits, joined, local_time, money, percent
 from etf_trader.cli.output import Page
 from etf_trader.cli.services import in_loop
 
@@ -111,7 +111,14 @@ def _follow(opened: Services, number: int, tell: Callable[[Sight], None]) -> Sig
 def _state(sight: Sight) -> tuple[object, ...]:
     """Return what counts as a change: time that passes alone does not."""
     order = sight.facts.order
-    return (order.status, order.filled, order.stopped_by, order.cancel_requested_at, sight.begun)
+    return (
+        order.status,
+        order.filled,
+        order.stopped_by,
+        order.cancel_requested_at,
+        sight.begun,
+        sight.facts.quoting > 0,
+    )
 
 
 def _live(opened: Services, number: int) -> Sight:
@@ -218,7 +225,8 @@ def _left(sight: Sight) -> str:
     why = in_short(stops_of(order), order.limit_price, order.max_loss_bps)
     if order.status.is_final or sight.left is None:
         return f"{status_words(order)}{': ' + why if why else ''}"
-    return f"{duration(sight.left)} left{', held up by ' + why if why else ''}"
+    quoting = f", quoting {count(sight.facts.quoting, 'order')} at the touch" if sight.facts.quoting else ""
+    return f"{duration(sight.left)} left{quoting}{', held up by ' + why if why else ''}"
 
 
 def draw(page: Page, sight: Sight) -> None:

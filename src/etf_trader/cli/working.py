@@ -144,6 +144,7 @@ class Watch:
         self._planned, self._orders = 0.0, 0
         self._symbols: set[str] = set()
         self._so_far = ""
+        self._is_quoting = False
 
     def __call__(self, event: Event) -> None:
         from etf_trader.events import BatchPlanned, BatchSettled, FillBooked
@@ -153,19 +154,31 @@ class Watch:
         if isinstance(event, BatchPlanned):
             self._planned, self._orders = float(event.units), event.asset_orders
             self._symbols.clear()
+            self._is_quoting = self._is_quote(event.plan)
         elif isinstance(event, FillBooked):
             self._symbols.add(event.symbol)
         elif isinstance(event, BatchSettled):
-            self._filled, self._planned = float(event.filled), 0.0
+            self._filled, self._planned, self._is_quoting = float(event.filled), 0.0, False
             self._so_far = self._figures()
         self._tell()
 
     def _tell(self) -> None:
         """Show how far the order is: units credited, and the orders of the batch that have fills."""
         sent = f"{len(self._symbols)} of {count(self._orders, 'order')}" if self._planned else ""
+        if self._is_quoting:
+            note = joined([f"quoting {count(self._orders, 'order')}", self._so_far])
+            self._progress.update(self._filled / self._wanted, note)
+            return
         note = self._so_far or sent  # a line has no room for both
         under_way = self._planned * len(self._symbols) / max(self._orders, 1)
         self._progress.update((self._filled + under_way) / self._wanted, note)
+
+    def _is_quote(self, plan: int) -> bool:
+        from etf_trader.execution.batch import QUOTE
+        from etf_trader.orders.store import stored_plan
+
+        with self._opened.database.read() as connection:
+            return stored_plan(connection, plan).purpose == QUOTE
 
     def _next(self, order: IndexOrder) -> str:
         """Return when an order over time has more to do."""

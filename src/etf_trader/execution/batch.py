@@ -16,7 +16,7 @@ from etf_trader.ledger.booking import baskets, redemption
 from etf_trader.ledger.repository import Account, Ledger, incarnation
 from etf_trader.market.symbol import Side, SymbolRule
 from etf_trader.money import ZERO
-from etf_trader.orders.asset_order import Intent, Share, Slice, client_order_id
+from etf_trader.orders.asset_order import Intent, OrderKind, Share, Slice, client_order_id
 from etf_trader.orders.plan import Plan, PlannedLeg
 from etf_trader.orders.store import add_asset_orders, add_market, add_plan, count_asset_orders
 from etf_trader.seal import canonical
@@ -26,8 +26,11 @@ MOST_PIECES = 200
 """A trade is sent in at most so many orders at once, however small the venue's largest order is."""
 
 
-TRADE, CONVERT, UNWIND = "trade", "convert", "unwind"
-"""What a batch is for: units, an exchange of currencies (before a buy, after a sell), or trading back."""
+TRADE, CONVERT, UNWIND, QUOTE = "trade", "convert", "unwind", "quote"
+"""What a batch is for: units, an exchange of currencies (before a buy, after a sell), trading back, or quotes."""
+
+FOR_UNITS = (TRADE, QUOTE)
+"""What is credited (sell: redeemed) in whole baskets."""
 
 
 Slices = tuple[Slice, ...]
@@ -63,6 +66,7 @@ class Demand:
     mid: Decimal
     touch: Decimal
     slices: Mapping[int, Slices]
+    kind: OrderKind = OrderKind.IOC
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +111,7 @@ def write_batch(connection: Connection, log: EventLog, account: Account, batch: 
     ledger = Ledger(connection, account.id)
     for member in batch.members:
         state, plan, number = member.state, member.plan, numbers[member.order_id]
-        if member.purpose == TRADE and plan.side is Side.SELL:
+        if member.purpose in FOR_UNITS and plan.side is Side.SELL:
             given = baskets(plan.units, state.basket.quantities, state.basket.cash_per_unit)
             lent = {leg.asset: -leg.surplus for leg in plan.legs if leg.surplus < 0}
             mids = batch.view.mids(state.basket.symbols)
@@ -184,6 +188,7 @@ def _intents(
                 arrival_mid=arrival[lead][demand.asset],
                 mid=demand.mid,
                 touch=demand.touch,
+                kind=demand.kind,
             )
             made.append((intent, [Share(numbers[each], each, own[each]) for each in sorted(own)]))
     return made

@@ -6,14 +6,17 @@ the venue and takes longer to read than to plan on. So the first look shows
 edge of its window.
 """
 
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
+from decimal import Decimal
 from typing import TypeVar
 
 from etf_trader.errors import NotListed, UsageError
 from etf_trader.execution.planning import MarketView
 from etf_trader.index.store import Basket, Index
+from etf_trader.market.book import Level, OrderBook
 from etf_trader.market.symbol import Side, SymbolRule
+from etf_trader.orders.asset_order import AssetOrder
 from etf_trader.venue.interface import Venue
 
 FIRST_LOOK = 100
@@ -47,12 +50,38 @@ async def look_at(
     depth: int,
     rules: Mapping[str, SymbolRule],
     slots: int | None = None,
+    own: Iterable[AssetOrder] = (),
 ) -> MarketView:
-    """Read these books at one moment."""
+    """Read these books at one moment; `own` are orders of ours that rest in them, and are taken out."""
     names = sorted(set(symbols))
     if slots is None:
         slots = min((limit.limit for limit in await venue.order_limits()), default=None)
-    return MarketView(await venue.books(names, depth), {symbol: rules[symbol] for symbol in names}, slots)
+    books = without_own(await venue.books(names, depth), own)
+    return MarketView(books, {symbol: rules[symbol] for symbol in names}, slots)
+
+
+def without_own(books: Mapping[str, OrderBook], own: Iterable[AssetOrder]) -> dict[str, OrderBook]:
+    """Return the books as they are for us: without what our own resting orders have not traded yet. Pure."""
+    found = dict(books)
+    for each in own:
+        intent, left = each.intent, each.intent.quantity - each.executed_quantity
+        if intent.symbol not in found:
+            continue
+        book = found[intent.symbol]
+        if intent.side is Side.BUY:
+            found[intent.symbol] = replace(book, bids=_less(book.bids, intent.price, left))
+        else:
+            found[intent.symbol] = replace(book, asks=_less(book.asks, intent.price, left))
+    return found
+
+
+def _less(levels: tuple[Level, ...], price: Decimal, quantity: Decimal) -> tuple[Level, ...]:
+    """Take a quantity off the level at `price`; a fill on its way may have taken some of it already."""
+    return tuple(
+        level if level.price != price else Level(price, level.quantity - quantity)
+        for level in levels
+        if level.price != price or level.quantity > quantity
+    )
 
 
 def require_open(index: Index, side: Side) -> None:
@@ -102,6 +131,7 @@ async def look_and_plan(
     plan: Callable[[MarketView], Awaitable[Answer]],
     stops: Callable[[Answer], Iterable[str]],
     slots: int | None = None,
+    own: Sequence[AssetOrder] = (),
 ) -> tuple[MarketView, Answer]:
     """Plan on the first levels of every book, and again on more of those whose window stopped the plan.
 
@@ -111,9 +141,10 @@ async def look_and_plan(
         plan: Makes a plan on what is seen.
         stops: What stops it; "window(SYMBOL)" names a book that may have more than is seen.
         slots: How many orders may be sent now; None: as many as the venue takes in a window.
+        own: Orders of ours that rest in these books, and are taken out.
     """
     first = min(FIRST_LOOK, most)
-    view = await look_at(venue, symbols, first, rules, slots)
+    view = await look_at(venue, symbols, first, rules, slots, own)
     read = dict.fromkeys(view.books, first)
     while True:
         answer = await plan(view)
@@ -123,4 +154,5 @@ async def look_and_plan(
             return view, answer
         for symbol in edge:
             read[symbol] = min(read[symbol] * DEEPER, most)
-            view = replace(view, books={**view.books, **await venue.books([symbol], read[symbol])})
+            deeper = without_own(await venue.books([symbol], read[symbol]), own)
+            view = replace(view, books={**view.books, **deeper})

@@ -8,6 +8,7 @@ import asyncio
 import json
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager, suppress
+from dataclasses import replace
 from functools import partial
 
 from etf_trader.clock import Clock
@@ -15,13 +16,14 @@ from etf_trader.database import Database
 from etf_trader.errors import AccountLed, DatabaseFailure, DataError, EtfError, SolverError, VenueError
 from etf_trader.events import EventLog
 from etf_trader.execution.answer import Answer, as_seen, book_answer
-from etf_trader.execution.batch import CONVERT, Batch, Member, write_batch
+from etf_trader.execution.batch import CONVERT, QUOTE, Batch, Member, write_batch
 from etf_trader.execution.ending import Finisher
 from etf_trader.execution.lease import HEARTBEAT_SECONDS, Lease, Leases, check, this_host
 from etf_trader.execution.look import look_and_plan
 from etf_trader.execution.planning import MarketView
 from etf_trader.execution.queue import Queue
 from etf_trader.execution.reconcile import Reconciler, Reconciliation
+from etf_trader.execution.resting import Pause, Quoter
 from etf_trader.execution.risk_review import Gate, is_refusal, plan_within, word_of
 from etf_trader.execution.routed import foreign_currencies, symbols_of
 from etf_trader.execution.settings import ExecutionSettings
@@ -31,10 +33,12 @@ from etf_trader.execution.timing import is_working, next_due, paced, wait_until,
 from etf_trader.execution.together import Asked, Stopped, Together, ask, plan_together, stop_of, stops_of
 from etf_trader.execution.unwinding import Rules
 from etf_trader.ledger.repository import Account
+from etf_trader.orders.asset_order import AssetOrder
 from etf_trader.orders.index_order import IndexOrder
 from etf_trader.orders.status import AssetOrderStatus, IndexOrderStatus
 from etf_trader.orders.store import (
     asset_orders_of_plan,
+    asset_orders_with,
     index_order,
     list_index_orders,
     plans_of,
@@ -92,8 +96,13 @@ class Manager:
         )
         self._reconciler = Reconciler(database, venue, clock, account, log, every_seconds=settings.reconcile_every)
         self._stop: Callable[[], bool] = lambda: False
+        self._quoter = Quoter(database, venue, clock, account, self._queue, self._leases)
+        # How a quote waits, and whether somebody stays to watch it: else what is due is taken after its time.
+        self._pause: Pause = clock.sleep
+        self._stays: Callable[[], bool] = lambda: False
         # Who has exchanged currencies in this go and not traded since: not twice without trading in between.
         self._converted: set[int] = set()
+        self._has_quoted = False
 
     def stop_when(self, stop: Callable[[], bool]) -> None:
         """Begin no new batch once `stop` says so; what is in flight is settled."""
@@ -114,6 +123,7 @@ class Manager:
             if lease is not None:
                 async with self._leading(lease) as found:
                     found.require_agreement()
+                    self._pause, self._stays = self._clock.sleep, lambda: stay and self._is_working(orders)
                     await self._work(orders, lease)
                     while stay and await self._next_slice(orders):
                         await self._work(orders, lease)
@@ -210,6 +220,7 @@ class Manager:
             return
         async with self._leading(lease) as found:
             found.require_agreement()
+            self._pause, self._stays = self._wall_clock.sleep, lambda: True  # others move a stepped clock
             while not stop():
                 # With nothing to do, nothing else would tell one that was paused past a take-over.
                 self._leases.require(lease)
@@ -256,6 +267,12 @@ class Manager:
                 self._leases.renew(lease)
 
     async def _recover(self, lease: Lease) -> Reconciliation:
+        found = await self._settle_rest(lease)
+        result = await self._reconciler.run(lease)
+        return result.after(Reconciliation(self._account, booked=found))
+
+    async def _settle_rest(self, lease: Lease) -> tuple[str, ...]:
+        """Learn and settle what is not settled: of an earlier leader, or of before the venue fell silent."""
         with self._database.read() as connection:
             pending = unsettled_plans(connection, self._account.id)
         found = []
@@ -263,8 +280,7 @@ class Manager:
             await self._queue.recover(plan.id, lease)
             self._settle(plan.id, lease)
             found.append(f"plan {plan.id} of order {plan.index_order_id} was settled")
-        result = await self._reconciler.run(lease)
-        return result.after(Reconciliation(self._account, booked=tuple(found)))
+        return tuple(found)
 
     async def _work(self, wanted: Sequence[int], lease: Lease) -> None:
         """Take every open order as far as it goes now, all of them together.
@@ -272,13 +288,16 @@ class Manager:
         Raises:
             DataError, SolverError: one of the orders wanted could not be planned.
         """
+        await self._settle_rest(lease)
         rules = await self._venue.rules()
         self._converted.clear()
         await self._finisher.free_stuck(rules, lease)
         waiting = self._open_orders()
         known = set(waiting)
         failures: Failures = {}
-        for _ in range(MOST_TURNS):
+        turns = 0
+        while turns < MOST_TURNS:
+            self._has_quoted = False
             if (found := await self._reconciler.periodic(lease)) is not None:
                 found.require_agreement()
             left = await self._turn(waiting, rules, lease, failures)
@@ -288,6 +307,7 @@ class Manager:
             known.update(waiting)
             if not waiting:
                 break
+            turns = 0 if self._has_quoted else turns + 1  # a quote takes its time
         for order_id in waiting:
             with self._database.read() as connection:
                 order = index_order(connection, order_id)
@@ -306,6 +326,10 @@ class Manager:
         known = self._at_hand()
         await wait_until(self._clock, moment, lambda: self._stop() or self._at_hand() != known)
         return not self._stop()
+
+    def _is_working(self, orders: Sequence[int]) -> bool:
+        with self._database.read() as connection:
+            return is_working(connection, self._account.id, orders)
 
     def _open_orders(self) -> list[int]:
         with self._database.read() as connection:
@@ -330,7 +354,7 @@ class Manager:
             if await self._is_ready(order_id, rules, lease):
                 ready.append(order_id)
         # Read when all that is due has ended: what ends gives to the float, or takes of it.
-        states = await self._states(ready)
+        states, quoting = self._quoter.sorted_out(await self._states(ready))
         # An order that may use other currencies is planned alone: its network of books is its own.
         together = [state for state in states if not foreign_currencies(state.index)]
         alone = [state.order.id for state in states if foreign_currencies(state.index)]
@@ -339,8 +363,26 @@ class Manager:
             if self._stop():
                 return left
             # Read again: orders of one index share its float.
-            left += await self._batch(await self._states([order_id]), rules, lease, failures)
-        return left
+            left += await self._batch(await self._again(states, order_id), rules, lease, failures)
+        if left or self._stop():
+            return left + [state.order.id for state in quoting]
+        return await self._quote(quoting, rules, lease)
+
+    async def _again(self, states: Sequence[OrderState], order_id: int) -> list[OrderState]:
+        """Read once more how an order stands that is planned alone; what is due of it stays."""
+        (before,) = (state for state in states if state.order.id == order_id)
+        return [replace(each, pace=before.pace) for each in await self._states([order_id])]
+
+    async def _quote(self, states: Sequence[OrderState], rules: Rules, lease: Lease) -> list[int]:
+        """Quote what is due of these orders, as long as that may rest; return those that may do more now."""
+        if not states or not self._stays():
+            return []
+        batch = await self._quoter.plan(states, rules, self._stop)
+        if batch is None or self._gate.review_batch(batch):
+            return []  # what the gate does not let rest is reviewed, and told, when it is to be taken
+        await self._trade(batch, lease)
+        self._has_quoted = True
+        return [] if self._quoter.has_given_way else [state.order.id for state in states]
 
     async def _states(self, orders: Sequence[int]) -> list[OrderState]:
         """Return how these orders stand, without those over time of which nothing is due now."""
@@ -377,7 +419,8 @@ class Manager:
         async def look_at(left: Sequence[OrderState]) -> Together:
             needed = {symbol for state in left for symbol in symbols_of(state.index, state.basket, rules)}
             depth, way = self._settings.depth, partial(plan, left)
-            return (await look_and_plan(self._venue, needed, depth, rules, way, stops_of, slots))[1]
+            own = self._resting()
+            return (await look_and_plan(self._venue, needed, depth, rules, way, stops_of, slots, own))[1]
 
         try:
             together, refused = await plan_within(states, look_at, self._gate)
@@ -403,6 +446,11 @@ class Manager:
                 failures[state.order.id] = error
         left = [member.order_id for member in batch.members if await self._goes_on(member, rules, lease)]
         return left + [state.order.id for state in together.later]
+
+    def _resting(self) -> list[AssetOrder]:
+        """Return our orders in the books: none, unless a quote could not be cancelled."""
+        with self._database.read() as connection:
+            return asset_orders_with(connection, self._account.id, AssetOrderStatus.OPEN)
 
     async def _is_ready(self, order_id: int, rules: Rules, lease: Lease) -> bool:
         """Return whether there is anything to plan for an order; one whose end is due is ended."""
@@ -453,7 +501,7 @@ class Manager:
             return False
         stops = plan.stopped_by
         if order.stopped_by == SLICE:
-            return False
+            return member.state.pace is not None and member.state.pace.takes  # it is quoted further
         if order.stopped_by == ("moved",):
             barren = self._barren_stops(order_id)
             if barren is None:
@@ -499,6 +547,8 @@ class Manager:
             check(connection, lease)
             plans = write_batch(connection, self._log, self._account, batch, self._clock.now())
         await self._queue.run(plans, lease, self._stop, is_ending=is_ending)
+        if any(member.purpose == QUOTE for member in batch.members):
+            await self._quoter.rest(batch, plans, lease, self._stop, self._pause)
         for plan_id in plans:
             self._settle(plan_id, lease)
         await self._venue.batch_done()
@@ -515,7 +565,7 @@ class Manager:
     def _note(self, order: IndexOrder, stopped_by: tuple[str, ...], lease: Lease) -> None:
         with self._database.write() as connection:
             check(connection, lease)
-            write_filled(connection, order.id, order.filled, stopped_by)
+            write_filled(connection, order.id, order.filled, SLICE if stopped_by == ("filled",) else stopped_by)
 
 
 def _stops(document: str) -> tuple[str, ...]:

@@ -63,6 +63,7 @@ class Outcomes:
         self._log = log
         self._heard: OrderedDict[str, _Heard] = OrderedDict()
         self.commits = GroupCommit(database)
+        self._news: set[str] = set()
 
     def listen(self) -> Callable[[], None]:
         """Take note of what the stream tells, until the returned function is called."""
@@ -73,6 +74,7 @@ class Outcomes:
         name = report.order.client_order_id
         if not name.startswith(PREFIX):
             return
+        self._news.add(name)
         heard = self._heard.setdefault(name, _Heard(report.order))
         if report.trade is not None:
             heard.trades[report.trade.trade_id] = report.trade
@@ -106,6 +108,37 @@ class Outcomes:
                 return
             if asked_at > order.granted_at + FINAL_AFTER:
                 self.withdraw(order, "it never reached the venue")
+                return
+            await self._clock.sleep(LOOK_AGAIN_SECONDS)
+
+    def news(self) -> set[str]:
+        """Return the client order ids of which the stream told something since this was asked last."""
+        told, self._news = self._news, set()
+        return told
+
+    async def take_in(self, order: AssetOrder) -> None:
+        """Book what the stream told of a resting order since it was looked at last."""
+        heard = self._heard.get(order.intent.client_order_id)
+        if heard is None or (
+            heard.order.executed_quantity == order.executed_quantity and not heard.order.status.is_final
+        ):
+            return
+        trades = tuple(heard.trades[number] for number in sorted(heard.trades))
+        await self.learn(order, heard.order, trades)
+
+    async def look_up(self, order: AssetOrder) -> None:
+        """Ask where a resting order stands, and book what it has traded."""
+        state = await self.ask(partial(self._venue.find, order.intent.symbol, order.intent.client_order_id))
+        if state is not None and (state.status.is_final or state.executed_quantity != order.executed_quantity):
+            await self.learn(order, state, None)
+
+    async def take_out(self, order: AssetOrder) -> None:
+        """Cancel a resting order, and book what it traded until then: the race with a fill ends in the truth."""
+        intent = order.intent
+        while True:
+            state = await self.ask(partial(self._venue.cancel, intent.symbol, intent.client_order_id))
+            if state is not None and state.status.is_final:
+                await self.learn(order, state, None)
                 return
             await self._clock.sleep(LOOK_AGAIN_SECONDS)
 

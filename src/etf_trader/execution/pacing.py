@@ -12,7 +12,9 @@ from decimal import Decimal
 
 from etf_trader.money import UNIT_GRID, ZERO, divide_down
 from etf_trader.orders.schedule import Algo
-from etf_trader.orders.stored_schedule import AtEnd, StoredSchedule
+from etf_trader.orders.stored_schedule import AtEnd, StoredSchedule, TimeSlice
+
+_SECOND = timedelta(seconds=1)
 
 MOST_AT_ONCE = 2
 """A slice trades at most so many times its own quantity when others were missed before it."""
@@ -29,10 +31,16 @@ class Done:
 
 @dataclass(frozen=True, slots=True)
 class Pace:
-    """What is due now; `is_end` says that the time is over: what is left now is left for good."""
+    """What is due now; `is_end` says that the time is over: what is left now is left for good.
+
+    `quote_until` is when the quoting time of the slice ends; None when it is over,
+    or nothing is quoted. `takes` says that in it something has to be taken first.
+    """
 
     due: Decimal
     is_end: bool
+    quote_until: datetime | None = None
+    takes: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,24 +76,62 @@ def pace(
     if now >= schedule.ends_at(accepted_at):
         return Pace(remaining if schedule.at_end is AtEnd.TAKE else ZERO, is_end=True)
     if schedule.algo is Algo.POV:
-        due = _due_of_volume(schedule, done, allowed, latest)
+        due = _due_of_volume(schedule, accepted_at, done, now, allowed, latest)
     else:
         due = _due_of_slices(schedule, accepted_at, done, now)
     due = min(due, remaining)
     # Too little for the venue's least orders: it waits, unless nothing comes after it.
-    return Pace(due if due >= schedule.least or due == remaining else ZERO, is_end=False)
+    due = due if due >= schedule.least or due == remaining else ZERO
+    return Pace(due, is_end=False, quote_until=quotes_until(schedule, accepted_at, now))
+
+
+def quotes_until(schedule: StoredSchedule, accepted_at: datetime, now: datetime) -> datetime | None:
+    """Return when the quoting time of the slice of now ends; None when it is over, or there is none."""
+    span = _slice_span(schedule, accepted_at, now)
+    if schedule.passive is None or span is None:
+        return None
+    start, end = span
+    until = start + timedelta(seconds=int((end - start) // _SECOND * schedule.passive))
+    return until if now < until else None
 
 
 def next_at(schedule: StoredSchedule, accepted_at: datetime, now: datetime) -> datetime | None:
-    """Return when more becomes due: the next slice, else the end; None when that is over."""
+    """Return when there is more to do: quotes are over, the next slice begins, else the end; None after that."""
     end = schedule.ends_at(accepted_at)
     if now >= end:
         return None
+    if (until := quotes_until(schedule, accepted_at, now)) is not None:
+        return until
+    return _slice_end(schedule, accepted_at, now)
+
+
+def _slice_end(schedule: StoredSchedule, accepted_at: datetime, now: datetime) -> datetime:
+    end = schedule.ends_at(accepted_at)
     if schedule.algo is Algo.POV:
         step = timedelta(seconds=schedule.period_seconds)
         return min(_period_start(schedule, accepted_at, now) + step, end)
     starts = (accepted_at + timedelta(seconds=each.start_seconds) for each in schedule.slices)
     return min((start for start in starts if start > now), default=end)
+
+
+def _slice_span(
+    schedule: StoredSchedule, accepted_at: datetime, now: datetime
+) -> tuple[datetime, datetime] | None:
+    """Return when the slice of now began and when the next one does; None outside of all slices."""
+    if not accepted_at <= now < schedule.ends_at(accepted_at):
+        return None
+    if schedule.algo is Algo.POV:
+        start = _period_start(schedule, accepted_at, now)
+    else:
+        begun = [at for each in schedule.slices if (at := _starts_at(each, accepted_at)) <= now]
+        if not begun:
+            return None
+        start = begun[-1]
+    return start, _slice_end(schedule, accepted_at, now)
+
+
+def _starts_at(each: TimeSlice, accepted_at: datetime) -> datetime:
+    return accepted_at + timedelta(seconds=each.start_seconds)
 
 
 def volume_window(
@@ -145,12 +191,27 @@ def _due_of_slices(
     return max(min(MOST_AT_ONCE * begun[-1].quantity, behind) - since, ZERO)
 
 
-def _due_of_volume(schedule: StoredSchedule, done: Sequence[Done], allowed: Decimal, latest: Decimal) -> Decimal:
+def _due_of_volume(
+    schedule: StoredSchedule,
+    accepted_at: datetime,
+    done: Sequence[Done],
+    now: datetime,
+    allowed: Decimal,
+    latest: Decimal,
+) -> Decimal:
+    last = [each for each in done if _same_period(schedule, accepted_at, each.at, done[-1].at)]
+    # A slice that is quoted is several batches: the first one wanted all of it.
+    short = max(last[0].wanted - sum((each.units for each in last), ZERO), ZERO) if last else ZERO
+    if last and schedule.passive is not None and _same_period(schedule, accepted_at, last[0].at, now):
+        return short
     if not allowed:
         return ZERO
-    short = max(done[-1].wanted - done[-1].units, ZERO) if done else ZERO
     # Volume that is thin collects over periods until a slice can be traded at all.
     return min(allowed + short, max(MOST_AT_ONCE * latest, schedule.least))
+
+
+def _same_period(schedule: StoredSchedule, accepted_at: datetime, one: datetime, other: datetime) -> bool:
+    return _period_start(schedule, accepted_at, one) == _period_start(schedule, accepted_at, other)
 
 
 def _period_start(schedule: StoredSchedule, accepted_at: datetime, now: datetime) -> datetime:

@@ -9,11 +9,11 @@ from typing import Any
 from sqlalchemy import Connection
 
 from etf_trader.errors import NotFound
-from etf_trader.execution.batch import CONVERT, MOST_PIECES, TRADE, UNWIND
+from etf_trader.execution.batch import CONVERT, MOST_PIECES, QUOTE, TRADE, UNWIND
 from etf_trader.index.store import Basket, list_baskets
 from etf_trader.market.symbol import Side
 from etf_trader.money import ZERO, money_context, plain
-from etf_trader.orders.asset_order import AssetOrder
+from etf_trader.orders.asset_order import AssetOrder, OrderKind
 from etf_trader.orders.index_order import IndexOrder
 from etf_trader.orders.plan import PlannedLeg
 from etf_trader.orders.status import AssetOrderStatus
@@ -26,6 +26,7 @@ from etf_trader.orders.store import (
     stored_plan,
 )
 from etf_trader.solver.findings import Finding, differs
+from etf_trader.solver.passive import QUOTE as QUOTE_METHOD
 from etf_trader.solver.reader import Malformed, Reader
 from etf_trader.solver.statement import Statement, planned_leg, read_statement, side_of
 from etf_trader.solver.verify import SHARED, Unprovable, verify
@@ -128,6 +129,8 @@ def _purpose(document: Mapping[str, Any]) -> str:
     if document["method"] == UNWIND_METHOD:
         baskets = {leg["asset"] for leg in document["problem"]["legs"] if leg["per_unit"] != "0"}
         return UNWIND if any(leg["asset"] in baskets for leg in document["legs"]) else CONVERT
+    if document["method"] == QUOTE_METHOD:
+        return QUOTE
     return CONVERT if document["side"] == "buy" and document.get("conversions") else TRADE
 
 
@@ -180,6 +183,8 @@ def _sent(statement: Statement, stored: StoredPlan, sent: Sequence[AssetOrder]) 
         if order.status is AssetOrderStatus.CROSSED or intent.symbol not in planned:
             continue
         side, leg = planned[intent.symbol]
+        kind = OrderKind.POST_ONLY if statement.method == QUOTE_METHOD else OrderKind.IOC
+        yield from differs(f"{where}, kind", intent.kind, kind)
         yield from differs(where, (intent.side, intent.mid, intent.touch), (side, leg.mid, leg.touch))
         for share in order.shares:
             for each in share.slices if share.plan_id == stored.id else ():

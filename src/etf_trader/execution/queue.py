@@ -81,7 +81,10 @@ class Queue:
         A batch that ends its order is sent though that was cancelled: it is how the cancel is carried out.
         """
         limits = await self.limits()
-        tasks = {asyncio.create_task(self.outcomes.follow(order)) for order in self._orders(plan_ids, sent=True)}
+        tasks = {
+            asyncio.create_task(self.outcomes.follow(order))
+            for order in self._orders(plan_ids, AssetOrderStatus.SENT)
+        }
         try:
             while not any(task.done() and task.exception() for task in tasks):
                 now = await self.outcomes.ask(self._venue.server_time)
@@ -112,8 +115,18 @@ class Queue:
             for order in asset_orders_of_plan(connection, plan_id):
                 if order.status is AssetOrderStatus.WRITTEN:
                     _withdraw(connection, order, "its leader stopped before sending it", self._clock.now())
-        sent = self._orders([plan_id], sent=True)
+        sent = self._orders([plan_id], AssetOrderStatus.SENT)
         await all_of([asyncio.create_task(self.outcomes.follow(order)) for order in sent])
+        await self.take_out([plan_id])
+
+    async def take_out(self, plan_ids: Sequence[int]) -> None:
+        """Cancel whatever of these plans rests in a book, and book it to its end."""
+        tasks = [asyncio.create_task(self.outcomes.take_out(order)) for order in self.resting(plan_ids)]
+        await all_of(tasks)
+
+    def resting(self, plan_ids: Sequence[int]) -> list[AssetOrder]:
+        """Return the orders of these plans that rest in a book."""
+        return self._orders(plan_ids, AssetOrderStatus.OPEN)
 
     async def begin(self, lease: Lease) -> None:
         """Ask the venue what it counts, as a new leader."""
@@ -145,9 +158,9 @@ class Queue:
     def _guard(self) -> timedelta:
         return self._latency.guard(CLOCK_ERROR)
 
-    def _orders(self, plan_ids: Iterable[int], *, sent: bool) -> list[AssetOrder]:
+    def _orders(self, plan_ids: Iterable[int], status: AssetOrderStatus) -> list[AssetOrder]:
         with self._database.read() as connection:
-            return _in_status(connection, plan_ids, AssetOrderStatus.SENT if sent else AssetOrderStatus.WRITTEN)
+            return _in_status(connection, plan_ids, status)
 
     def _claim(
         self,

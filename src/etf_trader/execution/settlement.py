@@ -10,7 +10,7 @@ from sqlalchemy import Connection, func, select
 
 from etf_trader.events import BatchSettled, EventLog, OrderEnded
 from etf_trader.execution.allocation import BatchState, Outcome, settle_batch
-from etf_trader.execution.batch import TRADE
+from etf_trader.execution.batch import FOR_UNITS, QUOTE
 from etf_trader.execution.state import OrderState, cash_of, order_state, settlements_of
 from etf_trader.index.store import write_position
 from etf_trader.ledger.booking import baskets, closing, creation, redemption_settlement, release
@@ -104,7 +104,7 @@ def settle(
     now: datetime,
 ) -> None:
     """Credit (sell: redeem) the units of a batch whose orders are all final, and end the order if it is done."""
-    if plan.purpose != TRADE:
+    if plan.purpose not in FOR_UNITS:
         settle_plan(connection, plan.id, now)
         return
     state = order_state(connection, plan.index_order_id)
@@ -117,7 +117,8 @@ def settle(
     if not is_complete or (stopped_by == ("filled",) and filled < state.order.quantity):
         is_slice = state.order.schedule is not None and credited >= plan.units
         # Also when the venue's roundings left a hair less than planned.
-        stopped_by = SLICE if is_complete and is_slice else MOVED
+        # Nor does anything stop a quote, whatever is left of it: it is quoted again, or taken.
+        stopped_by = SLICE if (is_complete and is_slice) or plan.purpose == QUOTE else MOVED
     ending = ending_of(state, filled, stopped_by, plan.created_at)
     outcome = settle_batch(batch, final=ending is not None)
     _post_units(ledger, state, plan, prices, outcome, now)

@@ -74,6 +74,11 @@ class OrderState:
         """Whether what is not traded of it in this turn waits for later."""
         return self.order.stays_open and not (self.pace is not None and self.pace.is_end)
 
+    @property
+    def is_quoting(self) -> bool:
+        """Whether what is due of it is to be quoted now, and not taken."""
+        return self.pace is not None and self.pace.quote_until is not None and not self.pace.takes
+
     def wish(self) -> Wish:
         """Return what is still to be traded: now, when it is an order over time that was paced."""
         from etf_trader.execution.planning import Wish  # reports read states and never plan
@@ -130,7 +135,7 @@ def fills_with_orders(connection: Connection, order_id: int) -> list[tuple[Fill,
 
 def done_of(connection: Connection, order_id: int) -> list[Done]:
     """Return the batches that traded units for an order, oldest first, with what was credited for each."""
-    from etf_trader.execution.batch import TRADE  # brings the solver's problem, which reads do without
+    from etf_trader.execution.batch import FOR_UNITS  # brings the solver's problem, which reads do without
 
     query = select(transactions.c.evidence).where(
         transactions.c.index_order_id == order_id, transactions.c.kind.in_(("credit", "settle"))
@@ -140,12 +145,17 @@ def done_of(connection: Connection, order_id: int) -> list[Done]:
         facts = json.loads(evidence)["facts"]
         credited[facts["plan"]] = Decimal(facts["units"])
     made = select(plans.c.id, plans.c.created_at, plans.c.document).where(
-        plans.c.index_order_id == order_id, plans.c.purpose == TRADE
+        plans.c.index_order_id == order_id, plans.c.purpose.in_(FOR_UNITS)
     )
     return [
-        Done(row.created_at, Decimal(json.loads(row.document)["quantity"]), credited.get(row.id, ZERO))
+        Done(row.created_at, _wanted(json.loads(row.document)), credited.get(row.id, ZERO))
         for row in connection.execute(made.order_by(plans.c.id))
     ]
+
+
+def _wanted(document: Mapping[str, Any]) -> Decimal:
+    """Return the units that were due when a batch was planned: a quote may be for a part of them."""
+    return Decimal(document.get("due", document["quantity"]))
 
 
 def settlements_of(connection: Connection, order_id: int) -> list[Settlement]:

@@ -14,6 +14,7 @@ from etf_trader.errors import DataError, VenueError
 from etf_trader.execution.pacing import Done, Pace, last_period, next_at, pace, volume_window
 from etf_trader.execution.state import OrderState, done_of
 from etf_trader.execution.volume import units_of_volume
+from etf_trader.market.symbol import Side
 from etf_trader.money import ZERO, money_context
 from etf_trader.orders.index_order import IndexOrder
 from etf_trader.orders.status import IndexOrderStatus
@@ -35,9 +36,16 @@ async def paced(database: Database, venue: Venue, states: Sequence[OrderState], 
         with database.read() as connection:
             done = done_of(connection, state.order.id)
         at = await _pace(venue, state, state.order.schedule, done, now)
-        if at.due:
+        if at.due or _has_unsold(state):
             found.append(replace(state, pace=at))
     return found
+
+
+def _has_unsold(state: OrderState) -> bool:
+    """Return whether a sell has redeemed units whose assets it quoted and has not sold: they are due too."""
+    schedule = state.order.schedule
+    is_quoted = schedule is not None and schedule.passive is not None
+    return is_quoted and state.order.side is Side.SELL and any(state.held.values())
 
 
 async def _pace(
@@ -55,12 +63,17 @@ async def _pace(
         return pace(schedule, order.accepted_at, order.quantity, done, now, allowed, latest)
 
 
-def next_due(connection: Connection, account_id: int, now: datetime) -> datetime | None:
-    """Return when more becomes due of any open order over time of an account; None when nothing will."""
+def next_due(
+    connection: Connection, account_id: int, now: datetime, without: Sequence[int] = ()
+) -> datetime | None:
+    """Return when more becomes due of any open order over time of an account; None when nothing will.
+
+    Those `without` do not count.
+    """
     times = [
         next_at(order.schedule, order.accepted_at, now)
         for order in _open_orders(connection, account_id)
-        if order.schedule is not None
+        if order.schedule is not None and order.id not in without
     ]
     return min((each for each in times if each is not None), default=None)
 

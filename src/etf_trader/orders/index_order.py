@@ -86,6 +86,12 @@ class OrderRequest:
         lifetime(self.time_in_force)
         if self.schedule is not None:
             self.schedule.check()
+            if self.schedule.passive is not None and self.on_shortfall is Shortfall.UNWIND:
+                raise UsageError(
+                    "quotes fill one after the other: --on-shortfall unwind would trade each back at once",
+                    where="--on-shortfall",
+                    hint="leave it out, or leave out --passive",
+                )
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,7 @@ from etf_trader.money import ZERO, plain
 from etf_trader.orders.schedule import Algo, Schedule
 
 LONGEST_SECONDS = 366 * 86_400
+LEAST_PASSIVE = Decimal("0.01")
 
 
 class AtEnd(StrEnum):
@@ -27,22 +28,25 @@ class ScheduleRequest:
     """How an order is to be spread over `seconds`.
 
     `participation` is the share of the volume that pov takes, a fraction of one;
-    None: that of the settings.
+    None: that of the settings. `passive` is the share of each slice's time in
+    which what is due is quoted before it is taken, a fraction of one; None: not at all.
     """
 
     algo: Algo
     seconds: int
     at_end: AtEnd = AtEnd.TAKE
     participation: Decimal | None = None
+    passive: Decimal | None = None
 
     def document(self) -> dict[str, Any]:
         """Return what was asked in plain values: part of what a client key stands for."""
-        return {
+        asked = {
             "algo": str(self.algo),
             "duration_seconds": self.seconds,
             "at_end": str(self.at_end),
             "participation": None if self.participation is None else plain(self.participation),
         }
+        return asked | _passive_document(self.passive)
 
     def check(self) -> None:
         """Check what can be checked without the market.
@@ -53,6 +57,12 @@ class ScheduleRequest:
         if not 0 < self.seconds <= LONGEST_SECONDS:
             raise UsageError(
                 f"an order over {self.seconds} s cannot be", where="--duration", hint="from 1s to 366d"
+            )
+        if self.passive is not None and not LEAST_PASSIVE <= self.passive <= 1:
+            raise UsageError(
+                f"quotes for {plain(self.passive * 100)}% of the time cannot be",
+                where="--passive",
+                hint="a percentage from 1 to 100",
             )
         if self.participation is None:
             return
@@ -84,7 +94,8 @@ class StoredSchedule:
 
     `slices` add up to the order; pov has none: every `period_seconds` it takes
     `participation`, a fraction, of what others traded. Less than `least` units
-    are not traded alone: they wait for the next slice.
+    are not traded alone: they wait for the next slice. For `passive`, a fraction,
+    of each slice's time what is due is quoted; None: it is taken at once.
     """
 
     algo: Algo
@@ -94,6 +105,7 @@ class StoredSchedule:
     slices: tuple[TimeSlice, ...]
     participation: Decimal | None
     least: Decimal
+    passive: Decimal | None = None
 
     def ends_at(self, accepted_at: datetime) -> datetime:
         """Return when the time of an order that was accepted then is over."""
@@ -101,7 +113,7 @@ class StoredSchedule:
 
     def document(self) -> dict[str, Any]:
         """Return the schedule in plain values, as it is stored, sealed and shown."""
-        return {
+        facts = {
             "algo": str(self.algo),
             "duration_seconds": self.seconds,
             "at_end": str(self.at_end),
@@ -112,6 +124,12 @@ class StoredSchedule:
             "participation": None if self.participation is None else plain(self.participation),
             "least": plain(self.least),
         }
+        return facts | _passive_document(self.passive)
+
+
+def _passive_document(share: Decimal | None) -> dict[str, str]:
+    """Return the share that is quoted; schedules without read as they did before there were quotes."""
+    return {} if share is None else {"passive": plain(share)}
 
 
 def stored_schedule(schedule: Schedule, asked: ScheduleRequest) -> StoredSchedule:
@@ -126,6 +144,7 @@ def stored_schedule(schedule: Schedule, asked: ScheduleRequest) -> StoredSchedul
         slices=slices,
         participation=schedule.assumptions.participation if is_pov else None,
         least=schedule.least,
+        passive=asked.passive,
     )
 
 
@@ -143,4 +162,5 @@ def read_schedule(text: str | None) -> StoredSchedule | None:
         slices=tuple(TimeSlice(each["start_seconds"], Decimal(each["quantity"])) for each in found["slices"]),
         participation=None if share is None else Decimal(share),
         least=Decimal(found["least"]),
+        passive=Decimal(found["passive"]) if "passive" in found else None,
     )

@@ -13,10 +13,12 @@ from etf_trader.money import UNIT_GRID, plain
 from etf_trader.orders.plan import plan_object_seal
 from etf_trader.solver.certificate import all_digits
 from etf_trader.solver.findings import Finding, differs
+from etf_trader.solver.passive import QUOTE as QUOTE
 from etf_trader.solver.reader import Impossible, Malformed, Reader
 from etf_trader.solver.retrial import least
 from etf_trader.solver.statement import Statement, read_statement
 from etf_trader.solver.verify_order import check_order
+from etf_trader.solver.verify_quote import check_quote
 from etf_trader.solver.verify_routes import check_routes
 from etf_trader.solver.verify_shared import check_shared
 from etf_trader.solver.verify_unwind import check_unwinding
@@ -27,6 +29,7 @@ CHECKS: dict[str, Callable[[Statement], Iterator[Finding]]] = {
     "closed_form": check_order,
     "linprog": check_order,
     UNWIND: check_unwinding,
+    QUOTE: check_quote,
     SHARED: check_shared,
 }
 """How plans are made, and what proves each."""
