@@ -2,6 +2,7 @@
 
 import re
 import signal
+import time
 from decimal import Decimal
 
 import pytest
@@ -238,3 +239,34 @@ def test_ctrl_c_only_stops_watching(made: Shell) -> None:
         watching.send_signal(INTERRUPT)
     assert watching.returncode == 130
     assert made.json("order", "show", "1")["status"] == "open"
+
+
+def test_a_dry_run_says_which_share_is_quoted(made: Shell) -> None:
+    words = (*BUY, "--algo", "twap", "--duration", "3m", "--passive", "60", "--dry-run")
+    assert "For 60.0% of each slice's time what is due is quoted at the touch (post-only); then" in made.ok(*words)
+    assert made.json(*words)["schedule"]["passive"] == "0.6"
+    assert "passive" not in made.json(*BUY, "--algo", "twap", "--duration", "3m", "--dry-run")["schedule"]
+
+
+def test_an_order_says_that_it_quotes_and_who_is_stopped_leaves_nothing_in_the_books(made: Shell) -> None:
+    """A worker does not move the clock, so what it quotes rests until somebody does."""
+    made.ok(*BUY, "--algo", "twap", "--duration", "2h", "--passive", "50", "--detach")
+    worker = made.start("worker")
+    try:
+        deadline = time.monotonic() + 30
+        while made.json("order", "show", "1")["schedule"]["quoting"] != 8:
+            assert time.monotonic() < deadline and worker.poll() is None
+        assert "quoting 8 orders at the touch" in made.ok("order", "watch", "1", "--once")
+        shown = made.ok("order", "show", "1")
+        assert re.search(r"^state +open, quoting 8 orders at the touch, until ", shown, re.MULTILINE)
+        assert shown.count("rests in the book") == 8
+        worker.send_signal(signal.SIGTERM)
+        assert worker.wait(timeout=30) == 143
+    finally:
+        worker.kill()
+        worker.communicate()
+    assert made.json("order", "show", "1")["schedule"]["quoting"] == 0
+    assert made.rows("SELECT count(*) FROM asset_order WHERE status IN ('open', 'sent', 'written')") == [(0,)]
+    assert "is proved" in made.ok("plan", "verify", "1")
+    assert "was quoted at the touch" in made.ok("plan", "show", "1")
+    made.ok("ledger", "audit")

@@ -490,15 +490,14 @@ async def test_a_worker_quotes_on_a_clock_that_others_move_and_gives_way_to_who_
     async def until(is_so: Callable[[], bool]) -> None:
         while not is_so():
             assert not working.done(), working
-            await asyncio.sleep(0.05)
+            await asyncio.sleep(0.3)
+            house.exchange.advance(1)
 
-    await until(lambda: len(open_orders(house)) == 2)
-    house.exchange.advance(11)
-    await until(lambda: len(plan_seconds(house, order, QUOTE)) == 2)
-    house.exchange.advance(30)
     await until(lambda: house.order(order.id).filled == 20)
     is_over = True
     await asyncio.wait_for(working, 20)
     assert house.order(waiting.id).stopped_by == ("limit",)
-    assert purposes(house, order) == [QUOTE, QUOTE, TRADE]
+    *quotes, last = purposes(house, order)
+    assert (set(quotes), last) == ({QUOTE}, TRADE)
+    assert len(quotes) > 1
     assert_sound(house)

@@ -167,7 +167,8 @@ def proved_fields(statement: Statement) -> list[tuple[str, str]]:
     problem, totals = statement.problem, statement.totals
     levels = sum(len(book.bids) + len(book.asks) for book in statement.books.values())
     sent = count(sum(1 for leg in statement.legs if leg.quantity), "asset order")
-    taken = "filters, levels from the best price, value, fee, loss"
+    prices = "the touch of the own side" if statement.method == QUOTE else "levels from the best price"
+    taken = f"filters, {prices}, value, fee, loss"
     books = f"{count(len(statement.books), 'book')}, {levels:,} levels and their rules: the hash is theirs"
     if statement.method == UNWIND:
         return [

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 ASSET_ORDER_STATES = {
     "written": "not sent yet",
     "sent": "sent",
+    "open": "rests in the book",
     "filled": "filled",
     "partial": "partly filled",
     "unfilled": "not filled",

@@ -98,7 +98,7 @@ def beyond(left: Mapping[str, Decimal], per_unit: Mapping[str, Decimal], mids: M
 
 
 def is_lopsided(member: Member, sent: Sequence[AssetOrder]) -> bool:
-    """Return whether the laggards of a quote are to be taken: more is due, and the leaders may not be quoted further.
+    """Return whether the laggards of a quote are to be taken: more is due, and the leaders may not go further.
 
     From half of the bound on: the whole of it is reached when all assets but the smallest are through.
     """

@@ -39,7 +39,7 @@ plans = Table(
     Column("id", Integer, primary_key=True),
     Column("index_order_id", ForeignKey("index_order.id"), nullable=False),
     Column("basket_id", ForeignKey("basket.id"), nullable=False),
-    Column("purpose", String(8), nullable=False),  # "trade" or "unwind"
+    Column("purpose", String(8), nullable=False),  # trade, convert, unwind or quote
     Column("status", String(8), nullable=False),  # "written" or "settled"
     Column("created_at", UtcDateTime, nullable=False),
     Column("settled_at", UtcDateTime),
