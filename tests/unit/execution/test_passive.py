@@ -141,8 +141,8 @@ def test_our_own_orders_are_no_liquidity(
     order: AssetOrder, bids: list[tuple[int, int]], asks: list[tuple[int, int]]
 ) -> None:
     found = without_own({"AUSDT": make_book()}, [order])["AUSDT"]
-    assert [tuple(each) for each in found.bids] == bids
-    assert [tuple(each) for each in found.asks] == asks
+    assert [(int(each.price), int(each.quantity)) for each in found.bids] == bids
+    assert [(int(each.price), int(each.quantity)) for each in found.asks] == asks
 
 
 @pytest.mark.parametrize(("price", "moved"), [("99", False), ("98", True), ("100", True)])
