@@ -142,7 +142,7 @@ class Workshop:
         """Play the scenario and the faults that a seed stands for."""
         dice = random.Random(seed)
         (name,) = dice.choices(list(SCENARIOS), [each.weight for each in SCENARIOS.values()])
-        moves = dice.random() < 0.4
+        moves = dice.random() < 0.4 and SCENARIOS[name].may_move
         played = self.play(name, FaultPlan.seeded(seed), moves=moves)
         return replace(played, name=f"seed {seed}: {name}{', moving' if moves else ''}")
 

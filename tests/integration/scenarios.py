@@ -4,6 +4,7 @@ import random
 from collections.abc import Callable, Coroutine, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from datetime import datetime
 from decimal import Decimal
 from typing import Any
 from unittest import mock
@@ -12,6 +13,7 @@ from tests.factories import House, make_definition, make_ladders, make_market, m
 from tests.integration.test_routes import make_routes_market
 
 from etf_trader.exchange import counts, rules
+from etf_trader.exchange.market import Depth, MarketBook
 from etf_trader.exchange.static import StaticMarket
 from etf_trader.market.symbol import Side
 from etf_trader.orders.index_order import OrderRequest
@@ -47,6 +49,8 @@ class Scenario:
     """How often it is drawn, relative to others: plays of several orders take longer."""
     moves: bool = False
     """Whether the books move while orders are under way."""
+    may_move: bool = True
+    """Whether it is also played so; books that empty leave quotes nothing to stand at."""
 
     @contextmanager
     def limits(self) -> Iterator[None]:
@@ -95,7 +99,32 @@ def move(market: StaticMarket, dice: random.Random) -> None:
     market.set_book(symbol, *make_ladders(mid, D("0.01"), depth, spread=dice.choice((1, 4)), gap=2))
 
 
-def make_frozen_market() -> StaticMarket:
+class TidalMarket(StaticMarket):
+    """Books that come to our quotes for a second now and then, the same at the same time whoever looks."""
+
+    def book(self, symbol: str, at: datetime) -> MarketBook:
+        """Return the frozen book, or one whose other side has come to the touch."""
+        book = super().book(symbol, at)
+        bid, ask = book.bids[0], book.asks[0]
+        match (at.second + (symbol == "BUSDT")) % 6:
+            case 2:  # sellers come down to the best bid: its own buyers are gone for now
+                return replace(book, bids=book.bids[1:], asks=(Depth(bid.price, TIDE), *book.asks))
+            case 5:
+                return replace(book, bids=(Depth(ask.price, TIDE), *book.bids), asks=book.asks[1:])
+        return book
+
+    def still_consumed(
+        self, symbol: str, side: str, price: Decimal, quantity: Decimal, since: datetime, at: datetime
+    ) -> Decimal:
+        """Return 0 after a second: what is taken comes back."""
+        return quantity if (at - since).total_seconds() < 1 else D(0)
+
+
+TIDE = D(1)
+"""So much comes at a time."""
+
+
+def make_frozen_market(kind: type[StaticMarket] = StaticMarket) -> StaticMarket:
     """Books that do not move, with coarse lots and orders of at most 20 B."""
     return make_market(
         {
@@ -103,6 +132,7 @@ def make_frozen_market() -> StaticMarket:
             "B": make_ladders(D(10), D("0.01"), D(40), gap=2),
         },
         rules={"A": {"step": "0.001"}, "B": {"step": "1", "min_quantity": "1", "max_quantity": "20"}},
+        kind=kind,
     )
 
 
@@ -158,6 +188,12 @@ SCENARIOS = {
     "waiting buy": _single(asked("one", Side.BUY, "200", limit_price=D("120.45"), time_in_force="gtc"), A_LOT),
     "bounded buy": _single(asked("one", Side.BUY, "40", max_loss_bps=D(40))),
     "timed buy": _single(asked("one", Side.BUY, "30", schedule=ScheduleRequest(Algo.TWAP, 180))),
+    "quoted buy": Scenario(
+        lambda: make_frozen_market(TidalMarket),
+        one_index,
+        (asked("one", Side.BUY, "12", schedule=ScheduleRequest(Algo.TWAP, 120, passive=D("0.5"))),),
+        may_move=False,
+    ),
     "sell": _single(asked("one", Side.SELL, "7.7")),
     "limited sell": _single(asked("one", Side.SELL, None, limit_price=D("119.75"))),
     "shared": Scenario(shared_market, two_indices, _SHARED, slack={"four": D(30)}),
