@@ -1,5 +1,6 @@
 """Several processes on one database: one leads, others wait; only a dead leader is replaced at once."""
 
+import asyncio
 import os
 import signal
 import subprocess
@@ -15,11 +16,17 @@ from tests.integration.harness import prepare
 from tests.integration.scenarios import SCENARIOS, make_frozen_market
 from tests.invariants import findings
 
+from etf_trader.clock import SystemClock
 from etf_trader.errors import AccountLed
+from etf_trader.execution.budget import note_counts
 from etf_trader.execution.lease import Leases, leader
+from etf_trader.execution.manager import Manager
 from etf_trader.execution.tables import leases
 from etf_trader.market.symbol import Side
-from etf_trader.orders.store import list_asset_orders, list_index_orders
+from etf_trader.orders.status import IndexOrderStatus
+from etf_trader.orders.store import list_asset_orders, list_index_orders, request_cancel
+from etf_trader.venue.interface import OrderCount, OrderCounts
+from etf_trader.venue.paper import PaperVenue
 
 D = Decimal
 ROOT = Path(__file__).parents[2]
@@ -188,3 +195,39 @@ async def test_a_wish_of_another_process_is_taken_along_by_who_leads(tmp_path: P
     later = await other.desk.accept(make_request(Side.BUY, quantity=D(2)))
     await house.buy(3)
     assert house.order(later.id).filled == 2
+
+
+async def test_who_waits_for_slots_sees_a_cancel_long_before_the_window_ends(house: House) -> None:
+    full = [OrderCount(each.seconds, each.limit) for each in await house.venue.order_limits()]
+    with house.database.write() as connection:
+        note_counts(connection, house.account.id, house.clock.now(), full, is_last=True)
+    venue = StandingVenue(house.exchange, "paper", is_stepped=True)
+    manager = Manager(
+        house.database, venue, StandingClock(), SystemClock(), house.account, house.settings, house.log
+    )
+    order = await house.desk.accept(make_request(Side.BUY, quantity=D(2), time_in_force="gtc"))
+    working = asyncio.create_task(manager.run([order.id]))
+    await asyncio.sleep(0.5)
+    assert house.order(order.id).status is IndexOrderStatus.OPEN
+    with house.database.write() as connection:
+        request_cancel(connection, order.id, house.clock.now())
+    await asyncio.wait_for(working, 30)
+    assert house.order(order.id).status is IndexOrderStatus.CANCELLED
+    assert house.exchange.orders("paper")[-1].client_order_id.split("-")[2] != str(order.id)
+
+
+class StandingClock(SystemClock):
+    """A clock on which no window ends."""
+
+    async def sleep(self, seconds: float) -> None:
+        await asyncio.sleep(3600)
+
+
+class StandingVenue(PaperVenue):
+    """A venue that counts as many orders as it takes."""
+
+    async def order_counts(self) -> OrderCounts:
+        limits = await self.order_limits()
+        return OrderCounts(
+            await self.server_time(), tuple(OrderCount(each.seconds, each.limit) for each in limits)
+        )

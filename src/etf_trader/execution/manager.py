@@ -412,9 +412,10 @@ class Manager:
 
         symbols = {symbol for state in states for symbol in symbols_of(state.index, state.basket, rules)}
         legs = {symbol for state in states for symbol in state.basket.symbols.values()}
-        slots = await self._queue.room(len(legs), self._stop)
-        if self._stop():
-            return [state.order.id for state in states]
+        known = self._at_hand()
+        slots = await self._queue.room(len(legs), lambda: self._stop() or self._at_hand() != known)
+        if self._stop() or self._at_hand() != known:
+            return [state.order.id for state in states]  # somebody wants something else: that is looked at first
 
         async def look_at(left: Sequence[OrderState]) -> Together:
             needed = {symbol for state in left for symbol in symbols_of(state.index, state.basket, rules)}

@@ -46,6 +46,8 @@ CLOCK_ERROR = timedelta(0)
 """How far the venue's clock, as we are told it, may be from the one that it counts by."""
 
 SHORTEST_WAIT = 0.001
+LONGEST_WAIT = 1.0
+"""A window may last a day; cancels, halts and who asks to stop are looked at meanwhile."""
 
 Stop = Callable[[], bool]
 
@@ -222,7 +224,7 @@ class Queue:
         if claim.next_look is not None:
             seconds = max((claim.next_look - now).total_seconds(), SHORTEST_WAIT)
             nap = asyncio.create_task(self._nap(seconds))
-            await asyncio.wait({nap, *tasks}, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait({nap, *tasks}, timeout=LONGEST_WAIT, return_when=asyncio.FIRST_COMPLETED)
             nap.cancel()
         elif tasks:
             await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
