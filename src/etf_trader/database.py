@@ -112,7 +112,7 @@ class Database:
     def engine(self) -> Engine:
         """The SQLAlchemy engine, made when first asked for."""
         if self._engine is None:
-            self._engine = _sqlite_engine(self) if self.is_sqlite else create_engine(self.url, pool_pre_ping=True)
+            self._engine = _sqlite_engine(self) if self.is_sqlite else _server_engine(self.url)
         return self._engine
 
     def __str__(self) -> str:
@@ -200,6 +200,12 @@ def journal_mode() -> str:
     return "wal" if sqlite3.sqlite_version_info >= WAL_SAFE_FROM else "delete"
 
 
+def _server_engine(url: URL) -> Engine:
+    """Return an engine whose transactions do not wait, or keep others waiting, for ever."""
+    limits = f"-c lock_timeout={BUSY_MILLISECONDS} -c idle_in_transaction_session_timeout={BUSY_MILLISECONDS}"
+    return create_engine(url, pool_pre_ping=True, connect_args={"options": limits})
+
+
 def _sqlite_engine(database: Database) -> Engine:
     path = database.path
     if path is not None and not path.parent.is_dir():
@@ -227,7 +233,7 @@ def _sqlite_engine(database: Database) -> Engine:
 
 def _sentence(error: OperationalError) -> str:
     cause = str(error.orig)
-    if "locked" in cause:
+    if "locked" in cause or "lock timeout" in cause:
         return f"another process has held the database for {BUSY_MILLISECONDS // 1000} s"
     if "readonly" in cause or "read-only" in cause:
         return "the database, or its folder, is read-only"

@@ -83,6 +83,8 @@ class Leases:
         self._database = database
         self._clock = clock
         self._host = host or this_host()
+        self._given_up: dict[int, int] = {}
+        """Epochs that this process has done with, by account, also where that could not be written."""
 
     def take(self, account_id: int) -> Lease | None:
         """Take the lease if it is free, and return it; None when another process leads."""
@@ -92,7 +94,7 @@ class Leases:
             row = connection.execute(
                 select(leases).where(leases.c.account_id == account_id).with_for_update()
             ).one_or_none()
-            if row is not None and not _is_free(row, now, self._host):
+            if row is not None and not self._is_ours_to_take(row, now):
                 return None
             epoch = 1 if row is None else row.epoch + 1
             values = {
@@ -111,7 +113,14 @@ class Leases:
     def is_free(self, account_id: int) -> bool:
         """Return whether nobody leads the account; changes nothing."""
         with self._database.read() as connection:
-            return leader(connection, account_id, self._now(connection), self._host) is None
+            row = connection.execute(select(leases).where(leases.c.account_id == account_id)).one_or_none()
+            return row is None or self._is_ours_to_take(row, self._now(connection))
+
+    def _is_ours_to_take(self, row: Row[tuple[object, ...]], now: datetime) -> bool:
+        if _is_free(row, now, self._host):
+            return True
+        # A lease that could not be given back, the disk being full, still names this process.
+        return bool(row.process == os.getpid() and self._given_up.get(row.account_id) == row.epoch)
 
     def renew(self, lease: Lease) -> None:
         """Show that the leader lives.
@@ -139,6 +148,7 @@ class Leases:
 
     def give_back(self, lease: Lease) -> None:
         """Free the lease, if it is still ours."""
+        self._given_up[lease.account_id] = lease.epoch
         with self._database.write() as connection:
             connection.execute(
                 update(leases)

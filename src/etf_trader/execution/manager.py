@@ -102,7 +102,7 @@ class Manager:
         self._stays: Callable[[], bool] = lambda: False
         # Who has exchanged currencies in this go and not traded since: not twice without trading in between.
         self._converted: set[int] = set()
-        self._has_quoted = False
+        self._has_waited = False
 
     def stop_when(self, stop: Callable[[], bool]) -> None:
         """Begin no new batch once `stop` says so; what is in flight is settled."""
@@ -133,7 +133,7 @@ class Manager:
                     "another process leads this account",
                     hint="it runs the order; etf order list shows how far it is",
                 )
-            if orders and self._all_final(orders):
+            if self._all_final(orders):
                 return
             await self._wall_clock.sleep(FOLLOW_SECONDS)
 
@@ -240,6 +240,11 @@ class Manager:
                 return
             await self._wall_clock.sleep(NAP_SECONDS)
 
+    def _until_news(self) -> Callable[[], bool]:
+        """Return what tells whether to stop waiting: asked to stop, or somebody wants something new."""
+        known = self._at_hand()
+        return lambda: self._stop() or self._at_hand() != known
+
     def _at_hand(self) -> frozenset[tuple[int, bool]]:
         with self._database.read() as connection:
             return work_at_hand(connection, self._account.id)
@@ -248,15 +253,17 @@ class Manager:
     async def _leading(self, lease: Lease) -> AsyncIterator[Reconciliation]:
         """Lead: reconcile first, keep the heartbeat, give the lease back at the end."""
         heartbeat = asyncio.create_task(self._beat(lease))
-        deaf = self._queue.outcomes.listen()
         try:
-            await self._queue.begin(lease)
-            self._finisher.begin()
-            yield await self._recover(lease)
+            deaf = self._queue.outcomes.listen()
+            try:
+                await self._queue.begin(lease)
+                self._finisher.begin()
+                yield await self._recover(lease)
+            finally:
+                deaf()
         finally:
-            deaf()
             heartbeat.cancel()
-            with suppress(asyncio.CancelledError):
+            with suppress(asyncio.CancelledError, EtfError):
                 await heartbeat
             self._leases.give_back(lease)
 
@@ -297,7 +304,7 @@ class Manager:
         failures: Failures = {}
         turns = 0
         while turns < MOST_TURNS:
-            self._has_quoted = False
+            self._has_waited = False
             if (found := await self._reconciler.periodic(lease)) is not None:
                 found.require_agreement()
             left = await self._turn(waiting, rules, lease, failures)
@@ -307,7 +314,7 @@ class Manager:
             known.update(waiting)
             if not waiting:
                 break
-            turns = 0 if self._has_quoted else turns + 1  # a quote takes its time
+            turns = 0 if self._has_waited else turns + 1  # quotes and slots take their time
         for order_id in waiting:
             with self._database.read() as connection:
                 order = index_order(connection, order_id)
@@ -377,11 +384,12 @@ class Manager:
         """Quote what is due of these orders, as long as that may rest; return those that may do more now."""
         if not states or not self._stays():
             return []
-        batch = await self._quoter.plan(states, rules, self._stop)
+        known = self._at_hand()
+        batch = await self._quoter.plan(states, rules, self._until_news())
         if batch is None or self._gate.review_batch(batch):
             return []  # what the gate does not let rest is reviewed, and told, when it is to be taken
-        await self._trade(batch, lease)
-        self._has_quoted = True
+        await self._trade(batch, lease, known=known)
+        self._has_waited = True
         return [] if self._quoter.has_given_way else [state.order.id for state in states]
 
     async def _states(self, orders: Sequence[int]) -> list[OrderState]:
@@ -412,10 +420,10 @@ class Manager:
 
         symbols = {symbol for state in states for symbol in symbols_of(state.index, state.basket, rules)}
         legs = {symbol for state in states for symbol in state.basket.symbols.values()}
-        known = self._at_hand()
-        slots = await self._queue.room(len(legs), lambda: self._stop() or self._at_hand() != known)
-        if self._stop() or self._at_hand() != known:
-            return [state.order.id for state in states]  # somebody wants something else: that is looked at first
+        slots = await self._queue.room(len(legs), self._until_news())
+        if slots is None:
+            self._has_waited = True  # what is due may be another now, or somebody wants something else
+            return [state.order.id for state in states]
 
         async def look_at(left: Sequence[OrderState]) -> Together:
             needed = {symbol for state in left for symbol in symbols_of(state.index, state.basket, rules)}
@@ -542,14 +550,25 @@ class Manager:
         await self._trade(batch, lease, is_ending=True)
         return True
 
-    async def _trade(self, batch: Batch, lease: Lease, *, is_ending: bool = False) -> None:
-        """Write a batch with its intents, send it, and settle what it traded."""
+    async def _trade(
+        self,
+        batch: Batch,
+        lease: Lease,
+        *,
+        is_ending: bool = False,
+        known: frozenset[tuple[int, bool]] = frozenset(),
+    ) -> None:
+        """Write a batch with its intents, send it, let it rest if it quotes, and settle what it traded.
+
+        Args:
+            known: What was wanted when a quote was planned.
+        """
         with self._database.write() as connection:
             check(connection, lease)
             plans = write_batch(connection, self._log, self._account, batch, self._clock.now())
         await self._queue.run(plans, lease, self._stop, is_ending=is_ending)
         if any(member.purpose == QUOTE for member in batch.members):
-            await self._quoter.rest(batch, plans, lease, self._stop, self._pause)
+            await self._quoter.rest(batch, plans, lease, self._stop, self._pause, known)
         for plan_id in plans:
             self._settle(plan_id, lease)
         await self._venue.batch_done()

@@ -134,13 +134,27 @@ class Outcomes:
 
     async def take_out(self, order: AssetOrder) -> None:
         """Cancel a resting order, and book what it traded until then: the race with a fill ends in the truth."""
-        intent = order.intent
-        while True:
-            state = await self.ask(partial(self._venue.cancel, intent.symbol, intent.client_order_id))
-            if state is not None and state.status.is_final:
-                await self.learn(order, state, None)
-                return
-            await self._clock.sleep(LOOK_AGAIN_SECONDS)
+        await self.learn(order, await self._cancelled(order, None), None)
+
+    async def _cancelled(self, order: AssetOrder, state: VenueOrder | None) -> VenueOrder:
+        """Cancel an order until the venue says that it has ended, and return where it stands then.
+
+        Raises:
+            ReconciliationMismatch: the venue does not know an order that it took.
+        """
+        intent, unknown = order.intent, 0
+        while state is None or not state.status.is_final:
+            found = await self.ask(partial(self._venue.cancel, intent.symbol, intent.client_order_id))
+            state, unknown = found or state, unknown + (found is None)
+            if unknown > TRADES_LATE_LOOKS:
+                raise ReconciliationMismatch(
+                    f"the venue took order {intent.client_order_id} and does not know it any more",
+                    where=intent.symbol,
+                    hint="etf reconcile tells what it did to the balances",
+                )
+            if state is None or not state.status.is_final:
+                await self._clock.sleep(LOOK_AGAIN_SECONDS)
+        return state
 
     async def learn(
         self,
@@ -160,7 +174,7 @@ class Outcomes:
             # The slots know of it before anything else is asked.
             await self.commits.do(partial(self._note, order, state, counts))
         if not may_rest:
-            state = await self._ended(order, state)
+            state = await self._cancelled(order, state)
         trades = told if told is not None and _is_whole(state, told) else await self._trades(state)
         await self.commits.do(partial(self._learnt, order, state, trades, answered, counts))
         if state.status.is_final:
@@ -205,23 +219,14 @@ class Outcomes:
             note_answer(connection, order.id, at, None)
             self._end(connection, order, AssetOrderStatus.REJECTED, reason)
 
-    async def _ended(self, order: AssetOrder, state: VenueOrder) -> VenueOrder:
-        """Return where an order stands at its end; one that is still open is cancelled."""
-        intent = order.intent
-        while not state.status.is_final:
-            cancelled = await self.ask(partial(self._venue.cancel, intent.symbol, intent.client_order_id))
-            state = cancelled or state
-            if not state.status.is_final:
-                await self._clock.sleep(LOOK_AGAIN_SECONDS)
-        return state
-
     async def _trades(self, state: VenueOrder) -> Sequence[Trade]:
         """Return the trades of an order, once they add up to what it executed."""
         if not state.executed_quantity:
             return ()
         for _ in range(TRADES_LATE_LOOKS):
             trades = await self.ask(partial(self._venue.trades_of, state.symbol, state.order_id))
-            if _is_whole(state, trades):
+            # A resting order may have traded more since it was asked where it stands.
+            if sum((trade.quantity for trade in trades), ZERO) >= state.executed_quantity:
                 return trades
             await self._clock.sleep(LOOK_AGAIN_SECONDS)
         raise ReconciliationMismatch(

@@ -20,7 +20,7 @@ from etf_trader.execution.outcomes import LOOK_AGAIN_SECONDS, WINDOW_SECONDS, Ou
 from etf_trader.execution.pauses import note_pause, paused_until
 from etf_trader.ledger.repository import Account
 from etf_trader.market.symbol import Side
-from etf_trader.orders.asset_order import AssetOrder, WaitingOrder
+from etf_trader.orders.asset_order import AssetOrder, OrderKind, WaitingOrder
 from etf_trader.orders.status import AssetOrderStatus
 from etf_trader.orders.store import (
     asset_order,
@@ -142,19 +142,23 @@ class Queue:
         """Return the venue's limits on orders, or what is taken for them where it is silent."""
         return await self.outcomes.ask(self._venue.order_limits) or SILENT_LIMITS
 
-    async def room(self, wanted: int, stop: Stop) -> int:
-        """Return how many slots are free, once a batch of `wanted` orders can be sent at one time.
+    async def room(self, wanted: int, stop: Stop) -> int | None:
+        """Return how many slots are free when a batch of `wanted` orders can be sent now; None after waiting.
 
         A batch that waited for its slots would trade on books of before; so it is planned when there are some.
+        And what was to be planned before the wait may be due, or wanted, no more.
         """
-        limits = await self.limits()
+        limits, has_waited = await self.limits(), False
         while True:
             now = await self.outcomes.ask(self._venue.server_time)
             with self._database.read() as connection:
                 until = paused_until(connection, self._account.id, self._host, now)
                 slots = budget(connection, self._account.id, limits, now, self._guard(), wanted)
-            if stop() or (until is None and slots.free >= min(wanted, *(limit.limit for limit in limits))):
-                return slots.free
+            if until is None and slots.free >= min(wanted, *(limit.limit for limit in limits)):
+                return None if has_waited else slots.free
+            if stop():
+                return None
+            has_waited = True
             await self._rest(Claim((), wanted, until or slots.next_look, slots.may_ask), now, [])
 
     def _guard(self) -> timedelta:
@@ -200,7 +204,7 @@ class Queue:
         waiting = waiting_orders(connection, plan_ids)
         if not waiting:
             return []
-        is_stopped, state = stop(), trading_state(connection, self._account.id)
+        is_stopped, state = stop(), trading_state(connection, self._account.id, self._clock.now())
         owners = set() if is_ending else owners_of_plans(connection, plan_ids)
         cancelled = cancelled_orders(connection, owners)
         if not is_stopped and not cancelled and all(state.permits(side) for side in Side):
@@ -236,7 +240,7 @@ class Queue:
         assert order.granted_at is not None
         intent = order.intent
         with self._database.read() as connection:
-            state = trading_state(connection, self._account.id)
+            state = trading_state(connection, self._account.id, self._clock.now())
         if not state.permits(intent.side):
             self.outcomes.withdraw(order, f"the account is {state}")
             return
@@ -273,7 +277,8 @@ class Queue:
 
     def _again(self, order: AssetOrder, next_attempt: datetime) -> None:
         """Queue an order once more that the venue says it never took, for `next_attempt` by its clock."""
-        if order.attempts >= MOST_ATTEMPTS:
+        if order.attempts >= MOST_ATTEMPTS or order.intent.kind is OrderKind.POST_ONLY:
+            # The other legs of a quote are not left alone in the books while one waits.
             self.outcomes.withdraw(order, "the venue did not take it")
             return
         with self._database.write() as connection:

@@ -101,7 +101,7 @@ class Quoter:
     async def plan(self, states: Sequence[OrderState], rules: Rules, stop: Stop) -> Batch | None:
         """Return the quotes to make now for as many of these orders as can stand beside each other."""
         with self.database.read() as connection:
-            trading = trading_state(connection, self.account.id)
+            trading = trading_state(connection, self.account.id, self.clock.now())
         listed = [
             state
             for state in states
@@ -110,7 +110,7 @@ class Quoter:
         chosen = compatible(listed)
         symbols = {symbol for state in chosen for symbol in state.basket.symbols.values()}
         slots = await self.queue.room(len(symbols), stop) if symbols else 0
-        if not symbols or stop():
+        if not slots or stop():
             return None
         try:
             view = await look_at(self.venue, symbols, TOUCH_LEVELS, rules, slots)
@@ -119,8 +119,19 @@ class Quoter:
         batch = await asyncio.to_thread(quote_batch, chosen, view)
         return batch if batch.members else None
 
-    async def rest(self, batch: Batch, plans: Sequence[int], lease: Lease, stop: Stop, pause: Pause) -> None:
+    async def rest(
+        self,
+        batch: Batch,
+        plans: Sequence[int],
+        lease: Lease,
+        stop: Stop,
+        pause: Pause,
+        known: frozenset[tuple[int, bool]],
+    ) -> None:
         """Let the orders of a quote rest until it has to end, then take them out of the books.
+
+        Args:
+            known: What was wanted when it was planned; whatever is new since then ends it.
 
         Raises:
             AccountLed: another process has taken over; it has cancelled them.
@@ -128,7 +139,7 @@ class Quoter:
         """
         self.has_given_way = False
         try:
-            watch = self._watch(batch, plans)
+            watch = self._watch(batch, plans, known)
             if not any(order.status in TAKEN_ON for order in self._see(watch).sent):
                 await pause(PAUSE_SECONDS)
             while not await self._is_over(watch, stop):
@@ -138,13 +149,12 @@ class Quoter:
         finally:
             await self.queue.take_out(plans)
 
-    def _watch(self, batch: Batch, plans: Sequence[int]) -> Watch:
+    def _watch(self, batch: Batch, plans: Sequence[int], known: frozenset[tuple[int, bool]]) -> Watch:
         now = self.clock.now()
         members = [member.order_id for member in batch.members]
         ends = [pace.quote_until for member in batch.members if (pace := member.state.pace) is not None]
         until = min(end for end in ends if end is not None)
         with self.database.read() as connection:
-            known = work_at_hand(connection, self.account.id)
             others = next_due(connection, self.account.id, now, without=members)
         is_waited_for = any(order.schedule is None for order in self._open(members))
         if others is not None:
@@ -172,7 +182,7 @@ class Quoter:
         """Read what became of a quote so far, and whether somebody wants something: an order, a cancel, a halt."""
         with self.database.read() as connection:
             news = work_at_hand(connection, self.account.id) - watch.known
-            trading = trading_state(connection, self.account.id)
+            trading = trading_state(connection, self.account.id, self.clock.now())
             sent = {plan: asset_orders_of_plan(connection, plan) for plan in watch.plans}
         pairs = zip(watch.batch.members, watch.plans, strict=True)
         return Sight(

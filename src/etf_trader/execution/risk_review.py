@@ -109,7 +109,7 @@ class Gate:
 
     def is_halted(self, connection: Connection) -> bool:
         """Return whether nothing may be sent."""
-        return trading_state(connection, self._account.id) is TradingState.HALTED
+        return trading_state(connection, self._account.id, self._clock.now()) is TradingState.HALTED
 
     def _proposal(self, connection: Connection, batch: Batch, now: datetime) -> Proposal:
         while self._passed and now - self._passed[0][0] >= SECOND:
@@ -265,7 +265,13 @@ def _open_orders(connection: Connection, account_id: int) -> int:
         .select_from(asset_orders.join(index_orders, index_orders.c.id == asset_orders.c.index_order_id))
         .where(
             index_orders.c.account_id == account_id,
-            asset_orders.c.status.in_([str(AssetOrderStatus.WRITTEN), str(AssetOrderStatus.SENT)]),
+            asset_orders.c.status.in_(
+                [
+                    str(AssetOrderStatus.WRITTEN),
+                    str(AssetOrderStatus.SENT),
+                    str(AssetOrderStatus.OPEN),
+                ]
+            ),
         )
     )
     return int(connection.execute(query).scalar_one())

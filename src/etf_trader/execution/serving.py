@@ -1,9 +1,10 @@
 """Keeps the accounts of a database led: each process takes those that nobody leads, and the load spreads."""
 
 import asyncio
+import logging
 from collections.abc import Callable, Sequence
 
-from etf_trader.errors import EtfError
+from etf_trader.errors import AccountLed, EtfError
 from etf_trader.execution.lease import HEARTBEAT_SECONDS
 from etf_trader.execution.manager import Manager
 
@@ -14,6 +15,9 @@ PATIENCE_SECONDS = 2 * HEARTBEAT_SECONDS
 """For each account that a process leads already it leaves the next one to others for so long."""
 
 AFTER_ERROR_SECONDS = 1.0
+
+LONGEST_PAUSE = 15.0
+"""After each failure in a row an account is left alone for twice as long, at most for this."""
 
 Told = Callable[[Manager, EtfError | None], None]
 
@@ -27,7 +31,7 @@ async def serve(managers: Sequence[Manager], stop: Callable[[], bool], told: Tol
     leading: set[int] = set()
 
     async def keep(manager: Manager) -> None:
-        waited = 0.0
+        waited, pause = 0.0, AFTER_ERROR_SECONDS
         while not stop():
             try:
                 waited = waited + STANDBY_SECONDS if manager.is_free() else 0.0
@@ -35,11 +39,30 @@ async def serve(managers: Sequence[Manager], stop: Callable[[], bool], told: Tol
                     waited = 0.0
                     leading.add(manager.account_id)
                     await manager.lead(stop, told)
-            except EtfError as error:
+                pause = AFTER_ERROR_SECONDS
+            except AccountLed as error:
                 told(manager, error)
-                await asyncio.sleep(AFTER_ERROR_SECONDS)
+            except Exception as error:  # noqa: BLE001 the outermost loop: one account's trouble is not the others'
+                told(manager, _spoken(error))
+                await _sleep(pause, stop)
+                pause = min(2 * pause, LONGEST_PAUSE)
             finally:
                 leading.discard(manager.account_id)
             await asyncio.sleep(STANDBY_SECONDS)
 
     await asyncio.gather(*(keep(manager) for manager in managers))
+
+
+async def _sleep(seconds: float, stop: Callable[[], bool]) -> None:
+    """Wait, but not past a stop."""
+    end = asyncio.get_running_loop().time() + seconds
+    while not stop() and asyncio.get_running_loop().time() < end:
+        await asyncio.sleep(STANDBY_SECONDS)
+
+
+def _spoken(error: Exception) -> EtfError:
+    """Return an error that can be told; one of ours stays as it is, what is a bug is logged with its trace."""
+    if isinstance(error, EtfError):
+        return error
+    logging.getLogger(__name__).error("an account cannot be worked", exc_info=error)
+    return EtfError(f"{type(error).__name__}: {error}", hint="this is a bug; the account is tried again")

@@ -401,9 +401,11 @@ def move_asset_order(
 
 def note_executed(connection: Connection, order: AssetOrder, status: AssetOrderStatus, **values: Any) -> None:
     """Take note of what a resting order has executed so far."""
-    present = asset_order(connection, order.id).status
-    if present is not status and status not in ASSET_ORDER_TRANSITIONS[present]:
+    present = asset_order(connection, order.id)
+    if present.status is not status and status not in ASSET_ORDER_TRANSITIONS[present.status]:
         return  # it has ended since
+    if values["executed_quantity"] < present.executed_quantity:
+        return  # late news
     connection.execute(
         update(asset_orders).where(asset_orders.c.id == order.id).values(status=str(status), **values)
     )
