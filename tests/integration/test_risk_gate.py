@@ -74,7 +74,7 @@ def written(house: House) -> tuple[int, int, int]:
 
 @pytest.mark.parametrize(
     ("name", "value"),
-    [("index_order", "1000"), ("position", "1000"), ("position_share", "50"), ("daily_loss", "0.1")],
+    [("index_order", "1000"), ("position", "1000"), ("position_share", "50")],
 )
 async def test_what_can_be_known_is_refused_before_anything_is_written(
     house: House, name: str, value: str
@@ -178,6 +178,15 @@ async def test_a_day_that_lost_too_much_leaves_the_account_only_selling(house: H
     assert loss_of_day(house) == 0
     await house.manager.run([waiting])
     assert house.order(waiting).status == "filled"
+
+
+async def test_an_order_refused_for_the_loss_of_the_day_leaves_the_account_only_selling(house: House) -> None:
+    await house.buy(10)
+    house.limit("daily_loss", "0.01")
+    with pytest.raises(Refused, match="have lost"):
+        await accept(house, "5")
+    assert state(house) is TradingState.REDUCING
+    assert (await house.sell(1)).filled == 1
 
 
 async def test_a_new_day_begins_at_nothing_and_trades_again(house: House) -> None:

@@ -44,7 +44,8 @@ REASONS = {
 class OrderFacts:
     """An order with what it paid and lost so far, and what was done of its schedule if it has one.
 
-    `quoting` is how many asset orders of it rest in the books now.
+    `quoting` is how many asset orders of it rest in the books now, `held_cost`
+    what a buy paid for parts that are no whole units yet, in `cash` with the rest.
     """
 
     order: IndexOrder
@@ -53,11 +54,12 @@ class OrderFacts:
     loss: LossParts
     done: tuple[Done, ...] = ()
     quoting: int = 0
+    held_cost: Decimal = Decimal(0)
 
     @property
     def average_price(self) -> Decimal | None:
-        """Cash per unit credited; None before the first."""
-        return average_price(self.cash, self.order.filled)
+        """Cash per unit credited, without what is no whole units yet; None before the first."""
+        return average_price(self.cash - self.held_cost, self.order.filled)
 
     @property
     def loss_bps(self) -> Decimal:
@@ -115,7 +117,22 @@ def order_facts(connection: Connection, order: IndexOrder) -> OrderFacts:
     if order.schedule is not None and order.schedule.passive is not None:
         resting = asset_orders_with(connection, order.account_id, AssetOrderStatus.OPEN)
         quoting = sum(1 for each in resting if each.share_of(order.id))
-    return OrderFacts(order, index, cash_of(connection, order), order_loss(connection, order), done, quoting)
+    cash, loss = cash_of(connection, order), order_loss(connection, order)
+    return OrderFacts(order, index, cash, loss, done, quoting, _held_cost(connection, order, index))
+
+
+def _held_cost(connection: Connection, order: IndexOrder, index: Index) -> Decimal:
+    """Return what a buy paid for that is no whole units yet: it is no part of their price."""
+    from etf_trader.index.store import current_basket
+    from etf_trader.ledger import accounts
+    from etf_trader.ledger.repository import Ledger
+    from etf_trader.market.symbol import Side
+
+    if order.side is Side.SELL:
+        return Decimal(0)
+    lots = Ledger(connection, order.account_id).lot_book()
+    assets = current_basket(connection, index.id).quantities
+    return sum((lots.cost(accounts.order(order.id), asset) for asset in assets), Decimal(0))
 
 
 def loss_line(parts: Mapping[str, Decimal]) -> str:

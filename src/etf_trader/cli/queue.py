@@ -24,6 +24,19 @@ app = group()
 
 DAY = 86_400
 EVERY_SECONDS = 0.5
+COLUMNS = (
+    "id",
+    "index_order_id",
+    "client_order_id",
+    "symbol",
+    "side",
+    "quantity",
+    "price",
+    "status",
+    "attempts",
+    "next_attempt_at",
+    "granted_at",
+)
 WAITING, IN_FLIGHT, RESTING = "written", "sent", "open"
 WORDS = {WAITING: "waiting", IN_FLIGHT: "in flight", RESTING: "in the book"}
 
@@ -40,7 +53,7 @@ def show(
             _watch(opened)
             return
         state = see(opened)
-    output().emit("etf.queue/1", document(state), lambda page: draw(page, state))
+    output().emit("etf.queue/1", document(state), lambda page: draw(page, state), columns=COLUMNS)
 
 
 def see(opened: Services) -> QueueState:

@@ -75,7 +75,7 @@ def reconcile(
             page.line(f"Difference {answer.number} {done} as {answer.booked_as} for {answer.holder}.")
         _draw(page, found)
 
-    output().emit("etf.reconciliation/1", _document(found), draw)
+    output().emit("etf.reconciliation/1", _document(found), draw, columns=COLUMNS)
     if not found.agrees:
         raise typer.Exit(LedgerError.exit_code)
 
@@ -109,6 +109,9 @@ def _answer(book: int | None, kind: str | None, holder: str | None, reason: str)
     except (KeyError, OSError):  # a user without a name, in a container
         operator = "unknown"
     return Answer(book, kind, holder_of(holder), operator, reason)
+
+
+COLUMNS = ("number", "asset", "venue", "books", "difference", "explanation", "found_at", "book_as")
 
 
 def _document(found: Reconciliation) -> dict[str, Any]:

@@ -37,7 +37,21 @@ def worker(
         if once:
             _once(opened, on_interrupt, wait=not no_wait)
         else:
+            if no_wait:
+                _require_free(opened)
             _forever(opened, on_interrupt)
+
+
+def _require_free(opened: Services) -> None:
+    """Refuse to stand by for another process.
+
+    Raises:
+        AccountLed: another process leads the account.
+    """
+    from etf_trader.errors import AccountLed
+
+    if not opened.manager.is_free():
+        raise AccountLed("another process leads this account", hint="without --no-wait a worker stands by for it")
 
 
 def _once(opened: Services, on_interrupt: str, *, wait: bool) -> None:

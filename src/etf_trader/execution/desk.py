@@ -53,7 +53,7 @@ from etf_trader.orders.schedule import Algo, Schedule
 from etf_trader.orders.status import IndexOrderStatus
 from etf_trader.orders.store import add_index_order, index_order_by_key, list_index_orders
 from etf_trader.orders.stored_schedule import ScheduleRequest, StoredSchedule, stored_schedule
-from etf_trader.risk.halts import require_active
+from etf_trader.risk.halts import DAILY_LOSS, TradingState, halt, require_active
 from etf_trader.solver.order import float_needed, plan_order, smallest_quantity
 from etf_trader.solver.problem import OrderProblem
 from etf_trader.venue.interface import Venue
@@ -182,11 +182,22 @@ class Desk:
         schedule = None
         if request.schedule is not None:
             schedule = stored_schedule(await self.schedule(preview, request.schedule), request.schedule)
-        with self._database.write() as connection:
-            if (known := self._repeated(connection, request)) is not None:
-                return known
-            self._require_acceptable(connection, preview)
-            return self._write(connection, preview, schedule)
+        try:
+            with self._database.write() as connection:
+                if (known := self._repeated(connection, request)) is not None:
+                    return known
+                self._require_acceptable(connection, preview)
+                return self._write(connection, preview, schedule)
+        except Refused as error:
+            self._note_day(error)
+            raise
+
+    def _note_day(self, error: Refused) -> None:
+        """Let the account only sell until the day ends where it is the loss of the day that refuses."""
+        if error.limit == DAILY_LOSS:
+            with self._database.write() as connection:
+                now = self._clock.now()
+                halt(connection, self._account.id, TradingState.REDUCING, DAILY_LOSS, error.message, now)
 
     def refusal(self, preview: Preview) -> str | None:
         """Return why an order that was only tried would be refused before it is accepted; None if it would not."""

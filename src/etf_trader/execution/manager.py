@@ -129,9 +129,10 @@ class Manager:
                         await self._work(orders, lease)
                 return
             if not wait:
+                accepted = f", and works order {orders[0]}, which is accepted" if orders else ""
                 raise AccountLed(
-                    "another process leads this account",
-                    hint="it runs the order; etf order list shows how far it is",
+                    f"another process leads this account{accepted}",
+                    hint="do not repeat it: etf order list shows how far it is",
                 )
             if self._all_final(orders):
                 return

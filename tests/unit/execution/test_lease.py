@@ -7,14 +7,14 @@ import sys
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import pytest
 from sqlalchemy import insert
 from tests.factories import House, make_house, make_market
 
 from etf_trader.clock import SimulatedClock
-from etf_trader.errors import AccountLed
+from etf_trader.errors import AccountLed, DatabaseFailure
 from etf_trader.exchange.static import EPOCH
 from etf_trader.execution.lease import Lease, Leases, Owner, check, leader, leads_any, this_host
 from etf_trader.execution.tables import leases
@@ -129,3 +129,23 @@ def test_whoever_was_taken_over_can_neither_renew_nor_act(house: House, clock: S
     Leases(house.database, clock).give_back(old)
     with house.database.read() as connection:
         assert leader(connection, 1, EPOCH) == Owner.this_process(this_host())
+
+
+def test_a_lease_that_could_not_be_given_back_is_this_processs_to_take_again(
+    house: House, clock: SimulatedClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    book = Leases(house.database, clock)
+    first = book.take(1)
+    assert first is not None
+    with monkeypatch.context() as full, pytest.raises(DatabaseFailure):
+        full.setattr(house.database, "write", disk_full)
+        book.give_back(first)
+    assert book.is_free(1)
+    assert not Leases(house.database, clock).is_free(1)  # nobody else knows that it is done with
+    second = book.take(1)
+    assert second is not None and second.epoch == 2
+    assert not book.is_free(1)
+
+
+def disk_full() -> NoReturn:
+    raise DatabaseFailure("the disk is full")
