@@ -3,7 +3,9 @@
 import sqlalchemy as sa
 from alembic import op
 
-from etf_trader.database import UtcDateTime
+from etf_trader.database import ExactDecimal, UtcDateTime
+from etf_trader.ledger.pile import hifo_rank
+from etf_trader.money import money_context
 
 revision = "0004"
 down_revision = "0003"
@@ -67,3 +69,30 @@ def upgrade() -> None:
         table.add_column(sa.Column("kind", sa.String(10), nullable=False, server_default="ioc"))
         table.add_column(sa.Column("next_attempt_at", UtcDateTime))
     op.create_index("plan_unsettled", "plan", ["status"])
+    op.create_index("index_order_of_index", "index_order", ["index_id", "status"])
+    op.create_index("index_order_of_position", "index_order", ["position_id", "status"])
+    _rank_lots(connection)
+    held = sa.text("amount <> '0'")
+    op.create_index("balance_held", "balance", ["account_id"], sqlite_where=held, postgresql_where=held)
+
+
+def _rank_lots(connection: sa.Connection) -> None:
+    op.add_column("lot", sa.Column("hifo_rank", sa.String(62)))
+    lots = sa.table(
+        "lot",
+        *(sa.column(name) for name in ("id", "is_open", "hifo_rank")),
+        *(sa.column(name, ExactDecimal) for name in ("open_quantity", "open_cost")),
+    )
+    with money_context():
+        ranked = [
+            {"of": row.id, "rank": hifo_rank(row.open_quantity, row.open_cost)}
+            for row in connection.execute(sa.select(lots).where(lots.c.is_open == 1))
+        ]
+    if ranked:
+        query = sa.update(lots).where(lots.c.id == sa.bindparam("of"))
+        connection.execute(query.values(hifo_rank=sa.bindparam("rank")), ranked)
+    op.drop_index("lot_open", "lot")
+    op.create_index("lot_open", "lot", ["account_id", "account", "asset", "is_open", "id"])
+    is_open = sa.text("is_open = 1")
+    columns = ["account_id", "account", "asset", "hifo_rank", "id"]
+    op.create_index("lot_dearest", "lot", columns, sqlite_where=is_open, postgresql_where=is_open)

@@ -12,7 +12,6 @@ from etf_trader.events import BatchSettled, EventLog, OrderEnded
 from etf_trader.execution.allocation import BatchState, Outcome, settle_batch
 from etf_trader.execution.batch import FOR_UNITS, QUOTE
 from etf_trader.execution.state import OrderState, cash_of, order_state, settlements_of
-from etf_trader.index.store import write_position
 from etf_trader.ledger.booking import baskets, closing, creation, redemption_settlement, release
 from etf_trader.ledger.repository import Ledger
 from etf_trader.ledger.tables import transactions
@@ -124,7 +123,6 @@ def settle(
     _post_units(ledger, state, plan, prices, outcome, now)
     write_filled(connection, state.order.id, filled, stopped_by)
     settle_plan(connection, plan.id, now)
-    update_position(connection, ledger, state)
     log.record(
         connection,
         BatchSettled(state.order.id, plan.id, outcome.units, filled, state.order.quantity),
@@ -176,7 +174,6 @@ def end(
     if any(left.values()):
         ledger.post(release(state.parties, left, at=now, before=_count(connection, order_id, "release")))
     order = index_order(connection, order_id)
-    update_position(connection, ledger, state)
     if is_stuck and order.status is IndexOrderStatus.STUCK:
         return
     status, stops = ending.status, ending.stopped_by
@@ -214,13 +211,6 @@ def has_excess(connection: Connection, order_id: int, prices: BatchPrices | None
     """Return whether an order that would end now holds more of some asset than the float may take."""
     state = order_state(connection, order_id)
     return not state.order.status.is_final and _leftovers(state, prices)[1]
-
-
-def update_position(connection: Connection, ledger: Ledger, state: OrderState) -> None:
-    """Write what the ledger's lots say that a position holds."""
-    lots = ledger.lot_book()
-    account, unit = state.parties.position, state.parties.unit
-    write_position(connection, state.position.id, lots.quantity(account, unit), lots.cost(account, unit))
 
 
 def _post_units(

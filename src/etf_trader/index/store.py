@@ -255,9 +255,14 @@ def list_positions(
     return [_position(row) for row in connection.execute(query)]
 
 
-def write_position(connection: Connection, position_id: int, units: Decimal, cost: Decimal) -> None:
-    """Set what a position holds, as the ledger has it."""
-    connection.execute(update(positions).where(positions.c.id == position_id).values(units=units, cost=cost))
+def change_position(connection: Connection, position_id: int, units: Decimal, cost: Decimal) -> None:
+    """Add units and what they cost (negative: take off) to what a position holds."""
+    held = connection.execute(
+        select(positions.c.units, positions.c.cost).where(positions.c.id == position_id)
+    ).one_or_none()
+    if held is not None:
+        values = {"units": held.units + units, "cost": held.cost + cost}
+        connection.execute(update(positions).where(positions.c.id == position_id).values(**values))
 
 
 def _index(row: Row[tuple[object, ...]]) -> Index:

@@ -61,6 +61,12 @@ def is_inside(account: str) -> bool:
     return account.startswith(_INSIDE)
 
 
+def position_of(account: str) -> int | None:
+    """Return the number of the position whose units the account holds; None for other accounts."""
+    kind, _, number = account.partition(":")
+    return int(number) if kind == "position" else None
+
+
 def is_unit(asset: str) -> bool:
     """Whether the asset is the units of an index."""
     return asset.startswith("unit:")

@@ -17,7 +17,8 @@ from etf_trader.errors import EtfError, LedgerError
 from etf_trader.index.store import Basket, list_baskets, list_indices, position_seal
 from etf_trader.index.tables import indices, positions
 from etf_trader.ledger.accounts import is_inside, is_unit
-from etf_trader.ledger.lots import Lot, LotBook
+from etf_trader.ledger.lots import LotBook
+from etf_trader.ledger.pile import Lot
 from etf_trader.ledger.repository import GENESIS, Account
 from etf_trader.ledger.rows_audit import audit_rows
 from etf_trader.ledger.tables import balances, disposals, lots, postings, transactions
@@ -52,7 +53,7 @@ class _Replay:
     """
 
     balances: dict[tuple[str, str], Decimal] = field(default_factory=dict)
-    lots: LotBook = field(default_factory=lambda: LotBook(lambda account, asset: []))
+    lots: LotBook = field(default_factory=LotBook)
     lot_order: list[Lot] = field(default_factory=list)
     units: dict[int, Decimal] = field(default_factory=dict)
     assets: dict[int, set[str]] = field(default_factory=dict)
@@ -180,7 +181,7 @@ def _replay_lots(replay: _Replay, entry: str, row: Row[tuple[object, ...]]) -> N
         if lot.id is None:
             replay.lot_order.append(lot)
             lot.id = len(replay.lot_order)
-    replay.lots.changed.clear()
+    replay.lots.forget_changes()
 
 
 def _check_units(
@@ -251,7 +252,16 @@ def _check_lots(
     for row, lot in zip(rows, replay.lot_order, strict=False):
         assert lot.id is not None
         numbers[lot.id] = row.id
-        for name in ("account", "asset", "acquired_at", "quantity", "cost", "open_quantity", "open_cost"):
+        for name in (
+            "account",
+            "asset",
+            "acquired_at",
+            "quantity",
+            "cost",
+            "open_quantity",
+            "open_cost",
+            "hifo_rank",
+        ):
             if getattr(row, name) != getattr(lot, name):
                 replay.find(
                     f"lot {row.id} ({row.account} {row.asset})",

@@ -1,31 +1,16 @@
 """Lots: what was acquired when and for how much, and what became of it. Pure; rows come in, changes go out."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 
 from etf_trader.errors import LedgerError
+from etf_trader.ledger.pile import PART, Lot, LotOrder, LotSource, Pile
 from etf_trader.ledger.transaction import LotAction, LotMove
-from etf_trader.money import ZERO, divide, share_down
+from etf_trader.money import ZERO, share_down
 
 COST_GRID = Decimal("1e-18")
 """Cost is split over parts of a lot in steps of this size, in quote."""
-
-
-@dataclass(slots=True)
-class Lot:
-    """A quantity acquired together; `open_*` is what is left of it. `id` is None until it is written."""
-
-    id: int | None
-    sequence: int
-    account: str
-    asset: str
-    acquired_at: datetime
-    quantity: Decimal
-    cost: Decimal
-    open_quantity: Decimal
-    open_cost: Decimal
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,27 +37,32 @@ class Disposal:
         return (self.disposed_at - self.acquired_at).days
 
 
-LoadLots = Callable[[str, str], list[Lot]]
-"""Returns the lots of (account, asset), oldest first: the open ones, and the newest even when it is closed."""
-
-
 class LotBook:
-    """Applies lot moves in order and remembers which lots changed and what was disposed of."""
+    """Applies lot moves in order and remembers which lots changed and what was disposed of.
 
-    def __init__(self, load: LoadLots) -> None:
-        self._load = load
-        self._lots: dict[tuple[str, str], list[Lot]] = {}
-        self._new: dict[tuple[str, str], list[Lot]] = {}  # acquired where the older ones were not asked for yet
-        self.changed: list[Lot] = []
+    Without a source, every lot is one that was acquired here; of a source's, `part` are read first.
+    """
+
+    def __init__(self, source: LotSource | None = None, part: int = PART) -> None:
+        self._source, self._part = source, part
+        self._piles: dict[tuple[str, str], Pile] = {}
+        self._changed: dict[int, Lot] = {}
         self.disposals: list[Disposal] = []
+        self.differences: dict[tuple[str, str], tuple[Decimal, Decimal]] = {}
+        """By how much quantity and cost of what is left differ from before, by (account, asset)."""
+
+    @property
+    def changed(self) -> list[Lot]:
+        """The lots that changed, or are new, in the order in which they did."""
+        return list(self._changed.values())
+
+    def forget_changes(self) -> None:
+        """Begin again to remember what changes."""
+        self._changed.clear()
 
     def lots(self, account: str, asset: str) -> list[Lot]:
-        """Return the lots of (account, asset), oldest first."""
-        return (
-            self._lots.setdefault((account, asset), [])
-            if (account, asset) in self._lots
-            else self._fetch(account, asset)
-        )
+        """Return the lots of (account, asset), oldest first, without those that were closed long ago."""
+        return self._pile(account, asset).all()
 
     def apply(self, move: LotMove, at: datetime, sequence: int) -> None:
         """Carry out one move.
@@ -86,10 +76,10 @@ class LotBook:
             cost = sum((part for _, _, part in self._take(move)), ZERO)
             self._acquire(move.target, move.asset, move.quantity, cost, move.method, at, sequence)
         elif move.action is LotAction.ADJUST:
-            if still_open := [lot for lot in self.lots(move.account, move.asset) if lot.open_quantity]:
-                still_open[-1].cost += move.amount
-                still_open[-1].open_cost += move.amount
-                self._touch(still_open[-1])
+            newest = self._pile(move.account, move.asset).newest()
+            if newest is not None and newest.open_quantity:
+                newest.cost += move.amount
+                self._change(newest, ZERO, move.amount)
         else:
             self._dispose(move, at, sequence)
 
@@ -101,31 +91,26 @@ class LotBook:
         """Return what is left."""
         return sum((lot.open_quantity for lot in self.lots(account, asset)), ZERO)
 
-    def _fetch(self, account: str, asset: str) -> list[Lot]:
-        self._lots[account, asset] = [*self._load(account, asset), *self._new.pop((account, asset), [])]
-        return self._lots[account, asset]
+    def _pile(self, account: str, asset: str) -> Pile:
+        if (account, asset) not in self._piles:
+            self._piles[account, asset] = Pile(self._source, account, asset, self._part)
+        return self._piles[account, asset]
 
     def _acquire(
         self, account: str, asset: str, quantity: Decimal, cost: Decimal, method: str, at: datetime, sequence: int
     ) -> None:
-        is_pooled = method == "average"
-        pool = next((lot for lot in self.lots(account, asset) if lot.open_quantity), None) if is_pooled else None
-        if pool is not None:
-            pool.quantity += quantity
-            pool.cost += cost
-            pool.open_quantity += quantity
-            pool.open_cost += cost
-            self._touch(pool)
-            return
-        lot = Lot(None, sequence, account, asset, at, quantity, cost, quantity, cost)
-        known = self._lots.get((account, asset))
-        (self._new.setdefault((account, asset), []) if known is None else known).append(lot)
-        self._touch(lot)
+        pile = self._pile(account, asset)
+        lot = next(pile.going(LotOrder.OLDEST), None) if method == "average" else None
+        if lot is None:
+            lot = Lot(None, sequence, account, asset, at, ZERO, ZERO, ZERO, ZERO)
+            pile.add(lot)
+        lot.quantity += quantity
+        lot.cost += cost
+        self._change(lot, quantity, cost)
 
     def _dispose(self, move: LotMove, at: datetime, sequence: int) -> None:
         if move.quantity == 0:
-            if lots := self.lots(move.account, move.asset):
-                lot = lots[-1]
+            if (lot := self._pile(move.account, move.asset).newest()) is not None:
                 self.disposals.append(
                     Disposal(lot, sequence, lot.acquired_at, at, ZERO, move.amount, ZERO, move.fee)
                 )
@@ -144,25 +129,25 @@ class LotBook:
 
     def _take(self, move: LotMove) -> list[tuple[Lot, Decimal, Decimal]]:
         """Take the quantity out of the lots; return (lot, quantity, cost) of each part."""
-        lots = [lot for lot in self.lots(move.account, move.asset) if lot.open_quantity]
-        if move.method == "hifo":
-            lots.sort(key=lambda lot: -divide(lot.open_cost, lot.open_quantity))
+        order = LotOrder.DEAREST if move.method == "hifo" else LotOrder.OLDEST
         left, taken = move.quantity, []
-        for lot in lots:
-            if left == 0:
-                break
+        for lot in self._pile(move.account, move.asset).going(order) if left else ():
             part = min(left, lot.open_quantity)
             whole = part == lot.open_quantity
             cost = lot.open_cost if whole else share_down(lot.open_cost, part, lot.open_quantity, COST_GRID)
-            lot.open_quantity -= part
-            lot.open_cost -= cost
-            self._touch(lot)
+            self._change(lot, -part, -cost)
             taken.append((lot, part, cost))
             left -= part
+            if left == 0:
+                break
         if left:
             raise LedgerError(f"{move.account} lacks {left} {move.asset} in its lots", where=move.account)
         return taken
 
-    def _touch(self, lot: Lot) -> None:
-        if all(lot is not seen for seen in self.changed):
-            self.changed.append(lot)
+    def _change(self, lot: Lot, quantity: Decimal, cost: Decimal) -> None:
+        """Leave so much more of a lot (negative: less)."""
+        lot.open_quantity += quantity
+        lot.open_cost += cost
+        self._changed[id(lot)] = lot
+        so_far = self.differences.get((lot.account, lot.asset), (ZERO, ZERO))
+        self.differences[lot.account, lot.asset] = so_far[0] + quantity, so_far[1] + cost

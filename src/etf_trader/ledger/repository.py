@@ -6,19 +6,20 @@ from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 
-from sqlalchemy import Connection, Row, bindparam, insert, select, update
+from sqlalchemy import Connection, bindparam, insert, select, update
 
 from etf_trader.database import Database, insert_row
 from etf_trader.errors import LedgerError, UnbalancedTransaction
-from etf_trader.ledger.accounts import is_inside, is_unit
-from etf_trader.ledger.lots import Lot, LotBook
+from etf_trader.index.store import change_position
+from etf_trader.ledger.accounts import is_inside, is_unit, position_of
+from etf_trader.ledger.lots import LotBook
+from etf_trader.ledger.stored_lots import StoredLots, write_lots
 from etf_trader.ledger.tables import (
+    IS_HELD,
     accounts,
     balances,
-    disposals,
     holders,
     incarnations,
-    lots,
     postings,
     transactions,
 )
@@ -108,7 +109,7 @@ class Ledger:
 
     def lot_book(self) -> LotBook:
         """Return the lots as they stand, to compute with; changes to it are not written."""
-        return LotBook(self._load_lots)
+        return LotBook(StoredLots(self._connection, self.account_id))
 
     def units_outstanding(self, issued_account: str, unit: str) -> Decimal:
         """Return the units that were created and not cancelled, those being redeemed included."""
@@ -216,49 +217,10 @@ class Ledger:
         book = self.lot_book()
         for move in transaction.lot_moves:
             book.apply(move, transaction.at, sequence)
-        for lot in book.changed:
-            values = {
-                "quantity": lot.quantity,
-                "cost": lot.cost,
-                "open_quantity": lot.open_quantity,
-                "open_cost": lot.open_cost,
-                "is_open": int(lot.open_quantity != 0),
-            }
-            if lot.id is not None:
-                self._connection.execute(update(lots).where(lots.c.id == lot.id).values(**values))
-                continue
-            values |= {
-                "account_id": self.account_id,
-                "transaction_id": transaction_id,
-                "account": lot.account,
-                "asset": lot.asset,
-                "acquired_at": lot.acquired_at,
-            }
-            lot.id = insert_row(self._connection, lots, values)
-        for disposal in book.disposals:
-            self._connection.execute(
-                insert(disposals),
-                {
-                    "lot_id": disposal.lot.id,
-                    "transaction_id": transaction_id,
-                    "acquired_at": disposal.acquired_at,
-                    "disposed_at": disposal.disposed_at,
-                    "quantity": disposal.quantity,
-                    "proceeds": disposal.proceeds,
-                    "cost": disposal.cost,
-                    "fee": disposal.fee,
-                    "gain": disposal.gain,
-                    "days_held": disposal.days_held,
-                },
-            )
-
-    def _load_lots(self, account: str, asset: str) -> list[Lot]:
-        mine = (lots.c.account_id == self.account_id, lots.c.account == account, lots.c.asset == asset)
-        found = self._connection.execute(select(lots).where(*mine, lots.c.is_open == 1).order_by(lots.c.id)).all()
-        if not found and is_unit(asset):
-            newest = select(lots).where(*mine).order_by(lots.c.id.desc()).limit(1)
-            found = self._connection.execute(newest).all()
-        return [_lot(row) for row in found]
+        write_lots(self._connection, self.account_id, transaction_id, book)
+        for (account, _), (quantity, cost) in book.differences.items():
+            if (number := position_of(account)) is not None:
+                change_position(self._connection, number, quantity, cost)
 
 
 def account_of(connection: Connection, environment: str, uid: str) -> Account | None:
@@ -339,23 +301,11 @@ def inside_balances(connection: Connection, account_id: int) -> dict[str, Decima
     """Return, by asset, the sum over all accounts whose money lies at the venue."""
     sums: dict[str, Decimal] = {}
     rows = connection.execute(
-        select(balances.c.account, balances.c.asset, balances.c.amount).where(balances.c.account_id == account_id)
+        select(balances.c.account, balances.c.asset, balances.c.amount).where(
+            balances.c.account_id == account_id, IS_HELD
+        )
     )
     for account, asset, amount in rows:
         if is_inside(account) and not is_unit(asset):
             sums[asset] = sums.get(asset, ZERO) + amount
     return {asset: amount for asset, amount in sums.items() if amount}
-
-
-def _lot(row: Row[tuple[object, ...]]) -> Lot:
-    return Lot(
-        id=row.id,
-        sequence=0,  # of the chain; only new lots carry it
-        account=row.account,
-        asset=row.asset,
-        acquired_at=row.acquired_at,
-        quantity=row.quantity,
-        cost=row.cost,
-        open_quantity=row.open_quantity,
-        open_cost=row.open_cost,
-    )

@@ -1,6 +1,6 @@
 """Accounts at venues, who holds what, and the chain of transactions."""
 
-from sqlalchemy import BigInteger, Column, ForeignKey, Index, Integer, String, Table, Text, UniqueConstraint
+from sqlalchemy import BigInteger, Column, ForeignKey, Index, Integer, String, Table, Text, UniqueConstraint, text
 
 from etf_trader.database import ExactDecimal, UtcDateTime, metadata
 
@@ -65,6 +65,9 @@ postings = Table(
     Index("posting_of_account", "account"),
 )
 
+IS_HELD = text("amount <> '0'")
+"""Of a balance: it is not zero. Most are, for good: of orders that have ended."""
+
 balances = Table(
     "balance",
     metadata,
@@ -72,7 +75,11 @@ balances = Table(
     Column("account", String(80), primary_key=True),
     Column("asset", String(20), primary_key=True),
     Column("amount", ExactDecimal, nullable=False),
+    Index("balance_held", "account_id", sqlite_where=IS_HELD, postgresql_where=IS_HELD),
 )
+
+IS_OPEN = text("is_open = 1")
+"""Of a lot: something is left of it. A literal, as an index over these rows alone needs it."""
 
 lots = Table(
     "lot",
@@ -88,7 +95,19 @@ lots = Table(
     Column("open_quantity", ExactDecimal, nullable=False),
     Column("open_cost", ExactDecimal, nullable=False),
     Column("is_open", Integer, nullable=False),
-    Index("lot_open", "account_id", "account", "asset", "is_open"),
+    Column("hifo_rank", String(62)),  # digits: those of dearer lots sort first; empty: closed
+    # Ascending by id within: the order in which the oldest go, and backwards the newest.
+    Index("lot_open", "account_id", "account", "asset", "is_open", "id"),
+    Index(
+        "lot_dearest",
+        "account_id",
+        "account",
+        "asset",
+        "hifo_rank",
+        "id",
+        sqlite_where=IS_OPEN,
+        postgresql_where=IS_OPEN,
+    ),
 )
 
 disposals = Table(

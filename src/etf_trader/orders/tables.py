@@ -31,6 +31,8 @@ index_orders = Table(
     Column("schedule", Text),  # canonical JSON of an order over time
     Column("seal", String(64), nullable=False),  # SHA-256 of what was accepted
     Index("index_order_open", "account_id", "status"),
+    Index("index_order_of_index", "index_id", "status"),
+    Index("index_order_of_position", "position_id", "status"),
 )
 
 plans = Table(

@@ -24,7 +24,7 @@ from etf_trader.ledger.booking import (
     withdrawal,
 )
 from etf_trader.ledger.fill import Fill, Part
-from etf_trader.ledger.lots import Lot, LotBook
+from etf_trader.ledger.lots import LotBook
 from etf_trader.ledger.parties import Parties
 from etf_trader.ledger.transaction import LotAction, LotMove, Transaction
 from etf_trader.market.symbol import Side
@@ -108,15 +108,10 @@ def test_a_trade_between_currencies_is_cash_for_cash() -> None:
 
 def book_of(*lots: tuple[str, str, str, str]) -> LotBook:
     """Lots as (account, asset, quantity, cost)."""
-
-    def load(account: str, asset: str) -> list[Lot]:
-        return [
-            Lot(None, 0, account, asset, AT, D(quantity), D(cost), D(quantity), D(cost))
-            for owner, name, quantity, cost in lots
-            if (owner, name) == (account, asset)
-        ]
-
-    return LotBook(load)
+    book = LotBook()
+    for account, asset, quantity, cost in lots:
+        book.apply(LotMove(LotAction.ACQUIRE, account, asset, D(quantity), D(cost)), AT, 0)
+    return book
 
 
 def lines(transaction: Transaction) -> dict[tuple[str, str], Decimal]:

@@ -1,16 +1,19 @@
 """Which lots go first, what they cost, and that quantity and cost are never lost on the way."""
 
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from typing import NamedTuple
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from etf_trader.errors import LedgerError
-from etf_trader.ledger.lots import Disposal, Lot, LotBook
+from etf_trader.ledger.lots import Disposal, LotBook
+from etf_trader.ledger.pile import Lot, LotOrder, Place, hifo_rank
 from etf_trader.ledger.transaction import LotAction, LotMove
-from etf_trader.money import ZERO
+from etf_trader.money import ZERO, divide, money_context
 
 D = Decimal
 START = datetime(2026, 1, 1, tzinfo=UTC)
@@ -23,7 +26,7 @@ def row(*values: int | str) -> tuple[Decimal, ...]:
 
 def make_book() -> LotBook:
     """A book that has no lots yet."""
-    return LotBook(lambda account, asset: [])
+    return LotBook()
 
 
 def acquire(book: LotBook, quantity: str, cost: str, day: int = 0, method: str = "fifo") -> None:
@@ -133,28 +136,107 @@ def test_more_than_the_lots_hold_is_refused() -> None:
         dispose(three_lots("fifo"), "10.5", "100", "fifo")
 
 
+@dataclass
+class Shelf:
+    """Written lots in a plain list, sorted anew for every question; what was asked for is noted."""
+
+    kept: list[Lot]
+    asked: list[tuple[str, LotOrder, int]] = field(default_factory=list)
+
+    def open_lots(self, account: str, asset: str, order: LotOrder, after: Place | None, count: int) -> list[Lot]:
+        self.asked.append((account, order, count))
+        found = [lot for lot in self.of(account, asset) if lot.open_quantity]
+        if order is LotOrder.NEWEST:
+            found.reverse()
+        elif order is LotOrder.DEAREST:
+            found.sort(key=lambda lot: -divide(lot.open_cost, lot.open_quantity))
+        known = [lot.id for lot in found]
+        start = 0 if after is None else known.index(after.id) + 1
+        return [replace(lot) for lot in found[start : start + count]]
+
+    def last_lot(self, account: str, asset: str) -> Lot | None:
+        found = self.of(account, asset)
+        return replace(found[-1]) if found else None
+
+    def of(self, account: str, asset: str) -> list[Lot]:
+        return [lot for lot in self.kept if (lot.account, lot.asset) == (account, asset)]
+
+    def write(self, book: LotBook) -> None:
+        """Keep what changed, as a transaction's end does."""
+        for lot in book.changed:
+            if lot.id is None:
+                lot.id = len(self.kept) + 1
+                self.kept.append(replace(lot))
+            else:
+                self.kept[lot.id - 1] = replace(lot)
+
+
+def written(number: int, quantity: int, cost: int) -> Lot:
+    return Lot(number, 0, "index:1", "A", START, D(quantity), D(cost), D(quantity), D(cost))
+
+
 def test_lots_that_were_written_before_go_on() -> None:
-    lot = Lot(7, 0, "index:1", "A", START, D(4), D(40), D(3), D(30))
-    book = LotBook(lambda account, asset: [lot] if account == "index:1" else [])
+    shelf = Shelf([Lot(1, 0, "index:1", "A", START, D(4), D(40), D(3), D(30))])
+    book = LotBook(shelf)
     dispose(book, "1", "11", "fifo")
-    assert (lot.quantity, lot.open_quantity, lot.open_cost) == row(4, 2, 20)
-    assert book.changed == [lot]
+    (lot,) = book.changed
+    assert (lot.id, lot.quantity, lot.open_quantity, lot.open_cost) == (1, *row(4, 2, 20))
 
 
 def test_what_is_acquired_reads_no_older_lots_and_still_comes_after_them() -> None:
-    old = Lot(7, 0, "index:1", "A", START, D(4), D(40), D(3), D(30))
-    asked: list[str] = []
-
-    def load(account: str, asset: str) -> list[Lot]:
-        asked.append(asset)
-        return [old]
-
-    book = LotBook(load)
+    shelf = Shelf([Lot(1, 0, "index:1", "A", START, D(4), D(40), D(3), D(30))])
+    book = LotBook(shelf)
     acquire(book, "2", "50")
-    assert asked == []
+    assert shelf.asked == []
     assert [part.quantity for part in dispose(book, "4", "44", "fifo")] == [D(3), D(1)]
-    assert book.lots("index:1", "A")[0] is old
-    assert asked == ["A"]
+    assert [lot.id for lot in book.lots("index:1", "A")] == [1, None]
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_a_sale_reads_no_more_lots_than_it_takes_and_a_part(method: str) -> None:
+    shelf = Shelf([written(number, 1, 2000 - number) for number in range(1, 1001)])
+    book = LotBook(shelf, part=4)
+    dispose(book, "3.5", "4000", method)
+    assert [count for _, _, count in shelf.asked] == [4]
+    dispose(book, "3", "4000", method)
+    assert [count for _, _, count in shelf.asked] == [4, 8]
+    assert [part.lot.id for part in book.disposals] == [1, 2, 3, 4, 4, 5, 6, 7]
+
+
+def test_the_newest_lot_is_found_without_the_older_ones() -> None:
+    shelf = Shelf([written(number, 1, 10) for number in range(1, 1001)])
+    book = LotBook(shelf, part=4)
+    book.apply(LotMove(LotAction.ADJUST, "index:1", "A", ZERO, D("0.5")), START, 3)
+    assert [(lot.id, lot.open_cost) for lot in book.changed] == [(1000, D("10.5"))]
+    assert shelf.asked == [("index:1", LotOrder.NEWEST, 4)]
+
+
+def test_proceeds_without_a_quantity_go_to_the_newest_lot_that_is_open_and_else_to_the_last() -> None:
+    shelf = Shelf([written(1, 1, 10), written(2, 1, 20)])
+    for part, expected in (("0", 2), ("1", 2), ("0", 1), ("1", 1), ("0", 2)):
+        book = LotBook(shelf, part=1)
+        (made,) = dispose(book, part, "1", "hifo")
+        shelf.write(book)
+        assert made.lot.id == expected
+
+
+costs = st.decimals("-1e12", "1e24", places=18)
+quantities = st.decimals("1e-18", "1e18", places=18)
+
+
+@given(st.tuples(quantities, costs), st.tuples(quantities, costs))
+def test_ranks_sort_as_what_a_unit_costs(one: tuple[Decimal, Decimal], other: tuple[Decimal, Decimal]) -> None:
+    with money_context():
+        first, second = hifo_rank(*one), hifo_rank(*other)
+        prices = divide(one[1], one[0]), divide(other[1], other[0])
+    assert first is not None
+    assert second is not None
+    assert len(first) == len(second) == 62
+    assert (first < second, first == second) == (prices[0] > prices[1], prices[0] == prices[1])
+
+
+def test_a_lot_of_which_nothing_is_left_has_no_rank() -> None:
+    assert hifo_rank(ZERO, ZERO) is None
 
 
 amounts = st.decimals("0.00000001", "100000", places=8)
@@ -192,3 +274,64 @@ def test_quantity_and_cost_are_conserved(method: str, steps: list[tuple[bool, De
     assert gains == proceeds - (paid - left)
     assert all(lot.open_quantity >= 0 and lot.open_cost >= 0 for lot in book.lots("index:1", "A"))
     assert all(lot.open_cost == 0 for lot in book.lots("index:1", "A") if lot.open_quantity == 0)
+
+
+sizes = st.one_of(st.decimals("0.01", "20", places=2), st.integers(1, 4).map(D))
+"""So that many lots cost the same, and many sales end where a lot does."""
+
+
+class Step(NamedTuple):
+    """A move, and whether a transaction ends with it."""
+
+    kind: str
+    quantity: Decimal
+    amount: Decimal
+    is_last: bool
+
+
+kinds = st.sampled_from(("buy", "buy", "sell", "move", "adjust", "correct"))
+some_steps = st.lists(st.builds(Step, kinds, sizes, sizes, st.booleans()), max_size=30)
+
+
+def move_of(step: Step, quantity: Decimal, method: str) -> LotMove:
+    """Return the move of a step; a correction has no quantity."""
+    mine = ("index:1", "A")
+    return {
+        "buy": LotMove(LotAction.ACQUIRE, *mine, quantity, step.amount, method=method),
+        "sell": LotMove(LotAction.DISPOSE, *mine, quantity, step.amount, step.amount / 100, method=method),
+        "move": LotMove(LotAction.MOVE, *mine, quantity, target="order:1", method=method),
+        "adjust": LotMove(LotAction.ADJUST, *mine, ZERO, step.amount),
+        "correct": LotMove(LotAction.DISPOSE, *mine, ZERO, step.amount),
+    }[step.kind]
+
+
+@given(st.sampled_from(METHODS), st.integers(1, 3), some_steps)
+def test_lots_that_are_read_in_parts_go_as_those_of_a_plain_list(
+    method: str, part: int, steps: list[Step]
+) -> None:
+    whole, shelf, held = LotBook(), Shelf([]), ZERO
+    book, disposed = LotBook(shelf, part), list[Disposal]()
+    for number, step in enumerate(steps):
+        quantity = min(step.quantity, held) if step.kind in ("sell", "move") else step.quantity
+        if not quantity:
+            continue
+        held += {"buy": quantity, "sell": -quantity, "move": -quantity}.get(step.kind, ZERO)
+        for each in (whole, book):
+            each.apply(move_of(step, quantity, method), START + timedelta(days=number), number)
+        if step.is_last:
+            shelf.write(book)
+            disposed += book.disposals
+            book = LotBook(shelf, part)
+    shelf.write(book)
+    disposed += book.disposals
+    assert [facts(each) for each in disposed] == [facts(each) for each in whole.disposals]
+    for account in ("index:1", "order:1"):
+        made, kept = whole.lots(account, "A"), shelf.of(account, "A")
+        assert [replace(lot, id=None) for lot in kept] == [replace(lot, id=None) for lot in made]
+
+
+def facts(disposal: Disposal) -> Disposal:
+    """Return a disposal with its lot as nothing but when it was acquired."""
+    lot = disposal.lot
+    bare = Lot(None, lot.sequence, lot.account, lot.asset, lot.acquired_at, ZERO, ZERO, ZERO, ZERO)
+    return replace(disposal, lot=bare)
