@@ -6,11 +6,12 @@ of them is as it would be; their seals and hashes are not, so no audit passes.
 
 from collections.abc import Mapping
 
-from sqlalchemy import Connection, Table, func, select, text
+from sqlalchemy import Connection, Table, func, select, text, update
 
 from etf_trader.database import Database
 from etf_trader.events import events
 from etf_trader.execution.tables import slot_uses
+from etf_trader.index.tables import positions
 from etf_trader.ledger.tables import allocations, balances, fills, lots, postings, transactions
 from etf_trader.orders.tables import asset_orders, index_orders, plans, shares
 
@@ -84,11 +85,16 @@ def grow(database: Database, account_id: int, count: int) -> None:
         assert lot is not None
         whole = {"id": f"{top['lot']} + i", "transaction_id": number, "account": account}
         copy(connection, lots, {"id": lot.id}, count, whole)
-        # What each order bought became one lot of its index, in each asset.
-        held = select(lots.c.id).where(lots.c.is_open == 1, lots.c.account.like("index:%"))
-        for place, lot_id in enumerate(connection.scalars(held).all()):
-            whole = {"id": f"{top['lot']} + {count + place * orders} + i"}
-            copy(connection, lots, {"id": lot_id}, orders, whole | {"transaction_id": number})
+        # What each order bought became one lot of its index, in each asset, and one of units of its position.
+        kept = lots.c.account.like("index:%") | lots.c.account.like("position:%")
+        for place, held in enumerate(connection.execute(select(lots).where(lots.c.is_open == 1, kept)).all()):
+            whole = {"id": f"{top['lot']} + {count + place * orders} + i", "transaction_id": number}
+            copy(connection, lots, {"id": held.id}, orders, whole)
+            if held.account.startswith("position:"):
+                grown = {"units": held.open_quantity * (orders + 1), "cost": held.open_cost * (orders + 1)}
+                connection.execute(
+                    update(positions).where(positions.c.id == int(held.account.partition(":")[2])).values(**grown)
+                )
         copy(connection, balances, {"account": old}, orders, {"account": account, "amount": "'0'"})
 
 
