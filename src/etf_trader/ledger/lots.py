@@ -100,7 +100,7 @@ class LotBook:
         self, account: str, asset: str, quantity: Decimal, cost: Decimal, method: str, at: datetime, sequence: int
     ) -> None:
         pile = self._pile(account, asset)
-        lot = next(pile.going(LotOrder.OLDEST), None) if method == "average" else None
+        lot = pile.first(LotOrder.OLDEST) if method == "average" else None
         if lot is None:
             lot = Lot(None, sequence, account, asset, at, ZERO, ZERO, ZERO, ZERO)
             pile.add(lot)
@@ -130,24 +130,24 @@ class LotBook:
     def _take(self, move: LotMove) -> list[tuple[Lot, Decimal, Decimal]]:
         """Take the quantity out of the lots; return (lot, quantity, cost) of each part."""
         order = LotOrder.DEAREST if move.method == "hifo" else LotOrder.OLDEST
+        pile = self._pile(move.account, move.asset)
         left, taken = move.quantity, []
-        for lot in self._pile(move.account, move.asset).going(order) if left else ():
+        while left:
+            if (lot := pile.first(order)) is None:
+                raise LedgerError(f"{move.account} lacks {left} {move.asset} in its lots", where=move.account)
             part = min(left, lot.open_quantity)
             whole = part == lot.open_quantity
             cost = lot.open_cost if whole else share_down(lot.open_cost, part, lot.open_quantity, COST_GRID)
             self._change(lot, -part, -cost)
             taken.append((lot, part, cost))
             left -= part
-            if left == 0:
-                break
-        if left:
-            raise LedgerError(f"{move.account} lacks {left} {move.asset} in its lots", where=move.account)
         return taken
 
     def _change(self, lot: Lot, quantity: Decimal, cost: Decimal) -> None:
         """Leave so much more of a lot (negative: less)."""
         lot.open_quantity += quantity
         lot.open_cost += cost
+        self._pile(lot.account, lot.asset).note(lot)
         self._changed[id(lot)] = lot
         so_far = self.differences.get((lot.account, lot.asset), (ZERO, ZERO))
         self.differences[lot.account, lot.asset] = so_far[0] + quantity, so_far[1] + cost

@@ -1,10 +1,10 @@
 """The lots of one account in one asset, read in parts, in the order in which they are wanted. Pure."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
+from heapq import heapify, heappop, heappush
 from typing import NamedTuple, Protocol
 
 from etf_trader.money import DIGITS, divide
@@ -103,38 +103,43 @@ class Pile:
     def __init__(self, source: LotSource | None, account: str, asset: str, part: int = PART) -> None:
         self._source, self._account, self._asset = source, account, asset
         self._known: dict[_Age, Lot] = {}
-        self._open: dict[_Age, Lot] = {}
+        self._ages: dict[int, _Age] = {}
         self._newest = 0
         self._cursors = {order: _Cursor(part, is_done=source is None) for order in LotOrder}
+        self._heaps: dict[LotOrder, list[tuple[_Rank, _Age]]] = {}
+        """What is known, in each order that was asked for; an entry of a rank that is not the lot's is void."""
 
     def add(self, lot: Lot) -> None:
         """Put in a lot that was just acquired."""
         self._newest += 1
         self._keep(_Age(True, self._newest), lot)
 
-    def going(self, order: LotOrder) -> Iterator[Lot]:
-        """Yield the open lots in `order`, and read few more than are asked for.
+    def note(self, lot: Lot) -> None:
+        """Take notice of a lot that changed: it may be dearer or cheaper than it was."""
+        if LotOrder.DEAREST in self._heaps and lot.open_quantity:
+            self._push(LotOrder.DEAREST, self._ages[id(lot)])
 
-        Whoever takes from them meanwhile takes all of each before asking for the next.
-        """
-        cursor = self._cursors[order]
-        given: set[_Age] = set()
+    def first(self, order: LotOrder) -> Lot | None:
+        """Return the open lot that comes first in `order`; None when nothing is left."""
+        if order not in self._heaps:
+            self._heaps[order] = [
+                (self._rank(order, age), age) for age, lot in self._known.items() if lot.open_quantity
+            ]
+            heapify(self._heaps[order])
+        heap, cursor = self._heaps[order], self._cursors[order]
         while True:
-            self._open = {age: lot for age, lot in self._open.items() if lot.open_quantity}
-            ages = sorted(self._open, key=None if order is LotOrder.OLDEST else lambda age: self._rank(order, age))
-            for age in ages:
-                if not cursor.is_done and self._rank(order, age) > cursor.rank:
-                    break
-                if age not in given:
-                    given.add(age)
-                    yield self._known[age]
+            while heap and (cursor.is_done or heap[0][0] <= cursor.rank):
+                rank, age = heap[0]
+                if self._known[age].open_quantity and rank == self._rank(order, age):
+                    return self._known[age]
+                heappop(heap)
             if cursor.is_done:
-                return
+                return None
             self._read(order, cursor)
 
     def newest(self) -> Lot | None:
         """Return the newest open lot; the newest of all when none is open."""
-        if (lot := next(self.going(LotOrder.NEWEST), None)) is not None:
+        if (lot := self.first(LotOrder.NEWEST)) is not None:
             return lot
         if not self._newest and self._source is not None:
             last = self._source.last_lot(self._account, self._asset)
@@ -144,13 +149,19 @@ class Pile:
 
     def all(self) -> list[Lot]:
         """Return every open lot, and those known that were closed, oldest first."""
-        for _ in self.going(LotOrder.OLDEST):
-            pass
+        cursor = self._cursors[LotOrder.OLDEST]
+        while not cursor.is_done:
+            self._read(LotOrder.OLDEST, cursor)
         return [self._known[age] for age in sorted(self._known)]
 
     def _keep(self, age: _Age, lot: Lot) -> None:
         if age not in self._known:
-            self._known[age] = self._open[age] = lot
+            self._known[age], self._ages[id(lot)] = lot, age
+            for order in self._heaps:
+                self._push(order, age)
+
+    def _push(self, order: LotOrder, age: _Age) -> None:
+        heappush(self._heaps[order], (self._rank(order, age), age))
 
     def _rank(self, order: LotOrder, age: _Age) -> _Rank:
         return _rank(order, age, self._known[age])
@@ -161,10 +172,9 @@ class Pile:
         for lot in part:
             assert lot.id is not None
             cursor.after = Place(lot.hifo_rank or "", lot.id)
-            cursor.rank = _rank(
-                order, _Age(False, lot.id), lot
-            )  # as it stands in the source, not as it may be here
-            self._keep(_Age(False, lot.id), lot)
+            age = _Age(False, lot.id)
+            cursor.rank = _rank(order, age, lot)  # as it stands in the source, not as it may be here
+            self._keep(age, lot)
         cursor.is_done = len(part) < cursor.count
         cursor.count *= 2
 
