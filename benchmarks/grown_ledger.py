@@ -6,7 +6,7 @@ of them is as it would be; their seals and hashes are not, so no audit passes.
 
 from collections.abc import Mapping
 
-from sqlalchemy import Connection, Table, func, select, text, update
+from sqlalchemy import Connection, Table, func, or_, select, text, update
 
 from etf_trader.database import Database
 from etf_trader.events import events
@@ -85,8 +85,9 @@ def grow(database: Database, account_id: int, count: int) -> None:
         assert lot is not None
         whole = {"id": f"{top['lot']} + i", "transaction_id": number, "account": account}
         copy(connection, lots, {"id": lot.id}, count, whole)
-        # What each order bought became one lot of its index, in each asset, and one of units of its position.
-        kept = lots.c.account.like("index:%") | lots.c.account.like("position:%")
+        # What each order bought became one lot of its index, in each asset, and one of units of its position;
+        # what was left over, one of the float.
+        kept = or_(*(lots.c.account.like(f"{kind}:%") for kind in ("index", "position", "float")))
         for place, held in enumerate(connection.execute(select(lots).where(lots.c.is_open == 1, kept)).all()):
             whole = {"id": f"{top['lot']} + {count + place * orders} + i", "transaction_id": number}
             copy(connection, lots, {"id": held.id}, orders, whole)

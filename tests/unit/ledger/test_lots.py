@@ -136,6 +136,26 @@ def test_more_than_the_lots_hold_is_refused() -> None:
         dispose(three_lots("fifo"), "10.5", "100", "fifo")
 
 
+def test_a_lot_that_becomes_dearer_goes_before_those_that_were() -> None:
+    book = three_lots("hifo")
+    # A unit of the third costs 12; of the second, which goes first, 15.
+    dispose(book, "1", "15", "hifo")
+    book.apply(LotMove(LotAction.ADJUST, "index:1", "A", ZERO, D(40)), START, 3)
+    # Of the third it costs 20 now.
+    (part,) = dispose(book, "5", "100", "hifo")
+    assert (part.quantity, part.cost, part.lot.acquired_at) == (D(5), D(100), START + timedelta(days=2))
+
+
+def test_a_lot_that_becomes_cheaper_goes_after_those_that_are_not() -> None:
+    book = three_lots("hifo")
+    acquire(book, "1", "16", 3, "hifo")
+    dispose(book, "0.5", "8", "hifo")
+    book.apply(LotMove(LotAction.ADJUST, "index:1", "A", ZERO, D(-4)), START, 4)
+    # Half of the fourth is left, for 4: a unit costs 8.
+    parts = dispose(book, "10.5", "105", "hifo")
+    assert [part.cost for part in parts] == [45, 60, 20, 4]
+
+
 @dataclass
 class Shelf:
     """Written lots in a plain list, sorted anew for every question; what was asked for is noted."""
