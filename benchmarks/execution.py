@@ -594,7 +594,9 @@ def _story(site: Site, count: int) -> dict[str, float]:
         return (time.perf_counter() - began) * 1000
 
     async def story() -> dict[str, float]:
-        found = {"buy": await submitted(Side.BUY), "sell": await submitted(Side.SELL)}
+        both = [(await submitted(Side.BUY), await submitted(Side.SELL)) for _ in range(7)]
+        bought, sold = (statistics.median(each) for each in zip(*both, strict=True))
+        found = {"buy": bought, "sell": sold}
         made = await backlog(site, count, fills=True)
         began = time.perf_counter()
         await worked(site, made.plan_id)
