@@ -72,7 +72,7 @@ def test_where_nothing_can_trade_neither_can_it_over_time(made: Shell) -> None:
         (("--algo", "twap", "--duration", "30"), "'30' is not a duration; write it as 90s, 30m, 1h or 2d"),
         (("--algo", "twap", "--duration", "367d"), "cannot be"),
         (("--algo", "twap", "--duration", "59s"), "an order over 59 s is shorter than one slice of 60 s"),
-        (("--algo", "twap", "--duration", "30m", "--at-end", "keep"), "'keep' is neither take nor leave"),
+        (("--algo", "twap", "--duration", "30m", "--at-end", "keep"), "'keep' is not one of take, leave"),
         (("--algo", "twap", "--duration", "30m", "--participation", "5"), "twap goes by time, not by a share"),
         (("--algo", "pov", "--duration", "30m", "--participation", "0"), "0 is not above zero"),
         (

@@ -175,9 +175,9 @@ def check_databases(subject: Subject) -> Iterator[Finding]:
 def check_trading(subject: Subject) -> Iterator[Finding]:
     """Whether every account may trade, and what stops it where it may not."""
     from etf_trader.cli.db import UP_TO_DATE, databases, examine
-    from etf_trader.cli.numbers import local_time
+    from etf_trader.cli.trading import since_when
     from etf_trader.ledger.repository import list_accounts
-    from etf_trader.risk.halts import MEANING, halts, trading_state, why
+    from etf_trader.risk.halts import MEANING, halts, trading_state
 
     if subject.settings is None:
         return
@@ -191,7 +191,7 @@ def check_trading(subject: Subject) -> Iterator[Finding]:
                 yield Finding("trading", OK, f"the account {account.environment} is active")
                 continue
             state = trading_state(connection, account.id)
-            told = f"the account {account.environment} is {state} since {local_time(found[0].at)} ({why(found)})"
+            told = f"the account {account.environment} is {since_when(found)}"
             yield Finding("trading", WARN, f"{told}: {MEANING[state]}", "etf risk show, then etf resume")
 
 

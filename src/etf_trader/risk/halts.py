@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
+from itertools import groupby
 
 from sqlalchemy import Connection, select, update
 
@@ -153,16 +154,23 @@ def require_active(
 
 def refusal(found: Iterable[Halt], state: TradingState) -> Refused:
     """Return the error that says that an account is stopped, why, and what to do."""
+    stopped = " and ".join(f"{name} ({why(those)})" for name, those in by_state(found).items())
     return Refused(
-        f"the account is {state} ({why(found)}): {MEANING[state]}",
+        f"the account is {stopped}: {MEANING[state]}",
         limit=str(state),
         where=str(state),
         hint="etf risk show says since when; etf resume lifts it",
     )
 
 
+def by_state(found: Iterable[Halt]) -> dict[TradingState, list[Halt]]:
+    """Return halts by what they leave an account to do, the strictest first."""
+    strictest_first = sorted(found, key=lambda each: _STRICTNESS.index(each.state), reverse=True)
+    return {state: list(those) for state, those in groupby(strictest_first, key=lambda each: each.state)}
+
+
 def why(found: Iterable[Halt]) -> str:
-    """Return for what reasons an account is stopped, in a few words."""
+    """Return for what reasons halts stop an account, in a few words."""
     words = {OPERATOR: "by hand", DAILY_LOSS: "the loss of the day", RECONCILE: "a difference with the venue"}
     causes = [(words.get(each.cause, each.cause), each.reason) for each in found]
     return "; ".join(f"{cause}: {reason}" if reason else cause for cause, reason in causes)
