@@ -113,7 +113,7 @@ def test_a_halted_account_says_so_wherever_one_looks(held: Shell) -> None:
     held.ok("submit", "buy", "--index", "1", "--qty", "5", "--tif", "gtc", "--detach")
     told = held.ok("halt", "--reason", "prices look wrong")
     assert told.startswith("Halted: nothing is sent any more, in no process.\nNothing was in flight.\n")
-    assert "1 order is open and will wait" in told
+    assert "1 order is open and will wait for etf resume; etf cancel --all ends it." in told
     assert told.endswith("To trade again: etf resume\n")
     seen = arrivals(held)
 
@@ -127,7 +127,10 @@ def test_a_halted_account_says_so_wherever_one_looks(held: Shell) -> None:
     (row,) = [each for each in doctor["checks"] if each["check"] == "trading"]
     assert (row["state"], doctor["failed"]) == ("warn", 0)
     assert "halted" in row["found"]
-    assert "still open: the account is halted" in held.ok("worker", "--once")
+    worked = held.ok("worker", "--once")
+    assert "still open: the account is halted.\nThe account is halted since" in worked
+    assert worked.endswith(": nothing is sent. etf resume lifts it.\n")
+    assert held.json("worker", "--once")["state"] == "halted"
     assert "The account is halted: nothing is sent." in held.ok("order", "show", "2")
 
     again = held.json("halt")

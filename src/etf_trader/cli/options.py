@@ -183,7 +183,8 @@ AlgoOption = Annotated[
     ),
 ]
 DurationOption = Annotated[
-    timedelta | None, option("--duration", HOW, "The time of an --algo: 90s, 30m, 1h, 2d.", "TIME", read_order_duration)
+    timedelta | None,
+    option("--duration", HOW, "The time of an --algo: 90s, 30m, 1h, 2d.", "TIME", read_order_duration),
 ]
 OnShortfallOption = Annotated[
     str,

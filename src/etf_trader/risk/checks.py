@@ -43,9 +43,8 @@ def check_position(proposal: Proposal, limits: RiskLimits) -> Iterator[Violation
     most = limits.position
     for position in proposal.positions:
         if most is not None and position.buyers and position.value > most:
-            said = (
-                f"the position would be worth {spoken_value(position.value, most)}; position allows {spoken_value(most)}"
-            )
+            worth = spoken_value(position.value, most)
+            said = f"the position would be worth {worth}; position allows {spoken_value(most)}"
             yield Violation("position", said, position.buyers)
 
 
@@ -112,7 +111,8 @@ def check_daily_loss(proposal: Proposal, limits: RiskLimits) -> Iterator[Violati
     if most is None or not buys:
         return
     if lost >= most:
-        said = f"the orders of this UTC day have lost {spoken_value(lost, most)}; daily_loss allows {spoken_value(most)}"
+        told = spoken_value(lost, most)
+        said = f"the orders of this UTC day have lost {told}; daily_loss allows {spoken_value(most)}"
         yield Violation("daily_loss", said, tuple(order.number for order in buys))
         return
     planned = sum((max(order.loss, ZERO) for order in buys), ZERO)
