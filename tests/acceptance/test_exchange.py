@@ -134,11 +134,24 @@ def test_reconcile_refuses_what_nothing_explains(made: Shell) -> None:
     assert made.rows("SELECT id FROM index_order") == []
 
 
+def test_a_second_account_is_told_what_it_can_buy(made: Shell) -> None:
+    made.ok("config", "set", "exchange.account", "two")
+    made.ok("init")
+    own = made.json("index", "list")["indices"]
+    number = next(each["id"] for each in own if each["symbol"] != "TOP8")
+    assert f"There is no order yet. etf submit buy --index {number} --qty 100 makes one." in made.ok(
+        "order", "list"
+    )
+    assert f"etf submit buy --index {number} --qty 100 opens one" in made.etf("report", "fills").err
+    made.ok("submit", "buy", "--index", str(number), "--qty", "100", "--dry-run")
+
+
 def test_no_wait_gives_up_when_another_process_leads(made: Shell) -> None:
     with another_leads(made):
         answer = made.etf("submit", "buy", "--index", "1", "--qty", "1", "--no-wait")
         assert answer.code == 8
-        assert "another process leads this account" in answer.err
+        assert "another process leads this account, and works order 1, which is accepted" in answer.err
+        assert "do not repeat it" in answer.err
         assert made.etf("reconcile", "--no-wait").code == 8
         assert made.etf("worker", "--once", "--no-wait").code == 8
         detached = made.ok("submit", "buy", "--index", "1", "--qty", "1", "--detach")

@@ -117,7 +117,7 @@ def _draw(page: Page, done: Halted, state: TradingState, still: Sequence[IndexOr
 
 
 def _what_is_open(state: TradingState, still: Sequence[IndexOrder]) -> Iterator[str]:
-    """Yield what becomes of open orders: some go on, some wait, and those for now end or keep what they hold."""
+    """Yield what becomes of open orders: some go on, some wait, and those with --tif now end."""
     stopped = [each for each in still if not state.permits(each.side)]
     waiting = sum(each.stays_open for each in stopped)
     for_now = len(stopped) - waiting
@@ -127,15 +127,13 @@ def _what_is_open(state: TradingState, still: Sequence[IndexOrder]) -> Iterator[
         them = "it" if waiting == 1 else "them"
         yield f"{_are_open(waiting)} and will wait for etf resume; etf cancel --all ends {them}."
     if for_now:
-        them, they = ("it", "it holds") if for_now == 1 else ("them", "they hold")
-        yield (
-            f"{_are_open(for_now)} for now alone: the next worker ends {them}, or after etf resume where {they} "
-            "what must be traded back first."
-        )
+        told = _are_open(for_now, "order with --tif now", "orders with --tif now")
+        them = "it" if for_now == 1 else "them"
+        yield f"{told}: the next worker gives {them} up, and after etf resume trades back what is in parts."
 
 
-def _are_open(number: int, noun: str = "order") -> str:
-    return f"{count(number, noun)} {'is' if number == 1 else 'are'} open"
+def _are_open(number: int, one: str = "order", many: str | None = None) -> str:
+    return f"{count(number, one, many)} {'is' if number == 1 else 'are'} open"
 
 
 def _flight_table(orders: tuple[AssetOrder, ...]) -> Table:
