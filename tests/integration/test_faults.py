@@ -4,6 +4,7 @@ import asyncio
 from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
 
@@ -28,8 +29,9 @@ from etf_trader.errors import (
     UsageError,
     VenueUnavailable,
 )
-from etf_trader.execution.lease import Leases
-from etf_trader.execution.manager import MOST_BARREN
+from etf_trader.execution.lease import Leases, this_host
+from etf_trader.execution.pauses import last_pauses, paused_until
+from etf_trader.execution.turns import MOST_BARREN
 from etf_trader.ledger.tables import accounts
 from etf_trader.market.symbol import Side
 from etf_trader.orders.status import AssetOrderStatus, IndexOrderStatus
@@ -258,7 +260,7 @@ async def test_settling_a_plan_twice_credits_its_units_once(tmp_path: Path) -> N
     before = house.holdings("float:1"), house.holdings("index:1"), house.order(order.id)
     lease = Leases(house.database, house.clock).take(house.account.id)
     assert lease is not None
-    house.manager._settle(1, lease)
+    house.manager._trader.settle(1, lease)
     assert (house.holdings("float:1"), house.holdings("index:1"), house.order(order.id)) == before
     assert findings(house.database, house.exchange) == []
 
@@ -280,3 +282,17 @@ async def test_money_that_nothing_explains_stops_the_leader_before_it_sends(tmp_
     with pytest.raises(ReconciliationMismatch, match="USDT: the venue holds 1000007, the books 1000000"):
         await house.buy(1)
     assert venue.calls["place"] == 0
+
+
+async def test_a_ban_that_answers_a_question_is_written_down_for_everybody_on_the_host(tmp_path: Path) -> None:
+    house, venue = await make_faulty_house(tmp_path)
+    venue.faults["place"] = ["lose the answer"]
+    venue.faults["find"] = [RateLimited("IP banned", retry_after=90, is_of_host=True)]
+    before = house.clock.now()
+    order = await house.buy(10)
+    assert order.filled == 10
+    with house.database.read() as connection:
+        (pause,) = last_pauses(connection, house.account.id, this_host(), 5)
+        assert (pause.reason, pause.host) == ("IP banned", this_host())
+        assert before + timedelta(seconds=90) <= pause.until <= before + timedelta(seconds=95)
+        assert paused_until(connection, 2, this_host(), before) == pause.until

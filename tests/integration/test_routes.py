@@ -1,6 +1,7 @@
 """Orders of an index that trades in several currencies: exchanged first, counted at arrival, nothing lost."""
 
 import copy
+import json
 import random
 import re
 from collections.abc import Iterator
@@ -13,6 +14,7 @@ from tests.factories import House, make_definition, make_house, make_ladders, ma
 from tests.invariants import findings
 
 from etf_trader.exchange.static import StaticMarket, symbol_row
+from etf_trader.execution.budget import note_counts
 from etf_trader.execution.planning import MarketView, Wish, document_for, order_problem
 from etf_trader.execution.routed import plan_of, routed_problem
 from etf_trader.index.store import current_basket, index_by_id
@@ -23,9 +25,11 @@ from etf_trader.money import ZERO, plain
 from etf_trader.orders.plan import plan_object_seal
 from etf_trader.orders.store import plans_of
 from etf_trader.reports.fills import fills_report
+from etf_trader.seal import canonical
 from etf_trader.solver.reader import Malformed
 from etf_trader.solver.routes import plan_routes
 from etf_trader.solver.verify import verify
+from etf_trader.venue.interface import OrderCount, OrderCounts
 
 D = Decimal
 
@@ -62,6 +66,25 @@ def assert_sound(house: House) -> None:
     assert findings(house.database, house.exchange) == []
     with house.database.read() as connection:
         assert audit(connection, house.account).findings == ()
+
+
+async def test_a_dry_run_plans_with_the_slots_that_are_free_as_the_order_does(tmp_path: Path) -> None:
+    house = await routed_house(tmp_path, make_routes_market(free=("USDCUSDT",)))
+    with house.database.write() as connection:
+        note_counts(connection, house.account.id, house.clock.now(), [OrderCount(10, 97)], is_last=True)
+    venue, counts = house.venue, OrderCounts(house.clock.now(), (OrderCount(10, 97),))
+    venue.order_counts = lambda: _given(counts)  # type: ignore[method-assign] # somebody else trades here too
+    request = make_request(quantity=D(200))
+    preview = await house.desk.preview(request)
+    assert preview.document["slots"]["most"] == 3
+    order = await house.submit(request)
+    with house.database.read() as connection:
+        first = plans_of(connection, order.id)[0]
+    assert json.loads(first.document) == json.loads(canonical(preview.document))
+
+
+async def _given(counts: OrderCounts) -> OrderCounts:
+    return counts
 
 
 async def test_a_buy_exchanges_first_and_then_takes_the_deeper_book(tmp_path: Path) -> None:

@@ -26,6 +26,9 @@ SHOWN_AFTER = timedelta(seconds=1)
 MOST_GUARD = timedelta(milliseconds=100)
 """The edges of a window that are left alone are at most so wide."""
 
+WORTH_WAITING = 60
+"""For a window of so many seconds at most a batch waits until it can be sent whole."""
+
 KEPT = timedelta(days=2)
 
 NO_TIME = timedelta(0)
@@ -69,11 +72,12 @@ class Window:
 
 @dataclass(frozen=True, slots=True)
 class Budget:
-    """How many slots are free; if too few, when to look again, and whether the venue's count may show more."""
+    """How many slots are free; if not enough, when to look again, and whether the venue's count may show more."""
 
     free: int
     next_look: datetime
     may_ask: bool
+    is_enough: bool
 
 
 def window_start(now: datetime, seconds: int) -> datetime:
@@ -113,17 +117,18 @@ def budget(
 
     Args:
         guard: What is sent so close to a window's edge may be counted in its neighbour.
-        wanted: With fewer free than this, and than any window can have, it says when to look again.
+        wanted: How many are enough; of a limit that few remain of until midnight, one is.
     """
     known = windows(connection, account_id, limits, now)
     if not known:
-        return Budget(10**9, now, may_ask=False)
+        return Budget(10**9, now, may_ask=False, is_enough=True)
     closed = [_opens(window, now, guard) for window in known]
     if opens := [at for at in closed if at is not None]:
-        return Budget(0, max(opens), may_ask=False)
+        return Budget(0, max(opens), may_ask=False, is_enough=False)
     tightest = min(known, key=lambda window: (window.free, -window.limit.seconds))
-    if tightest.free >= min(wanted, *(limit.limit for limit in limits)):
-        return Budget(tightest.free, now, may_ask=False)
+    soonest = min(limit.limit for limit in limits)
+    if tightest.free >= (min(wanted, soonest) if tightest.limit.seconds <= WORTH_WAITING else 1):
+        return Budget(tightest.free, now, may_ask=False, is_enough=True)
     return _full(connection, account_id, tightest, now, guard)
 
 
@@ -155,21 +160,25 @@ def give_back(connection: Connection, asset_order_id: int) -> None:
 
 def note_counts(
     connection: Connection, account_id: int, at: datetime, counts: Sequence[OrderCount], *, is_last: bool
-) -> None:
-    """Take note of the venue's own counts as of its time `at`, unless later ones are known.
+) -> bool:
+    """Take note of the venue's own counts as of its time `at`, and return whether they were news.
 
     Args:
         is_last: Whether nothing was answered after it; of several counts of one moment that came with
             answers the largest stands.
     """
+    is_news = False
     for each in counts:
         mine = (venue_counts.c.account_id == account_id, venue_counts.c.seconds == each.seconds)
         known = connection.execute(select(*_TOLD).where(*mine)).one_or_none()
         values = {"count": each.count, "counted_at": at}
         if known is None:
             connection.execute(insert(venue_counts), {"account_id": account_id, "seconds": each.seconds} | values)
+            is_news = True
         elif at > known.counted_at or (at == known.counted_at and (is_last or each.count > known.told)):
             connection.execute(update(venue_counts).where(*mine).values(**values))
+            is_news = True
+    return is_news
 
 
 def forget(connection: Connection, account_id: int, now: datetime) -> None:
@@ -198,12 +207,11 @@ def _full(connection: Connection, account_id: int, window: Window, now: datetime
     first, last = connection.execute(query).one()
     opens = window.end + guard
     if first is None:
-        return Budget(window.free, opens, may_ask=False)
+        return Budget(window.free, opens, may_ask=False, is_enough=False)
     # Fills of the last second before the venue counted may not have been in its count: it can be asked again.
     may_ask = last + SHOWN_AFTER <= now
-    return Budget(
-        window.free, min(opens, (first if first + SHOWN_AFTER > now else last) + SHOWN_AFTER), may_ask=may_ask
-    )
+    comes_back = (first if first + SHOWN_AFTER > now else last) + SHOWN_AFTER
+    return Budget(window.free, min(opens, comes_back), may_ask=may_ask, is_enough=False)
 
 
 def _count(connection: Connection, *conditions: ColumnElement[bool]) -> int:

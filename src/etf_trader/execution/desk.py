@@ -13,7 +13,7 @@ from etf_trader.clock import Clock
 from etf_trader.database import Database
 from etf_trader.errors import DataError, Refused, SolverError, UsageError
 from etf_trader.events import EventLog, OrderAccepted
-from etf_trader.execution.look import look_and_plan, require_listed, require_open, require_own
+from etf_trader.execution.look import look_and_plan, require_listed, require_open, require_own, slots_for
 from etf_trader.execution.planning import MarketView, Wish, cash_to_reserve, document_for, order_problem
 from etf_trader.execution.risk_review import require_acceptable
 from etf_trader.execution.routed import (
@@ -141,9 +141,11 @@ class Desk:
         symbols = set(symbols_of(means.index, means.basket, rules))
         for state in means.others:
             symbols |= set(symbols_of(state.index, state.basket, rules))
-        _, preview = await look_and_plan(
-            self._venue, symbols, self._settings.depth, rules, plan, lambda made: open_ends(made.plan, made.view)
-        )
+        baskets = [means.basket, *(state.basket for state in means.others)]
+        legs = {symbol for basket in baskets for symbol in basket.symbols.values()}
+        slots = await slots_for(self._database, self._venue, self._account.id, len(legs))
+        depth = self._settings.depth
+        _, preview = await look_and_plan(self._venue, symbols, depth, rules, plan, _open_ends, slots)
         return preview
 
     async def schedule(self, preview: Preview, asked: ScheduleRequest) -> Schedule:
@@ -439,6 +441,10 @@ class Desk:
             connection, OrderAccepted(order.id, str(order.side), means.index.symbol, order.quantity), now
         )
         return order
+
+
+def _open_ends(preview: Preview) -> list[str]:
+    return open_ends(preview.plan, preview.view)
 
 
 def _require_size(plan: Plan, problem: OrderProblem, means: _Means) -> None:

@@ -1,7 +1,7 @@
 """How an order ends: what it holds beyond its units is completed or traded back, and the rest goes home."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -12,7 +12,7 @@ from etf_trader.clock import Clock
 from etf_trader.database import Database
 from etf_trader.errors import DataError, SolverError
 from etf_trader.events import EventLog
-from etf_trader.execution.batch import CONVERT, TRADE, UNWIND, Batch, batch_of
+from etf_trader.execution.batch import CONVERT, TRADE, UNWIND, batch_of
 from etf_trader.execution.lease import Lease, check
 from etf_trader.execution.look import look_at, require_listed
 from etf_trader.execution.planning import MarketView, completion, order_problem, settlement_bounds
@@ -20,8 +20,10 @@ from etf_trader.execution.risk_review import Gate
 from etf_trader.execution.routed import foreign_currencies, symbols_of
 from etf_trader.execution.settings import ExecutionSettings
 from etf_trader.execution.settlement import HELD, BatchPrices, Ending, batch_prices, end, has_excess
+from etf_trader.execution.shift import Shift
 from etf_trader.execution.state import OrderState, order_state
 from etf_trader.execution.together import Asked, plan_alone
+from etf_trader.execution.trader import Trader
 from etf_trader.execution.unwinding import Markets, Rules, markets_of, plan_unwinding, routes_of, valuation
 from etf_trader.ledger.repository import Account
 from etf_trader.market.symbol import Side
@@ -48,10 +50,10 @@ AGAIN = timedelta(minutes=1)
 
 @dataclass(frozen=True, slots=True)
 class Finisher:
-    """Ends the orders of an account; `trade` writes a batch, sends it and settles it, unless the gate refuses.
+    """Ends the orders of an account.
 
-    Once `stop` says so nothing more is sent: an order that still holds something is
-    left to the next leader.
+    Once its leader is to stop nothing more is sent: an order that still holds
+    something is left to the next one.
     """
 
     database: Database
@@ -61,8 +63,8 @@ class Finisher:
     settings: ExecutionSettings
     log: EventLog
     gate: Gate
-    trade: Callable[[Batch, Lease], Awaitable[bool]]
-    stop: Callable[[], bool]
+    trader: Trader
+    shift: Shift
     _tried: dict[int, datetime] = field(default_factory=dict)
 
     def begin(self) -> None:
@@ -81,7 +83,7 @@ class Finisher:
         prices = self._last_prices(order.id)
         with self.database.write() as connection:
             check(connection, lease)
-            if self.stop() and any(order_state(connection, order.id).held.values()):
+            if self.shift.stop() and any(order_state(connection, order.id).held.values()):
                 return
             if self._waits_for_resume(connection, order, prices):
                 stops = (*(stop for stop in ending.stopped_by if stop not in ("filled", "halted")), "halted")
@@ -131,7 +133,7 @@ class Finisher:
             currencies = 1 + len(foreign_currencies(order_state(connection, order_id).index))
         may_convert = True
         for _ in range(COMPLETIONS * currencies):
-            if self.stop():
+            if self.shift.stop():
                 return
             sent = await self._complete(order_id, rules, lease, may_convert=may_convert)
             if sent is None:
@@ -160,7 +162,7 @@ class Finisher:
         batch = batch_of(state, asked.problem, plan, TRADE, view)
         if not plan.units or not batch.demands:
             return None
-        return batch.members[0].purpose if await self.trade(batch, lease) else None
+        return batch.members[0].purpose if await self.trader.trade_to_end(batch, lease) else None
 
     def _completing(self, state: OrderState, rules: Rules, view: MarketView, *, may_convert: bool) -> Asked | None:
         """Return what is asked to complete an order; None where trading back is better."""
@@ -190,7 +192,9 @@ class Finisher:
         with self.database.read() as connection:
             state = order_state(connection, order_id)
         for _ in range(UNWINDS * (1 + len(foreign_currencies(state.index)))):
-            if self.stop() or not await self._unwind(order_id, rules, lease, assets=assets, currencies=currencies):
+            if self.shift.stop() or not await self._unwind(
+                order_id, rules, lease, assets=assets, currencies=currencies
+            ):
                 return
 
     async def _unwind(self, order_id: int, rules: Rules, lease: Lease, *, assets: bool, currencies: bool) -> bool:
@@ -212,7 +216,7 @@ class Finisher:
         if not plan.legs:
             return False
         batch = batch_of(state, problem, plan, CONVERT if is_exchange else UNWIND, view)
-        return await self.trade(batch, lease) and self._was_sent(order_id)
+        return await self.trader.trade_to_end(batch, lease) and self._was_sent(order_id)
 
     def _was_sent(self, order_id: int) -> bool:
         """Return whether anything of an order's last batch reached the venue: an account may be halted."""

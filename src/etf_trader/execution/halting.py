@@ -65,11 +65,10 @@ class Halting:
         stopped, is_new, withdrawn, sent = self._stop(state, reason, operator)
         problem = await self._guard(sent)
         cancelled: Sequence[VenueOrder] = ()
-        if state is TradingState.HALTED:
-            try:
-                cancelled = await self._cancel_resting()
-            except EtfError as error:
-                problem = error.message
+        try:
+            cancelled = await self._cancel_resting(state)
+        except EtfError as error:
+            problem = error.message
         with self.database.read() as connection:
             learnt = tuple(asset_order(connection, order.id) for order in sent)
         return Halted(stopped, is_new, learnt, tuple(withdrawn), tuple(cancelled), problem)
@@ -126,11 +125,11 @@ class Halting:
             found = [asset_order(connection, order.id) for order in sent]
         return [order for order in found if not order.status.is_final]
 
-    async def _cancel_resting(self) -> list[VenueOrder]:
-        """Cancel what rests at the venue under a name of ours; its fills are learnt as always."""
+    async def _cancel_resting(self, state: TradingState) -> list[VenueOrder]:
+        """Cancel what rests at the venue under a name of ours and may not; its fills are learnt as always."""
         cancelled = []
         for order in await self.venue.open_orders():
-            if order.client_order_id.startswith(f"{PREFIX}-"):
+            if order.client_order_id.startswith(f"{PREFIX}-") and not state.permits(order.side):
                 cancelled.append(await self.venue.cancel(order.symbol, order.client_order_id) or order)
         return cancelled
 

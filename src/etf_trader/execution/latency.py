@@ -36,6 +36,25 @@ class Stopwatch:
         return moment + self.elapsed()
 
 
+class VenueTime:
+    """The venue's time, reckoned from what it told last: for when it cannot be asked."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._told: tuple[datetime, Stopwatch] | None = None
+
+    def note(self, now: datetime) -> None:
+        """Take note of what the venue tells."""
+        self._told = now, Stopwatch(self._clock)
+
+    def now(self) -> datetime:
+        """Return its time; ours before it has told any."""
+        if self._told is None:
+            return self._clock.now()
+        told, watch = self._told
+        return watch.since(told)
+
+
 class Latency:
     """The times of the last orders from their grant to their answer."""
 

@@ -11,7 +11,9 @@ from dataclasses import replace
 from decimal import Decimal
 from typing import TypeVar
 
+from etf_trader.database import Database
 from etf_trader.errors import NotListed, UsageError
+from etf_trader.execution.budget import budget
 from etf_trader.execution.planning import MarketView
 from etf_trader.index.store import Basket, Index
 from etf_trader.market.book import Level, OrderBook
@@ -82,6 +84,18 @@ def _less(levels: tuple[Level, ...], price: Decimal, quantity: Decimal) -> tuple
         for level in levels
         if level.price != price or level.quantity > quantity
     )
+
+
+async def slots_for(database: Database, venue: Venue, account_id: int, wanted: int) -> int | None:
+    """Return how many slots a batch of `wanted` orders would be planned with now, without waiting for any.
+
+    Where too few are free it would wait, and then have all that a window has; None: the venue has no limits.
+    """
+    limits = await venue.order_limits()
+    now = await venue.server_time()
+    with database.read() as connection:
+        slots = budget(connection, account_id, limits, now, wanted=wanted)
+    return slots.free if slots.is_enough and limits else min((limit.limit for limit in limits), default=None)
 
 
 def require_open(index: Index, side: Side) -> None:

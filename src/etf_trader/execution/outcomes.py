@@ -17,6 +17,8 @@ from etf_trader.events import EventLog
 from etf_trader.execution.budget import give_back, note_answer, note_counts
 from etf_trader.execution.fills import book_fill
 from etf_trader.execution.group_commit import GroupCommit
+from etf_trader.execution.latency import VenueTime
+from etf_trader.execution.pauses import note_pause
 from etf_trader.execution.sharing import parts_of
 from etf_trader.ledger.fill import Fill
 from etf_trader.ledger.parties import parties_of
@@ -55,12 +57,16 @@ class _Heard:
 class Outcomes:
     """Learns and books what became of the asset orders of an account."""
 
-    def __init__(self, database: Database, venue: Venue, clock: Clock, account: Account, log: EventLog) -> None:
+    def __init__(
+        self, database: Database, venue: Venue, clock: Clock, account: Account, log: EventLog, host: str
+    ) -> None:
         self._database = database
         self._venue = venue
         self._clock = clock
         self._account = account
         self._log = log
+        self._host = host
+        self._time = VenueTime(clock)
         self._heard: OrderedDict[str, _Heard] = OrderedDict()
         self.commits = GroupCommit(database)
         self._news: set[str] = set()
@@ -101,7 +107,7 @@ class Outcomes:
             if (told := self._told(order)) is not None:
                 await self.learn(order, *told)
                 return
-            asked_at = await self.ask(self._venue.server_time)
+            asked_at = await self.venue_time()
             state = await self.ask(partial(self._venue.find, intent.symbol, intent.client_order_id))
             if state is not None:
                 await self.learn(order, state, None)
@@ -214,7 +220,7 @@ class Outcomes:
 
     async def reject(self, order: AssetOrder, reason: str) -> None:
         """End an order that the venue refused; it may have counted it."""
-        at = await self.ask(self._venue.server_time)
+        at = await self.venue_time()
         with self._database.write() as connection:
             note_answer(connection, order.id, at, None)
             self._end(connection, order, AssetOrderStatus.REJECTED, reason)
@@ -259,6 +265,17 @@ class Outcomes:
             return  # whoever took over has learnt it
         move_asset_order(connection, present, status, self._clock.now(), reason=reason, **_executed(state, trades))
 
+    async def venue_time(self) -> datetime:
+        """Return the venue's clock."""
+        now = await self.ask(self._venue.server_time)
+        self._time.note(now)
+        return now
+
+    def pause(self, error: RateLimited, now: datetime) -> datetime:
+        """Write down that everybody has to wait, and return until when; `now` is the venue's time."""
+        with self._database.write() as connection:
+            return note_pause(connection, self._account.id, self._host, error, now)
+
     async def ask(self, question: Callable[[], Awaitable[Answer]]) -> Answer:
         """Put a question that changes nothing, or may be repeated, until the venue answers it.
 
@@ -269,6 +286,7 @@ class Outcomes:
             try:
                 return await question()
             except RateLimited as error:
+                self.pause(error, self._time.now())
                 await self._clock.sleep(error.retry_after)
             except (VenueUnavailable, OutcomeUnknown):
                 await self._clock.sleep(LOOK_AGAIN_SECONDS)

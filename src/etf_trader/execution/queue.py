@@ -17,7 +17,7 @@ from etf_trader.execution.group_commit import others_turn
 from etf_trader.execution.latency import Latency, Stopwatch
 from etf_trader.execution.lease import Lease, check
 from etf_trader.execution.outcomes import LOOK_AGAIN_SECONDS, WINDOW_SECONDS, Outcomes, all_of
-from etf_trader.execution.pauses import note_pause, paused_until
+from etf_trader.execution.pauses import paused_until
 from etf_trader.ledger.repository import Account
 from etf_trader.market.symbol import Side
 from etf_trader.orders.asset_order import AssetOrder, OrderKind, WaitingOrder
@@ -74,7 +74,7 @@ class Queue:
         self._account = account
         self._host = host
         self._latency = Latency()
-        self.outcomes = Outcomes(database, venue, clock, account, log)
+        self.outcomes = Outcomes(database, venue, clock, account, log, host)
 
     async def run(self, plan_ids: Sequence[int], lease: Lease, stop: Stop, *, is_ending: bool = False) -> None:
         """Send what is written of a batch, as the slots allow, and book it until every order is final.
@@ -89,7 +89,7 @@ class Queue:
         }
         try:
             while not any(task.done() and task.exception() for task in tasks):
-                now = await self.outcomes.ask(self._venue.server_time)
+                now = await self.outcomes.venue_time()
                 claim = self._claim(plan_ids, lease, limits, now, stop, is_ending=is_ending)
                 tasks |= await self._begin(claim.granted)
                 running = [task for task in tasks if not task.done()]
@@ -150,11 +150,11 @@ class Queue:
         """
         limits, has_waited = await self.limits(), False
         while True:
-            now = await self.outcomes.ask(self._venue.server_time)
+            now = await self.outcomes.venue_time()
             with self._database.read() as connection:
                 until = paused_until(connection, self._account.id, self._host, now)
                 slots = budget(connection, self._account.id, limits, now, self._guard(), wanted)
-            if until is None and slots.free >= min(wanted, *(limit.limit for limit in limits)):
+            if until is None and slots.is_enough:
                 return None if has_waited else slots.free
             if stop():
                 return None
@@ -222,7 +222,9 @@ class Queue:
         if claim.may_ask:
             counts = await self.outcomes.ask(self._venue.order_counts)
             with self._database.write() as connection:
-                note_counts(connection, self._account.id, counts.at, counts.counts, is_last=not running)
+                is_news = note_counts(connection, self._account.id, counts.at, counts.counts, is_last=not running)
+            if not is_news:
+                await self._clock.sleep(LOOK_AGAIN_SECONDS)
             return
         tasks: set[asyncio.Task[None]] = set(running)
         if claim.next_look is not None:
@@ -271,9 +273,7 @@ class Queue:
 
     def _wait_out(self, order: AssetOrder, error: RateLimited, now: datetime) -> None:
         """Write down that everybody has to wait, and queue the order once more; `now` is the venue's time."""
-        with self._database.write() as connection:
-            until = note_pause(connection, self._account.id, self._host, error, now)
-        self._again(order, until)
+        self._again(order, self.outcomes.pause(error, now))
 
     def _again(self, order: AssetOrder, next_attempt: datetime) -> None:
         """Queue an order once more that the venue says it never took, for `next_attempt` by its clock."""

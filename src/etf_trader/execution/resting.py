@@ -7,7 +7,7 @@ traded by then is booked, and settled as the trades of any batch.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
@@ -18,7 +18,8 @@ from etf_trader.execution.batch import Batch
 from etf_trader.execution.lease import Lease, Leases
 from etf_trader.execution.look import look_at, without_own
 from etf_trader.execution.passive import compatible, is_lopsided, quote_batch, taking, touch_moved
-from etf_trader.execution.queue import Queue, Stop
+from etf_trader.execution.queue import Queue
+from etf_trader.execution.shift import Shift
 from etf_trader.execution.state import OrderState
 from etf_trader.execution.timing import next_due, work_at_hand
 from etf_trader.execution.unwinding import Rules
@@ -54,8 +55,6 @@ PAUSE_SECONDS = 1.0
 TAKEN_ON = (AssetOrderStatus.OPEN, AssetOrderStatus.FILLED, AssetOrderStatus.PARTIAL)
 """What the venue took on; an order that rests in a book, or traded."""
 
-Pause = Callable[[float], Awaitable[None]]
-
 
 @dataclass(slots=True)
 class Watch:
@@ -89,6 +88,7 @@ class Quoter:
     account: Account
     queue: Queue
     leases: Leases
+    shift: Shift
     has_given_way: bool = False
     _lagging: set[int] = field(default_factory=set)
 
@@ -98,7 +98,7 @@ class Quoter:
         self._lagging.difference_update(state.order.id for state in states)
         return [s for s in found if not s.is_quoting], [s for s in found if s.is_quoting]
 
-    async def plan(self, states: Sequence[OrderState], rules: Rules, stop: Stop) -> Batch | None:
+    async def plan(self, states: Sequence[OrderState], rules: Rules) -> Batch | None:
         """Return the quotes to make now for as many of these orders as can stand beside each other."""
         with self.database.read() as connection:
             trading = trading_state(connection, self.account.id, self.clock.now())
@@ -109,8 +109,8 @@ class Quoter:
         ]
         chosen = compatible(listed)
         symbols = {symbol for state in chosen for symbol in state.basket.symbols.values()}
-        slots = await self.queue.room(len(symbols), stop) if symbols else 0
-        if not slots or stop():
+        slots = await self.queue.room(len(symbols), self.shift.until_news()) if symbols else 0
+        if not slots or self.shift.stop():
             return None
         try:
             view = await look_at(self.venue, symbols, TOUCH_LEVELS, rules, slots)
@@ -120,13 +120,7 @@ class Quoter:
         return batch if batch.members else None
 
     async def rest(
-        self,
-        batch: Batch,
-        plans: Sequence[int],
-        lease: Lease,
-        stop: Stop,
-        pause: Pause,
-        known: frozenset[tuple[int, bool]],
+        self, batch: Batch, plans: Sequence[int], lease: Lease, known: frozenset[tuple[int, bool]]
     ) -> None:
         """Let the orders of a quote rest until it has to end, then take them out of the books.
 
@@ -141,10 +135,10 @@ class Quoter:
         try:
             watch = self._watch(batch, plans, known)
             if not any(order.status in TAKEN_ON for order in self._see(watch).sent):
-                await pause(PAUSE_SECONDS)
-            while not await self._is_over(watch, stop):
+                await self.shift.pause(PAUSE_SECONDS)
+            while not await self._is_over(watch):
                 self.leases.require(lease)
-                await pause(LOOK_SECONDS)
+                await self.shift.pause(LOOK_SECONDS)
                 await self._learn(watch)
         finally:
             await self.queue.take_out(plans)
@@ -168,9 +162,9 @@ class Quoter:
             found = list_index_orders(connection, account_id=self.account.id, statuses=[IndexOrderStatus.OPEN])
         return [order for order in found if order.id not in without]
 
-    async def _is_over(self, watch: Watch, stop: Stop) -> bool:
+    async def _is_over(self, watch: Watch) -> bool:
         """Return whether a quote has to end now; of lopsided orders it is noted that laggards are to be taken."""
-        if stop() or self.clock.now() >= watch.until:
+        if self.shift.stop() or self.clock.now() >= watch.until:
             return True
         sight = self._see(watch)
         self._lagging |= sight.lopsided

@@ -46,6 +46,10 @@ def open_tables() -> Connection:
     return connection
 
 
+def too_few(free: int, next_look: datetime) -> Budget:
+    return Budget(free, next_look, may_ask=False, is_enough=False)
+
+
 def use(connection: Connection, count: int, at: datetime, *, first: int = 0) -> None:
     """Send `count` orders that the venue answers at once, without telling its count."""
     numbers = range(first, first + count)
@@ -72,13 +76,13 @@ def test_windows_are_fixed_on_the_clock(seconds: int, at: str, start: str) -> No
 
 
 def test_a_fresh_window_has_every_slot(connection: Connection) -> None:
-    assert budget(connection, 1, [TEN], NOON) == Budget(100, NOON, may_ask=False)
+    assert budget(connection, 1, [TEN], NOON) == Budget(100, NOON, may_ask=False, is_enough=True)
 
 
 def test_what_was_used_is_gone_until_the_window_ends(connection: Connection) -> None:
     use(connection, 60, NOON)
     use(connection, 40, after(3), first=60)
-    assert budget(connection, 1, [TEN], after(9)) == Budget(0, after(10), may_ask=False)
+    assert budget(connection, 1, [TEN], after(9)) == too_few(0, after(10))
     assert budget(connection, 1, [TEN], after(10)).free == 100
 
 
@@ -92,14 +96,29 @@ def test_the_tightest_limit_counts_and_says_when_it_opens(connection: Connection
     use(connection, 100, after(10), first=100)
     assert budget(connection, 1, [TEN, DAY], after(20)).free == 5
     use(connection, 5, after(20), first=200)
-    assert budget(connection, 1, [TEN, DAY], after(20)) == Budget(0, datetime(2026, 1, 2, tzinfo=UTC), False)
+    assert budget(connection, 1, [TEN, DAY], after(20)) == too_few(0, datetime(2026, 1, 2, tzinfo=UTC))
 
 
 def test_fewer_slots_than_wanted_say_when_there_may_be_more(connection: Connection) -> None:
     use(connection, 95, NOON)
-    assert budget(connection, 1, [TEN], after(1), wanted=6) == Budget(5, after(10), may_ask=False)
+    assert budget(connection, 1, [TEN], after(1), wanted=6) == too_few(5, after(10))
     assert budget(connection, 1, [TEN], after(1), wanted=5).next_look == after(1)
     assert budget(connection, 1, [TEN], after(10), wanted=300).free == 100  # no window has more
+
+
+def test_of_the_days_slots_the_last_few_are_used_and_not_waited_for(connection: Connection) -> None:
+    use(connection, 97, NOON)
+    note_counts(connection, 1, after(10), [OrderCount(86_400, 197)], is_last=True)
+    assert budget(connection, 1, [TEN, DAY], after(10), wanted=8) == Budget(
+        3, after(10), may_ask=False, is_enough=True
+    )
+
+
+def test_what_the_venue_counts_is_news_once(connection: Connection) -> None:
+    assert note_counts(connection, 1, NOON, [OrderCount(10, 3)], is_last=False)
+    assert not note_counts(connection, 1, NOON, [OrderCount(10, 2)], is_last=False)
+    assert not note_counts(connection, 1, after(-1), [OrderCount(10, 9)], is_last=True)
+    assert not note_counts(connection, 1, after(1), [], is_last=True)
 
 
 def test_an_order_without_an_answer_holds_its_slot_in_every_window(connection: Connection) -> None:
@@ -125,7 +144,7 @@ def test_a_slot_comes_back_a_second_after_the_first_fill(connection: Connection)
     use(connection, 100, NOON)
     note_answer(connection, 7, NOON, after(2))
     note_answer(connection, 7, NOON, after(5))  # a later fill gives nothing more
-    assert budget(connection, 1, [TEN], after(2.5)) == Budget(0, after(3), may_ask=False)
+    assert budget(connection, 1, [TEN], after(2.5)) == too_few(0, after(3))
     assert budget(connection, 1, [TEN], after(3)).free == 1
     assert budget(connection, 1, [TEN], after(7)).free == 1
 
@@ -155,7 +174,7 @@ def test_a_full_window_with_fills_that_the_count_may_not_show_is_worth_a_questio
     use(connection, 100, NOON)
     note_answer(connection, 3, NOON, after(0.2))
     note_counts(connection, 1, after(0.3), [OrderCount(10, 100)], is_last=False)
-    assert budget(connection, 1, [TEN], after(0.5)) == Budget(0, after(1.2), may_ask=False)
+    assert budget(connection, 1, [TEN], after(0.5)) == too_few(0, after(1.2))
     assert budget(connection, 1, [TEN], after(1.2)).may_ask
     note_counts(connection, 1, after(1.2), [OrderCount(10, 99)], is_last=True)
     assert budget(connection, 1, [TEN], after(1.2)).free == 1
@@ -163,8 +182,8 @@ def test_a_full_window_with_fills_that_the_count_may_not_show_is_worth_a_questio
 
 def test_nothing_is_granted_so_close_to_an_edge_that_the_neighbour_may_count_it(connection: Connection) -> None:
     guard = timedelta(milliseconds=50)
-    assert budget(connection, 1, [TEN], after(9.96), guard) == Budget(0, after(10.05), may_ask=False)
-    assert budget(connection, 1, [TEN], after(10.01), guard) == Budget(0, after(10.05), may_ask=False)
+    assert budget(connection, 1, [TEN], after(9.96), guard) == too_few(0, after(10.05))
+    assert budget(connection, 1, [TEN], after(10.01), guard) == too_few(0, after(10.05))
     assert budget(connection, 1, [TEN], after(9.9), guard).free == 100
 
 
