@@ -184,6 +184,7 @@ def test_every_stop_stands_in_the_docs() -> None:
         "solver/shared.py",
         "solver/route_trial.py",
         "execution/manager.py",
+        "execution/turns.py",
         "execution/risk_review.py",
         "risk/halts.py",
         "execution/together.py",

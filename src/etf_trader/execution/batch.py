@@ -1,6 +1,6 @@
 """A batch: what one solve chose for the open orders of an account, written down whole before anything is sent."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -138,6 +138,15 @@ def pieces(quantity: Decimal, price: Decimal, rule: SymbolRule) -> list[Decimal]
     return parts
 
 
+def parcels(batch: Batch) -> Iterator[tuple[Demand, Decimal, dict[int, Slices]]]:
+    """Yield each order that goes to the venue: the demand, its piece of the quantity, and which part is whose."""
+    for demand in batch.demands:
+        left: Mapping[int, Slices] = demand.slices
+        for quantity in pieces(demand.quantity, demand.price, batch.view.rules[demand.symbol]):
+            own, left = cut(left, quantity, demand.side.sign)
+            yield demand, quantity, own
+
+
 def _add_plan(
     connection: Connection, member: Member, view: MarketView, market: Mapping[str, Any], now: datetime
 ) -> int:
@@ -172,25 +181,22 @@ def _intents(
     arrival = {member.order_id: member.state.order.arrival for member in batch.members}
     sent = {order_id: count_asset_orders(connection, order_id) for order_id in numbers}
     made: list[tuple[Intent, Sequence[Share]]] = []
-    for demand in batch.demands:
-        left: Mapping[int, Slices] = demand.slices
-        for quantity in pieces(demand.quantity, demand.price, batch.view.rules[demand.symbol]):
-            own, left = cut(left, quantity, demand.side.sign)
-            lead = min(own)
-            sent[lead] += 1
-            intent = Intent(
-                client_order_id=client_order_id(life, lead, sent[lead]),
-                asset=demand.asset,
-                symbol=demand.symbol,
-                side=demand.side,
-                quantity=quantity,
-                price=demand.price,
-                arrival_mid=arrival[lead][demand.asset],
-                mid=demand.mid,
-                touch=demand.touch,
-                kind=demand.kind,
-            )
-            made.append((intent, [Share(numbers[each], each, own[each]) for each in sorted(own)]))
+    for demand, quantity, own in parcels(batch):
+        lead = min(own)
+        sent[lead] += 1
+        intent = Intent(
+            client_order_id=client_order_id(life, lead, sent[lead]),
+            asset=demand.asset,
+            symbol=demand.symbol,
+            side=demand.side,
+            quantity=quantity,
+            price=demand.price,
+            arrival_mid=arrival[lead][demand.asset],
+            mid=demand.mid,
+            touch=demand.touch,
+            kind=demand.kind,
+        )
+        made.append((intent, [Share(numbers[each], each, own[each]) for each in sorted(own)]))
     return made
 
 

@@ -141,10 +141,20 @@ def grant(connection: Connection, account_id: int, asset_orders: Iterable[int], 
     connection.execute(insert(slot_uses), rows)
 
 
-def note_answer(connection: Connection, asset_order_id: int, at: datetime, filled_at: datetime | None) -> None:
-    """Take note that the venue has an order since `at`, and when it filled first."""
+def note_answer(
+    connection: Connection, asset_order_id: int, at: datetime, filled_at: datetime | None, *, has_counts: bool
+) -> None:
+    """Take note that the venue has an order since `at`, and when it filled first.
+
+    Args:
+        has_counts: Whether the venue's counts came with the answer; if not, a count of the very moment may
+            not have it in.
+    """
     mine = slot_uses.c.asset_order_id == asset_order_id
-    connection.execute(update(slot_uses).where(mine, slot_uses.c.answered_at.is_(None)).values(answered_at=at))
+    known_from = at if has_counts else at + _INSTANT
+    connection.execute(
+        update(slot_uses).where(mine, slot_uses.c.answered_at.is_(None)).values(answered_at=known_from)
+    )
     if filled_at is not None:
         connection.execute(
             update(slot_uses).where(mine, slot_uses.c.filled_at.is_(None)).values(filled_at=filled_at)

@@ -87,7 +87,7 @@ class Preview:
 
 @dataclass(frozen=True, slots=True)
 class _Means:
-    """What stands behind an order when it comes in."""
+    """What stands behind an order when it comes in; `others` are the open orders it is planned beside."""
 
     index: Index
     basket: Basket
@@ -97,7 +97,7 @@ class _Means:
     other_cash: Mapping[str, Decimal]
     float: Mapping[str, Decimal]
     float_cash: Decimal
-    others: Sequence[OrderState]
+    others: Sequence[OrderState] = ()
 
 
 class Desk:
@@ -131,7 +131,8 @@ class Desk:
         request.check()
         with self._database.read() as connection:
             means = self._means(connection, request)
-        means = replace(means, others=await paced(self._database, self._venue, means.others, self._clock.now()))
+            others = () if foreign_currencies(means.index) else self._open_orders(connection)
+        means = replace(means, others=await paced(self._database, self._venue, others, self._clock.now()))
         rules = await self._venue.rules()
         require_listed(means.basket, rules)
 
@@ -249,7 +250,6 @@ class Desk:
             other_cash={name: held[name] for name in foreign_currencies(index) if name in held},
             float=in_float,
             float_cash=in_float.get(index.quote, ZERO),
-            others=() if foreign_currencies(index) else self._open_orders(connection),
         )
 
     def _open_orders(self, connection: Connection) -> list[OrderState]:

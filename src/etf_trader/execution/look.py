@@ -66,7 +66,7 @@ def without_own(books: Mapping[str, OrderBook], own: Iterable[AssetOrder]) -> di
     """Return the books as they are for us: without what our own resting orders have not traded yet. Pure."""
     found = dict(books)
     for each in own:
-        intent, left = each.intent, each.intent.quantity - each.executed_quantity
+        intent, left = each.intent, each.remaining
         if intent.symbol not in found:
             continue
         book = found[intent.symbol]

@@ -197,7 +197,7 @@ class Outcomes:
     ) -> None:
         """Write what is known of an order: its slot, its trades, and its end if it has ended."""
         first = min((trade.at for trade in trades), default=None)
-        note_answer(connection, order.id, answered, first)
+        note_answer(connection, order.id, answered, first, has_counts=bool(counts))
         note_counts(connection, self._account.id, answered, counts, is_last=False)
         self._book(connection, order, trades)
         if state.status.is_final:
@@ -209,7 +209,7 @@ class Outcomes:
         self, order: AssetOrder, state: VenueOrder, counts: Sequence[OrderCount], connection: Connection
     ) -> None:
         """Take note that the venue has an order, and of its counts."""
-        note_answer(connection, order.id, state.at, None)
+        note_answer(connection, order.id, state.at, None, has_counts=bool(counts))
         note_counts(connection, self._account.id, state.at, counts, is_last=False)
 
     def withdraw(self, order: AssetOrder, reason: str) -> None:
@@ -222,7 +222,7 @@ class Outcomes:
         """End an order that the venue refused; it may have counted it."""
         at = await self.venue_time()
         with self._database.write() as connection:
-            note_answer(connection, order.id, at, None)
+            note_answer(connection, order.id, at, None, has_counts=False)
             self._end(connection, order, AssetOrderStatus.REJECTED, reason)
 
     async def _trades(self, state: VenueOrder) -> Sequence[Trade]:

@@ -110,7 +110,7 @@ def _slice_end(schedule: StoredSchedule, accepted_at: datetime, now: datetime) -
     if schedule.algo is Algo.POV:
         step = timedelta(seconds=schedule.period_seconds)
         return min(_period_start(schedule, accepted_at, now) + step, end)
-    starts = (accepted_at + timedelta(seconds=each.start_seconds) for each in schedule.slices)
+    starts = (_starts_at(each, accepted_at) for each in schedule.slices)
     return min((start for start in starts if start > now), default=end)
 
 
@@ -166,7 +166,7 @@ def units_allowed(share: Decimal, volumes: Mapping[str, Decimal], per_unit: Mapp
 
 def slices_done(schedule: StoredSchedule, accepted_at: datetime, done: Sequence[Done]) -> list[SliceDone]:
     """Return every slice with what was credited in its time; what came after the end counts with the last."""
-    starts = [accepted_at + timedelta(seconds=each.start_seconds) for each in schedule.slices]
+    starts = [_starts_at(each, accepted_at) for each in schedule.slices]
     ends = [*starts[1:], None] if starts else []
     return [
         SliceDone(
@@ -181,10 +181,10 @@ def slices_done(schedule: StoredSchedule, accepted_at: datetime, done: Sequence[
 def _due_of_slices(
     schedule: StoredSchedule, accepted_at: datetime, done: Sequence[Done], now: datetime
 ) -> Decimal:
-    begun = [each for each in schedule.slices if accepted_at + timedelta(seconds=each.start_seconds) <= now]
+    begun = [each for each in schedule.slices if _starts_at(each, accepted_at) <= now]
     if not begun:
         return ZERO
-    start = accepted_at + timedelta(seconds=begun[-1].start_seconds)
+    start = _starts_at(begun[-1], accepted_at)
     before = sum((each.units for each in done if each.at < start), ZERO)
     since = sum((each.units for each in done if each.at >= start), ZERO)
     behind = sum((each.quantity for each in begun), ZERO) - before

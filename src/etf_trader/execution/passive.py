@@ -107,8 +107,7 @@ def is_lopsided(member: Member, sent: Sequence[AssetOrder]) -> bool:
         return False  # all that is due rests in the book: it may wait for its time
     left: dict[str, Decimal] = {}
     for each in sent:
-        missing = each.intent.quantity - each.executed_quantity
-        left[each.intent.asset] = left.get(each.intent.asset, ZERO) + missing
+        left[each.intent.asset] = left.get(each.intent.asset, ZERO) + each.remaining
     mids = {leg.asset: leg.mid for leg in member.problem.legs}
     bound = MOST_BEYOND * state.order.quantity * member.problem.nav
     return 2 * beyond(left, state.basket.quantities, mids) > bound

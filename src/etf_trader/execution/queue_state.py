@@ -5,13 +5,14 @@ from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, select
 
 from etf_trader.execution.budget import Window, windows
 from etf_trader.execution.lease import Owner, leader
 from etf_trader.execution.pauses import Pause, last_pauses, paused_until
 from etf_trader.market.symbol import Side
-from etf_trader.orders.status import AssetOrderStatus
+from etf_trader.orders.status import UNFINISHED, AssetOrderStatus
+from etf_trader.orders.store import count_unfinished
 from etf_trader.orders.tables import asset_orders, index_orders
 from etf_trader.venue.interface import OrderLimit
 
@@ -83,7 +84,7 @@ def queue_state(
     """
     return QueueState(
         now=now,
-        counts=_counts(connection, account_id),
+        counts=count_unfinished(connection, account_id),
         queued=_queued(connection, account_id),
         windows=tuple(windows(connection, account_id, limits, now)),
         leader=leader(connection, account_id, wall, host),
@@ -103,18 +104,6 @@ def _drained(window: Window, waiting: int, now: datetime) -> float:
 
 
 _MINE = asset_orders.join(index_orders, index_orders.c.id == asset_orders.c.index_order_id)
-_ON_THE_WAY = (AssetOrderStatus.WRITTEN, AssetOrderStatus.SENT, AssetOrderStatus.OPEN)
-
-
-def _counts(connection: Connection, account_id: int) -> dict[AssetOrderStatus, int]:
-    query = (
-        select(asset_orders.c.status, func.count())
-        .select_from(_MINE)
-        .where(index_orders.c.account_id == account_id, asset_orders.c.status.in_(list(map(str, _ON_THE_WAY))))
-        .group_by(asset_orders.c.status)
-    )
-    found = {AssetOrderStatus(status): number for status, number in connection.execute(query)}
-    return {status: found.get(status, 0) for status in _ON_THE_WAY}
 
 
 def _queued(connection: Connection, account_id: int) -> tuple[Queued, ...]:
@@ -122,7 +111,7 @@ def _queued(connection: Connection, account_id: int) -> tuple[Queued, ...]:
     query = (
         select(*(asset_orders.c[name] for name in names))
         .select_from(_MINE)
-        .where(index_orders.c.account_id == account_id, asset_orders.c.status.in_(list(map(str, _ON_THE_WAY))))
+        .where(index_orders.c.account_id == account_id, asset_orders.c.status.in_(list(map(str, UNFINISHED))))
         .order_by(asset_orders.c.id)
         .limit(MOST_QUEUED)
     )

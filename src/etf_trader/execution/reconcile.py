@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from sqlalchemy import Connection, exists, select
+from sqlalchemy import Connection
 
 from etf_trader.clock import Clock
 from etf_trader.database import Database
@@ -46,9 +46,7 @@ from etf_trader.ledger.late import last_trades
 from etf_trader.ledger.repository import Account, Ledger, inside_balances
 from etf_trader.market.symbol import SymbolRule
 from etf_trader.money import plain
-from etf_trader.orders.status import AssetOrderStatus
-from etf_trader.orders.store import asset_order, unsettled_plans
-from etf_trader.orders.tables import asset_orders, index_orders
+from etf_trader.orders.store import asset_order, count_unfinished, unsettled_plans
 from etf_trader.venue.interface import Venue
 
 LOOKS = 3
@@ -222,16 +220,8 @@ def _touches(missing: Missing, gaps: Sequence[Gap], rules: Rules) -> bool:
 
 
 def in_flight(connection: Connection, account_id: int) -> bool:
-    """Return whether orders of the account are written or sent, or a plan's trades not credited yet."""
-    open_statuses = [str(status) for status in AssetOrderStatus if not status.is_final]
-    query = select(
-        exists().where(
-            asset_orders.c.status.in_(open_statuses),
-            asset_orders.c.index_order_id == index_orders.c.id,
-            index_orders.c.account_id == account_id,
-        )
-    )
-    return bool(connection.scalar(query)) or bool(unsettled_plans(connection, account_id))
+    """Return whether orders of the account have not come to their end, or a plan's trades are not credited yet."""
+    return any(count_unfinished(connection, account_id).values()) or bool(unsettled_plans(connection, account_id))
 
 
 async def require_agreement(database: Database, venue: Venue, account: Account) -> None:

@@ -12,7 +12,7 @@ from etf_trader.clock import Clock
 from etf_trader.database import Database
 from etf_trader.errors import Refused
 from etf_trader.events import EventLog, RiskRefused, events
-from etf_trader.execution.batch import Batch, Member, cut, pieces
+from etf_trader.execution.batch import Batch, Member, parcels
 from etf_trader.execution.day_loss import DayLoss
 from etf_trader.execution.state import OrderState
 from etf_trader.execution.together import Together
@@ -21,9 +21,8 @@ from etf_trader.ledger import accounts
 from etf_trader.ledger.repository import Account, Ledger
 from etf_trader.market.symbol import Side
 from etf_trader.money import ZERO, percentage, spoken_value
-from etf_trader.orders.status import AssetOrderStatus, IndexOrderStatus
-from etf_trader.orders.store import list_index_orders
-from etf_trader.orders.tables import asset_orders, index_orders
+from etf_trader.orders.status import IndexOrderStatus
+from etf_trader.orders.store import count_unfinished, list_index_orders
 from etf_trader.risk.gate import review
 from etf_trader.risk.halts import (
     DAILY_LOSS,
@@ -122,7 +121,7 @@ class Gate:
             orders=orders,
             index_orders=tuple(map(_index_order, batch.members)),
             positions=tuple(_positions(connection, batch.members)),
-            open_orders=_open_orders(connection, self._account.id),
+            open_orders=sum(count_unfinished(connection, self._account.id).values()),
             sent=sum(count for _, count in self._passed),
             at_once=batch.view.slots,
             book_ages={
@@ -226,14 +225,11 @@ def _by_state(connection: Connection, account_id: int, batch: Batch, now: dateti
 def _orders(batch: Batch) -> tuple[ProposedOrder, ...]:
     """Return what would go to the venue, in the pieces that it takes."""
     made = []
-    for demand in batch.demands:
-        left = demand.slices
-        for quantity in pieces(demand.quantity, demand.price, batch.view.rules[demand.symbol]):
-            own, left = cut(left, quantity, demand.side.sign)
-            parts = {number: sum((each.quantity for each in slices), ZERO) for number, slices in own.items()}
-            made.append(
-                ProposedOrder(demand.asset, demand.symbol, demand.side, quantity, demand.price, demand.mid, parts)
-            )
+    for demand, quantity, own in parcels(batch):
+        parts = {number: sum((each.quantity for each in slices), ZERO) for number, slices in own.items()}
+        made.append(
+            ProposedOrder(demand.asset, demand.symbol, demand.side, quantity, demand.price, demand.mid, parts)
+        )
     return tuple(made)
 
 
@@ -257,21 +253,3 @@ def _positions(connection: Connection, members: Sequence[Member]) -> Iterable[Pr
         share = percentage(units, everyone - state.position.units + units)
         buyers = tuple(sorted(member.order_id for member in own))
         yield ProposedPosition(number, units * nav, share, buyers)
-
-
-def _open_orders(connection: Connection, account_id: int) -> int:
-    query = (
-        select(func.count())
-        .select_from(asset_orders.join(index_orders, index_orders.c.id == asset_orders.c.index_order_id))
-        .where(
-            index_orders.c.account_id == account_id,
-            asset_orders.c.status.in_(
-                [
-                    str(AssetOrderStatus.WRITTEN),
-                    str(AssetOrderStatus.SENT),
-                    str(AssetOrderStatus.OPEN),
-                ]
-            ),
-        )
-    )
-    return int(connection.execute(query).scalar_one())

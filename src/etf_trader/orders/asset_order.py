@@ -135,6 +135,11 @@ class AssetOrder:
     ended_at: datetime | None
     end_seal: str | None
 
+    @property
+    def remaining(self) -> Decimal:
+        """What has not been executed of it, in base."""
+        return self.intent.quantity - self.executed_quantity
+
     def share_of(self, index_order_id: int) -> Decimal:
         """Return the quantity that is traded for an index order."""
         return sum((each.quantity for each in self.shares if each.index_order_id == index_order_id), ZERO)

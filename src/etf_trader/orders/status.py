@@ -47,8 +47,11 @@ class AssetOrderStatus(StrEnum):
     @property
     def is_final(self) -> bool:
         """Whether nothing more can happen to it."""
-        return self not in (AssetOrderStatus.WRITTEN, AssetOrderStatus.SENT, AssetOrderStatus.OPEN)
+        return self not in UNFINISHED
 
+
+UNFINISHED = (AssetOrderStatus.WRITTEN, AssetOrderStatus.SENT, AssetOrderStatus.OPEN)
+"""An asset order that waits, is in flight, or rests in the venue's book."""
 
 INDEX_ORDER_TRANSITIONS: dict[IndexOrderStatus, frozenset[IndexOrderStatus]] = {
     IndexOrderStatus.OPEN: frozenset(

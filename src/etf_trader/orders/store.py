@@ -19,6 +19,7 @@ from etf_trader.orders.index_order import IndexOrder, OrderRequest, acceptance_s
 from etf_trader.orders.status import (
     ASSET_ORDER_TRANSITIONS,
     INDEX_ORDER_TRANSITIONS,
+    UNFINISHED,
     AssetOrderStatus,
     IndexOrderStatus,
     Shortfall,
@@ -300,6 +301,18 @@ def count_asset_orders(connection: Connection, order_id: int) -> int:
     own = (_shared(shares.c.index_order_id == order_id), asset_orders.c.index_order_id == order_id)
     query = select(func.count()).select_from(asset_orders).where(*own)
     return int(connection.execute(query).scalar_one())
+
+
+def count_unfinished(connection: Connection, account_id: int) -> dict[AssetOrderStatus, int]:
+    """Return how many asset orders of an account wait, are in flight, and rest in the venue's book."""
+    query = (
+        select(asset_orders.c.status, func.count())
+        .join(index_orders, index_orders.c.id == asset_orders.c.index_order_id)
+        .where(index_orders.c.account_id == account_id, asset_orders.c.status.in_(list(map(str, UNFINISHED))))
+        .group_by(asset_orders.c.status)
+    )
+    found = {AssetOrderStatus(status): number for status, number in connection.execute(query)}
+    return {status: found.get(status, 0) for status in UNFINISHED}
 
 
 def add_asset_orders(connection: Connection, batch: Sequence[tuple[Intent, Sequence[Share]]]) -> None:

@@ -55,7 +55,7 @@ def use(connection: Connection, count: int, at: datetime, *, first: int = 0) -> 
     numbers = range(first, first + count)
     grant(connection, 1, numbers, at)
     for number in numbers:
-        note_answer(connection, number, at, None)
+        note_answer(connection, number, at, None, has_counts=False)
 
 
 @pytest.mark.parametrize(
@@ -124,9 +124,9 @@ def test_what_the_venue_counts_is_news_once(connection: Connection) -> None:
 def test_an_order_without_an_answer_holds_its_slot_in_every_window(connection: Connection) -> None:
     grant(connection, 1, [1, 2], after(9.9))
     assert budget(connection, 1, [TEN], after(10.1)).free == 98
-    note_answer(connection, 1, after(9.95), None)  # it was counted in the window before
+    note_answer(connection, 1, after(9.95), None, has_counts=False)  # it was counted in the window before
     assert budget(connection, 1, [TEN], after(10.1)).free == 99
-    note_answer(connection, 2, after(10.05), None)  # it came too late for that
+    note_answer(connection, 2, after(10.05), None, has_counts=False)  # it came too late for that
     assert budget(connection, 1, [TEN], after(10.1)).free == 99
     assert budget(connection, 1, [TEN], after(20)).free == 100
 
@@ -142,8 +142,8 @@ def test_an_order_that_never_arrived_gives_its_slot_back(connection: Connection)
 
 def test_a_slot_comes_back_a_second_after_the_first_fill(connection: Connection) -> None:
     use(connection, 100, NOON)
-    note_answer(connection, 7, NOON, after(2))
-    note_answer(connection, 7, NOON, after(5))  # a later fill gives nothing more
+    note_answer(connection, 7, NOON, after(2), has_counts=False)
+    note_answer(connection, 7, NOON, after(5), has_counts=False)  # a later fill gives nothing more
     assert budget(connection, 1, [TEN], after(2.5)) == too_few(0, after(3))
     assert budget(connection, 1, [TEN], after(3)).free == 1
     assert budget(connection, 1, [TEN], after(7)).free == 1
@@ -170,9 +170,19 @@ def test_of_several_counts_of_one_moment_the_largest_stands_until_the_venue_is_a
     assert budget(connection, 1, [TEN], NOON).free == 98
 
 
+def test_a_count_of_the_moment_of_an_order_whose_answer_told_none_may_not_have_it_in(
+    connection: Connection,
+) -> None:
+    grant(connection, 1, [1, 2], NOON)
+    note_answer(connection, 1, after(1), None, has_counts=True)
+    note_counts(connection, 1, after(1), [OrderCount(10, 1)], is_last=False)
+    note_answer(connection, 2, after(1), None, has_counts=False)
+    assert budget(connection, 1, [TEN], after(1.1)).free == 98
+
+
 def test_a_full_window_with_fills_that_the_count_may_not_show_is_worth_a_question(connection: Connection) -> None:
     use(connection, 100, NOON)
-    note_answer(connection, 3, NOON, after(0.2))
+    note_answer(connection, 3, NOON, after(0.2), has_counts=False)
     note_counts(connection, 1, after(0.3), [OrderCount(10, 100)], is_last=False)
     assert budget(connection, 1, [TEN], after(0.5)) == too_few(0, after(1.2))
     assert budget(connection, 1, [TEN], after(1.2)).may_ask
@@ -244,12 +254,12 @@ def test_what_we_think_used_is_never_less_than_what_the_venue_counts(
                 number += 1
             elif what == "answer" and flying:
                 order = flying.pop(which % len(flying))
-                note_answer(connection, order, now, None)
+                note_answer(connection, order, now, None, has_counts=told)
                 if told:
                     note_counts(connection, 1, now, counts, is_last=False)
                 answered.append(order)
             elif what == "fill" and answered:
-                note_answer(connection, answered.pop(which % len(answered)), now, now)
+                note_answer(connection, answered.pop(which % len(answered)), now, now, has_counts=False)
                 venue.returned.append(now + timedelta(milliseconds=which))
             elif what == "ask":
                 note_counts(connection, 1, now, counts, is_last=True)
