@@ -129,12 +129,23 @@ def test_reconcile_refuses_what_nothing_explains(made: Shell) -> None:
     assert "etf reconcile --book 1 --as withdrawal|dust" in answer.out
     submitted = made.etf("submit", "buy", "--index", "1", "--qty", "1")
     assert submitted.code == 9
-    assert "the books and the venue differ: USDT -999,995 (difference 1).\n" in submitted.err
+    assert "the books and the venue differ: USDT -999,995.\n" in submitted.err
     assert max(map(len, submitted.err.splitlines())) < 110
     assert made.rows("SELECT id FROM index_order") == []
+    shown = made.ok("risk", "show")
+    assert (
+        "(a difference with the venue: USDT -999,995): nothing is sent. etf reconcile tells how to book" in shown
+    )
+    assert made.ok("halt").endswith("To trade again: etf reconcile, then etf resume\n")
+    assert "etf reconcile tells how to book it, and etf resume lifts the rest." in made.ok("risk", "show")
+    assert "1 difference with the venue still to be booked: the next command that trades stops" in made.ok(
+        "resume"
+    )
+    assert made.etf("submit", "buy", "--index", "1", "--qty", "1").code == 9
 
 
 def test_a_second_account_is_told_what_it_can_buy(made: Shell) -> None:
+    made.ok("submit", "buy", "--index", "1", "--qty", "1")
     made.ok("config", "set", "exchange.account", "two")
     made.ok("init")
     own = made.json("index", "list")["indices"]
@@ -143,6 +154,8 @@ def test_a_second_account_is_told_what_it_can_buy(made: Shell) -> None:
         "order", "list"
     )
     assert f"etf submit buy --index {number} --qty 100 opens one" in made.etf("report", "fills").err
+    assert "There is no position yet." in made.ok("position", "list")
+    assert "the account paper:two is active" in made.ok("doctor")
     made.ok("submit", "buy", "--index", str(number), "--qty", "100", "--dry-run")
 
 

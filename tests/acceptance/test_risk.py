@@ -154,7 +154,9 @@ def test_a_halt_says_what_becomes_of_each_kind_of_open_order(held: Shell) -> Non
     told = held.ok("halt", "--reducing")
     assert "1 sell is open and goes on.\n" in told
     assert "2 orders are open and will wait for etf resume; etf cancel --all ends them.\n" in told
-    assert "1 order with --tif now is open: the next worker gives it up" in told
+    assert (
+        "1 order with --tif now is open: the next worker ends it; parts of units that it holds are traded" in told
+    )
     assert "3 orders are open and will wait for etf resume" in held.ok("halt")
     worked = held.etf("worker", "--once")
     assert worked.code == 6

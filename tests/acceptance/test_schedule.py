@@ -73,7 +73,7 @@ def test_where_nothing_can_trade_neither_can_it_over_time(made: Shell) -> None:
         (("--participation", "10"), "an order over time needs --algo and --duration"),
         (("--algo", "now", "--duration", "30m"), "--algo now trades all at once: there is no --duration"),
         (("--algo", "now", "--at-end", "take"), "--algo now trades all at once: there is no --at-end"),
-        (("--algo", "twap", "--duration", "5000d"), "'5000d' is too long; an order over time takes at most 366d"),
+        (("--algo", "twap", "--duration", "5000d"), "'5000d' is too long; an order works for at most 366d"),
         (("--algo", "vwop", "--duration", "30m"), "'vwop' is not one of now, twap, vwap, pov, optimal"),
         (("--algo", "twap", "--duration", "30"), "'30' is not a duration; write it as 90s, 30m, 1h or 2d"),
         (("--algo", "twap", "--duration", "367d"), "'367d' is too long"),

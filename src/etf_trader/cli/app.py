@@ -251,7 +251,7 @@ def _usage(error: ClickException) -> UsageError:
         params = context.command.get_params(context) if context else []
         known = [name.lstrip("-") for param in params for name in param.opts if len(name) > 2]
         # Without the dashes, which all have in common: they would make any two names alike.
-        near = get_close_matches(error.option_name.lstrip("-"), known, n=1, cutoff=0.5)
+        near = get_close_matches(error.option_name.lstrip("-"), known, n=1)
         meant = f"; did you mean --{near[0]}?" if near else ""
         return UsageError(f"{path} has no option {error.option_name}{meant}", hint=hint)
     if isinstance(error, MissingParameter) and error.param is not None:

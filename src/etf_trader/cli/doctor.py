@@ -176,8 +176,9 @@ def check_trading(subject: Subject) -> Iterator[Finding]:
     """Whether every account may trade, and what stops it where it may not."""
     from etf_trader.cli.db import UP_TO_DATE, databases, examine
     from etf_trader.cli.trading import since_when
+    from etf_trader.execution.differences import name_of
     from etf_trader.ledger.repository import list_accounts
-    from etf_trader.risk.halts import MEANING, halts, trading_state
+    from etf_trader.risk.halts import MEANING, halts, trading_state, way_out
 
     if subject.settings is None:
         return
@@ -186,13 +187,13 @@ def check_trading(subject: Subject) -> Iterator[Finding]:
         return
     with database.read() as connection:
         for account in list_accounts(connection):
-            found = halts(connection, account.id)
+            found, name = halts(connection, account.id), name_of(account) or account.environment
             if not found:
-                yield Finding("trading", OK, f"the account {account.environment} is active")
+                yield Finding("trading", OK, f"the account {name} is active")
                 continue
             state = trading_state(connection, account.id)
-            told = f"the account {account.environment} is {since_when(found)}"
-            yield Finding("trading", WARN, f"{told}: {MEANING[state]}", "etf risk show, then etf resume")
+            told = f"the account {name} is {since_when(found)}: {MEANING[state]}"
+            yield Finding("trading", WARN, told, f"etf risk show, then {way_out(found)}")
 
 
 def check_orders(subject: Subject) -> Iterator[Finding]:

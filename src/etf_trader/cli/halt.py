@@ -41,7 +41,7 @@ def halt(
     from etf_trader.execution.halting import Halting
     from etf_trader.orders.status import IndexOrderStatus
     from etf_trader.orders.store import list_index_orders
-    from etf_trader.risk.halts import TradingState
+    from etf_trader.risk.halts import RECONCILE, TradingState
 
     _check_reason(reason)
     state = TradingState.REDUCING if reducing else TradingState.HALTED
@@ -54,8 +54,11 @@ def halt(
             in_force, halts = stopped(opened, connection)
             still = list_index_orders(connection, account_id=opened.account.id, statuses=[IndexOrderStatus.OPEN])
 
+    differs = any(each.cause == RECONCILE for each in halts)
+
     def draw(page: Page) -> None:
         _draw(page, done, in_force, still)
+        page.line(f"To trade again: {'etf reconcile, then ' if differs else ''}etf resume")
 
     payload = {
         "state": str(in_force),
@@ -113,7 +116,6 @@ def _draw(page: Page, done: Halted, state: TradingState, still: Sequence[IndexOr
         )
     for sentence in _what_is_open(state, still):
         page.line(sentence)
-    page.line("To trade again: etf resume")
 
 
 def _what_is_open(state: TradingState, still: Sequence[IndexOrder]) -> Iterator[str]:
@@ -128,8 +130,8 @@ def _what_is_open(state: TradingState, still: Sequence[IndexOrder]) -> Iterator[
         yield f"{_are_open(waiting)} and will wait for etf resume; etf cancel --all ends {them}."
     if for_now:
         told = _are_open(for_now, "order with --tif now", "orders with --tif now")
-        them = "it" if for_now == 1 else "them"
-        yield f"{told}: the next worker gives {them} up, and after etf resume trades back what is in parts."
+        them, holds = ("it", "it holds") if for_now == 1 else ("them", "they hold")
+        yield f"{told}: the next worker ends {them}; parts of units that {holds} are traded back after etf resume."
 
 
 def _are_open(number: int, one: str = "order", many: str | None = None) -> str:

@@ -13,6 +13,9 @@ from etf_trader.cli.commands import HOW, LIMITS, WHAT
 
 ALGOS = ("now", "twap", "vwap", "pov", "optimal")
 
+LONGEST_NUMBER = 6
+"""So many digits has the number of a duration at most."""
+
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 
 
@@ -37,20 +40,21 @@ def read_positive(text: str) -> Decimal:
 def read_duration(text: str) -> timedelta:
     """Return a duration: `90s`, `30m`, `1h`, `2d`."""
     number, unit = text[:-1], text[-1:]
-    is_whole = number.isascii() and number.isdecimal() and len(number) <= 6
-    if unit not in _SECONDS or not is_whole or int(number) == 0:
+    if unit not in _SECONDS or not (number.isascii() and number.isdecimal()) or not number.strip("0"):
         raise typer.BadParameter(f"{text!r} is not a duration; write it as 90s, 30m, 1h or 2d")
+    if len(number) > LONGEST_NUMBER:
+        raise typer.BadParameter(f"{text!r} is too long; write it as 90s, 30m, 1h or 2d")
     return timedelta(seconds=int(number) * _SECONDS[unit])
 
 
 def read_order_duration(text: str) -> timedelta:
-    """Return for how long an order over time works, if one may."""
+    """Return for how long an order works, if one may."""
     from etf_trader.orders.stored_schedule import LONGEST_SECONDS
 
     duration = read_duration(text)
     if duration.total_seconds() > LONGEST_SECONDS:
         longest = LONGEST_SECONDS // _SECONDS["d"]
-        raise typer.BadParameter(f"{text!r} is too long; an order over time takes at most {longest}d")
+        raise typer.BadParameter(f"{text!r} is too long; an order works for at most {longest}d")
     return duration
 
 
@@ -77,6 +81,7 @@ def read_time_in_force(text: str) -> str:
             read_duration(text)
         except typer.BadParameter as error:
             raise typer.BadParameter(f"{text!r} is neither now nor gtc nor a duration such as 30m") from error
+        read_order_duration(text)
     return text
 
 

@@ -282,13 +282,13 @@ def _only_position(connection: Connection, account_id: int) -> int:
     from etf_trader.cli.position import first_buy
     from etf_trader.index.store import list_indices, list_positions
 
-    found = list_positions(connection)
+    indices = list_indices(connection, account_id)
+    own = {index.id for index in indices}
+    found = [position for position in list_positions(connection) if position.index_id in own]
     if len(found) == 1:
         return found[0].id
     if not found:
-        raise UsageError(
-            "there is no position yet", hint=first_buy(list_indices(connection, account_id), "opens one")
-        )
+        raise UsageError("there is no position yet", hint=first_buy(indices, "opens one"))
     listing = ", ".join(str(position.id) for position in found)
     raise UsageError(f"there are {len(found)} positions: {listing}", hint="say which: --position N")
 

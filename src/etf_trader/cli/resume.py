@@ -29,6 +29,7 @@ def resume(
 ) -> None:
     """Lift what keeps the account from trading; open orders go on with the next worker."""
     from etf_trader.cli.trading import halt_document, operator, state_sentence, stopped
+    from etf_trader.execution.differences import open_differences
     from etf_trader.orders.status import IndexOrderStatus
     from etf_trader.orders.store import list_index_orders
     from etf_trader.risk.halts import resume as lift
@@ -38,6 +39,7 @@ def resume(
         now = opened.clock.now()
         lifted = lift(connection, opened.account.id, cause, now, operator=operator())
         state, left = stopped(opened, connection)
+        differing = len(open_differences(connection, opened.account.id))
         waiting = list_index_orders(connection, account_id=opened.account.id, statuses=[IndexOrderStatus.OPEN])
 
     def draw(page: Page) -> None:
@@ -47,6 +49,11 @@ def resume(
             )
         elif not left:
             page.line(f"{good('Resumed')}: the account trades again.")
+        if differing and not left:
+            told = f"{count(differing, 'difference')} with the venue still to be booked"
+            page.line(
+                f"{told}: the next command that trades stops there again. etf reconcile tells how to book it."
+            )
         else:
             page.line(f"Lifted what was stopped by {cause}.")
         if left:

@@ -25,12 +25,11 @@ def stopped(opened: Services, connection: Connection) -> tuple[TradingState, lis
 
 def state_sentence(state: TradingState, found: list[Halt], who: str = "The account") -> str:
     """Return in one sentence that an account is stopped, since when, why, and what to do; "" when it trades."""
-    from etf_trader.risk.halts import MEANING
+    from etf_trader.risk.halts import MEANING, way_out
 
     if not found:
         return ""
-    lifts = "lifts it" if len(found) == 1 else f"lifts {'both' if len(found) == 2 else 'all'}"
-    return f"{who} is {since_when(found)}: {MEANING[state]}. etf resume {lifts}."
+    return f"{who} is {since_when(found)}: {MEANING[state]}. {way_out(found)}."
 
 
 def since_when(found: list[Halt]) -> str:

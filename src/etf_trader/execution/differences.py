@@ -116,7 +116,7 @@ def close(connection: Connection, number: int, now: datetime, *, booked_as: str,
 def stop_or_go(connection: Connection, account_id: int, left: Sequence[Difference], now: datetime) -> None:
     """Halt the account while differences are open; lift that halt, and no other, when none is."""
     if left:
-        halt(connection, account_id, TradingState.HALTED, RECONCILE, _listing(left), now)
+        halt(connection, account_id, TradingState.HALTED, RECONCILE, _gaps(left), now)
     elif any(each.cause == RECONCILE for each in halts(connection, account_id)):
         resume(connection, account_id, RECONCILE, now)
 
@@ -124,7 +124,7 @@ def stop_or_go(connection: Connection, account_id: int, left: Sequence[Differenc
 def mismatch(account: Account, left: Sequence[Difference]) -> ReconciliationMismatch:
     """Return the error that says what differs and what to type."""
     return ReconciliationMismatch(
-        f"the books and the venue differ: {_listing(left)}",
+        f"the books and the venue differ: {_gaps(left)}",
         where=name_of(account),
         hint="etf reconcile tells what is known; nothing is traded until each is booked as what it was:\n"
         f"etf reconcile --book {left[0].id} --as {'|'.join(left[0].kinds)}",
@@ -136,13 +136,11 @@ def name_of(account: Account) -> str | None:
     return None if account.uid == account.environment else f"{account.environment}:{account.uid}"
 
 
-def _listing(left: Sequence[Difference]) -> str:
-    """Return what the venue has more or less, the first few: `BTC +0.5, USDT -20 (differences 1, 2)`."""
-    shown = left[:LISTED]
-    signs = [f"{row.asset} {'+' if row.difference > 0 else ''}{spoken(row.difference)}" for row in shown]
-    numbers = f"difference{'' if len(shown) == 1 else 's'} {', '.join(str(row.id) for row in shown)}"
-    more = f", and {len(left) - len(shown)} more" if len(left) > len(shown) else ""
-    return f"{', '.join(signs)} ({numbers}{more})"
+def _gaps(left: Sequence[Difference]) -> str:
+    """Return what the venue has more or less, the first few: `BTC +0.5, USDT -20, and 2 more`."""
+    shown = [f"{row.asset} {'+' if row.difference > 0 else ''}{spoken(row.difference)}" for row in left[:LISTED]]
+    more = [f"and {len(left) - LISTED} more"] if len(left) > LISTED else []
+    return ", ".join(shown + more)
 
 
 def note_unbooked(

@@ -167,6 +167,13 @@ def test_help_of_a_command_has_its_sections(run: Run, tried: ModuleType) -> None
         ),
         ("order buy --qty 1", "etf order buy needs --index", "etf order buy --help"),
         ("order buy --index", "--index needs a value", "etf order buy --help"),
+        ("order buy --passiv 6", "etf order buy has no option --passiv.", "etf order buy --help"),
+        (
+            "order buy --index 1 --qty 1 --tif 5000d",
+            "--tif: '5000d' is too long; an order works for at most 366d.",
+            "",
+        ),
+        ("order buy --index 1 --qty 1 --tif 9999999d", "--tif: '9999999d' is too long;", ""),
         ("order buy --slices 6", "etf order buy has no option --slices.", "etf order buy --help"),
         ("order buy --limt 6", "etf order buy has no option --limt; did you mean --limit?", ""),
         ("order fail", "etf order fail needs HOW", ""),
