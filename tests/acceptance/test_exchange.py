@@ -138,9 +138,9 @@ def test_reconcile_refuses_what_nothing_explains(made: Shell) -> None:
     )
     assert made.ok("halt").endswith("To trade again: etf reconcile, then etf resume\n")
     assert "etf reconcile tells how to book it, and etf resume lifts the rest." in made.ok("risk", "show")
-    assert "1 difference with the venue still to be booked: the next command that trades stops" in made.ok(
-        "resume"
-    )
+    lifted = made.ok("resume", "--cause", "operator")
+    assert lifted.startswith("Lifted what was stopped by operator.\nThe account is halted since ")
+    assert "Lifted, but 1 difference with the venue stays: the next command that trades stops" in made.ok("resume")
     assert made.etf("submit", "buy", "--index", "1", "--qty", "1").code == 9
 
 

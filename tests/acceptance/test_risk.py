@@ -205,6 +205,8 @@ def test_an_account_that_only_sells_refuses_buys(held: Shell) -> None:
     assert "it only sells, and buys wait" in answer.err
     assert "Sold 40 units" in held.ok("submit", "sell", "--index", "1", "--qty", "40")
     assert held.ok("halt").startswith("Halted: ")
+    lifted = held.ok("resume", "--cause", "reconcile")
+    assert lifted.startswith("Nothing to lift: it is stopped for another cause.\nThe account is halted since ")
     assert held.json("resume", "--cause", "daily_loss")["state"] == "halted"
     assert held.json("resume")["state"] == "active"
 

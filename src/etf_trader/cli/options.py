@@ -40,11 +40,16 @@ def read_positive(text: str) -> Decimal:
 def read_duration(text: str) -> timedelta:
     """Return a duration: `90s`, `30m`, `1h`, `2d`."""
     number, unit = text[:-1], text[-1:]
-    if unit not in _SECONDS or not (number.isascii() and number.isdecimal()) or not number.strip("0"):
+    if not _is_duration(text):
         raise typer.BadParameter(f"{text!r} is not a duration; write it as 90s, 30m, 1h or 2d")
     if len(number) > LONGEST_NUMBER:
         raise typer.BadParameter(f"{text!r} is too long; write it as 90s, 30m, 1h or 2d")
     return timedelta(seconds=int(number) * _SECONDS[unit])
+
+
+def _is_duration(text: str) -> bool:
+    number = text[:-1]
+    return text[-1:] in _SECONDS and number.isascii() and number.isdecimal() and number.strip("0") != ""
 
 
 def read_order_duration(text: str) -> timedelta:
@@ -77,10 +82,8 @@ read_plan_number = _numbered("etf order show ORDER shows those of an order")
 def read_time_in_force(text: str) -> str:
     """Return `now`, `gtc` or a duration, as it was typed."""
     if text not in ("now", "gtc"):
-        try:
-            read_duration(text)
-        except typer.BadParameter as error:
-            raise typer.BadParameter(f"{text!r} is neither now nor gtc nor a duration such as 30m") from error
+        if not _is_duration(text):
+            raise typer.BadParameter(f"{text!r} is neither now nor gtc nor a duration such as 30m")
         read_order_duration(text)
     return text
 

@@ -47,18 +47,17 @@ def resume(
             page.line(
                 "Nothing to lift: " + ("it is stopped for another cause." if left else "the account trades.")
             )
-        elif not left:
-            page.line(f"{good('Resumed')}: the account trades again.")
-        if differing and not left:
-            told = f"{count(differing, 'difference')} with the venue still to be booked"
-            page.line(
-                f"{told}: the next command that trades stops there again. etf reconcile tells how to book it."
-            )
-        else:
+        elif left:
             page.line(f"Lifted what was stopped by {cause}.")
+        elif differing:
+            gaps, stay = count(differing, "difference"), "stays" if differing == 1 else "stay"
+            page.line(f"Lifted, but {gaps} with the venue {stay}: the next command that trades stops there again.")
+            page.line("etf reconcile tells how to book it.")
+        else:
+            page.line(f"{good('Resumed')}: the account trades again.")
         if left:
             page.line(state_sentence(state, left))
-        elif waiting:
+        elif waiting and not differing:
             noun = f"{count(len(waiting), 'order')} {'is' if len(waiting) == 1 else 'are'} open"
             page.line(f"{noun}: etf worker --once goes on with what waits, etf cancel --all ends it.")
 

@@ -126,7 +126,7 @@ class News:
 
     def __init__(self, opened: Services, *, is_alone: bool) -> None:
         self._opened = opened
-        self._who = "The account" if is_alone else f"Account {opened.account.environment}:{opened.account.uid}"
+        self._who = "The account" if is_alone else f"Account {opened.account.name}"
         self._state = ""
         self._told: dict[int, str] = {}
         self._open: set[int] = set()

@@ -133,7 +133,7 @@ def mismatch(account: Account, left: Sequence[Difference]) -> ReconciliationMism
 
 def name_of(account: Account) -> str | None:
     """Return which account an error is about; None for the one that everybody has on paper."""
-    return None if account.uid == account.environment else f"{account.environment}:{account.uid}"
+    return None if account.uid == account.environment else account.name
 
 
 def _gaps(left: Sequence[Difference]) -> str:
