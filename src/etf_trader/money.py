@@ -184,6 +184,17 @@ def spoken_cash(value: Decimal) -> str:
     return f"{floor_to(value, Decimal('0.01')):,.2f}"
 
 
+def spoken_value(value: Decimal, bound: Decimal | None = None) -> str:
+    """Return a value or a loss in the quote asset as a sentence says it: to the nearest cent.
+
+    Above a `bound` that reads the same in cents it has the digits that tell them apart.
+    """
+    cents = f"{round_to(value, Decimal('0.01')):,.2f}"
+    if bound is not None and value > bound and cents == spoken_value(bound):
+        return spoken(ceil_to(value, Decimal("1e-8")))
+    return cents
+
+
 def spoken(value: Decimal) -> str:
     """Return an amount as a sentence says it: thousands separated, at least two decimals if it has any."""
     whole, point, fraction = plain(value).partition(".")

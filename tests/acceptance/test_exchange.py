@@ -129,15 +129,42 @@ def test_reconcile_refuses_what_nothing_explains(made: Shell) -> None:
     assert "etf reconcile --book 1 --as withdrawal|dust" in answer.out
     submitted = made.etf("submit", "buy", "--index", "1", "--qty", "1")
     assert submitted.code == 9
-    assert "USDT: the venue holds 5, the books 1000000 (difference 1)" in submitted.err
+    assert "the books and the venue differ: USDT -999,995.\n" in submitted.err
+    assert max(map(len, submitted.err.splitlines())) < 110
     assert made.rows("SELECT id FROM index_order") == []
+    shown = made.ok("risk", "show")
+    assert (
+        "(a difference with the venue: USDT -999,995): nothing is sent. etf reconcile tells how to book" in shown
+    )
+    assert made.ok("halt").endswith("To trade again: etf reconcile, then etf resume\n")
+    assert "etf reconcile tells how to book it, and etf resume lifts the rest." in made.ok("risk", "show")
+    lifted = made.ok("resume", "--cause", "operator")
+    assert lifted.startswith("Lifted what was stopped by operator.\nThe account is halted since ")
+    assert "Lifted, but 1 difference with the venue stays: the next command that trades stops" in made.ok("resume")
+    assert made.etf("submit", "buy", "--index", "1", "--qty", "1").code == 9
+
+
+def test_a_second_account_is_told_what_it_can_buy(made: Shell) -> None:
+    made.ok("submit", "buy", "--index", "1", "--qty", "1")
+    made.ok("config", "set", "exchange.account", "two")
+    made.ok("init")
+    own = made.json("index", "list")["indices"]
+    number = next(each["id"] for each in own if each["symbol"] != "TOP8")
+    assert f"There is no order yet. etf submit buy --index {number} --qty 100 makes one." in made.ok(
+        "order", "list"
+    )
+    assert f"etf submit buy --index {number} --qty 100 opens one" in made.etf("report", "fills").err
+    assert "There is no position yet." in made.ok("position", "list")
+    assert "the account paper:two is active" in made.ok("doctor")
+    made.ok("submit", "buy", "--index", str(number), "--qty", "100", "--dry-run")
 
 
 def test_no_wait_gives_up_when_another_process_leads(made: Shell) -> None:
     with another_leads(made):
         answer = made.etf("submit", "buy", "--index", "1", "--qty", "1", "--no-wait")
         assert answer.code == 8
-        assert "another process leads this account" in answer.err
+        assert "another process leads this account, and works order 1, which is accepted" in answer.err
+        assert "do not repeat it" in answer.err
         assert made.etf("reconcile", "--no-wait").code == 8
         assert made.etf("worker", "--once", "--no-wait").code == 8
         detached = made.ok("submit", "buy", "--index", "1", "--qty", "1", "--detach")

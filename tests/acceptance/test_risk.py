@@ -1,6 +1,7 @@
 """`etf risk`, `etf halt` and `etf resume`, as they are typed."""
 
 import json
+import re
 import sqlite3
 import subprocess
 import sys
@@ -8,7 +9,7 @@ import time
 from pathlib import Path
 
 import pytest
-from tests.acceptance.shell import SECONDS, Shell
+from tests.acceptance.shell import INTERRUPT, SECONDS, Shell
 
 
 def error(text: str) -> dict[str, object]:
@@ -53,6 +54,8 @@ def test_limits_are_shown_set_turned_off_and_given_their_default(made: Shell) ->
         (("risk", "set", "index_order", "0"), 2, "must be above zero"),
         (("risk", "set", "index_order", "-5"), 2, "must be above zero"),
         (("risk", "set", "index_order", "nan"), 2, "'nan' is not a number"),
+        (("risk", "set", "index_order", "0.00000000000000000001"), 2, "it is no multiple of 0.01"),
+        (("risk", "set", "position", "100.005"), 2, "etf risk set position 100.01"),
         (("risk", "set", "price_collar", "20000"), 2, "at most 10,000 bps"),
         (("risk", "set", "open_orders", "1.5"), 2, "is not whole"),
         (("risk", "set", "index_order"), 2, "needs VALUE"),
@@ -113,7 +116,7 @@ def test_a_halted_account_says_so_wherever_one_looks(held: Shell) -> None:
     held.ok("submit", "buy", "--index", "1", "--qty", "5", "--tif", "gtc", "--detach")
     told = held.ok("halt", "--reason", "prices look wrong")
     assert told.startswith("Halted: nothing is sent any more, in no process.\nNothing was in flight.\n")
-    assert "1 order is open and will wait" in told
+    assert "1 order is open and will wait for etf resume; etf cancel --all ends it." in told
     assert told.endswith("To trade again: etf resume\n")
     seen = arrivals(held)
 
@@ -127,8 +130,11 @@ def test_a_halted_account_says_so_wherever_one_looks(held: Shell) -> None:
     (row,) = [each for each in doctor["checks"] if each["check"] == "trading"]
     assert (row["state"], doctor["failed"]) == ("warn", 0)
     assert "halted" in row["found"]
-    assert "still open: the account is halted" in held.ok("worker", "--once")
-    assert "The account is halted: nothing is sent." in held.ok("order", "show", "2")
+    worked = held.ok("worker", "--once")
+    assert "still open: the account is halted.\nThe account is halted since" in worked
+    assert worked.endswith(": nothing is sent. etf resume lifts it.\n")
+    assert held.json("worker", "--once")["state"] == "halted"
+    assert "Stopped by a halt of the account. etf risk show says " in held.ok("order", "show", "2")
 
     again = held.json("halt")
     assert (again["state"], again["new"], again["in_flight"], again["open_orders"]) == ("halted", False, [], [2])
@@ -138,6 +144,51 @@ def test_a_halted_account_says_so_wherever_one_looks(held: Shell) -> None:
     assert held.ok("resume").startswith("Nothing to lift: the account trades.")
     assert "Bought 5 units" in held.ok("worker", "--once")
     assert "The books are right" in held.ok("ledger", "audit")
+
+
+def test_a_halt_says_what_becomes_of_each_kind_of_open_order(held: Shell) -> None:
+    held.ok("submit", "buy", "--index", "1", "--qty", "1", "--detach")
+    held.ok("submit", "buy", "--index", "1", "--qty", "2", "--tif", "gtc", "--detach")
+    held.ok("submit", "buy", "--index", "1", "--qty", "3", "--tif", "2h", "--detach")
+    held.ok("submit", "sell", "--index", "1", "--qty", "4", "--tif", "gtc", "--detach")
+    told = held.ok("halt", "--reducing")
+    assert "1 sell is open and goes on.\n" in told
+    assert "2 orders are open and will wait for etf resume; etf cancel --all ends them.\n" in told
+    assert (
+        "1 order with --tif now is open: the next worker ends it; parts of units that it holds are traded" in told
+    )
+    assert "3 orders are open and will wait for etf resume" in held.ok("halt")
+    worked = held.etf("worker", "--once")
+    assert worked.code == 6
+    assert "Nothing bought of 1 unit of TOP8 (order 2, position 1), ended: the account is halted.\n" in worked.out
+    assert "--tif now" not in held.ok("halt")
+
+
+def test_two_halts_are_told_with_their_states_the_strictest_first(held: Shell) -> None:
+    held.ok("halt", "--reducing")
+    held.ok("halt", "--reason", "prices look wrong")
+    refused = held.etf("submit", "sell", "--index", "1", "--qty", "1")
+    assert "is halted (by hand: prices look wrong) and reducing (by hand): nothing is sent" in refused.err
+    shown = held.ok("risk", "show")
+    assert shown.startswith("The account is halted since ")
+    assert " (by hand: prices look wrong) and reducing since " in shown
+    assert " (by hand): nothing is sent. etf resume lifts both.\n" in shown
+
+
+def test_a_worker_says_once_that_the_account_is_stopped(held: Shell) -> None:
+    held.ok("halt", "--reducing")
+    leads = (held.json("queue", "show")["leader"] is not None for _ in range(SECONDS))
+    worker = held.interrupted("worker", number=INTERRUPT, when=lambda: next(leads) and next(leads))
+    assert worker.err.count("The account is reducing since ") == 1
+    assert worker.err.count("etf resume lifts it") == 1
+
+
+def test_a_loss_is_the_same_number_wherever_it_is_shown(held: Shell) -> None:
+    held.ok("risk", "set", "daily_loss", "0.01")
+    refused = held.etf("submit", "buy", "--index", "1", "--qty", "1")
+    said = re.search(r"have lost ([\d,.]+); daily_loss allows 0.01", refused.err)
+    assert said is not None
+    assert f"Loss of this UTC day: {said[1]}.\n" in held.ok("risk", "show")
 
 
 def test_a_cancel_works_while_halted(held: Shell) -> None:
@@ -154,6 +205,8 @@ def test_an_account_that_only_sells_refuses_buys(held: Shell) -> None:
     assert "it only sells, and buys wait" in answer.err
     assert "Sold 40 units" in held.ok("submit", "sell", "--index", "1", "--qty", "40")
     assert held.ok("halt").startswith("Halted: ")
+    lifted = held.ok("resume", "--cause", "reconcile")
+    assert lifted.startswith("Nothing to lift: it is stopped for another cause.\nThe account is halted since ")
     assert held.json("resume", "--cause", "daily_loss")["state"] == "halted"
     assert held.json("resume")["state"] == "active"
 

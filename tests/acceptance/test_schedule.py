@@ -41,6 +41,11 @@ def test_where_spreading_gains_nothing_it_is_said(made: Shell) -> None:
     made.ok("config", "set", "schedule.recovery", "1000000000")
     said = made.ok(*BUY, "--algo", "optimal", "--duration", "30m", "--dry-run")
     assert "Spreading it gains nothing: all at once is best." in said
+    said = made.ok(*BUY, "--algo", "optimal", "--duration", "30m", "--detach")
+    assert (
+        " of TOP8 at once: spreading it over 30 min gains nothing (optimal). What does not fill has until " in said
+    )
+    assert "in 1 slice" not in made.ok("order", "watch", "1", "--once") + made.ok("order", "show", "1")
 
 
 def test_pov_says_how_long_all_of_it_takes(made: Shell) -> None:
@@ -68,11 +73,12 @@ def test_where_nothing_can_trade_neither_can_it_over_time(made: Shell) -> None:
         (("--participation", "10"), "an order over time needs --algo and --duration"),
         (("--algo", "now", "--duration", "30m"), "--algo now trades all at once: there is no --duration"),
         (("--algo", "now", "--at-end", "take"), "--algo now trades all at once: there is no --at-end"),
+        (("--algo", "twap", "--duration", "5000d"), "'5000d' is too long; an order works for at most 366d"),
         (("--algo", "vwop", "--duration", "30m"), "'vwop' is not one of now, twap, vwap, pov, optimal"),
         (("--algo", "twap", "--duration", "30"), "'30' is not a duration; write it as 90s, 30m, 1h or 2d"),
-        (("--algo", "twap", "--duration", "367d"), "cannot be"),
+        (("--algo", "twap", "--duration", "367d"), "'367d' is too long"),
         (("--algo", "twap", "--duration", "59s"), "an order over 59 s is shorter than one slice of 60 s"),
-        (("--algo", "twap", "--duration", "30m", "--at-end", "keep"), "'keep' is neither take nor leave"),
+        (("--algo", "twap", "--duration", "30m", "--at-end", "keep"), "'keep' is not one of take, leave"),
         (("--algo", "twap", "--duration", "30m", "--participation", "5"), "twap goes by time, not by a share"),
         (("--algo", "pov", "--duration", "30m", "--participation", "0"), "0 is not above zero"),
         (

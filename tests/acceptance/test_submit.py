@@ -213,7 +213,7 @@ def test_an_order_whose_time_is_over_ends_with_the_next_leader(made: Shell) -> N
     made.ok("exchange", "advance", "1h")
     answer = made.etf("worker", "--once")
     assert answer.code == 7
-    assert "ended by limit 900.00, time" in answer.out
+    assert "ended: limit 900.00, time" in answer.out
     assert made.json("order", "show", "1")["stopped_by"] == ["limit", "time"]
 
 
@@ -256,6 +256,6 @@ def test_nothing_is_accepted_while_the_books_and_the_venue_differ(held: Shell) -
     before = held.rows("SELECT id FROM index_order"), held.rows("SELECT id FROM asset_order")
     refused = held.etf("submit", "buy", "--index", "1", "--qty", "1")
     assert refused.code == 9
-    assert "the books and the venue differ: BTC" in refused.err
+    assert "the books and the venue differ: BTC +0.00999, USDT -" in refused.err
     assert "etf reconcile --book 1 --as deposit|airdrop|opening" in refused.err
     assert (held.rows("SELECT id FROM index_order"), held.rows("SELECT id FROM asset_order")) == before

@@ -225,7 +225,7 @@ async def test_a_trade_by_hand_is_named_stops_trading_and_is_booked_by_a_person(
     assert (chain_keys(house), found.booked) == (before, ())
     assert state_of(house) is TradingState.HALTED
     sent = forgetful(house).places
-    with pytest.raises(ReconciliationMismatch, match=r"USDT: .* \(difference 2\)") as refused:
+    with pytest.raises(ReconciliationMismatch, match=r"A \+1.998, USDT -200.02$") as refused:
         await house.manager.run([waiting.id])
     assert "etf reconcile --book 1 --as deposit|airdrop|opening" in (refused.value.hint or "")
     assert forgetful(house).places == sent

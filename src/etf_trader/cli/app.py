@@ -249,9 +249,10 @@ def _usage(error: ClickException) -> UsageError:
     hint = f"{path} --help"
     if isinstance(error, NoSuchOption):
         params = context.command.get_params(context) if context else []
-        known = [name for param in params for name in param.opts if len(name) > 2]
-        near = get_close_matches(error.option_name, known, n=1, cutoff=0.5)
-        meant = f"; did you mean {near[0]}?" if near else ""
+        known = [name.lstrip("-") for param in params for name in param.opts if len(name) > 2]
+        # Without the dashes, which all have in common: they would make any two names alike.
+        near = get_close_matches(error.option_name.lstrip("-"), known, n=1)
+        meant = f"; did you mean --{near[0]}?" if near else ""
         return UsageError(f"{path} has no option {error.option_name}{meant}", hint=hint)
     if isinstance(error, MissingParameter) and error.param is not None:
         return UsageError(f"{path} needs {_parameter(error.param)}", hint=hint)

@@ -9,7 +9,7 @@ import typer
 
 from etf_trader.cli.commands import WHAT, command, single
 from etf_trader.cli.invocation import output
-from etf_trader.cli.options import IndexOption, NoWaitOption, OrderOption, PositionOption
+from etf_trader.cli.options import EndedByLeaderOption, IndexOption, OrderOption, PositionOption
 from etf_trader.cli.output import Page
 from etf_trader.cli.services import services
 
@@ -31,7 +31,7 @@ def cancel(
     all_: Annotated[
         bool, typer.Option("--all", help="Every order that still works.", rich_help_panel=WHAT)
     ] = False,
-    no_wait: NoWaitOption = False,
+    no_wait: EndedByLeaderOption = False,
 ) -> None:
     """End orders that still work, and trade back what a stuck one holds; what was bought or sold stays."""
     from etf_trader.cli.endings import ended_sentences, read_ended

@@ -12,7 +12,8 @@ Every command gets `--json`, `--format`, `--config`, `-q` and `-v` by itself.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
@@ -83,7 +84,8 @@ class Command(TyperCommand):
         own = {name for param in self.get_params(ctx) for name in param.opts}
         if any(_NEGATIVE.match(each) and each not in own for each in args):
             ctx.ignore_unknown_options = True
-        return super().parse_args(ctx, args)
+        with _naming(ctx):
+            return super().parse_args(ctx, args)
 
     def invoke(self, ctx: Context) -> Any:
         invocation().csv = self.csv
@@ -110,7 +112,8 @@ class Group(TyperGroup):
         if not args and not ctx.resilient_parsing:
             names = ", ".join(self.list_commands(ctx))
             raise UsageError(f"{ctx.command_path} needs a command: {names}", hint=f"{ctx.command_path} --help")
-        return super().parse_args(ctx, args)
+        with _naming(ctx):
+            return super().parse_args(ctx, args)
 
     def resolve_command(self, ctx: Context, args: list[str]) -> tuple[str | None, AnyCommand | None, list[str]]:
         name = args[0]
@@ -127,6 +130,18 @@ class Group(TyperGroup):
     def format_options(self, ctx: Context, formatter: HelpFormatter) -> None:
         self.format_commands(ctx, formatter)
         write_options(self.get_params(ctx), ctx, formatter)
+
+
+@contextmanager
+def _naming(ctx: Context) -> Iterator[None]:
+    """Say of which command an option without its value was: the parser does not."""
+    from typer._click.exceptions import BadOptionUsage
+
+    try:
+        yield
+    except BadOptionUsage as error:
+        error.ctx = error.ctx or ctx
+        raise
 
 
 def write_examples(formatter: HelpFormatter, examples: Sequence[str]) -> None:

@@ -175,9 +175,9 @@ def check_databases(subject: Subject) -> Iterator[Finding]:
 def check_trading(subject: Subject) -> Iterator[Finding]:
     """Whether every account may trade, and what stops it where it may not."""
     from etf_trader.cli.db import UP_TO_DATE, databases, examine
-    from etf_trader.cli.numbers import local_time
+    from etf_trader.cli.trading import since_when
     from etf_trader.ledger.repository import list_accounts
-    from etf_trader.risk.halts import MEANING, halts, trading_state, why
+    from etf_trader.risk.halts import MEANING, halts, trading_state, way_out
 
     if subject.settings is None:
         return
@@ -186,13 +186,13 @@ def check_trading(subject: Subject) -> Iterator[Finding]:
         return
     with database.read() as connection:
         for account in list_accounts(connection):
-            found = halts(connection, account.id)
+            found, name = halts(connection, account.id), account.name
             if not found:
-                yield Finding("trading", OK, f"the account {account.environment} is active")
+                yield Finding("trading", OK, f"the account {name} is active")
                 continue
             state = trading_state(connection, account.id)
-            told = f"the account {account.environment} is {state} since {local_time(found[0].at)} ({why(found)})"
-            yield Finding("trading", WARN, f"{told}: {MEANING[state]}", "etf risk show, then etf resume")
+            told = f"the account {name} is {since_when(found)}: {MEANING[state]}"
+            yield Finding("trading", WARN, told, f"etf risk show says more; {way_out(found)}")
 
 
 def check_orders(subject: Subject) -> Iterator[Finding]:

@@ -14,8 +14,12 @@ from etf_trader.cli.services import in_loop, services
 from etf_trader.money import ZERO
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
     from etf_trader.execution.halting import Halted
     from etf_trader.orders.asset_order import AssetOrder
+    from etf_trader.orders.index_order import IndexOrder
+    from etf_trader.risk.halts import TradingState
 
 app = single()
 
@@ -37,7 +41,7 @@ def halt(
     from etf_trader.execution.halting import Halting
     from etf_trader.orders.status import IndexOrderStatus
     from etf_trader.orders.store import list_index_orders
-    from etf_trader.risk.halts import TradingState
+    from etf_trader.risk.halts import RECONCILE, TradingState
 
     _check_reason(reason)
     state = TradingState.REDUCING if reducing else TradingState.HALTED
@@ -50,8 +54,11 @@ def halt(
             in_force, halts = stopped(opened, connection)
             still = list_index_orders(connection, account_id=opened.account.id, statuses=[IndexOrderStatus.OPEN])
 
+    differs = any(each.cause == RECONCILE for each in halts)
+
     def draw(page: Page) -> None:
-        _draw(page, done, in_force, len(still))
+        _draw(page, done, in_force, still)
+        page.line(f"To trade again: {'etf reconcile, then ' if differs else ''}etf resume")
 
     payload = {
         "state": str(in_force),
@@ -82,7 +89,7 @@ def _check_reason(reason: str) -> None:
         )
 
 
-def _draw(page: Page, done: Halted, state: str, still: int) -> None:
+def _draw(page: Page, done: Halted, state: TradingState, still: Sequence[IndexOrder]) -> None:
     already = "" if done.is_new else " already"
     if done.halt.state == "halted":
         page.line(f"{look('Halted')}{already}: nothing is sent any more, in no process.")
@@ -107,10 +114,28 @@ def _draw(page: Page, done: Halted, state: str, still: int) -> None:
         page.line(
             f"{look('Not everything could be looked at')}: {done.problem.rstrip('.')}. etf reconcile goes on."
         )
-    if still:
-        waits = f"{count(still, 'order')} {'is' if still == 1 else 'are'} open and will wait"
-        page.line(f"{waits}; etf cancel --all ends what is open.")
-    page.line("To trade again: etf resume")
+    for sentence in _what_is_open(state, still):
+        page.line(sentence)
+
+
+def _what_is_open(state: TradingState, still: Sequence[IndexOrder]) -> Iterator[str]:
+    """Yield what becomes of open orders: some go on, some wait, and those with --tif now end."""
+    stopped = [each for each in still if not state.permits(each.side)]
+    waiting = sum(each.stays_open for each in stopped)
+    for_now = len(stopped) - waiting
+    if goes_on := len(still) - len(stopped):
+        yield f"{_are_open(goes_on, 'sell')} and {'goes' if goes_on == 1 else 'go'} on."
+    if waiting:
+        them = "it" if waiting == 1 else "them"
+        yield f"{_are_open(waiting)} and will wait for etf resume; etf cancel --all ends {them}."
+    if for_now:
+        told = _are_open(for_now, "order with --tif now", "orders with --tif now")
+        them, holds = ("it", "it holds") if for_now == 1 else ("them", "they hold")
+        yield f"{told}: the next worker ends {them}; parts of units that {holds} are traded back after etf resume."
+
+
+def _are_open(number: int, one: str = "order", many: str | None = None) -> str:
+    return f"{count(number, one, many)} {'is' if number == 1 else 'are'} open"
 
 
 def _flight_table(orders: tuple[AssetOrder, ...]) -> Table:

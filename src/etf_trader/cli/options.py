@@ -5,13 +5,16 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
 from decimal import Decimal
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from etf_trader.cli.commands import HOW, LIMITS, WHAT
 
 ALGOS = ("now", "twap", "vwap", "pov", "optimal")
+
+LONGEST_NUMBER = 6
+"""So many digits has the number of a duration at most."""
 
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 
@@ -37,10 +40,27 @@ def read_positive(text: str) -> Decimal:
 def read_duration(text: str) -> timedelta:
     """Return a duration: `90s`, `30m`, `1h`, `2d`."""
     number, unit = text[:-1], text[-1:]
-    is_whole = number.isascii() and number.isdecimal() and len(number) <= 6
-    if unit not in _SECONDS or not is_whole or int(number) == 0:
+    if not _is_duration(text):
         raise typer.BadParameter(f"{text!r} is not a duration; write it as 90s, 30m, 1h or 2d")
+    if len(number) > LONGEST_NUMBER:
+        raise typer.BadParameter(f"{text!r} is too long; write it as 90s, 30m, 1h or 2d")
     return timedelta(seconds=int(number) * _SECONDS[unit])
+
+
+def _is_duration(text: str) -> bool:
+    number = text[:-1]
+    return text[-1:] in _SECONDS and number.isascii() and number.isdecimal() and number.strip("0") != ""
+
+
+def read_order_duration(text: str) -> timedelta:
+    """Return for how long an order works, if one may."""
+    from etf_trader.orders.stored_schedule import LONGEST_SECONDS
+
+    duration = read_duration(text)
+    if duration.total_seconds() > LONGEST_SECONDS:
+        longest = LONGEST_SECONDS // _SECONDS["d"]
+        raise typer.BadParameter(f"{text!r} is too long; an order works for at most {longest}d")
+    return duration
 
 
 def _numbered(where: str) -> Callable[[str], int]:
@@ -62,10 +82,9 @@ read_plan_number = _numbered("etf order show ORDER shows those of an order")
 def read_time_in_force(text: str) -> str:
     """Return `now`, `gtc` or a duration, as it was typed."""
     if text not in ("now", "gtc"):
-        try:
-            read_duration(text)
-        except typer.BadParameter as error:
-            raise typer.BadParameter(f"{text!r} is neither now nor gtc nor a duration such as 30m") from error
+        if not _is_duration(text):
+            raise typer.BadParameter(f"{text!r} is neither now nor gtc nor a duration such as 30m")
+        read_order_duration(text)
     return text
 
 
@@ -80,20 +99,6 @@ def _one_of(*names: str) -> Callable[[str], str]:
     return read
 
 
-def read_algo(text: str) -> str:
-    """Return the name of a way to spread an order over time."""
-    if text not in ALGOS:
-        raise typer.BadParameter(f"{text!r} is not one of {', '.join(ALGOS)}")
-    return text
-
-
-def read_at_end(text: str) -> str:
-    """Return what becomes of the rest of an order over time."""
-    if text not in ("take", "leave"):
-        raise typer.BadParameter(f"{text!r} is neither take nor leave")
-    return text
-
-
 @dataclass(frozen=True, slots=True)
 class Quantity:
     """Units to trade; None: all of them."""
@@ -106,13 +111,23 @@ def read_quantity_or_all(text: str) -> Quantity:
     return Quantity(None if text == "all" else read_positive(text))
 
 
-IndexOption = Annotated[
-    str | None,
-    typer.Option("--index", help="The index, by number or symbol.", metavar="INDEX", rich_help_panel=WHAT),
-]
-RequiredIndexOption = Annotated[
-    str, typer.Option("--index", help="The index, by number or symbol.", metavar="INDEX", rich_help_panel=WHAT)
-]
+def option(
+    name: str, panel: str, text: str, metavar: str | None = None, read: Callable[[str], object] | None = None
+) -> Any:
+    """Return what declares an option of a command.
+
+    Args:
+        name: What is typed.
+        panel: The section of the help where it stands.
+        text: What it does; the default stands behind it where there is one.
+        metavar: What its value is called; None for a flag.
+        read: Makes the value of what was typed, or refuses it.
+    """
+    return typer.Option(name, help=text, metavar=metavar, parser=read, rich_help_panel=panel)
+
+
+IndexOption = Annotated[str | None, option("--index", WHAT, "The index, by number or symbol.", "INDEX")]
+RequiredIndexOption = Annotated[str, option("--index", WHAT, "The index, by number or symbol.", "INDEX")]
 IndexArgument = Annotated[str, typer.Argument(help="The index, by number or symbol.", metavar="INDEX")]
 OrderArgument = Annotated[
     int, typer.Argument(help="The order's number.", metavar="ORDER", parser=read_order_number)
@@ -127,169 +142,132 @@ AmountArgument = Annotated[
 DurationArgument = Annotated[
     timedelta, typer.Argument(help="How long: 90s, 30m, 1h, 2d.", metavar="DURATION", parser=read_duration)
 ]
-QuantityOption = Annotated[
-    Decimal,
-    typer.Option("--qty", help="Units to buy.", metavar="UNITS", parser=read_positive, rich_help_panel=WHAT),
-]
+QuantityOption = Annotated[Decimal, option("--qty", WHAT, "Units to buy.", "UNITS", read_positive)]
 QuantityOrAllOption = Annotated[
-    Quantity,
-    typer.Option(
-        "--qty",
-        help="Units to sell, or all.",
-        metavar="UNITS|all",
-        parser=read_quantity_or_all,
-        rich_help_panel=WHAT,
-    ),
+    Quantity, option("--qty", WHAT, "Units to sell, or all.", "UNITS|all", read_quantity_or_all)
 ]
 PositionOption = Annotated[
-    int | None,
-    typer.Option(
-        "--position",
-        help="The position, by number.",
-        metavar="POSITION",
-        parser=read_position_number,
-        rich_help_panel=WHAT,
-    ),
+    int | None, option("--position", WHAT, "The position, by number.", "POSITION", read_position_number)
 ]
 PositionOrNewOption = Annotated[
     str | None,
-    typer.Option(
-        "--position",
-        help="The position, by number, or new.  [default: your only open one]",
-        metavar="POSITION|new",
-        rich_help_panel=WHAT,
-    ),
+    option("--position", WHAT, "The position, by number, or new.  [default: your only open one]", "POSITION|new"),
 ]
-OrderOption = Annotated[
-    int | None,
-    typer.Option(
-        "--order", help="The order, by number.", metavar="ORDER", parser=read_order_number, rich_help_panel=WHAT
-    ),
-]
+OrderOption = Annotated[int | None, option("--order", WHAT, "The order, by number.", "ORDER", read_order_number)]
 LimitOption = Annotated[
     Decimal | None,
-    typer.Option(
-        "--limit",
-        help="The worst price of one unit, fees included.  [default: none]",
-        metavar="PRICE",
-        parser=read_positive,
-        rich_help_panel=LIMITS,
+    option(
+        "--limit", LIMITS, "The worst price of one unit, fees included.  [default: none]", "PRICE", read_positive
     ),
 ]
 MaxLossOption = Annotated[
     Decimal | None,
-    typer.Option(
+    option(
         "--max-loss",
-        help="The most that may be lost against arrival, in bps.  [default: none]",
-        metavar="BPS",
-        parser=read_positive,
-        rich_help_panel=LIMITS,
+        LIMITS,
+        "The most that may be lost against arrival, in bps.  [default: none]",
+        "BPS",
+        read_positive,
     ),
 ]
 TimeInForceOption = Annotated[
     str,
-    typer.Option(
+    option(
         "--tif",
-        help="How long the order works: now, gtc (until cancelled), or 30m.",
-        metavar="now|gtc|TIME",
-        parser=read_time_in_force,
-        show_default=True,
-        rich_help_panel=LIMITS,
+        LIMITS,
+        "How long the order works: now, gtc (until cancelled), or 30m.",
+        "now|gtc|TIME",
+        read_time_in_force,
     ),
 ]
 AlgoOption = Annotated[
     str | None,
-    typer.Option(
+    option(
         "--algo",
-        help="How to spread the order over --duration; now is all at once.  [default: now]",
-        metavar="now|twap|vwap|pov|optimal",
-        parser=read_algo,
-        rich_help_panel=HOW,
+        HOW,
+        "How to spread the order over --duration; now is all at once.  [default: now]",
+        "now|twap|vwap|pov|optimal",
+        _one_of(*ALGOS),
     ),
 ]
 DurationOption = Annotated[
     timedelta | None,
-    typer.Option(
-        "--duration",
-        help="The time of an --algo: 90s, 30m, 1h, 2d.",
-        metavar="TIME",
-        parser=read_duration,
-        rich_help_panel=HOW,
-    ),
+    option("--duration", HOW, "The time of an --algo: 90s, 30m, 1h, 2d.", "TIME", read_order_duration),
 ]
 OnShortfallOption = Annotated[
     str,
-    typer.Option(
+    option(
         "--on-shortfall",
-        help="Legs that fill while others do not: complete them (retry), trade them back at once (unwind), "
+        HOW,
+        "Legs that fill while others do not: complete them (retry), trade them back at once (unwind), "
         "or keep what cannot be completed (hold).",
-        metavar="retry|unwind|hold",
-        parser=_one_of("retry", "unwind", "hold"),
-        show_default=True,
-        rich_help_panel=HOW,
+        "retry|unwind|hold",
+        _one_of("retry", "unwind", "hold"),
     ),
 ]
 OnInterruptOption = Annotated[
     str,
-    typer.Option(
+    option(
         "--on-interrupt",
-        help="What Ctrl-C leaves of the order: keep it open, or cancel it.",
-        metavar="keep|cancel",
-        parser=_one_of("keep", "cancel"),
-        show_default=True,
-        rich_help_panel=HOW,
+        HOW,
+        "What Ctrl-C leaves of the order: keep it open, or cancel it.",
+        "keep|cancel",
+        _one_of("keep", "cancel"),
     ),
 ]
 AtEndOption = Annotated[
     str | None,
-    typer.Option(
+    option(
         "--at-end",
-        help="What becomes of the rest when --duration is over: take it at once, or leave it.  [default: take]",
-        metavar="take|leave",
-        parser=read_at_end,
-        rich_help_panel=HOW,
+        HOW,
+        "What becomes of the rest when --duration is over: take it at once, or leave it.  [default: take]",
+        "take|leave",
+        _one_of("take", "leave"),
     ),
 ]
 ParticipationOption = Annotated[
     Decimal | None,
-    typer.Option(
+    option(
         "--participation",
-        help="With --algo pov: the share of what others trade, in percent.  [default: schedule.participation]",
-        metavar="PERCENT",
-        parser=read_positive,
-        rich_help_panel=HOW,
+        HOW,
+        "With --algo pov: the share of what others trade, in percent.  [default: schedule.participation]",
+        "PERCENT",
+        read_positive,
     ),
 ]
 PassiveOption = Annotated[
     Decimal | None,
-    typer.Option(
+    option(
         "--passive",
-        help="The share of each slice's time in which what is due is quoted at the touch before it is taken, in "
+        HOW,
+        "The share of each slice's time in which what is due is quoted at the touch before it is taken, in "
         "percent, 1 to 100.  [default: none]",
-        metavar="PERCENT",
-        parser=read_positive,
-        rich_help_panel=HOW,
+        "PERCENT",
+        read_positive,
     ),
 ]
 ClientKeyOption = Annotated[
     str | None,
-    typer.Option(
+    option(
         "--client-key",
-        help="Your name for the order: typed again, it continues that order.  [default: a new one]",
-        metavar="KEY",
-        rich_help_panel=HOW,
+        HOW,
+        "Your name for the order: typed again, it continues that order.  [default: a new one]",
+        "KEY",
     ),
 ]
-DryRunOption = Annotated[bool, typer.Option("--dry-run", help="Only show what would happen.", rich_help_panel=HOW)]
-YesOption = Annotated[bool, typer.Option("--yes", help="Do not ask.", rich_help_panel=HOW)]
-LiveYesOption = Annotated[
+DryRunOption = Annotated[bool, option("--dry-run", HOW, "Only show what would happen.")]
+YesOption = Annotated[bool, option("--yes", HOW, "Do not ask.")]
+LiveYesOption = Annotated[bool, option("--yes", HOW, "Do not ask for confirmation (live trading only).")]
+DetachOption = Annotated[bool, option("--detach", HOW, "Accept the order and leave it to a worker.")]
+NoWaitOption = Annotated[bool, option("--no-wait", HOW, "Give up (exit 8) when another process leads.")]
+LeaveToLeaderOption = Annotated[
     bool,
-    typer.Option("--yes", help="Do not ask for confirmation (live trading only).", rich_help_panel=HOW),
+    option(
+        "--no-wait",
+        HOW,
+        "When another process leads, leave at once (exit 8): the order is accepted, and that process works it.",
+    ),
 ]
-DetachOption = Annotated[
-    bool, typer.Option("--detach", help="Accept the order and leave it to a worker.", rich_help_panel=HOW)
-]
-NoWaitOption = Annotated[
-    bool,
-    typer.Option("--no-wait", help="Give up (exit 8) when another process leads.", rich_help_panel=HOW),
+EndedByLeaderOption = Annotated[
+    bool, option("--no-wait", HOW, "When another process leads, leave at once (exit 8): that process ends them.")
 ]

@@ -83,8 +83,9 @@ def list_(
 ) -> None:
     """List orders, the newest first."""
     from etf_trader.cli.orders import order_facts
+    from etf_trader.cli.position import first_buy
     from etf_trader.cli.trading import state_sentence, stopped
-    from etf_trader.index.store import find_index, position_by_id
+    from etf_trader.index.store import find_index, list_indices, position_by_id
     from etf_trader.orders.store import list_index_orders
 
     with services() as opened, opened.database.read() as connection:
@@ -99,12 +100,13 @@ def list_(
         )
         orders = [order_facts(connection, order) for order in reversed(found)]
         state, halts = stopped(opened, connection)
+        indices = list_indices(connection, opened.account.id)
 
     def draw(page: Page) -> None:
         if orders:
             page.table(orders_table(orders))
         elif index is None and position is None and status is None:
-            page.line("There is no order yet: etf submit buy --index 1 --qty 100 makes one.")
+            page.line(f"There is no order yet. {first_buy(indices, 'makes one')}")
         else:
             page.line("No order is like that: etf order list shows all.")
         if halts:

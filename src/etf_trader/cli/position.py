@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import TYPE_CHECKING, Annotated, Any
@@ -189,16 +189,19 @@ def _table(stakes: list[Stake], *, with_state: bool) -> Table:
 
 def _nothing(wanted: Index | None, indices: list[Index], *, others: bool) -> str:
     """Return that there is no position, and how to open one in an index that is open."""
-    first = wanted or next((each for each in indices if each.is_open), None)
-    buy = ""
-    if first is None:
-        buy = " etf index create makes an index to buy."
-    elif first.is_open:
-        buy = f" etf submit buy --index {first.id} --qty 100 opens one."
     if wanted is None:
-        return f"There is no position yet.{buy}"
+        return f"There is no position yet. {first_buy(indices, 'opens one')}"
+    buy = f" {first_buy([wanted], 'opens one')}" if wanted.is_open else ""
     elsewhere = " Other indices have some: etf position list." if others else ""
     return f"There is no position in {wanted.symbol} yet.{buy}{elsewhere}"
+
+
+def first_buy(indices: Sequence[Index], does: str) -> str:
+    """Return what to type to buy of the first of these that is open, and what that does; else how to make one."""
+    first = next((each for each in indices if each.is_open), None)
+    if first is None:
+        return "etf index create --file index.toml makes an index to buy."
+    return f"etf submit buy --index {first.id} --qty 100 {does}."
 
 
 @command(app, "show", examples=("etf position show 1", "etf position show 1 --json"), csv="orders")

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable
+from contextlib import suppress
 from datetime import timedelta
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -11,6 +10,7 @@ import typer
 
 from etf_trader.cli.commands import HOW, command, group
 from etf_trader.cli.invocation import output
+from etf_trader.cli.live import follow
 from etf_trader.cli.numbers import count, duration, few_digits, local_time
 from etf_trader.cli.output import Page, Table, bad, look, number, right, text
 from etf_trader.cli.services import in_loop, services
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 app = group()
 
 DAY = 86_400
-EVERY_SECONDS = 0.5
 COLUMNS = (
     "id",
     "index_order_id",
@@ -50,7 +49,8 @@ def show(
     """Show what waits for the venue, what is in flight, and how many slots are free."""
     with services() as opened:
         if watch and output().is_table:
-            _watch(opened)
+            with suppress(KeyboardInterrupt):
+                follow(lambda: see(opened), draw, _in_short)
             return
         state = see(opened)
     output().emit("etf.queue/1", document(state), lambda page: draw(page, state), columns=COLUMNS)
@@ -179,38 +179,5 @@ def _orders(state: QueueState) -> Table:
     return table
 
 
-def _watch(opened: Services) -> None:
-    """Draw the queue in place on a terminal; in a pipe say each change. Ctrl-C ends it."""
-    stream = output().stdout
-    try:
-        if stream.isatty():
-            _live(lambda: see(opened))
-        told = ""
-        while True:
-            state = see(opened)
-            page = Page()
-            page.line(f"{_sentence(state)} {_slots(state.windows[0])}.")
-            if page.text() != told:
-                output().say(page.text().rstrip("\n"))
-                told = page.text()
-            time.sleep(EVERY_SECONDS)
-    except KeyboardInterrupt:
-        return
-
-
-def _live(state: Callable[[], QueueState]) -> None:
-    from rich.console import Console
-    from rich.live import Live
-    from rich.text import Text
-
-    console = Console(file=output().stdout, highlight=False)
-
-    def drawn() -> Text:
-        page = Page(console.width)
-        draw(page, state())
-        return Text.from_ansi(page.text().rstrip("\n"))
-
-    with Live(drawn(), console=console, auto_refresh=False) as live:
-        while True:
-            time.sleep(EVERY_SECONDS)
-            live.update(drawn(), refresh=True)
+def _in_short(state: QueueState) -> str:
+    return f"{_sentence(state)} {_slots(state.windows[0])}."

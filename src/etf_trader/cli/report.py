@@ -31,6 +31,8 @@ from etf_trader.money import divide, round_to
 from etf_trader.orders.plan import LOSS_PARTS
 
 if TYPE_CHECKING:
+    from sqlalchemy import Connection
+
     from etf_trader.bootstrap import Services
     from etf_trader.index.store import Index
     from etf_trader.reports.fills import FillLine, FillsReport
@@ -65,7 +67,7 @@ def fills(position: PositionOption = None, order: OrderOption = None) -> None:
             if position not in (None, number_of):
                 raise UsageError(f"order {order} belongs to position {number_of}, not {position}", where="--order")
         elif position is None:
-            number_of = _only_position(connection)
+            number_of = _only_position(connection, opened.account.id)
         assert number_of is not None
         # Only what did not fill needs today's price; without it the exchange need not be opened.
         unfilled = any(each.remaining for each in list_index_orders(connection, position_id=number_of))
@@ -276,14 +278,17 @@ async def _holdings(opened: Services, chosen: list[Index]) -> list[HoldingsRepor
     return reports
 
 
-def _only_position(connection: Any) -> int:
-    from etf_trader.index.store import list_positions
+def _only_position(connection: Connection, account_id: int) -> int:
+    from etf_trader.cli.position import first_buy
+    from etf_trader.index.store import list_indices, list_positions
 
-    found = list_positions(connection)
+    indices = list_indices(connection, account_id)
+    own = {index.id for index in indices}
+    found = [position for position in list_positions(connection) if position.index_id in own]
     if len(found) == 1:
         return found[0].id
     if not found:
-        raise UsageError("there is no position yet", hint="etf submit buy --index 1 --qty 100 opens one")
+        raise UsageError("there is no position yet", hint=first_buy(indices, "opens one"))
     listing = ", ".join(str(position.id) for position in found)
     raise UsageError(f"there are {len(found)} positions: {listing}", hint="say which: --position N")
 

@@ -29,6 +29,7 @@ def resume(
 ) -> None:
     """Lift what keeps the account from trading; open orders go on with the next worker."""
     from etf_trader.cli.trading import halt_document, operator, state_sentence, stopped
+    from etf_trader.execution.differences import open_differences
     from etf_trader.orders.status import IndexOrderStatus
     from etf_trader.orders.store import list_index_orders
     from etf_trader.risk.halts import resume as lift
@@ -38,6 +39,7 @@ def resume(
         now = opened.clock.now()
         lifted = lift(connection, opened.account.id, cause, now, operator=operator())
         state, left = stopped(opened, connection)
+        differing = len(open_differences(connection, opened.account.id))
         waiting = list_index_orders(connection, account_id=opened.account.id, statuses=[IndexOrderStatus.OPEN])
 
     def draw(page: Page) -> None:
@@ -45,13 +47,17 @@ def resume(
             page.line(
                 "Nothing to lift: " + ("it is stopped for another cause." if left else "the account trades.")
             )
-        elif not left:
-            page.line(f"{good('Resumed')}: the account trades again.")
-        else:
+        elif left:
             page.line(f"Lifted what was stopped by {cause}.")
+        elif differing:
+            gaps, stay = count(differing, "difference"), "stays" if differing == 1 else "stay"
+            page.line(f"Lifted, but {gaps} with the venue {stay}: the next command that trades stops there again.")
+            page.line("etf reconcile tells how to book it.")
+        else:
+            page.line(f"{good('Resumed')}: the account trades again.")
         if left:
             page.line(state_sentence(state, left))
-        elif waiting:
+        elif waiting and not differing:
             noun = f"{count(len(waiting), 'order')} {'is' if len(waiting) == 1 else 'are'} open"
             page.line(f"{noun}: etf worker --once goes on with what waits, etf cancel --all ends it.")
 

@@ -142,7 +142,8 @@ def _sentence(name: str, stopped: Stopped) -> str:
             f"Stopped by the venue: {of} does not trade now. The same order again once it does, or --tif gtc, "
             "which waits for it."
             if of
-            else "The account is halted: nothing is sent. etf risk show says why; etf resume lifts it."
+            else "Stopped by a halt of the account. etf risk show says whether it still stands, and why; "
+            "etf resume lifts it."
         ),
         "delisted": f"Stopped by the venue: it has no market {of}, or no more. etf index show tells what is held.",
         "solver": "Stopped by the solver: it found no plan for this order on these books. Try again later.",
@@ -161,7 +162,8 @@ def _sentence(name: str, stopped: Stopped) -> str:
             f"etf risk show lists the limits; etf risk set {of} VALUE changes this one."
         ),
         "reducing": (
-            "The account only sells now: buys wait or are given up. etf risk show says why; etf resume lifts it."
+            "Stopped because the account only sold. etf risk show says whether it still does, and why; etf resume "
+            "lets it buy again."
         ),
         "time": (
             "Its time is over. A longer one: --duration 6h; --at-end take trades the rest when it ends."

@@ -20,10 +20,10 @@ from etf_trader.cli.options import (
     DetachOption,
     DryRunOption,
     DurationOption,
+    LeaveToLeaderOption,
     LimitOption,
     LiveYesOption,
     MaxLossOption,
-    NoWaitOption,
     OnInterruptOption,
     OnShortfallOption,
     ParticipationOption,
@@ -98,7 +98,7 @@ def buy(
     client_key: ClientKeyOption = None,
     dry_run: DryRunOption = False,
     detach: DetachOption = False,
-    no_wait: NoWaitOption = False,
+    no_wait: LeaveToLeaderOption = False,
     yes: LiveYesOption = False,
 ) -> None:
     """Buy units of an index at the least cost that the order books allow."""
@@ -132,7 +132,7 @@ def sell(
     client_key: ClientKeyOption = None,
     dry_run: DryRunOption = False,
     detach: DetachOption = False,
-    no_wait: NoWaitOption = False,
+    no_wait: LeaveToLeaderOption = False,
     yes: LiveYesOption = False,
 ) -> None:
     """Sell units of an index for the most that the order books pay."""

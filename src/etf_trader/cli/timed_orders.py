@@ -55,12 +55,20 @@ def schedule_payload(order: IndexOrder, done: Sequence[Done], quoting: int = 0) 
 def manner(schedule: StoredSchedule) -> str:
     """Return how an order is spread: `over 2 h in 24 slices (twap)`."""
     time = spoken_duration(timedelta(seconds=schedule.seconds))
+    if is_at_once(schedule):
+        return f"at once: spreading it over {time} gains nothing ({schedule.algo})"
     quoted = "" if schedule.passive is None else f", quoted for {units(schedule.passive * 100)}% of the time"
     if schedule.participation is not None:
         share = f"{units(schedule.participation * 100)}%"
         every = spoken_duration(timedelta(seconds=schedule.period_seconds))
         return f"over {time} at {share} of what others trade, every {every} ({schedule.algo}){quoted}"
     return f"over {time} in {count(len(schedule.slices), 'slice')} ({schedule.algo}){quoted}"
+
+
+def is_at_once(schedule: StoredSchedule) -> bool:
+    """Return whether the best way to spread an order was found to be not to."""
+    is_one = len(schedule.slices) == 1 and schedule.slices[0].start_seconds == 0
+    return schedule.algo == "optimal" and is_one and schedule.passive is None
 
 
 def quoting_sentence(share: Decimal) -> str:
@@ -77,7 +85,8 @@ def announcement(order: IndexOrder, schedule: StoredSchedule, symbol: str) -> st
     """Return what will happen: `Buying 100 units of TOP8 over 2 h in 24 slices (twap), until 14:30.`"""
     doing = "Buying" if order.side.sign > 0 else "Selling"
     until = local_time(schedule.ends_at(order.accepted_at), seconds=False)
-    return f"{doing} {unit_count(order.quantity)} of {symbol} {manner(schedule)}, until {until}."
+    told = f"{doing} {unit_count(order.quantity)} of {symbol} {manner(schedule)}"
+    return f"{told}. What does not fill has until {until}." if is_at_once(schedule) else f"{told}, until {until}."
 
 
 def at_its_end(schedule: StoredSchedule) -> str:

@@ -23,14 +23,22 @@ def stopped(opened: Services, connection: Connection) -> tuple[TradingState, lis
     return trading_state(connection, opened.account.id, now), halts(connection, opened.account.id, now=now)
 
 
-def state_sentence(state: TradingState, found: list[Halt]) -> str:
+def state_sentence(state: TradingState, found: list[Halt], who: str = "The account") -> str:
     """Return in one sentence that an account is stopped, since when, why, and what to do; "" when it trades."""
-    from etf_trader.risk.halts import MEANING, why
+    from etf_trader.risk.halts import MEANING, way_out
 
     if not found:
         return ""
-    since = local_time(found[0].at)
-    return f"The account is {look(state)} since {since} ({why(found)}): {MEANING[state]}. etf resume lifts it."
+    return f"{who} is {since_when(found)}: {MEANING[state]}. {way_out(found)}."
+
+
+def since_when(found: list[Halt]) -> str:
+    """Return what an account is, since when and why, the strictest first: `halted since 14:30 (by hand)`."""
+    from etf_trader.risk.halts import by_state, why
+
+    return " and ".join(
+        f"{look(state)} since {local_time(those[0].at)} ({why(those)})" for state, those in by_state(found).items()
+    )
 
 
 def halt_document(halt: Halt) -> dict[str, Any]:

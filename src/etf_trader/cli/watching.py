@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -19,8 +17,6 @@ if TYPE_CHECKING:
     from etf_trader.cli.orders import OrderFacts
     from etf_trader.execution.window import WindowPrices
     from etf_trader.orders.index_order import IndexOrder
-
-EVERY_SECONDS = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,34 +74,23 @@ class Sight:
 
 
 def watch_order(opened: Services, number: int, *, once: bool) -> IndexOrder:
-    """Show an order until it ends, once if asked to or for a program; return it as it was seen last.
+    """Show an order until it ends, once if asked to, and return it as it was seen last.
 
-    On a terminal the sight is drawn in place; in a pipe a line is said with each change.
+    A program gets that alone.
     """
-    sight = see(opened, number)
-    shown = output()
-    if not once and not sight.facts.order.status.is_final:
-        if not (shown.is_table and shown.stdout.isatty()):
-            sight = _follow(opened, number, lambda found: shown.say(line(found)))
-            if shown.is_table:
-                return sight.facts.order
-        else:
-            sight = _live(opened, number)
+    from etf_trader.cli.live import follow
+
+    sight, shown = see(opened, number), output()
+    if not once and not _is_over(sight):
+        sight = follow(lambda: see(opened, number), draw, line, news=_state, is_over=_is_over)
+        if shown.is_table:
+            return sight.facts.order
     shown.emit("etf.order/1", sight.document(), lambda page: draw(page, sight))
     return sight.facts.order
 
 
-def _follow(opened: Services, number: int, tell: Callable[[Sight], None]) -> Sight:
-    """Tell of each change until the order ends; return the last sight."""
-    told = None
-    while True:
-        sight = see(opened, number)
-        if (state := _state(sight)) != told:
-            tell(sight)
-            told = state
-        if sight.facts.order.status.is_final:
-            return sight
-        time.sleep(EVERY_SECONDS)
+def _is_over(sight: Sight) -> bool:
+    return sight.facts.order.status.is_final
 
 
 def _state(sight: Sight) -> tuple[object, ...]:
@@ -119,27 +104,6 @@ def _state(sight: Sight) -> tuple[object, ...]:
         sight.begun,
         sight.facts.quoting > 0,
     )
-
-
-def _live(opened: Services, number: int) -> Sight:
-    from rich.console import Console
-    from rich.live import Live
-    from rich.text import Text
-
-    console = Console(file=output().stdout, highlight=False)
-
-    def drawn(sight: Sight) -> Text:
-        page = Page(console.width)
-        draw(page, sight)
-        return Text.from_ansi(page.text().rstrip("\n"))
-
-    sight = see(opened, number)
-    with Live(drawn(sight), console=console, transient=True, auto_refresh=False) as live:
-        while not sight.facts.order.status.is_final:
-            time.sleep(EVERY_SECONDS)
-            sight = see(opened, number)
-            live.update(drawn(sight), refresh=True)
-    return sight
 
 
 def see(opened: Services, number: int) -> Sight:
@@ -226,7 +190,7 @@ def _left(sight: Sight) -> str:
     if order.status.is_final or sight.left is None:
         return f"{status_words(order)}{': ' + why if why else ''}"
     quoting = f", quoting {count(sight.facts.quoting, 'order')} at the touch" if sight.facts.quoting else ""
-    return f"{duration(sight.left)} left{quoting}{', held up by ' + why if why else ''}"
+    return f"{duration(sight.left)} left{quoting}{', held up: ' + why if why else ''}"
 
 
 def draw(page: Page, sight: Sight) -> None:

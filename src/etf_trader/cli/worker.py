@@ -56,6 +56,7 @@ def _require_free(opened: Services) -> None:
 
 def _once(opened: Services, on_interrupt: str, *, wait: bool) -> None:
     from etf_trader.cli.orders import exit_code_of, order_facts
+    from etf_trader.cli.trading import state_sentence, stopped
     from etf_trader.cli.working import cancel_orders, work
     from etf_trader.orders.store import index_order
 
@@ -65,14 +66,18 @@ def _once(opened: Services, on_interrupt: str, *, wait: bool) -> None:
         cancel_orders(opened, numbers, wait=True)
     with opened.database.read() as connection:
         worked = [order_facts(connection, index_order(connection, number)) for number in numbers]
+        state, halts = stopped(opened, connection)
 
     def draw(page: Page) -> None:
         if not worked:
             page.line("Nothing to do: no order is open.")
         for facts in worked:
             page.line(sentence(facts))
+        if halts:
+            page.line(state_sentence(state, halts))
 
-    output().emit("etf.work/1", {"orders": [facts.document() for facts in worked]}, draw)
+    payload = {"state": str(state), "orders": [facts.document() for facts in worked]}
+    output().emit("etf.work/1", payload, draw)
     worst = max((exit_code_of(facts.order) for facts in worked), default=0)
     if code is not None or worst:
         raise typer.Exit(worst if code is None else code)
@@ -85,8 +90,10 @@ def _forever(opened: Services, on_interrupt: str) -> None:
     from etf_trader.execution.serving import serve
 
     accounts = open_all(opened.settings)
-    news = {each.account.id: News(each) for each in accounts}
+    news = {each.account.id: News(each, is_alone=len(accounts) == 1) for each in accounts}
     output().note("Working the open orders of every account. Ctrl-C ends it.")
+    for teller in news.values():
+        teller.tell_state()
     with interruptible() as asked:
         managers = [each.manager for each in accounts]
         in_loop(serve(managers, asked, lambda manager, error: news[manager.account_id].tell(error)))
@@ -117,8 +124,10 @@ def _cancel_all(opened: Services) -> None:
 class News:
     """Tells what changes in the orders of one account, and what keeps them from being worked."""
 
-    def __init__(self, opened: Services) -> None:
+    def __init__(self, opened: Services, *, is_alone: bool) -> None:
         self._opened = opened
+        self._who = "The account" if is_alone else f"Account {opened.account.name}"
+        self._state = ""
         self._told: dict[int, str] = {}
         self._open: set[int] = set()
         self._waiting = ""
@@ -130,7 +139,18 @@ class News:
             output().note(waiting)
         self._waiting = waiting
         with suppress(DatabaseFailure):  # it was told, or will be after the next round
+            self.tell_state()
             self._tell_orders()
+
+    def tell_state(self) -> None:
+        """Say once that the account is stopped, and once that it is not any more."""
+        from etf_trader.cli.trading import state_sentence, stopped
+
+        with self._opened.database.read() as connection:
+            said = state_sentence(*stopped(self._opened, connection), self._who)
+        if said != self._state:
+            output().note(said or f"{self._who} trades again.")
+        self._state = said
 
     def _tell_orders(self) -> None:
         from etf_trader.cli.orders import order_facts
@@ -156,7 +176,7 @@ def sentence(facts: OrderFacts) -> str:
     said = result(facts).rstrip(".")
     if order.status == "open":
         return f"{said}, still open{': ' + why if why else ''}."
-    return f"{said}{', ended by ' + why if why else ''}."
+    return f"{said}{', ended: ' + why if why else ''}."
 
 
 def _open_orders(opened: Services) -> list[IndexOrder]:

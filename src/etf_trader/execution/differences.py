@@ -14,7 +14,11 @@ from etf_trader.ledger.corrections import CAME_IN, WENT_OUT
 from etf_trader.ledger.repository import Account
 from etf_trader.ledger.tables import differences, unbooked_trades
 from etf_trader.market.symbol import SymbolRule
+from etf_trader.money import spoken
 from etf_trader.risk.halts import RECONCILE, TradingState, halt, halts, resume
+
+LISTED = 3
+"""A sentence names so many differences; `etf reconcile` shows all."""
 
 GONE = "gone"
 """How a difference ends that nobody had to book: what was missing has arrived."""
@@ -112,22 +116,31 @@ def close(connection: Connection, number: int, now: datetime, *, booked_as: str,
 def stop_or_go(connection: Connection, account_id: int, left: Sequence[Difference], now: datetime) -> None:
     """Halt the account while differences are open; lift that halt, and no other, when none is."""
     if left:
-        reason = "; ".join(f"{row.gap} (difference {row.id})" for row in left)
-        halt(connection, account_id, TradingState.HALTED, RECONCILE, reason, now)
+        halt(connection, account_id, TradingState.HALTED, RECONCILE, _gaps(left), now)
     elif any(each.cause == RECONCILE for each in halts(connection, account_id)):
         resume(connection, account_id, RECONCILE, now)
 
 
 def mismatch(account: Account, left: Sequence[Difference]) -> ReconciliationMismatch:
     """Return the error that says what differs and what to type."""
-    numbers = [str(row.id) for row in left]
-    examples = "; ".join(f"etf reconcile --book {row.id} --as {'|'.join(row.kinds)}" for row in left[:2])
     return ReconciliationMismatch(
-        "the books and the venue differ: "
-        + "; ".join(f"{row.gap} (difference {number})" for number, row in zip(numbers, left, strict=True)),
-        where=f"{account.environment}:{account.uid}",
-        hint=f"nothing is traded until it is booked as what it was: etf reconcile tells what is known; {examples}",
+        f"the books and the venue differ: {_gaps(left)}",
+        where=name_of(account),
+        hint="etf reconcile tells what is known; nothing is traded until each is booked as what it was:\n"
+        f"etf reconcile --book {left[0].id} --as {'|'.join(left[0].kinds)}",
     )
+
+
+def name_of(account: Account) -> str | None:
+    """Return which account an error is about; None for the one that everybody has on paper."""
+    return None if account.uid == account.environment else account.name
+
+
+def _gaps(left: Sequence[Difference]) -> str:
+    """Return what the venue has more or less, the first few: `BTC +0.5, USDT -20, and 2 more`."""
+    shown = [f"{row.asset} {'+' if row.difference > 0 else ''}{spoken(row.difference)}" for row in left[:LISTED]]
+    more = [f"and {len(left) - LISTED} more"] if len(left) > LISTED else []
+    return ", ".join(shown + more)
 
 
 def note_unbooked(

@@ -31,6 +31,7 @@ from etf_trader.execution.comparison import (
 from etf_trader.execution.differences import (
     Difference,
     mismatch,
+    name_of,
     note_unbooked,
     open_differences,
     record,
@@ -239,7 +240,7 @@ async def require_agreement(database: Database, venue: Venue, account: Account) 
     if told := await compare(database, venue, account):
         raise ReconciliationMismatch(
             "the books and the venue differ: " + "; ".join(told),
-            where=f"{account.environment}:{account.uid}",
+            where=name_of(account),
             hint="etf reconcile finds out why; nothing is traded until the two agree",
         )
 
@@ -260,7 +261,7 @@ async def require_identity(venue: Venue, account: Account) -> None:
     if identity.era != account.era:
         raise ConfigError(
             "the venue's history started again since this database was made",
-            where=f"{account.environment}:{account.uid}",
+            where=name_of(account),
             hint="etf exchange reset archives both databases together",
         )
 

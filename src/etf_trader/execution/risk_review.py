@@ -20,7 +20,7 @@ from etf_trader.index.store import Index, Position
 from etf_trader.ledger import accounts
 from etf_trader.ledger.repository import Account, Ledger
 from etf_trader.market.symbol import Side
-from etf_trader.money import ZERO, percentage, spoken_cash
+from etf_trader.money import ZERO, percentage, spoken_value
 from etf_trader.orders.status import IndexOrderStatus
 from etf_trader.orders.store import count_unfinished, list_index_orders
 from etf_trader.risk.gate import review
@@ -99,7 +99,7 @@ class Gate:
         with self._database.write() as connection:
             lift_past_days(connection, self._account.id, now)
             if most is not None and has_lost:
-                reason = f"{spoken_cash(lost)}, and {spoken_cash(most)} are allowed"
+                reason = f"{spoken_value(lost, most)}, and {spoken_value(most)} are allowed"
                 halt(connection, self._account.id, TradingState.REDUCING, DAILY_LOSS, reason, now)
 
     def note(self, connection: Connection, order: int, violation: Violation) -> None:

@@ -40,6 +40,11 @@ class Account:
     transfers_seen: int
     created_at: datetime
 
+    @property
+    def name(self) -> str:
+        """How it is told from the others: `paper`, and `paper:two` for another one there."""
+        return self.environment if self.uid == self.environment else f"{self.environment}:{self.uid}"
+
 
 class Ledger:
     """The books of one account, inside the transaction that the caller has opened."""

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from decimal import Decimal
 
 from etf_trader.market.symbol import Side
-from etf_trader.money import ZERO, bps, ceil_to, spoken, spoken_cash
+from etf_trader.money import ZERO, bps, ceil_to, spoken, spoken_value
 from etf_trader.risk.limits import RiskLimits
 from etf_trader.risk.proposal import Proposal, Violation
 
@@ -22,7 +22,7 @@ def check_index_order(proposal: Proposal, limits: RiskLimits) -> Iterator[Violat
     most = limits.index_order
     for order in proposal.index_orders:
         if most is not None and order.value > most:
-            said = f"the order is worth {spoken_cash(order.value)}; index_order allows {spoken_cash(most)}"
+            said = f"the order is worth {spoken_value(order.value, most)}; index_order allows {spoken_value(most)}"
             yield Violation("index_order", said, (order.number,))
 
 
@@ -32,8 +32,8 @@ def check_asset_order(proposal: Proposal, limits: RiskLimits) -> Iterator[Violat
     for order in proposal.orders:
         if most is not None and order.value > most:
             said = (
-                f"an order for {spoken_cash(order.value)} of {order.asset} would go to the venue; "
-                f"asset_order allows {spoken_cash(most)}"
+                f"an order for {spoken_value(order.value, most)} of {order.asset} would go to the venue; "
+                f"asset_order allows {spoken_value(most)}"
             )
             yield Violation("asset_order", said, (order.leader,))
 
@@ -43,9 +43,8 @@ def check_position(proposal: Proposal, limits: RiskLimits) -> Iterator[Violation
     most = limits.position
     for position in proposal.positions:
         if most is not None and position.buyers and position.value > most:
-            said = (
-                f"the position would be worth {spoken_cash(position.value)}; position allows {spoken_cash(most)}"
-            )
+            worth = spoken_value(position.value, most)
+            said = f"the position would be worth {worth}; position allows {spoken_value(most)}"
             yield Violation("position", said, position.buyers)
 
 
@@ -112,14 +111,15 @@ def check_daily_loss(proposal: Proposal, limits: RiskLimits) -> Iterator[Violati
     if most is None or not buys:
         return
     if lost >= most:
-        said = f"the orders of this UTC day have lost {spoken_cash(lost)}; daily_loss allows {spoken_cash(most)}"
+        told = spoken_value(lost, most)
+        said = f"the orders of this UTC day have lost {told}; daily_loss allows {spoken_value(most)}"
         yield Violation("daily_loss", said, tuple(order.number for order in buys))
         return
     planned = sum((max(order.loss, ZERO) for order in buys), ZERO)
     if lost + planned > most:
         said = (
-            f"with this plan the orders of this UTC day would lose {spoken_cash(lost + planned)}; "
-            f"daily_loss allows {spoken_cash(most)}"
+            f"with this plan the orders of this UTC day would lose {spoken_value(lost + planned, most)}; "
+            f"daily_loss allows {spoken_value(most)}"
         )
         dearest = max(buys, key=lambda order: (order.loss, order.number))
         yield Violation("daily_loss", said, (dearest.number,))

@@ -4,10 +4,11 @@ Several causes may hold at once, each until it is lifted; the strictest counts.
 The caller opens the transaction: a halt stands for everybody from its commit on.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
+from itertools import groupby
 
 from sqlalchemy import Connection, select, update
 
@@ -151,21 +152,38 @@ def require_active(
         raise refusal(halts(connection, account_id, now=now), state)
 
 
-def refusal(found: Iterable[Halt], state: TradingState) -> Refused:
+def refusal(found: Sequence[Halt], state: TradingState) -> Refused:
     """Return the error that says that an account is stopped, why, and what to do."""
+    stopped = " and ".join(f"{name} ({why(those)})" for name, those in by_state(found).items())
     return Refused(
-        f"the account is {state} ({why(found)}): {MEANING[state]}",
+        f"the account is {stopped}: {MEANING[state]}",
         limit=str(state),
         where=str(state),
-        hint="etf risk show says since when; etf resume lifts it",
+        hint=f"etf risk show says since when; {way_out(found)}",
     )
 
 
+def by_state(found: Iterable[Halt]) -> dict[TradingState, list[Halt]]:
+    """Return halts by what they leave an account to do, the strictest first."""
+    strictest_first = sorted(found, key=lambda each: _STRICTNESS.index(each.state), reverse=True)
+    return {state: list(those) for state, those in groupby(strictest_first, key=lambda each: each.state)}
+
+
 def why(found: Iterable[Halt]) -> str:
-    """Return for what reasons an account is stopped, in a few words."""
+    """Return for what reasons halts stop an account, in a few words."""
     words = {OPERATOR: "by hand", DAILY_LOSS: "the loss of the day", RECONCILE: "a difference with the venue"}
     causes = [(words.get(each.cause, each.cause), each.reason) for each in found]
     return "; ".join(f"{cause}: {reason}" if reason else cause for cause, reason in causes)
+
+
+def way_out(found: Sequence[Halt]) -> str:
+    """Return what lets the account trade again: differences are booked, all else is lifted."""
+    differences = sum(each.cause == RECONCILE for each in found)
+    if not differences:
+        lifts = {1: "it", 2: "both"}.get(len(found), "all")
+        return f"etf resume lifts {lifts}"
+    rest = ", and etf resume lifts the rest" if differences < len(found) else ""
+    return f"etf reconcile tells how to book it{rest}"
 
 
 MEANING = {

@@ -9,7 +9,7 @@ from difflib import get_close_matches
 from sqlalchemy import Connection, delete, insert, select
 
 from etf_trader.errors import NotFound, UsageError
-from etf_trader.money import ZERO, spoken
+from etf_trader.money import ONE, ZERO, ceil_to, plain, spoken
 from etf_trader.risk.tables import risk_limits as limit_rows
 
 OFF = None
@@ -42,12 +42,12 @@ class RiskLimits:
 
 @dataclass(frozen=True, slots=True)
 class LimitKind:
-    """What a limit counts, in which unit, and the largest value that makes sense."""
+    """What a limit counts, in which unit, in which steps, and the largest value that makes sense."""
 
     name: str
     unit: str
     meaning: str
-    is_whole: bool = False
+    step: Decimal = Decimal("0.01")
     most: Decimal = Decimal("1e18")
 
 
@@ -63,10 +63,10 @@ LIMITS = {
         LimitKind(
             "position_share", PERCENT, "the largest share of an index's units in one position", most=Decimal(100)
         ),
-        LimitKind("open_orders", COUNT, "the most orders to the venue at once", is_whole=True),
+        LimitKind("open_orders", COUNT, "the most orders to the venue at once", step=ONE),
         LimitKind("price_collar", BPS, "the farthest from mid that an order's price may be", most=Decimal(10_000)),
         LimitKind("book_age", SECONDS, "the oldest book that is traded on, at a live venue"),
-        LimitKind("order_rate", COUNT, "the most orders to the venue in a second", is_whole=True),
+        LimitKind("order_rate", COUNT, "the most orders to the venue in a second", step=ONE),
         LimitKind("daily_loss", CASH, "the most that the orders of a UTC day may lose"),
     )
 }
@@ -141,6 +141,9 @@ def check_value(kind: LimitKind, value: Decimal | None) -> None:
         hint = f"etf risk set {kind.name} off turns it off; etf halt stops everything"
         raise UsageError(f"{kind.name} must be above zero", where="VALUE", hint=hint)
     if value > kind.most:
-        raise UsageError(f"{kind.name} is at most {spoken(kind.most)} {kind.unit}", where="VALUE")
-    if kind.is_whole and value % 1:
-        raise UsageError(f"{kind.name} counts orders: {spoken(value)} is not whole", where="VALUE")
+        hint = f"etf risk set {kind.name} off turns it off"
+        raise UsageError(f"{kind.name} is at most {spoken(kind.most)} {kind.unit}", where="VALUE", hint=hint)
+    if value % kind.step:
+        wrong = "is not whole" if kind.step == ONE else f"is no multiple of {kind.step}"
+        hint = f"etf risk set {kind.name} {plain(ceil_to(value, kind.step))}"
+        raise UsageError(f"{kind.name} cannot be {spoken(value)}: it {wrong}", where="VALUE", hint=hint)
