@@ -20,6 +20,7 @@ from etf_trader.execution.queue import Claim, Queue
 from etf_trader.execution.risk_review import last_refusal
 from etf_trader.ledger.tables import transactions
 from etf_trader.market.symbol import Side
+from etf_trader.money import floor_to
 from etf_trader.orders.store import asset_orders_of, list_asset_orders, list_index_orders, plans_of
 from etf_trader.risk.halts import DAILY_LOSS, OPERATOR, TradingState, halt, halts, resume, trading_state
 from etf_trader.venue.interface import LimitOrder
@@ -161,7 +162,7 @@ async def test_a_day_that_lost_too_much_leaves_the_account_only_selling(house: H
     lost = loss_of_day(house)
     assert lost == house.loss(first.id).total > 0
     waiting = await accept(house, "5", time_in_force="gtc")
-    house.limit("daily_loss", str(lost))
+    house.limit("daily_loss", str(floor_to(lost, D("0.01"))))
     await house.manager.run([waiting])
     assert house.order(waiting).stopped_by == ("reducing",) or house.order(waiting).stopped_by == (
         "risk(daily_loss)",

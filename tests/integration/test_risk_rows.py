@@ -116,11 +116,11 @@ def test_the_loss_of_a_day_stops_an_account_until_the_day_ends(connection: Conne
 
 def test_limits_have_defaults_are_set_turned_off_and_forgotten(connection: Connection) -> None:
     assert risk_limits(connection, 1) == RiskLimits()
-    write_limit(connection, 1, "index_order", D("500000.000000000000000001"), NOW, by="me@here")
+    write_limit(connection, 1, "index_order", D("500000.01"), NOW, by="me@here")
     write_limit(connection, 1, "daily_loss", None, NOW, by="me@here")
     found = risk_limits(connection, 1)
     assert (found.index_order, found.daily_loss, found.asset_order) == (
-        D("500000.000000000000000001"),
+        D("500000.01"),
         None,
         RiskLimits().asset_order,
     )

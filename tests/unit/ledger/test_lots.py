@@ -240,7 +240,7 @@ def test_proceeds_without_a_quantity_go_to_the_newest_lot_that_is_open_and_else_
         assert made.lot.id == expected
 
 
-costs = st.decimals("-1e12", "1e24", places=18)
+costs = st.decimals("-1e12", "9e23", places=18)  # money has 60 digits
 quantities = st.decimals("1e-18", "1e18", places=18)
 
 
