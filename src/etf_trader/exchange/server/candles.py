@@ -1,88 +1,109 @@
-"""Candles of every interval that Binance has from a minute on, put together from those that the exchange keeps."""
+"""Candles of every interval that Binance has, joined from those of the exchange."""
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from itertools import groupby
 
 from etf_trader.exchange.paper import PaperExchange
 from etf_trader.exchange.refusal import ExchangeError
+from etf_trader.exchange.server.parameters import EPOCH
 from etf_trader.exchange.views import KlineView
-from etf_trader.money import ZERO, money_context
 
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_MONDAY = datetime(1970, 1, 5, tzinfo=UTC)
-_UNITS = {"m": 60, "h": 3600, "d": 86_400, "w": 7 * 86_400}
-_KEPT = (86_400, 3600, 60)
-MOST = 1000
+MINUTE, HOUR, DAY = 60, 3600, 86_400
+MONDAY = datetime(1970, 1, 5, tzinfo=UTC)
+INTERVALS = {
+    "1m": MINUTE,
+    "3m": 3 * MINUTE,
+    "5m": 5 * MINUTE,
+    "15m": 15 * MINUTE,
+    "30m": 30 * MINUTE,
+    "1h": HOUR,
+    "2h": 2 * HOUR,
+    "4h": 4 * HOUR,
+    "6h": 6 * HOUR,
+    "8h": 8 * HOUR,
+    "12h": 12 * HOUR,
+    "1d": DAY,
+    "3d": 3 * DAY,
+    "1w": 7 * DAY,
+}
+"""Seconds by name; a month, "1M", has no fixed number."""
+MONTH = "1M"
 
 
-def start_of(interval: str, at: datetime) -> datetime:
-    """Return where the candle of `interval` opens that has `at` in it.
+@dataclass(frozen=True, slots=True)
+class Interval:
+    """How long candles are, and where they stand; `seconds` is 0 for a month."""
 
-    Raises:
-        ExchangeError: -1120, there are no candles of that length.
-    """
-    if interval == "1M":
-        return at.replace(day=1, hour=0, minute=0, second=0, microsecond=0)
-    first = _MONDAY if interval == "1w" else _EPOCH
-    return at - (at - first) % _length(interval)
+    seconds: int
 
+    @classmethod
+    def named(cls, name: str) -> "Interval":
+        """Return the interval of a name.
 
-def end_of(interval: str, opened: datetime) -> datetime:
-    """Return where the candle of `interval` that opened then ends, and the next one opens."""
-    if interval == "1M":
-        return (opened + timedelta(days=32)).replace(day=1)
-    return opened + _length(interval)
+        Raises:
+            ExchangeError: -1120, there is none.
+        """
+        if name == MONTH:
+            return cls(0)
+        if name not in INTERVALS:
+            raise ExchangeError(-1120, "Invalid interval.")
+        return cls(INTERVALS[name])
+
+    @property
+    def part(self) -> int:
+        """The longest candles of the exchange that these are joined from, in seconds."""
+        return next(each for each in (DAY, HOUR, MINUTE) if self.seconds % each == 0)
+
+    def opening(self, at: datetime) -> datetime:
+        """Return when the candle that `at` lies in opened."""
+        if not self.seconds:
+            return at.replace(day=1, hour=0, minute=0, second=0, microsecond=0)
+        origin = MONDAY if self.seconds == INTERVALS["1w"] else EPOCH
+        return at - (at - origin) % timedelta(seconds=self.seconds)
+
+    def after(self, opened: datetime, count: int = 1) -> datetime:
+        """Return when the candle that is `count` later opens; earlier ones where it is negative."""
+        if self.seconds:
+            return opened + count * timedelta(seconds=self.seconds)
+        months = opened.year * 12 + opened.month - 1 + count
+        return opened.replace(year=months // 12, month=months % 12 + 1)
 
 
 def candles(
-    exchange: PaperExchange, symbol: str, interval: str, start: datetime, end: datetime, most: int = MOST
-) -> tuple[KlineView, ...]:
-    """Return the candles that open in [start, end] and not after now, oldest first, at most `most`.
-
-    Raises:
-        ExchangeError: -1121, there is no such symbol; -1120, no such interval.
-    """
+    exchange: PaperExchange, symbol: str, interval: Interval, start: datetime, end: datetime, limit: int
+) -> list[KlineView]:
+    """Return at most `limit` candles that open in [start, end), oldest first; the last may be running."""
     found: list[KlineView] = []
-    opened = start_of(interval, start)
-    rows = _parts(exchange, symbol, interval, opened if opened == start else end_of(interval, opened), end)
-    with money_context():
-        for at, parts in groupby(rows, key=lambda row: start_of(interval, row.at)):
-            if len(found) == most:
-                break
-            found.append(_joined(at, list(parts)))
-    return tuple(found)
+    for part in _parts(exchange, symbol, interval, start, end):
+        opened = interval.opening(part.at)
+        if opened < start:
+            continue
+        if found and found[-1].at == opened:
+            found[-1] = _joined(found[-1], part)
+        elif len(found) == limit:
+            break
+        else:
+            found.append(part._replace(at=opened))
+    return found
 
 
 def _parts(
-    exchange: PaperExchange, symbol: str, interval: str, start: datetime, end: datetime
+    exchange: PaperExchange, symbol: str, interval: Interval, start: datetime, end: datetime
 ) -> Iterator[KlineView]:
-    """Yield the kept candles of every candle that opens in [start, end]."""
-    if start > end:
-        return
-    end = end_of(interval, start_of(interval, end))
-    length = 86_400 if interval == "1M" else int(_length(interval).total_seconds())
-    seconds = next(each for each in _KEPT if length % each == 0)
-    while rows := exchange.klines(symbol, seconds, start, end):
+    length = timedelta(seconds=interval.part)
+    if end > start:
+        end = interval.after(interval.opening(end - timedelta.resolution))
+    while rows := exchange.klines(symbol, interval.part, start, end):
         yield from rows
-        start = rows[-1].at + timedelta(seconds=seconds)
+        start = rows[-1].at + length
 
 
-def _joined(at: datetime, parts: list[KlineView]) -> KlineView:
-    return KlineView(
-        symbol=parts[0].symbol,
-        at=at,
-        open=parts[0].open,
-        high=max(each.high for each in parts),
-        low=min(each.low for each in parts),
-        close=parts[-1].close,
-        volume=sum((each.volume for each in parts), ZERO),
-        quote_volume=sum((each.quote_volume for each in parts), ZERO),
+def _joined(first: KlineView, then: KlineView) -> KlineView:
+    return first._replace(
+        high=max(first.high, then.high),
+        low=min(first.low, then.low),
+        close=then.close,
+        volume=first.volume + then.volume,
+        quote_volume=first.quote_volume + then.quote_volume,
     )
-
-
-def _length(interval: str) -> timedelta:
-    number, unit = interval[:-1], interval[-1:]
-    if unit not in _UNITS or not number.isdecimal() or int(number) < 1:
-        raise ExchangeError(-1120, "Invalid interval.")
-    return timedelta(seconds=int(number) * _UNITS[unit])

@@ -67,9 +67,10 @@ def _read(text: str) -> dict[str, Any]:
 
 
 def _id(request: dict[str, Any]) -> int | str | None:
-    found = request.get("id", request)  # an id that is null is an id, one that is missing is not
-    is_whole = isinstance(found, int) and not isinstance(found, bool) and -(2**63) <= found < 2**63
-    if found is None or is_whole or (isinstance(found, str) and _ID.fullmatch(found)):
+    found: object = request.get("id", request)  # an id that is null is an id, one that is missing is not
+    if found is None or (isinstance(found, str) and _ID.fullmatch(found)):
+        return found
+    if isinstance(found, int) and not isinstance(found, bool) and -(2**63) <= found < 2**63:
         return found
     raise _BadCommand(2, "Invalid request: request ID must be an unsigned integer")
 

@@ -9,18 +9,19 @@ from datetime import datetime
 from functools import partial
 from typing import Protocol
 
+from etf_trader.exchange.market import Depth
 from etf_trader.exchange.paper import PaperExchange
 from etf_trader.exchange.refusal import ExchangeError
 from etf_trader.exchange.server import stream_messages as messages
 from etf_trader.exchange.server import stream_names as names
-from etf_trader.exchange.server.candles import candles, end_of, start_of
+from etf_trader.exchange.server.candles import Interval, candles
 from etf_trader.exchange.server.stream_messages import Payload
 from etf_trader.exchange.server.stream_names import StreamName
-from etf_trader.exchange.views import BookView, Depth, KlineView, PublicTradeView, TickerView
+from etf_trader.exchange.views import BookView, KlineView, PublicTradeView, TickerView
 
 EVERYTHING = 1_000_000
 """As many levels as no book has."""
-MOST_TRADES = 1000
+MOST_TRADES = MOST_CANDLES = 1000
 
 
 class Moment:
@@ -96,7 +97,7 @@ class DepthFeed:
     """What changes in a book, numbered so that a follower misses nothing."""
 
     def __init__(self, symbol: str) -> None:
-        self.books = (symbol,)
+        self.books: tuple[str, ...] = (symbol,)
         self._symbol = symbol
         self._told: BookView | None = None
         self._last = 0
@@ -128,7 +129,7 @@ class PartialFeed:
     """The best levels of a book."""
 
     def __init__(self, symbol: str, count: int) -> None:
-        self.books = (symbol,)
+        self.books: tuple[str, ...] = (symbol,)
         self._symbol = symbol
         self._count = count
         self._told: tuple[tuple[Depth, ...], tuple[Depth, ...]] | None = None
@@ -249,41 +250,43 @@ class KlineFeed:
 
     def __init__(self, symbol: str, interval: str) -> None:
         self._symbol = symbol
-        self._interval = interval
+        self._name = interval
+        self._interval = Interval.named(interval)
         self._told: KlineView | None = None
         self._since: datetime | None = None
         """Where the oldest candle opened that may still change."""
 
     def begin(self, moment: Moment) -> None:
         """Remember the running candle."""
-        self._since = start_of(self._interval, moment.now)
+        self._since = self._interval.opening(moment.now)
         found = self._candles(moment, self._since)
         self._told = found[-1] if found else None
 
     def standing(self, moment: Moment) -> Iterator[Payload]:
         """Yield the running candle."""
-        for view in self._candles(moment, start_of(self._interval, moment.now)):
+        for view in self._candles(moment, self._interval.opening(moment.now)):
             yield self._payload(view, moment)
 
     def look(self, moment: Moment) -> Iterator[Payload]:
         """Yield the candles that have closed since, and the running one if it changed."""
         assert self._since is not None
         for view in self._candles(moment, self._since):
-            if view == self._told and moment.now < end_of(self._interval, view.at):
+            if view == self._told and moment.now < self._interval.after(view.at):
                 continue
             self._told = view
             yield self._payload(view, moment)
-        self._since = start_of(self._interval, moment.now)
+        self._since = self._interval.opening(moment.now)
 
-    def _candles(self, moment: Moment, since: datetime) -> tuple[KlineView, ...]:
+    def _candles(self, moment: Moment, since: datetime) -> list[KlineView]:
         try:
-            return candles(moment.exchange, self._symbol, self._interval, since, moment.now)
+            until = self._interval.after(self._interval.opening(moment.now))
+            return candles(moment.exchange, self._symbol, self._interval, since, until, MOST_CANDLES)
         except ExchangeError:
-            return ()
+            return []
 
     def _payload(self, view: KlineView, moment: Moment) -> Payload:
-        ends = end_of(self._interval, view.at)
-        return partial(messages.kline, view=view, interval=self._interval, ends=ends, now=moment.now)
+        ends = self._interval.after(view.at)
+        return partial(messages.kline, view=view, interval=self._name, ends=ends, now=moment.now)
 
 
 def difference(before: Iterable[Depth], after: Iterable[Depth]) -> list[Depth]:

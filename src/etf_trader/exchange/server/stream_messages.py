@@ -9,8 +9,9 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
+from etf_trader.exchange.market import Depth
 from etf_trader.exchange.server.messages import amount, levels
-from etf_trader.exchange.views import BookView, Depth, KlineView, PublicTradeView, TickerView
+from etf_trader.exchange.views import BookView, KlineView, PublicTradeView, TickerView
 from etf_trader.money import ZERO, divide
 
 Time = Callable[[datetime], int]
