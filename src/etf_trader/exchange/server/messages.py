@@ -9,10 +9,10 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
+from etf_trader.exchange.market import Depth
 from etf_trader.exchange.server.calls import Ask
 from etf_trader.exchange.views import (
     BookView,
-    Depth,
     KlineView,
     OrderCount,
     OrderView,
