@@ -1,6 +1,7 @@
 """Between the wire and the exchange: who asks, how much they may ask, and what they asked."""
 
 import asyncio
+import logging
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -9,19 +10,24 @@ from datetime import datetime, timedelta
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
+from etf_trader.errors import DatabaseFailure
 from etf_trader.exchange.paper import PaperExchange
 from etf_trader.exchange.refusal import ExchangeError
 from etf_trader.exchange.server import refusals
-from etf_trader.exchange.server.access import AHEAD, Admission, Credentials, admit
-from etf_trader.exchange.server.calls import Ask, Call, Reply
-from etf_trader.exchange.server.faults import Fault, Faults
+from etf_trader.exchange.server.access import AHEAD, Credentials, admit, identify
+from etf_trader.exchange.server.calls import Ask, Call, Placing, Reply, Security
+from etf_trader.exchange.server.faults import Fault, Faults, Veil
 from etf_trader.exchange.server.feed import Feed
 from etf_trader.exchange.server.keys import Keys
 from etf_trader.exchange.server.limits import Limits
 from etf_trader.exchange.server.parameters import Parameters
+from etf_trader.exchange.server.streams import Hub
+from etf_trader.exchange.server.writer import Writer
 
 if TYPE_CHECKING:
     from etf_trader.exchange.server.websocket import Session
+
+log = logging.getLogger(__name__)
 
 SIGNING = frozenset(("timestamp", "recvWindow", "signature", "apiKey"))
 
@@ -87,6 +93,11 @@ FAILURES_AFTER: Mapping[Fault, Callable[[], Exception]] = {
 }
 
 
+def _answered(answer: Reply | Placing) -> Reply:
+    assert isinstance(answer, Reply)
+    return answer
+
+
 class Gateway:
     """Answers requests, whichever way they came."""
 
@@ -96,7 +107,12 @@ class Gateway:
         self.limits = Limits(self.settings.weight, self.settings.raw, self.settings.connections)
         self.keys = Keys(exchange.database)
         self.faults = Faults()
+        self.writer = Writer(exchange)
+        self.veil = Veil(self.faults)
         self.feed = Feed(exchange)
+        self.hub = Hub(exchange)
+        self.delistings: dict[datetime, tuple[str, ...]] = {}
+        """Which symbols leave the list, and when: announced by hand."""
         self.listen_keys: dict[str, str] = {}
         """The account of each listen key, where old clients may have them."""
         self._late: set[asyncio.Future[None]] = set()
@@ -117,6 +133,11 @@ class Gateway:
             return AHEAD
         return AHEAD + timedelta(seconds=time.monotonic() - self._started)
 
+    def wake(self) -> None:
+        """Say that something was changed: who listens is told at once."""
+        self.feed.wake()
+        self.hub.wake()
+
     def uid(self, account: str) -> int:
         """Return the number of an account: the same for ever in this exchange, another in any other."""
         drawn = sha256(f"{self.exchange.era}:{account}".encode()).digest()
@@ -129,9 +150,16 @@ class Gateway:
             ExchangeError: it is refused.
             Cut, Broken: a fault wants the transport to fail.
         """
+        try:
+            return await self._answer(request)
+        except DatabaseFailure as failure:
+            log.error("%s (%s)", failure.message, failure.where)
+            raise ExchangeError(-1001, refusals.INTERNAL, http_status=500) from failure
+
+    async def _answer(self, request: Request) -> Reply:
         call, now = request.call, self.now()
         weight = call.weighs(request.parameters)
-        self.limits.charge(request.address, weight, now)
+        self.limits.charge(request.address, weight, now, in_wallet=call.is_wallet)
         fault = self.faults.of_request(call.name, changes=call.changes, is_order=call.is_order)
         if fault is None:
             reply = await self._perform(request, now)
@@ -142,11 +170,13 @@ class Gateway:
         return reply
 
     async def _perform(self, request: Request, now: datetime) -> Reply:
-        ask = self._ask(request, now)
-        handler = request.call.handler
-        reply = await self._run(lambda: handler(ask))
-        if request.call.changes:
-            self.feed.wake()
+        call, ask = request.call, self._ask(request, now)
+        if not call.changes:
+            return _answered(call.handler(ask))
+        work = call.handler(ask) if call.is_placing else lambda: _answered(call.handler(ask))
+        assert not isinstance(work, Reply)
+        reply = await self.writer.do(work)
+        self.wake()
         return reply
 
     async def _perform_badly(self, request: Request, fault: Fault) -> Reply:
@@ -181,40 +211,33 @@ class Gateway:
         task.add_done_callback(self._late.discard)
 
     async def start(self) -> None:
-        """Begin to tell user events."""
+        """Begin to take orders, and to tell what happens to them."""
+        self.writer.start()
         await self.feed.start()
 
     async def stop(self) -> None:
         """End what runs beside the requests."""
         for task in self._late:
             task.cancel()
+        await self.writer.stop()
         await self.feed.stop()
 
     def _ask(self, request: Request, now: datetime) -> Ask:
         """Return the request as its handler works with it, from who may send it."""
         call, parameters = request.call, request.parameters
-        admission: Admission | None = None
+        ask = Ask(self, parameters, now, request.in_microseconds, session=request.session)
         if call.security.is_signed:
             admission = admit(self.keys, call.security, request.credentials, parameters, now, self.ahead)
-        known = call.takes | SIGNING if call.security.is_signed else call.takes
+            ask.key, ask.recv_window = admission.key, admission.recv_window
+            # The engine looks at the time once more; on a stepped clock it must not find it ahead.
+            ask.timestamp = min(admission.timestamp, now) if self.exchange.is_stepped else admission.timestamp
+        elif call.security is Security.KEY:
+            ask.key = identify(self.keys, request.credentials)
+        known = call.takes | SIGNING if call.security.is_signed or call.is_wallet else call.takes
         read = sum(name in known for name in parameters.names())
         if read < len(parameters):
             raise refusals.unread(read, len(parameters))
-        if admission is None:
-            return Ask(self, parameters, now, request.in_microseconds, session=request.session)
-        return Ask(
-            self,
-            parameters,
-            now,
-            request.in_microseconds,
-            admission.key,
-            min(admission.timestamp, now) if self.exchange.is_stepped else admission.timestamp,
-            admission.recv_window,
-            request.session,
-        )
-
-    async def _run(self, work: Callable[[], Reply]) -> Reply:
-        return work()
+        return ask
 
     def rate_limits(self) -> list[dict[str, Any]]:
         """Return the limits as exchangeInfo tells them."""

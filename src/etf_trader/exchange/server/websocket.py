@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import logging
 import re
 import time
 from collections.abc import Callable
@@ -16,13 +17,14 @@ from etf_trader.exchange.refusal import ExchangeError, illegal
 from etf_trader.exchange.server import messages, refusals
 from etf_trader.exchange.server.access import Credentials
 from etf_trader.exchange.server.calls import Call, Reply, Table
-from etf_trader.exchange.server.feed import Event
 from etf_trader.exchange.server.gateway import Broken, Cut, Gateway, Request
 from etf_trader.exchange.server.keys import ApiKey
 from etf_trader.exchange.server.parameters import Parameters, milliseconds
 from etf_trader.exchange.server.rest import encoded
 from etf_trader.exchange.server.signing import sorted_payload
 from etf_trader.exchange.server.user_stream import Subscription
+
+log = logging.getLogger(__name__)
 
 PING_EVERY = 20.0
 SILENCE = 60.0
@@ -127,6 +129,13 @@ class WebSocketApi:
             await session.socket.close(code=1008)
         return len(sessions)
 
+    def cut(self) -> int:
+        """Cut every connection without a word; return how many there were."""
+        sessions = list(self._sessions)
+        for session in sessions:
+            session.abort()
+        return len(sessions)
+
     def __len__(self) -> int:
         return len(self._sessions)
 
@@ -186,6 +195,9 @@ class WebSocketApi:
             answer = refused(ExchangeError(-1000, refusals.UNKNOWN, http_status=error.status), gateway.now())
         except ExchangeError as error:
             answer = refused(error, gateway.now())
+        except Exception:  # the outermost place of a request
+            log.exception("a request over the WebSocket API failed")
+            answer = refused(ExchangeError(-1000, refusals.UNKNOWN, http_status=500), gateway.now())
         if shows_limits:
             answer["rateLimits"] = [*counts, self._used(session)]
         await session.send({"id": name} | answer)
@@ -252,6 +264,3 @@ def _text(value: Any) -> str:
 
 def _no_constant(name: str) -> Any:
     raise ValueError(name)
-
-
-__all__ = ["Event", "Session", "WebSocketApi", "read"]
