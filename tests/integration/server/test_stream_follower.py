@@ -14,13 +14,13 @@ import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+from tests.integration.server.following import Follower
+from tests.integration.server.stream_clients import StreamClient, connected, streams
 
 from etf_trader.database import Database
 from etf_trader.exchange.model import ModelMarket
 from etf_trader.exchange.paper import ExchangeError, ExchangeSettings, OrderRequest, PaperExchange
 from etf_trader.exchange.server import messages
-from tests.integration.server.following import Follower
-from tests.integration.server.stream_clients import StreamClient, connected, streams
 
 D = Decimal
 SETTINGS = ExchangeSettings("stepped", "model", {"seed": 5})

@@ -62,7 +62,7 @@ def depth(ask: Ask) -> Reply:
     """Tell the book of a symbol."""
     symbol = ask.parameters.symbol()
     limit = ask.parameters.limit(100, MOST_LEVELS)
-    return Reply(messages.depth(ask.gateway.exchange.depth(symbol, limit)))
+    return Reply(messages.depth(ask.gateway.exchange.depth(symbol, limit, settled=True)))
 
 
 def trades(ask: Ask) -> Reply:
@@ -146,7 +146,7 @@ def ticker_price(ask: Ask) -> Reply:
 def ticker_book(ask: Ask) -> Reply:
     """Tell the best prices of books."""
     wanted, is_one = _symbols(ask)
-    books = ask.gateway.exchange.depths(wanted, 1)
+    books = ask.gateway.exchange.depths(wanted, 1, settled=True)
     rows = [messages.book_ticker(books[symbol]) for symbol in wanted]
     return Reply(rows[0] if is_one else rows)
 
