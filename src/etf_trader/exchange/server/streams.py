@@ -11,7 +11,7 @@ import logging
 import time
 from collections.abc import AsyncIterator, Iterable
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import msgspec
 from aiohttp import WSMsgType, web
@@ -20,9 +20,10 @@ from etf_trader.exchange.paper import PaperExchange
 from etf_trader.exchange.server.parameters import microseconds, milliseconds
 from etf_trader.exchange.server.stream_commands import MOST_STREAMS, obey
 from etf_trader.exchange.server.stream_connection import GOING_AWAY, POLICY, Connection, StreamSettings
-from etf_trader.exchange.server.stream_feeds import Feed, Moment, make_feed
+from etf_trader.exchange.server.stream_feeds import EVERYTHING, Feed, Moment, make_feed
 from etf_trader.exchange.server.stream_messages import Payload
 from etf_trader.exchange.server.stream_names import TICK_MS, parse
+from etf_trader.exchange.views import BookView
 
 _LONGEST_MESSAGE = 1 << 20
 _UNLIMITED = 1 << 62
@@ -137,6 +138,21 @@ class Hub:
                 topic.listeners.pop(connection, None)
                 if not topic.listeners:
                     del self._topics[name]
+
+    # Snapshots
+
+    def book(self, symbol: str, limit: int) -> BookView:
+        """Return the book of `symbol` for a client, who may begin to follow a stream with it.
+
+        Raises:
+            ExchangeError: -1121, there is no such symbol.
+        """
+        book = self._exchange.depth(symbol, EVERYTHING, settled=True)
+        for topic in self._topics.values():
+            if symbol in topic.feed.books:
+                topic.feed.shown(book)
+        is_whole = max(len(book.bids), len(book.asks)) <= limit
+        return replace(book, bids=book.bids[:limit], asks=book.asks[:limit], complete=book.complete and is_whole)
 
     # The clockwork
 
