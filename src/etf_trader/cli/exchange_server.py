@@ -92,7 +92,7 @@ def serve(
     from etf_trader.exchange.server.gateway import ServerSettings
 
     current = settings()
-    exchange = open_exchange(current)
+    exchange = open_exchange(current, tape_ids=True)
     chosen = Served(ServerSettings(listen_keys=listen_keys), host, port, admin_port, _token_file(current))
     in_loop(_serve(exchange, chosen))
 

@@ -156,7 +156,7 @@ def execution_range(rules: SymbolRules, side: str, reference: Reference) -> Rang
     """Return the prices at which a taker may trade now; None where the symbol has no such rule."""
     if not rules.execution_range:
         return None
-    price = reference(rules.band_minutes or rules.notional_minutes)
+    price = reference(rules.reference_minutes)
     if price is None:
         return None
     down, up = rules.execution_range[side]

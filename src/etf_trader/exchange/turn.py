@@ -3,6 +3,8 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from datetime import datetime
+from decimal import Decimal
+from functools import partial
 
 from sqlalchemy import Connection, bindparam, select
 
@@ -13,8 +15,10 @@ from etf_trader.exchange.filters import Reference
 from etf_trader.exchange.market import Market
 from etf_trader.exchange.matching import BUY, SELL, Order, Range
 from etf_trader.exchange.parameters import LIMIT_MAKER, WITHOUT_LIMIT, Terms
+from etf_trader.exchange.public_trades import PublicTrades
 from etf_trader.exchange.refusal import rejected
 from etf_trader.exchange.rules import SymbolRules
+from etf_trader.exchange.ticker import Lately
 from etf_trader.exchange.trading import Trading, Tradings
 from etf_trader.exchange.views import OrderRequest, TradeView
 from etf_trader.money import ZERO
@@ -37,8 +41,10 @@ class Turn:
         symbols: Mapping[str, SymbolRules],
         now: datetime,
         delay: CreditDelay,
+        lately: Lately,
     ) -> None:
         self.now = now
+        self._lately = lately
         self.connection = connection
         self._market = market
         self._tradings = Tradings(connection, market, symbols, now)
@@ -234,8 +240,18 @@ class Turn:
             return NO_LIQUIDITY
         return "UNFILLED_IOC_QUANTITY_EXPIRED" if order.time_in_force == "IOC" else None
 
+    def reference_price(self, symbol: str, minutes: int) -> Decimal | None:
+        """Return the mean price of the last whole minutes (of 0: the last price), else the mid of the book."""
+        trading = self.trading(symbol)
+        if minutes:
+            price = self._lately.mean(self.connection, trading.rules, minutes, self.now)
+        else:
+            newest = PublicTrades(self.connection, self._market, symbol, self.now).recent(1)
+            price = newest[0].price if newest else None
+        return rules.reference_price(trading.market) if price is None else price
+
     def _reference(self, trading: Trading) -> Reference:
-        return lambda minutes: rules.reference_price(trading.market)
+        return partial(self.reference_price, trading.rules.symbol)
 
     def _note_touched(self, trading: Trading) -> None:
         self._booking.change(*trading.book.touched.values())
