@@ -65,7 +65,7 @@ def depth(ask: Ask) -> Reply:
     """Tell the book of a symbol."""
     symbol = ask.parameters.symbol()
     limit = ask.parameters.limit(100, MOST_LEVELS)
-    return Reply(messages.depth(ask.gateway.exchange.depth(symbol, limit, settled=True)))
+    return Reply(messages.depth(ask.gateway.hub.book(symbol, limit)))
 
 
 def trades(ask: Ask) -> Reply:
