@@ -4,11 +4,11 @@ import asyncio
 
 import aiohttp
 import pytest
+from tests.integration.server.conftest import RawClient, key_of
 
 from etf_trader.exchange.paper import PaperExchange
 from etf_trader.exchange.server.app import serving
 from etf_trader.exchange.server.gateway import ServerSettings
-from tests.integration.server.conftest import RawClient, key_of
 
 USED = "X-MBX-USED-WEIGHT-1M"
 

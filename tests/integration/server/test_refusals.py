@@ -3,10 +3,10 @@
 from typing import Any
 
 import pytest
+from tests.integration.server.conftest import RawClient, key_of, now_ms
 from yarl import URL
 
 from etf_trader.exchange.paper import PaperExchange
-from tests.integration.server.conftest import RawClient, key_of, now_ms
 
 MANDATORY = "Mandatory parameter '{}' was not sent, was empty/null, or malformed."
 PERMISSIONS = "Invalid API-key, IP, or permissions for action."

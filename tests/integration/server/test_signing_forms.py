@@ -3,7 +3,6 @@
 from urllib.parse import urlencode
 
 import pytest
-
 from tests.integration.server.conftest import RawClient, now_ms
 
 ORDER = {"symbol": "BTCUSDT", "side": "BUY", "type": "LIMIT", "timeInForce": "GTC", "quantity": "1", "price": "90"}
