@@ -4,11 +4,27 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import Connection, delete, insert, select, update
+from sqlalchemy import Connection, bindparam, delete, insert, select, update
 
 from etf_trader.exchange import rules, tables
 from etf_trader.exchange.rules import ORDER_LIMITS
 from etf_trader.exchange.views import OrderCount
+
+_TABLE = tables.order_count
+_OF = select(_TABLE.c.seconds, _TABLE.c.window_start, _TABLE.c["count"]).where(
+    _TABLE.c.account == bindparam("_account")
+)
+_UPDATE = (
+    update(_TABLE)
+    .where(_TABLE.c.account == bindparam("_account"), _TABLE.c.seconds == bindparam("_seconds"))
+    .values(window_start=bindparam("_start"), count=bindparam("_count"))
+)
+_INSERT = insert(_TABLE).values(
+    account=bindparam("_account"),
+    seconds=bindparam("_seconds"),
+    window_start=bindparam("_start"),
+    count=bindparam("_count"),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,10 +50,7 @@ class Counts:
     def of(self, account: str) -> Mapping[int, int]:
         """Return the unfilled orders of `account` in the current window of each limit, by its seconds."""
         if account not in self._known:
-            table = tables.order_count.c
-            rows = self._connection.execute(
-                select(table.seconds, table.window_start, table["count"]).where(table.account == account)
-            )
+            rows = self._connection.execute(_OF, {"_account": account})
             stored = {(row.seconds, row.window_start): row[2] for row in rows}
             returned = self._due(account)
             self._known[account] = {
@@ -107,11 +120,17 @@ class Counts:
         return sum(row.returned for row in rows)
 
     def _save(self, account: str) -> None:
-        table = tables.order_count
-        for limit in ORDER_LIMITS:
-            values = {"window_start": limit.window(self._now), "count": self._known[account][limit.seconds]}
-            same = (table.c.account == account) & (table.c.seconds == limit.seconds)
-            if not self._connection.execute(update(table).where(same).values(values)).rowcount:
-                self._connection.execute(insert(table).values(account=account, seconds=limit.seconds, **values))
+        rows = [
+            {
+                "_account": account,
+                "_seconds": limit.seconds,
+                "_start": limit.window(self._now),
+                "_count": self._known[account][limit.seconds],
+            }
+            for limit in ORDER_LIMITS
+        ]
+        for row in rows:
+            if not self._connection.execute(_UPDATE, row).rowcount:
+                self._connection.execute(_INSERT, row)
         if shown := self._shown.get(account):
             self._connection.execute(delete(tables.credit).where(tables.credit.c.order_id.in_(shown)))
