@@ -10,20 +10,18 @@ from etf_trader.exchange import rules, tables
 from etf_trader.exchange.rules import ORDER_LIMITS
 from etf_trader.exchange.views import OrderCount
 
-_TABLE = tables.order_count
-_OF = select(_TABLE.c.seconds, _TABLE.c.window_start, _TABLE.c["count"]).where(
-    _TABLE.c.account == bindparam("_account")
+_COUNT, _CREDIT = tables.order_count.c, tables.credit.c
+_STORED = select(_COUNT.seconds, _COUNT.window_start, _COUNT["count"]).where(
+    _COUNT.account == bindparam("account")
 )
+_DUE = select(_CREDIT.order_id, _CREDIT.returned).where(
+    _CREDIT.account == bindparam("account"), _CREDIT.due <= bindparam("now")
+)
+_NEW, _LATE = insert(tables.order_count), insert(tables.credit)
 _UPDATE = (
-    update(_TABLE)
-    .where(_TABLE.c.account == bindparam("_account"), _TABLE.c.seconds == bindparam("_seconds"))
-    .values(window_start=bindparam("_start"), count=bindparam("_count"))
-)
-_INSERT = insert(_TABLE).values(
-    account=bindparam("_account"),
-    seconds=bindparam("_seconds"),
-    window_start=bindparam("_start"),
-    count=bindparam("_count"),
+    update(tables.order_count)
+    .where(_COUNT.account == bindparam("of"), _COUNT.seconds == bindparam("length"))
+    .values({"window_start": bindparam("window"), "count": bindparam("counted")})
 )
 
 
@@ -43,6 +41,7 @@ class Counts:
         self._now = now
         self._delay = delay
         self._known: dict[str, dict[int, int]] = {}
+        self._stored: set[tuple[str, int]] = set()
         self._shown: dict[str, list[int]] = {}
         self._changed: set[str] = set()
         self._late: list[dict[str, object]] = []
@@ -50,8 +49,9 @@ class Counts:
     def of(self, account: str) -> Mapping[int, int]:
         """Return the unfilled orders of `account` in the current window of each limit, by its seconds."""
         if account not in self._known:
-            rows = self._connection.execute(_OF, {"_account": account})
+            rows = self._connection.execute(_STORED, {"account": account}).all()
             stored = {(row.seconds, row.window_start): row[2] for row in rows}
+            self._stored.update((account, row.seconds) for row in rows)
             returned = self._due(account)
             self._known[account] = {
                 limit.seconds: max(0, stored.get((limit.seconds, limit.window(self._now)), 0) - returned)
@@ -99,7 +99,7 @@ class Counts:
         for account in sorted(self._changed):
             self._save(account)
         if self._late:
-            self._connection.execute(insert(tables.credit), self._late)
+            self._connection.execute(_LATE, self._late)
 
     def _change(self, account: str, by: int) -> None:
         self._known[account] = {seconds: max(0, count + by) for seconds, count in self.of(account).items()}
@@ -113,24 +113,22 @@ class Counts:
         """
         if not self._delay.most:
             return 0
-        credit = tables.credit.c
-        query = select(credit.order_id, credit.returned).where(credit.account == account, credit.due <= self._now)
-        rows = self._connection.execute(query).all()
+        rows = self._connection.execute(_DUE, {"account": account, "now": self._now}).all()
         self._shown[account] = [row.order_id for row in rows]
         return sum(row.returned for row in rows)
 
     def _save(self, account: str) -> None:
-        rows = [
-            {
-                "_account": account,
-                "_seconds": limit.seconds,
-                "_start": limit.window(self._now),
-                "_count": self._known[account][limit.seconds],
-            }
-            for limit in ORDER_LIMITS
-        ]
-        for row in rows:
-            if not self._connection.execute(_UPDATE, row).rowcount:
-                self._connection.execute(_INSERT, row)
+        known, new = [], []
+        for limit in ORDER_LIMITS:
+            window, count = limit.window(self._now), self._known[account][limit.seconds]
+            if (account, limit.seconds) in self._stored:
+                known.append({"of": account, "length": limit.seconds, "window": window, "counted": count})
+            else:
+                new.append({"account": account, "seconds": limit.seconds, "window_start": window, "count": count})
+        if known:
+            self._connection.execute(_UPDATE, known)
+        if new:
+            self._connection.execute(_NEW, new)
+            self._stored.update((account, limit.seconds) for limit in ORDER_LIMITS)
         if shown := self._shown.get(account):
             self._connection.execute(delete(tables.credit).where(tables.credit.c.order_id.in_(shown)))
