@@ -6,7 +6,7 @@ from fractions import Fraction
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from etf_trader.exchange import filters
@@ -262,13 +262,24 @@ def test_orders_that_wait_and_icebergs_are_counted_by_themselves() -> None:
         assert refused.value.message == f"Filter failure: {name}"
 
 
-cents = st.integers(0, 400).map(lambda number: D(number) / 100)
+quarters = st.integers(0, 16).map(lambda number: D(number) / 4)
+least = st.sampled_from([D(0), D("0.01"), D("0.25"), D("0.25"), D("0.5"), D(1)])
+most = st.sampled_from([D(0), D(2), D(3), D("3.5")])
 some = st.fixed_dictionaries(
-    dict.fromkeys(("low", "high", "tick", "least", "most", "step", "down", "up", "value"), cents)
+    dict.fromkeys(("low", "tick", "least", "step", "down", "value"), least)
+    | dict.fromkeys(("high", "most", "up"), most)
 )
 
 
-@given(some, st.sampled_from(["BUY", "SELL"]), cents, cents, st.sampled_from(["LIMIT", "MARKET"]), cents)
+@settings(max_examples=300)
+@given(
+    some,
+    st.sampled_from(["BUY", "SELL"]),
+    quarters,
+    quarters,
+    st.sampled_from(["LIMIT", "LIMIT", "MARKET"]),
+    st.just(D(0)) | quarters,
+)
 def test_an_order_passes_just_when_every_filter_by_itself_would_let_it(
     bounds: dict[str, Decimal], side: str, price: Decimal, quantity: Decimal, kind: str, part: Decimal
 ) -> None:
