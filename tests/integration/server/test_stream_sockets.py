@@ -1,6 +1,7 @@
 """python-binance's market sockets as they are, against the served exchange."""
 
 import asyncio
+import time
 import warnings
 from collections.abc import AsyncIterator, Iterator
 from decimal import Decimal
@@ -62,6 +63,9 @@ def sockets(address: Address, client: Any) -> Any:
     return Local(client, max_queue_size=10_000)
 
 
+# A socket of python-binance ends once it has heard something more: the clock is moved before each is left.
+
+
 async def receive(socket: Any) -> Any:
     return await asyncio.wait_for(socket.recv(), 5)
 
@@ -84,21 +88,21 @@ async def test_each_socket_of_a_symbol_hears_its_events(exchange: PaperExchange,
         exchange.advance(1)
         heard = await receive(socket)
         assert (heard["e"], heard["s"]) == (event, "BTCUSDT")
+        exchange.advance(1)
 
 
-async def test_its_partial_book_and_best_price_are_the_books(
-    exchange: PaperExchange, sockets: Any
-) -> None:
+async def test_its_partial_book_and_best_price_are_the_books(exchange: PaperExchange, sockets: Any) -> None:
     book = exchange.depth("BTCUSDT", 20)
-    async with (
-        sockets.depth_socket("BTCUSDT", depth="20") as partial,
-        sockets.symbol_book_ticker_socket("BTCUSDT") as best,
-    ):
+    async with sockets.depth_socket("BTCUSDT", depth="20") as partial:
         levels = await receive(partial)
         assert [(D(price), D(quantity)) for price, quantity in levels["bids"]] == list(book.bids)
         assert levels["lastUpdateId"] == book.update_id
+        exchange.advance(1)
+    book = exchange.depth("BTCUSDT", 1)
+    async with sockets.symbol_book_ticker_socket("BTCUSDT") as best:
         touch = await receive(best)
         assert (D(touch["b"]), D(touch["A"])) == (book.bids[0].price, book.asks[0].quantity)
+        exchange.advance(1)
 
 
 @pytest.mark.parametrize("method", ["ticker_socket", "miniticker_socket"])
@@ -107,6 +111,7 @@ async def test_its_sockets_of_all_symbols_hear_arrays(exchange: PaperExchange, s
         assert {each["s"] for each in await receive(socket)} == {
             row["symbol"] for row in exchange.exchange_info()["symbols"]
         }
+        exchange.advance(1)
 
 
 async def test_a_client_that_follows_the_book_over_the_wire_ends_with_the_servers(
@@ -117,6 +122,7 @@ async def test_a_client_that_follows_the_book_over_the_wire_ends_with_the_server
     async with sockets.multiplex_socket(names) as socket:
         for step in range(40):
             exchange.advance(D(["1", "0.4", "30", "600"][step % 4]))
+            client.timestamp_offset = (await client.get_server_time())["serverTime"] - int(time.time() * 1000)
             book = await client.get_order_book(symbol="BTCUSDT", limit=5)
             price = D(book["asks"][0][0]) if step % 3 else D(book["bids"][0][0])
             await client.create_order(
@@ -136,6 +142,7 @@ async def test_a_client_that_follows_the_book_over_the_wire_ends_with_the_server
                     symbol = name.partition("@")[0].upper()
                     assert follower.begin(await client.get_order_book(symbol=symbol, limit=5000))
         await settle(exchange, socket, followers)
+        exchange.advance(1)
 
 
 async def settle(exchange: PaperExchange, socket: Any, followers: dict[str, Follower]) -> None:
