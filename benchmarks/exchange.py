@@ -1,6 +1,6 @@
 """Signed orders a second of `etf exchange serve`, beside a bare aiohttp handler that only checks the signature.
 
-    python benchmarks/exchange.py [--seconds 5] [--connections 1 50]
+    python benchmarks/exchange.py [--only orders] [--seconds 5] [--connections 1 50]
 
 Both are served by processes of their own and asked by the same client, which has
 nothing but sockets. Each order is an immediate-or-cancel limit that fills whole.
@@ -22,6 +22,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
+import exchange_streams
 from aiohttp import web
 
 from etf_trader.database import Database
@@ -137,7 +138,18 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--seconds", type=float, default=5)
     parser.add_argument("--connections", type=int, nargs="+", default=[1, 50])
+    parser.add_argument("--only", choices=("orders", "streams"))
+    parser.add_argument("--subscribers", type=int, default=100)
+    parser.add_argument("--rounds", type=int, default=300)
     asked = parser.parse_args()
+    if asked.only != "orders":
+        exchange_streams.main(asked.subscribers, asked.rounds)
+    if asked.only != "streams":
+        orders(asked)
+
+
+def orders(asked: argparse.Namespace) -> None:
+    """Measure orders."""
     print("connections  served by     orders/s   median ms   p99 ms   memory MB")
     for connections in asked.connections:
         rates = []

@@ -4,6 +4,7 @@ import asyncio
 import shutil
 from collections.abc import Coroutine, Iterator
 from contextlib import AsyncExitStack
+from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -87,6 +88,13 @@ def send(
         client_order_id=f"x{exchange.last_report(account)}",
         timestamp=exchange.now(),
     )
+    if life == "MARKET":
+        request = replace(request, type=life, time_in_force=None, price=None)
+    elif life == "ICEBERG":
+        request = replace(request, time_in_force="GTC", iceberg_quantity=LOTS[symbol])
+    elif life == "STOP":
+        kind = "STOP_LOSS_LIMIT" if (side == "BUY") == (distance > 0) else "TAKE_PROFIT_LIMIT"
+        request = replace(request, type=kind, time_in_force="GTC", stop_price=price)
     try:
         exchange.place(account, request)
     except ExchangeError as refusal:
@@ -133,7 +141,7 @@ class FollowedBooks(RuleBasedStateMachine):
         side=st.sampled_from(["BUY", "SELL"]),
         distance=st.integers(-6, 6),
         lots=st.integers(1, 60),
-        life=st.sampled_from(["GTC", "GTC", "IOC", "FOK"]),
+        life=st.sampled_from(["GTC", "GTC", "IOC", "FOK", "MARKET", "ICEBERG", "STOP"]),
     )
     def order(self, account: str, symbol: str, side: str, distance: int, lots: int, life: str) -> None:
         send(self.exchange, account, symbol, side, distance, lots, life)

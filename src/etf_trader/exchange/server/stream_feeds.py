@@ -31,8 +31,9 @@ class Moment:
     def __init__(self, exchange: PaperExchange, symbols: Iterable[str] = ()) -> None:
         """Take one consistent view of the books of `symbols`; one that is not listed any more has none."""
         self.exchange = exchange
-        self.now = exchange.now()
         self._books = _books(exchange, sorted(set(symbols)))
+        book = next(iter(self._books.values()), None)
+        self.now = exchange.now() if book is None else book.at
         self._trades: dict[tuple[str, int], tuple[PublicTradeView, ...]] = {}
         self._tickers: dict[str, TickerView] = {}
 
