@@ -127,6 +127,16 @@ class OpenExchange:
         """Whether its clock moves by steps."""
         return self._settings.clock == STEPPED
 
+    @property
+    def database(self) -> Database:
+        """Where it is kept."""
+        return self._database
+
+    @property
+    def assets(self) -> frozenset[str]:
+        """Everything that its accounts can hold."""
+        return frozenset(self._assets)
+
     def close(self) -> None:
         """Give up connections."""
         self._database.close()
@@ -198,7 +208,7 @@ class OpenExchange:
     @contextmanager
     def _reading(self) -> Iterator[Turn]:
         with money_context(), self._database.read() as connection:
-            yield Turn(connection, self._market, self._symbols, self._now(connection), self._delay, self._lately)
+            yield self._turn(connection, self._now(connection))
 
     @contextmanager
     def _writing(self, step: timedelta | None = None) -> Iterator[Turn]:
@@ -208,7 +218,10 @@ class OpenExchange:
             if step is not None:
                 now += step
                 connection.execute(update(tables.exchange).values(time=now))
-            yield Turn(connection, self._market, self._symbols, now, self._delay, self._lately)
+            yield self._turn(connection, now)
+
+    def _turn(self, connection: Connection, now: datetime) -> Turn:
+        return Turn(connection, self._market, self._symbols, now, self._delay, self._lately)
 
     def _tape(self, turn: Turn, symbol: str) -> PublicTrades:
         return PublicTrades(turn.connection, self._market, symbol, turn.now)

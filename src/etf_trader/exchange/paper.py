@@ -5,6 +5,8 @@ orders and trades as they were before the call or as they are after it.
 """
 
 import hashlib
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from dataclasses import replace
 from decimal import Decimal
 
@@ -35,6 +37,7 @@ from etf_trader.exchange.views import (
     TransferView,
     VolumeView,
 )
+from etf_trader.money import money_context
 
 __all__ = [
     "AverageView",
@@ -72,14 +75,44 @@ class PaperExchange(MarketData):
         Raises:
             ExchangeError: it is refused, with Binance's code; only -1015 is worth repeating.
         """
-        self._rule(request.symbol)
+        (answer,) = self.place_all([(account, request)])
+        if isinstance(answer, ExchangeError):
+            raise answer
+        return answer
 
-        def decide(turn: Turn) -> OrderView:
-            terms = self._check(turn, account, request)
-            turn.counts.check_room(account)
-            return self._placed(turn, account, request, terms)
+    def place_all(self, orders: Sequence[tuple[str, OrderRequest]]) -> list[OrderView | ExchangeError]:
+        """Take new orders one after the other, in one transaction, and return what `place` would of each.
 
-        return self._change(account, request.symbol, decide)
+        A refusal is the end of that order alone; fills that fell due before stand.
+        """
+        answers, commit = self.begin_all(orders)
+        commit()
+        return answers
+
+    def begin_all(
+        self, orders: Sequence[tuple[str, OrderRequest]]
+    ) -> tuple[list[OrderView | ExchangeError], Callable[[], None]]:
+        """Do what `place_all` does as far as the commit, and return the answers with it.
+
+        Nothing stands, and nobody may be answered, before the returned function was
+        called; it waits for the disk, and any thread may call it.
+        """
+        answers: list[OrderView | ExchangeError] = []
+        with ExitStack() as stack:
+            connection = stack.enter_context(self._database.write())
+            with money_context():
+                turn = self._turn(connection, self._now(connection, lock=True))
+                known: set[str] = set()
+                for account, request in orders:
+                    try:
+                        if account not in known:
+                            self._known(turn, account)
+                            known.add(account)
+                        answers.append(self._place(turn, account, request))
+                    except ExchangeError as refusal:
+                        answers.append(refusal)
+                turn.save()
+            return answers, stack.pop_all().close
 
     def test(self, account: str, request: OrderRequest) -> None:
         """Check a new order as `place` does before it looks at the book and the account's money; place nothing.
@@ -338,6 +371,13 @@ class PaperExchange(MarketData):
             fees.set_bnb_burn(turn.connection, account, on=on)
 
     # Inside
+
+    def _place(self, turn: Turn, account: str, request: OrderRequest) -> OrderView:
+        self._rule(request.symbol)
+        turn.settle([request.symbol])
+        terms = self._check(turn, account, request)
+        turn.counts.check_room(account)
+        return self._placed(turn, account, request, terms)
 
     def _check(self, turn: Turn, account: str, request: OrderRequest) -> Terms:
         parameters.check_time(request, turn.now)
