@@ -1,5 +1,7 @@
 """`etf exchange serve` and `etf exchange account add`, as processes."""
 
+import hmac
+import http.client
 import json
 import re
 import signal
@@ -10,13 +12,19 @@ import sys
 import time
 import urllib.request
 from collections.abc import Iterator
-from contextlib import contextmanager
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 import pytest
 from Crypto.PublicKey import ECC
 from tests.acceptance.shell import Shell
+
+from etf_trader.database import Database
+from etf_trader.exchange.markets import market_from
+from etf_trader.exchange.paper import PaperExchange
 
 
 @contextmanager
@@ -136,3 +144,41 @@ def test_listen_keys_come_by_a_switch(made: Shell) -> None:
         )
         with urllib.request.urlopen(request, timeout=10) as answer:
             assert len(json.load(answer)["listenKey"]) == 64
+
+
+def test_what_was_answered_stands_after_a_kill(made: Shell) -> None:
+    """The exchange of the folder has a stepped clock, so that every request carries its one time."""
+    key = made.json("exchange", "account", "add", "alice", "--deposit", "100000")
+    answered: list[str] = []
+
+    def place(base: str, number: int, at: int) -> None:
+        payload = (
+            "symbol=BTCUSDT&side=BUY&type=LIMIT&timeInForce=IOC&quantity=0.001&price=200000"
+            f"&newClientOrderId=k{number}&timestamp={at}"
+        )
+        signature = hmac.new(key["secret_key"].encode(), payload.encode(), sha256).hexdigest()
+        request = urllib.request.Request(
+            f"{base}/v3/order",
+            data=f"{payload}&signature={signature}".encode(),
+            headers={"X-MBX-APIKEY": key["api_key"]},
+        )
+        with suppress(OSError, http.client.HTTPException), urllib.request.urlopen(request, timeout=20) as answer:
+            assert json.load(answer)["status"] == "FILLED"
+            answered.append(f"k{number}")
+
+    with served(made) as (process, facts), ThreadPoolExecutor(16) as pool:
+        at = get(f"{facts['rest']}/v3/time")["serverTime"]
+        sent = [pool.submit(place, facts["rest"], number, at) for number in range(90)]
+        while len(answered) < 25:
+            time.sleep(0.01)
+        process.kill()
+        for each in sent:
+            each.result()
+    assert 25 <= len(answered) < 90
+    exchange = PaperExchange.open(Database(f"sqlite:///{made.folder / 'exchange.db'}"), market_from)
+    orders = {each.client_order_id: each for each in exchange.orders("alice")}
+    assert set(answered) <= orders.keys()
+    spent = sum(each.cumulative_quote for each in orders.values())
+    assert exchange.balances("alice")["USDT"].free == 100_000 - spent
+    assert len(exchange.trades("alice")) == sum(len(each.trades) for each in orders.values())
+    exchange.close()

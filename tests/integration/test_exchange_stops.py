@@ -231,7 +231,7 @@ def test_a_trailing_order_follows_the_price_and_turns_with_it(
     path: tuple[str, ...],
     at: int,
 ) -> None:
-    said = {"quantity": "1", "trailing_delta": 500} | ({"stop_price": stop} if stop else {})
+    said: dict[str, Any] = {"quantity": "1", "trailing_delta": 500} | ({"stop_price": stop} if stop else {})
     made = place(exchange, side, kind, **said)
     for step, price in enumerate(path):
         move(price)

@@ -11,7 +11,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
-from sqlalchemy import Connection, Row, bindparam, insert, select, update
+from sqlalchemy import Connection, Row, Select, bindparam, insert, select, update
 
 from etf_trader.errors import NotFound, UsageError
 from etf_trader.exchange import tables
@@ -21,11 +21,17 @@ from etf_trader.money import ZERO, plain
 MARKET, FEES = "market", "fees"
 OWN = (MARKET, FEES)
 GRID = Decimal("1e-8")
+_BALANCE = tables.balance.c
+_OF_ASSETS: Select[tuple[str, str, Decimal, Decimal]] = select(
+    _BALANCE.account, _BALANCE.asset, _BALANCE.free, _BALANCE.locked
+).where(_BALANCE.asset.in_(bindparam("assets", expanding=True)))
+_NEW = insert(tables.balance)
 _UPDATE = (
     update(tables.balance)
     .where(*(tables.balance.c[name] == bindparam(f"_{name}") for name in ("account", "asset")))
     .values({name: bindparam(f"_{name}") for name in ("free", "locked")})
 )
+_ACCOUNT = select(tables.account.c.name).where(tables.account.c.name == bindparam("name"))
 DEPOSIT, WITHDRAWAL = "deposit", "withdrawal"
 
 
@@ -44,9 +50,7 @@ class Balances:
         unknown = [asset for asset in assets if asset not in self._loaded]
         if not unknown:
             return
-        balance = tables.balance.c
-        query = select(balance.account, balance.asset, balance.free, balance.locked)
-        for row in self._connection.execute(query.where(balance.asset.in_(unknown))):
+        for row in self._connection.execute(_OF_ASSETS, {"assets": unknown}):
             self._known[row.account, row.asset] = BalanceView(row.free, row.locked)
             self._stored.add((row.account, row.asset))
         self._loaded.update(unknown)
@@ -76,9 +80,7 @@ class Balances:
         if known:
             self._connection.execute(_UPDATE, known)
         if new:
-            self._connection.execute(
-                insert(tables.balance), [{name[1:]: value for name, value in row.items()} for row in new]
-            )
+            self._connection.execute(_NEW, [{name[1:]: value for name, value in row.items()} for row in new])
         self._stored |= self._changed
         self._changed.clear()
 
@@ -102,8 +104,7 @@ def open_own_accounts(connection: Connection, now: datetime) -> None:
 
 def is_account(connection: Connection, name: str) -> bool:
     """Return whether a client's account of this name is open."""
-    known = select(tables.account.c.name).where(tables.account.c.name == name)
-    return name not in OWN and connection.scalar(known) is not None
+    return name not in OWN and connection.scalar(_ACCOUNT, {"name": name}) is not None
 
 
 def balances_of(connection: Connection, account: str) -> dict[str, BalanceView]:

@@ -81,8 +81,7 @@ class Booking:
         """Return the id of an order that is taken now."""
         if self._last_id is None:
             self._last_id = self._connection.scalar(_LAST_ID) or 0
-        self._last_id += 1
-        return self._last_id
+        return self._last_id + 1
 
     def is_name_taken(self, account: str, client_order_id: str) -> bool:
         """Return whether an open order of `account` has this name."""
@@ -108,6 +107,7 @@ class Booking:
         self.counts.add(order.account)
         self.lock(rule, order, order.remaining)
         self._new.append(order)
+        self._last_id = order.order_id
         self._changed[order.order_id] = order
         if order.account in self._names:
             self._names[order.account].setdefault(order.client_order_id, []).append(order.order_id)

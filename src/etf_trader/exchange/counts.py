@@ -4,11 +4,25 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import Connection, delete, insert, select, update
+from sqlalchemy import Connection, bindparam, delete, insert, select, update
 
 from etf_trader.exchange import rules, tables
 from etf_trader.exchange.rules import ORDER_LIMITS
 from etf_trader.exchange.views import OrderCount
+
+_COUNT, _CREDIT = tables.order_count.c, tables.credit.c
+_STORED = select(_COUNT.seconds, _COUNT.window_start, _COUNT["count"]).where(
+    _COUNT.account == bindparam("account")
+)
+_DUE = select(_CREDIT.order_id, _CREDIT.returned).where(
+    _CREDIT.account == bindparam("account"), _CREDIT.due <= bindparam("now")
+)
+_NEW, _LATE = insert(tables.order_count), insert(tables.credit)
+_UPDATE = (
+    update(tables.order_count)
+    .where(_COUNT.account == bindparam("of"), _COUNT.seconds == bindparam("length"))
+    .values({"window_start": bindparam("window"), "count": bindparam("counted")})
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +41,7 @@ class Counts:
         self._now = now
         self._delay = delay
         self._known: dict[str, dict[int, int]] = {}
+        self._stored: set[tuple[str, int]] = set()
         self._shown: dict[str, list[int]] = {}
         self._changed: set[str] = set()
         self._late: list[dict[str, object]] = []
@@ -34,11 +49,9 @@ class Counts:
     def of(self, account: str) -> Mapping[int, int]:
         """Return the unfilled orders of `account` in the current window of each limit, by its seconds."""
         if account not in self._known:
-            table = tables.order_count.c
-            rows = self._connection.execute(
-                select(table.seconds, table.window_start, table["count"]).where(table.account == account)
-            )
+            rows = self._connection.execute(_STORED, {"account": account}).all()
             stored = {(row.seconds, row.window_start): row[2] for row in rows}
+            self._stored.update((account, row.seconds) for row in rows)
             returned = self._due(account)
             self._known[account] = {
                 limit.seconds: max(0, stored.get((limit.seconds, limit.window(self._now)), 0) - returned)
@@ -86,7 +99,7 @@ class Counts:
         for account in sorted(self._changed):
             self._save(account)
         if self._late:
-            self._connection.execute(insert(tables.credit), self._late)
+            self._connection.execute(_LATE, self._late)
 
     def _change(self, account: str, by: int) -> None:
         self._known[account] = {seconds: max(0, count + by) for seconds, count in self.of(account).items()}
@@ -100,18 +113,22 @@ class Counts:
         """
         if not self._delay.most:
             return 0
-        credit = tables.credit.c
-        query = select(credit.order_id, credit.returned).where(credit.account == account, credit.due <= self._now)
-        rows = self._connection.execute(query).all()
+        rows = self._connection.execute(_DUE, {"account": account, "now": self._now}).all()
         self._shown[account] = [row.order_id for row in rows]
         return sum(row.returned for row in rows)
 
     def _save(self, account: str) -> None:
-        table = tables.order_count
+        known, new = [], []
         for limit in ORDER_LIMITS:
-            values = {"window_start": limit.window(self._now), "count": self._known[account][limit.seconds]}
-            same = (table.c.account == account) & (table.c.seconds == limit.seconds)
-            if not self._connection.execute(update(table).where(same).values(values)).rowcount:
-                self._connection.execute(insert(table).values(account=account, seconds=limit.seconds, **values))
+            window, count = limit.window(self._now), self._known[account][limit.seconds]
+            if (account, limit.seconds) in self._stored:
+                known.append({"of": account, "length": limit.seconds, "window": window, "counted": count})
+            else:
+                new.append({"account": account, "seconds": limit.seconds, "window_start": window, "count": count})
+        if known:
+            self._connection.execute(_UPDATE, known)
+        if new:
+            self._connection.execute(_NEW, new)
+            self._stored.update((account, limit.seconds) for limit in ORDER_LIMITS)
         if shown := self._shown.get(account):
             self._connection.execute(delete(tables.credit).where(tables.credit.c.order_id.in_(shown)))

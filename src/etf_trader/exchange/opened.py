@@ -27,6 +27,8 @@ from etf_trader.money import money_context
 CENTURY = 100 * 366 * 86_400
 SYSTEM_CLOCK = SystemClock()
 Answer = TypeVar("Answer")
+_TIME = select(tables.exchange.c.time)
+_LOCKED_TIME = _TIME.with_for_update()
 
 
 class OpenExchange:
@@ -239,8 +241,7 @@ class OpenExchange:
     def _now(self, connection: Connection, *, lock: bool = False) -> datetime:
         if self._settings.clock == WALL and not lock:
             return self._clock.now()
-        query = select(tables.exchange.c.time)
-        time = connection.execute(query.with_for_update() if lock else query).scalar_one()
+        time = connection.execute(_LOCKED_TIME if lock else _TIME).scalar_one()
         return self._clock.now() if time is None else time
 
     def _rule(self, symbol: str) -> SymbolRules:

@@ -7,7 +7,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
-from sqlalchemy import BindParameter, Connection, bindparam, delete, insert, select, update
+from sqlalchemy import BindParameter, Connection, Select, bindparam, delete, insert, select, update
 
 from etf_trader.exchange import tables
 from etf_trader.exchange.market import Market, MarketBook
@@ -24,6 +24,15 @@ _SYMBOLS: BindParameter[list[str]] = bindparam("symbols", expanding=True)
 _RESTING = select(tables.orders).where(tables.orders.c.is_open.is_(True), tables.orders.c.symbol.in_(_SYMBOLS))
 _CONSUMED = select(tables.consumption).where(tables.consumption.c.symbol.in_(_SYMBOLS))
 _STATES = select(tables.symbol_state).where(tables.symbol_state.c.symbol.in_(_SYMBOLS))
+_RESTING_1, _CONSUMED_1, _STATES_1 = (
+    select(table).where(*conditions, table.c.symbol == bindparam("symbol"))
+    for table, conditions in (
+        (tables.orders, [tables.orders.c.is_open.is_(True)]),
+        (tables.consumption, []),
+        (tables.symbol_state, []),
+    )
+)
+"""The same of one symbol: the usual case, and twice as fast."""
 _NEW_STATE = insert(tables.symbol_state)
 _UPDATE_STATE = (
     update(tables.symbol_state)
@@ -87,7 +96,7 @@ class Tradings:
         if not wanted:
             return
         resting, consumed = self._resting(wanted), self._consumption(wanted)
-        states = {row.symbol: row for row in self._connection.execute(_STATES, {"symbols": wanted})}
+        states = {row.symbol: row for row in self._rows(_STATES, _STATES_1, wanted)}
         for symbol in wanted:
             self._known[symbol] = self._join(
                 symbol, resting.get(symbol, []), consumed.get(symbol, {}), states.get(symbol)
@@ -162,15 +171,20 @@ class Tradings:
         if restored:
             self._connection.execute(_DELETE_CONSUMPTION, restored)
 
+    def _rows(self, several: Select[Any], one: Select[Any], symbols: list[str]) -> Iterable[Any]:
+        if len(symbols) == 1:
+            return self._connection.execute(one, {"symbol": symbols[0]})
+        return self._connection.execute(several, {"symbols": symbols})
+
     def _resting(self, symbols: list[str]) -> dict[str, list[Order]]:
         found: dict[str, list[Order]] = {}
-        for row in self._connection.execute(_RESTING, {"symbols": symbols}):
+        for row in self._rows(_RESTING, _RESTING_1, symbols):
             found.setdefault(row.symbol, []).append(order_of(row))
         return found
 
     def _consumption(self, symbols: list[str]) -> dict[str, dict[tuple[str, Decimal], tuple[Decimal, datetime]]]:
         found: dict[str, dict[tuple[str, Decimal], tuple[Decimal, datetime]]] = {}
-        for row in self._connection.execute(_CONSUMED, {"symbols": symbols}):
+        for row in self._rows(_CONSUMED, _CONSUMED_1, symbols):
             found.setdefault(row.symbol, {})[row.side, row.price] = (row.quantity, row.at)
         return found
 
