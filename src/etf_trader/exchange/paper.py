@@ -403,7 +403,7 @@ class PaperExchange(MarketData):
         found = archive.find(turn.connection, account, symbol, order_id, client_order_id, only_open=True)
         if found is None or not (standing := turn.trading(symbol).resting[found.order_id]).is_open:
             raise ExchangeError(-2011, "Unknown order sent.")
-        if restriction is not None and standing.status != RESTRICTIONS[restriction]:
+        if restriction is not None and standing.status != RESTRICTIONS.get(restriction):
             raise ExchangeError(-2011, "Order was not canceled due to cancel restrictions.")
         order = turn.cancel(symbol, found.order_id, cancel_id or self._made_up(found))
         assert order is not None
