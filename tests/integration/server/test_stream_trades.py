@@ -69,7 +69,7 @@ async def test_every_trade_is_told_once_as_it_can_be_looked_up(
 async def test_a_move_by_hours_is_told_in_pieces_of_a_thousand_trades(exchange: PaperExchange) -> None:
     async with streams(exchange) as (hub, address), connected(address, "ws/btcusdt@trade") as client:
         exchange.advance(3600)
-        pieces = []
+        pieces: list[list[dict[str, Any]]] = []
         while not pieces or pieces[-1]:
             await hub.look()
             pieces.append(await client.heard())

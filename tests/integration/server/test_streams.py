@@ -15,6 +15,8 @@ from tests.integration.server.stream_clients import NEVER, connected, streams
 
 from etf_trader.database import Database
 from etf_trader.exchange.paper import ExchangeSettings, OrderRequest, PaperExchange
+from etf_trader.exchange.server.app import serving
+from etf_trader.exchange.server.gateway import ServerSettings
 from etf_trader.exchange.server.messages import depth
 from etf_trader.exchange.server.stream_connection import StreamSettings
 from etf_trader.exchange.static import StaticMarket, symbol_row
@@ -356,6 +358,16 @@ async def test_a_database_that_fails_once_is_asked_again(
 
 
 # The life of a connection
+
+
+async def test_an_address_may_try_to_connect_300_times_in_five_minutes(exchange: PaperExchange) -> None:
+    async with serving(exchange, ServerSettings(connections=3)) as address, aiohttp.ClientSession() as session:
+        for path in ("ws", "stream", "ws-api/v3"):
+            await (await session.ws_connect(f"{address.streams}{path}")).close()
+        with pytest.raises(aiohttp.WSServerHandshakeError) as refused:
+            await session.ws_connect(f"{address.streams}ws/btcusdt@depth")
+        assert refused.value.status == 429
+        assert refused.value.headers is not None and refused.value.headers["Retry-After"] == "300"
 
 
 async def test_a_sixth_message_within_a_second_ends_the_connection(exchange: PaperExchange) -> None:

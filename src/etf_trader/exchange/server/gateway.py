@@ -110,7 +110,7 @@ class Gateway:
         self.writer = Writer(exchange)
         self.veil = Veil(self.faults)
         self.feed = Feed(exchange)
-        self.hub = Hub(exchange)
+        self.hub = Hub(exchange, admit=self._admit_stream)
         self.delistings: dict[datetime, tuple[str, ...]] = {}
         """Which symbols leave the list, and when: announced by hand."""
         self.listen_keys: dict[str, str] = {}
@@ -132,6 +132,11 @@ class Gateway:
         if not self.exchange.is_stepped:
             return AHEAD
         return AHEAD + timedelta(seconds=time.monotonic() - self._started)
+
+    def _admit_stream(self, address: str) -> None:
+        now = self.now()
+        if not self.limits.connect(address, now):
+            raise self.limits.refuse_connection(now)
 
     def wake(self) -> None:
         """Say that something was changed: who listens is told at once."""

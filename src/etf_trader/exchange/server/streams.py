@@ -9,14 +9,16 @@ two moves, so that every tick tells all streams what the last move, or an order,
 import asyncio
 import logging
 import time
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from math import ceil
 
 import msgspec
 from aiohttp import WSMsgType, web
 
 from etf_trader.exchange.paper import PaperExchange
+from etf_trader.exchange.refusal import ExchangeError
 from etf_trader.exchange.server.parameters import microseconds, milliseconds
 from etf_trader.exchange.server.stream_commands import MOST_STREAMS, obey
 from etf_trader.exchange.server.stream_connection import GOING_AWAY, POLICY, Connection, StreamSettings
@@ -45,8 +47,15 @@ class Topic:
 class Hub:
     """Serves the market streams of one exchange."""
 
-    def __init__(self, exchange: PaperExchange, settings: StreamSettings | None = None) -> None:
+    def __init__(
+        self,
+        exchange: PaperExchange,
+        settings: StreamSettings | None = None,
+        admit: Callable[[str], None] | None = None,
+    ) -> None:
+        """`admit` counts an attempt to connect from an address, and raises an ExchangeError for one too many."""
         self._exchange = exchange
+        self._admit = admit
         self._settings = settings or StreamSettings()
         self._topics: dict[str, Topic] = {}
         self._connections: dict[Connection, None] = {}
@@ -66,6 +75,11 @@ class Hub:
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
         """Serve one connection until it ends."""
+        try:
+            if self._admit is not None:
+                self._admit(request.remote or "")
+        except ExchangeError as error:
+            return _refused(error)
         names = _names(request)
         if len(names) > MOST_STREAMS:
             raise web.HTTPBadRequest(text="Too many subscriptions")
@@ -261,6 +275,14 @@ async def _tell(name: str, payload: Payload, listeners: list[Connection]) -> Non
             data = _encode(payload(microseconds if connection.in_microseconds else milliseconds))
             message = written[way] = _wrapped(name, data, connection.combined)
         await connection.send(message)
+
+
+def _refused(error: ExchangeError) -> web.Response:
+    headers = {"Content-Type": "application/json;charset=UTF-8"}
+    if error.retry_after is not None:
+        headers["Retry-After"] = str(ceil(error.retry_after))
+    body = _encode({"code": error.code, "msg": error.message})
+    return web.Response(body=body, status=error.http_status, headers=headers)
 
 
 def _wrapped(name: str, data: bytes, combined: bool) -> bytes:
