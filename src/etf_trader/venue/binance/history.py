@@ -19,7 +19,7 @@ from etf_trader.venue.interface import Trade, Transfer
 
 MOST_TRADES = MOST_CANDLES = MOST_TRANSFERS = 1000
 
-INTERVALS = {1: "1s", 60: "1m", 3600: "1h", 86_400: "1d"}
+INTERVALS = {60: "1m", 3600: "1h", 86_400: "1d"}
 CANDLE_LENGTHS = (60, 3600, 86_400)
 
 TRANSFER_SPAN = timedelta(days=89)
@@ -40,7 +40,7 @@ NOT_LEFT = (1, 3, 5)
 IN_A_MILLISECOND = 1000
 """So many transfers of one millisecond can be told apart."""
 
-_SECOND = timedelta(seconds=1)
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MINUTE = timedelta(minutes=1)
 _DAY = timedelta(days=1)
 _MILLISECOND = timedelta(milliseconds=1)
@@ -87,8 +87,8 @@ async def _candles(
             "klines",
             symbol=symbol,
             interval=INTERVALS[seconds],
-            startTime=-(-(start - _EPOCH) // _MILLISECOND),
-            endTime=milliseconds(end - timedelta(microseconds=1)),
+            startTime=milliseconds(_next_millisecond(start)),
+            endTime=milliseconds(_next_millisecond(end)) - 1,
             limit=MOST_CANDLES,
         )
         found += [messages.candle(symbol, seconds, row) for row in answer.body]
@@ -98,26 +98,43 @@ async def _candles(
     return found
 
 
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-
-
 async def volume_of_others(client: BinanceClient, symbol: str, start: datetime, end: datetime) -> Decimal:
-    """Return what others than us traded in the seconds that begin in [start, end), base units."""
-    first, last = _next_second(start), _next_second(end)
+    """Return what others than us traded in [start, end), base units, to the millisecond."""
+    first, last = _next_millisecond(start), _next_millisecond(end)
     total = ZERO
-    for seconds, since, until in spans(first, last):
-        total += sum((each.volume for each in await _candles(client, symbol, seconds, since, until)), ZERO)
+    for is_whole, since, until in spans(first, last):
+        if is_whole:
+            total += sum((each.volume for each in await _candles(client, symbol, 60, since, until)), ZERO)
+        else:
+            total += await _traded(client, symbol, since, until)
     return total - await _ours(client, symbol, first, last)
 
 
-def spans(first: datetime, last: datetime) -> Iterator[tuple[int, datetime, datetime]]:
-    """Cut [first, last), whole seconds, into candles: minutes where there are whole ones, seconds at the ends."""
-    inner_first, inner_last = _next_minute(first), last.replace(second=0)
+def spans(first: datetime, last: datetime) -> Iterator[tuple[bool, datetime, datetime]]:
+    """Cut [first, last) into its whole minutes, and what is before and after them."""
+    inner_first, inner_last = _next_minute(first), last.replace(second=0, microsecond=0)
     if inner_first >= inner_last:
-        parts = [(1, first, last)]
+        parts = [(False, first, last)]
     else:
-        parts = [(1, first, inner_first), (60, inner_first, inner_last), (1, inner_last, last)]
-    yield from ((seconds, since, until) for seconds, since, until in parts if since < until)
+        parts = [(False, first, inner_first), (True, inner_first, inner_last), (False, inner_last, last)]
+    yield from (part for part in parts if part[1] < part[2])
+
+
+async def _traded(client: BinanceClient, symbol: str, first: datetime, last: datetime) -> Decimal:
+    """Return everybody's volume in [first, last), trade by trade."""
+    until, start = milliseconds(last), milliseconds(first)
+    rows = (
+        await client.get("aggTrades", symbol=symbol, startTime=start, endTime=until - 1, limit=MOST_TRADES)
+    ).body
+    total = ZERO
+    while rows:
+        total += sum((Decimal(row["q"]) for row in rows if start <= int(row["T"]) < until), ZERO)
+        if len(rows) < MOST_TRADES or int(rows[-1]["T"]) >= until:
+            break
+        rows = (
+            await client.get("aggTrades", symbol=symbol, fromId=int(rows[-1]["a"]) + 1, limit=MOST_TRADES)
+        ).body
+    return total
 
 
 async def _ours(client: BinanceClient, symbol: str, first: datetime, last: datetime) -> Decimal:
@@ -151,9 +168,8 @@ async def _trades_between(client: BinanceClient, symbol: str, first: datetime, l
     return [each for each in found if first <= each.at < last]
 
 
-def _next_second(at: datetime) -> datetime:
-    whole = at.replace(microsecond=0)
-    return whole if whole == at else whole + _SECOND
+def _next_millisecond(at: datetime) -> datetime:
+    return moment(-(-(at - _EPOCH) // _MILLISECOND))
 
 
 def _next_minute(at: datetime) -> datetime:
