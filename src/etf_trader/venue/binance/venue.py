@@ -299,6 +299,12 @@ class BinanceVenue:
         """Return which markets will end; None where the venue does not tell."""
         return await self._asked(delistings(self.client()))
 
+    async def is_streaming(self) -> None:
+        """Return once the user stream is subscribed; somebody must listen."""
+        self._follow()
+        assert self._stream is not None
+        await self._stream.is_subscribed.wait()
+
     async def close(self) -> None:
         """Close the connection of this event loop, if there is one."""
         if self._following is not None:
