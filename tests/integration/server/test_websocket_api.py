@@ -39,8 +39,8 @@ class Socket:
             self.events.append(message)
 
     def signed(self, **params: Any) -> dict[str, Any]:
-        from etf_trader.exchange.server.parameters import milliseconds
         from etf_trader.clock import SystemClock
+        from etf_trader.exchange.server.parameters import milliseconds
 
         params = {"apiKey": self.key.api_key, "timestamp": milliseconds(SystemClock().now())} | params
         payload = "&".join(f"{name}={params[name]}" for name in sorted(params))

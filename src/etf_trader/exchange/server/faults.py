@@ -5,6 +5,7 @@ Times are real seconds.
 """
 
 import random
+import time
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -12,6 +13,7 @@ from enum import StrEnum
 from typing import Any
 
 from etf_trader.errors import UsageError
+from etf_trader.exchange.refusal import ExchangeError
 
 
 class Fault(StrEnum):
@@ -185,6 +187,30 @@ class Faults:
     def seconds(self, longest: float) -> float:
         """Return a time up to `longest`."""
         return self._dice.random() * longest
+
+
+class Veil:
+    """Hides orders for a moment after they were placed, as an exchange with several machines does."""
+
+    def __init__(self, faults: Faults) -> None:
+        self._faults = faults
+        self._hidden: dict[int, float] = {}
+
+    def placed(self, order_id: int) -> None:
+        """Take note of a new order; the dice say whether it is hidden."""
+        if not self._faults.is_quiet and self._faults.draw((Fault.HIDDEN,)):
+            self._hidden[order_id] = time.monotonic() + self._faults.seconds(LONGEST_HIDDEN)
+
+    def look(self, order_id: int) -> None:
+        """Refuse to show an order that is hidden still.
+
+        Raises:
+            ExchangeError: -2013.
+        """
+        if order_id in self._hidden:
+            if time.monotonic() < self._hidden[order_id]:
+                raise ExchangeError(-2013, "Order does not exist.")
+            del self._hidden[order_id]
 
 
 def _fault(name: str) -> Fault:
