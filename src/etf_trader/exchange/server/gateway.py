@@ -19,6 +19,7 @@ from etf_trader.exchange.server.feed import Feed
 from etf_trader.exchange.server.keys import Keys
 from etf_trader.exchange.server.limits import Limits
 from etf_trader.exchange.server.parameters import Parameters
+from etf_trader.exchange.server.streams import Hub
 
 if TYPE_CHECKING:
     from etf_trader.exchange.server.websocket import Session
@@ -98,6 +99,7 @@ class Gateway:
         self.faults = Faults()
         self.veil = Veil(self.faults)
         self.feed = Feed(exchange)
+        self.hub = Hub(exchange)
         self.delistings: dict[datetime, tuple[str, ...]] = {}
         """Which symbols leave the list, and when: announced by hand."""
         self.listen_keys: dict[str, str] = {}
@@ -119,6 +121,11 @@ class Gateway:
         if not self.exchange.is_stepped:
             return AHEAD
         return AHEAD + timedelta(seconds=time.monotonic() - self._started)
+
+    def wake(self) -> None:
+        """Say that something was changed: who listens is told at once."""
+        self.feed.wake()
+        self.hub.wake()
 
     def uid(self, account: str) -> int:
         """Return the number of an account: the same for ever in this exchange, another in any other."""
@@ -149,7 +156,7 @@ class Gateway:
         handler = request.call.handler
         reply = await self._run(lambda: handler(ask))
         if request.call.changes:
-            self.feed.wake()
+            self.wake()
         return reply
 
     async def _perform_badly(self, request: Request, fault: Fault) -> Reply:

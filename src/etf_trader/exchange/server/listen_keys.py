@@ -1,9 +1,20 @@
 """Listen keys, which Binance has no more: refused, unless a switch lets old clients have them."""
 
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+from aiohttp import web
+
 from etf_trader.exchange.refusal import ExchangeError, missing
 from etf_trader.exchange.server import refusals
 from etf_trader.exchange.server.calls import Ask, Call, Reply, Security, Table
 from etf_trader.exchange.server.keys import random_key
+from etf_trader.exchange.server.rest import encoded
+from etf_trader.exchange.server.user_events import Event
+from etf_trader.exchange.server.user_stream import Subscription
+
+if TYPE_CHECKING:
+    from etf_trader.exchange.server.gateway import Gateway
 
 PATH = "/api/v3/userDataStream"
 GONE = 410
@@ -45,6 +56,39 @@ def _known(ask: Ask) -> str:
     if keys.get(key) != ask.account:
         raise ExchangeError(-1125, "This listenKey does not exist.")
     return key
+
+
+class ListenKeyStreams:
+    """Serves `/ws/<listen key>`; other names are market streams."""
+
+    def __init__(self, gateway: "Gateway") -> None:
+        self._gateway = gateway
+
+    async def handle(self, request: web.Request) -> web.StreamResponse:
+        """Serve one connection until it ends."""
+        gateway = self._gateway
+        account = gateway.listen_keys.get(request.match_info["names"])
+        if account is None:
+            return await gateway.hub.handle(request)
+        socket = web.WebSocketResponse(heartbeat=40)
+        await socket.prepare(request)
+
+        async def send(event: Event) -> None:
+            with suppress(ConnectionError):
+                await socket.send_str(encoded(event).decode())
+
+        def cut() -> None:
+            if request.transport is not None:
+                request.transport.abort()
+
+        told = Subscription(gateway.feed, gateway.faults, account, send, cut)
+        told.start()
+        try:
+            async for _ in socket:
+                pass
+        finally:
+            told.stop()
+        return socket
 
 
 def add_to(table: Table) -> None:
