@@ -27,7 +27,7 @@ from etf_trader.ledger.repository import (
 )
 from etf_trader.market.currency import CURRENCIES
 from etf_trader.money import floor_to, spoken, spoken_cash
-from etf_trader.venue import PAPER
+from etf_trader.venue import LIVE, PAPER
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
@@ -101,7 +101,7 @@ class Services:
         """Where orders go.
 
         Raises:
-            ConfigError: the paper exchange is missing; or there are no keys, or live trading is not switched on.
+            ConfigError: the paper exchange is missing, or there are no keys.
         """
         if self.account.environment != PAPER:
             return self.binance
@@ -149,6 +149,19 @@ class Services:
         from etf_trader.execution.administration import Administration
 
         return Administration(self.database, self.venue, self.clock, self.account, self.settings.holder)
+
+    def require_switched_on(self) -> None:
+        """Check that orders may be sent: live ones only where the configuration says so.
+
+        Raises:
+            ConfigError: it does not.
+        """
+        if self.account.environment == LIVE and not self.settings.live:
+            raise ConfigError(
+                "the environment is live and live trading is not switched on",
+                where=self.settings.sources["live"],
+                hint="this is real money: etf config set live true",
+            )
 
     def slots(self) -> Slots:
         """Return how many slots of the shortest window are used, as far as is known without asking the venue."""
@@ -231,7 +244,7 @@ def binance_venue(settings: Settings, database: Database | None = None) -> Binan
         database: Where the processes of this machine share out the weight of their requests.
 
     Raises:
-        ConfigError: there are no keys, others may read live ones, or live trading is not switched on.
+        ConfigError: there are no keys, or others may read live ones.
     """
     from etf_trader.venue.binance.environments import environment
     from etf_trader.venue.binance.keys import find_keys
@@ -239,12 +252,6 @@ def binance_venue(settings: Settings, database: Database | None = None) -> Binan
     from etf_trader.venue.binance.venue import BinanceVenue
 
     chosen = environment(settings.environment, settings.binance.url)
-    if chosen.is_live and not settings.live:
-        raise ConfigError(
-            "the environment is live and live trading is not switched on",
-            where=settings.sources["live"],
-            hint="this is real money: etf config set live true",
-        )
     keys = find_keys(chosen.name, os.environ, key_file(settings))
     clock = MeasuredTime()
     return BinanceVenue(
@@ -253,6 +260,7 @@ def binance_venue(settings: Settings, database: Database | None = None) -> Binan
         meter=None if database is None else _meter(settings, database, clock),
         clock=clock,
         allows_withdraw_key=settings.binance.allow_withdraw_key,
+        may_send=settings.live or not chosen.is_live,
     )
 
 

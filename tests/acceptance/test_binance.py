@@ -144,8 +144,7 @@ def test_a_paper_database_never_trades_elsewhere(fund: Shell, address: str) -> N
 @pytest.mark.parametrize(
     ("settings", "sentence"),
     [
-        ({"ETF_ENVIRONMENT": "live"}, "live trading is not switched on"),
-        ({"ETF_ENVIRONMENT": "live", "ETF_LIVE": "true"}, "there are no keys for the environment live"),
+        ({"ETF_ENVIRONMENT": "live"}, "there are no keys for the environment live"),
         ({"ETF_ENVIRONMENT": "demo"}, "there are no keys for the environment demo"),
         ({"ETF_ENVIRONMENT": "local"}, "binance.url is not set"),
         ({"ETF_ENVIRONMENT": "local", "ETF_BINANCE_URL": "http://10.0.0.1"}, "must be a server on this machine"),

@@ -6,11 +6,10 @@ from typing import TYPE_CHECKING
 
 from etf_trader.cli.invocation import output
 from etf_trader.errors import EtfError, UsageError
+from etf_trader.venue import LIVE
 
 if TYPE_CHECKING:
     from etf_trader.bootstrap import Services
-
-LIVE = "live"
 
 
 def confirm_live(opened: Services, what: str, *, yes: bool) -> None:
@@ -19,7 +18,9 @@ def confirm_live(opened: Services, what: str, *, yes: bool) -> None:
     Raises:
         UsageError: there is no terminal to ask at, and --yes was not given.
         EtfError: the answer was no.
+        ConfigError: live trading is not switched on.
     """
+    opened.require_switched_on()
     if opened.account.environment != LIVE or yes:
         return
     if not output().is_interactive:

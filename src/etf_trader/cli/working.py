@@ -87,6 +87,7 @@ def work(
         opened.manager.stop_when(lambda: asked() or (until is not None and until()))
         if wanted:
             opened.log.subscribe(Watch(opened, wanted[-1], progress))
+        opened.require_switched_on()
         in_loop(opened.manager.run(wanted, wait=wait, stay=stay))
     return asked
 

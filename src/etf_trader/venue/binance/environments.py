@@ -5,8 +5,9 @@ from ipaddress import ip_address
 from urllib.parse import urlsplit
 
 from etf_trader.errors import ConfigError
+from etf_trader.venue import LIVE as LIVE
 
-LIVE, DEMO, TESTNET, LOCAL = "live", "demo", "testnet", "local"
+DEMO, TESTNET, LOCAL = "demo", "testnet", "local"
 
 ENVIRONMENTS = (LIVE, DEMO, TESTNET, LOCAL)
 

@@ -10,7 +10,7 @@ from functools import partial
 from typing import Any, NamedTuple, Protocol, TypeVar
 
 from etf_trader.clock import Clock
-from etf_trader.errors import DataError, EtfError, OrderRejected, VenueUnavailable
+from etf_trader.errors import ConfigError, DataError, EtfError, OrderRejected, VenueUnavailable
 from etf_trader.market.book import OrderBook
 from etf_trader.market.candle import Candle
 from etf_trader.market.symbol import SymbolRule
@@ -79,8 +79,13 @@ class BinanceVenue:
         clock: Timekeeping | None = None,
         books: Books | None = None,
         allows_withdraw_key: bool = False,
+        may_send: bool = True,
     ) -> None:
-        """`books` takes the place of asking for each book by REST; without `keys` only markets can be seen."""
+        """`books` takes the place of asking for each book by REST; without `keys` only markets can be seen.
+
+        Unless it `may_send` no order leaves, whoever asks for it.
+        """
+        self._may_send = may_send
         self._allows_withdraw_key = allows_withdraw_key
         self.environment = environment
         self._keys = keys
@@ -204,7 +209,10 @@ class BinanceVenue:
         Raises:
             OrderRejected, DuplicateOrder, RateLimited, VenueUnavailable: it did not take effect.
             OutcomeUnknown: it may live; ask with `find`.
+            ConfigError: sending is not switched on, or the keys are refused.
         """
+        if not self._may_send:
+            raise ConfigError("live trading is not switched on", where="live", hint="etf config set live true")
         self._follow()
         self._markets.use([order.symbol])
         client = self.client()
