@@ -196,3 +196,22 @@ def test_a_leader_that_is_killed_in_the_middle_loses_nothing(fund: Shell, addres
 def test_the_variables_of_keys_are_no_settings(fund: Shell) -> None:
     assert "ETF_LOCAL_API_KEY" not in os.environ
     assert json.loads(fund.etf("config", "show", "--json", ETF_LOCAL_API_KEY="x").out)["settings"]
+
+
+@pytest.mark.parametrize(
+    ("settings", "code", "sentence"),
+    [
+        ({}, 4, "live trading is not switched on"),
+        ({"ETF_LIVE": "true"}, 2, "this trades real money; without a terminal nothing is asked"),
+    ],
+)
+def test_a_live_order_needs_the_switch_and_a_yes(
+    empty: Shell, settings: dict[str, str], code: int, sentence: str
+) -> None:
+    empty.ok("init")
+    empty.run("update account set environment = 'live'")
+    keys_in(empty.folder, {"api_key": "a" * 64, "secret_key": "b" * 64}, "BINANCE")
+    answer = empty.etf("submit", "buy", "--index", "1", "--qty", "1", ETF_ENVIRONMENT="live", **settings)
+    assert answer.code == code
+    assert sentence in answer.err
+    assert empty.rows("select count(*) from index_order") == [(0,)]

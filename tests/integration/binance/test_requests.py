@@ -222,6 +222,15 @@ async def test_a_live_key_that_may_withdraw_is_refused_until_it_is_allowed(wire:
         await venue.close()
 
 
+async def test_where_sending_is_not_switched_on_no_order_leaves(wire: Wire) -> None:
+    venue = BinanceVenue(environment(LOCAL, wire.stage.address.url), wire.stage.keys, may_send=False)
+    assert await venue.books(["AUSDT"], 5)
+    with pytest.raises(ConfigError, match="not switched on"):
+        await venue.place(await wire.order())
+    assert await venue.find("AUSDT", "etf-a-1-1") is None
+    await venue.close()
+
+
 async def test_an_account_that_pays_its_fees_in_bnb_is_refused(wire: Wire) -> None:
     await wire.venue.require_ready()
     wire.stage.exchange.set_bnb_burn(UID, True)
