@@ -80,7 +80,7 @@ class Connection:
             self.drop()
             return
         self._waiting.append(message)
-        if transport is not None:
+        if self._transport is not None:
             self._write_later()
 
     def _write_later(self) -> None:
@@ -136,11 +136,15 @@ class Connection:
             except _QUIETLY:
                 self.drop()
 
-    def drop(self) -> None:
-        """Cut the connection without a word."""
+    def end(self) -> None:
+        """Send nothing more."""
         self._waiting.clear()
         if self._writer is not None:
             self._writer.cancel()
+
+    def drop(self) -> None:
+        """Cut the connection without a word."""
+        self.end()
         if self._transport is not None:
             self._transport.abort()
 

@@ -9,10 +9,9 @@ two moves, so that every tick tells all streams what the last move, or an order,
 import asyncio
 import logging
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import AsyncIterator, Iterable
 from contextlib import suppress
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass, field, replace
 
 import msgspec
 from aiohttp import WSMsgType, web
@@ -21,9 +20,10 @@ from etf_trader.exchange.paper import PaperExchange
 from etf_trader.exchange.server.parameters import microseconds, milliseconds
 from etf_trader.exchange.server.stream_commands import MOST_STREAMS, obey
 from etf_trader.exchange.server.stream_connection import GOING_AWAY, POLICY, Connection, StreamSettings
-from etf_trader.exchange.server.stream_feeds import Feed, Moment, make_feed
+from etf_trader.exchange.server.stream_feeds import EVERYTHING, Feed, Moment, make_feed
 from etf_trader.exchange.server.stream_messages import Payload
 from etf_trader.exchange.server.stream_names import TICK_MS, parse
+from etf_trader.exchange.views import BookView
 
 _LONGEST_MESSAGE = 1 << 20
 _UNLIMITED = 1 << 62
@@ -61,7 +61,7 @@ class Hub:
         app.router.add_get("/ws", self.handle)
         app.router.add_get("/ws/{names:.*}", self.handle)
         app.router.add_get("/stream", self.handle)
-        app.cleanup_ctx.append(self._running)
+        app.cleanup_ctx.append(self.running)
         app.on_shutdown.append(lambda _: self.shut_down())
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
@@ -90,7 +90,7 @@ class Hub:
         finally:
             del self._connections[connection]
             self._unsubscribe(connection, list(connection.names))
-            connection.drop()
+            connection.end()
         return socket
 
     async def _listen(self, connection: Connection, socket: web.WebSocketResponse) -> None:
@@ -138,6 +138,21 @@ class Hub:
                 topic.listeners.pop(connection, None)
                 if not topic.listeners:
                     del self._topics[name]
+
+    # Snapshots
+
+    def book(self, symbol: str, limit: int) -> BookView:
+        """Return the book of `symbol` for a client, who may begin to follow a stream with it.
+
+        Raises:
+            ExchangeError: -1121, there is no such symbol.
+        """
+        book = self._exchange.depth(symbol, EVERYTHING, settled=True)
+        for topic in self._topics.values():
+            if symbol in topic.feed.books:
+                topic.feed.shown(book)
+        is_whole = max(len(book.bids), len(book.asks)) <= limit
+        return replace(book, bids=book.bids[:limit], asks=book.asks[:limit], complete=book.complete and is_whole)
 
     # The clockwork
 
@@ -187,7 +202,8 @@ class Hub:
     def __len__(self) -> int:
         return len(self._connections)
 
-    async def _running(self, app: web.Application) -> Any:
+    async def running(self, app: web.Application) -> AsyncIterator[None]:
+        """Look at the exchange, and after connections, while `app` runs."""
         tasks = [asyncio.create_task(self._tick()), asyncio.create_task(self._keep())]
         yield
         for task in tasks:
@@ -242,16 +258,13 @@ async def _tell(name: str, payload: Payload, listeners: list[Connection]) -> Non
         way = connection.combined, connection.in_microseconds
         message = written.get(way)
         if message is None:
-            message = written[way] = b"".join(_written(name, payload, *way))
+            data = _encode(payload(microseconds if connection.in_microseconds else milliseconds))
+            message = written[way] = _wrapped(name, data, connection.combined)
         await connection.send(message)
 
 
-def _written(name: str, payload: Payload, combined: bool, in_microseconds: bool) -> Iterator[bytes]:
-    data = _encode(payload(microseconds if in_microseconds else milliseconds))
-    if combined:
-        yield from (b'{"stream":', _encode(name), b',"data":', data, b"}")
-    else:
-        yield data
+def _wrapped(name: str, data: bytes, combined: bool) -> bytes:
+    return b'{"stream":%b,"data":%b}' % (_encode(name), data) if combined else data
 
 
 def _names(request: web.Request) -> list[str]:
