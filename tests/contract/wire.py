@@ -81,10 +81,13 @@ class WireStage:
         self.venue = make_venue(await self.served.enter_async_context(serving(exchange)), self.keys)
 
     async def trade_beside(self, symbol: str, quantity: Decimal) -> None:
-        now = self.exchange.now()
-        self.market.set_volume(symbol, quantity, now)
-        self.market.set_volume(symbol, D(0), now + timedelta(seconds=1))
-        await asyncio.sleep(1.05)
+        # The market prints once a second, at its end.
+        first = self.exchange.now().replace(microsecond=0) + timedelta(seconds=1)
+        last = first + timedelta(seconds=1)
+        self.market.set_volume(symbol, quantity, first)
+        self.market.set_volume(symbol, D(0), last)
+        while self.exchange.now() <= last:
+            await asyncio.sleep(0.02)
 
 
 def make_venue(address: Address, keys: Keys) -> BinanceVenue:

@@ -78,7 +78,7 @@ async def test_a_subscription_that_is_gone_is_subscribed_again(wire: Wire) -> No
             return []
         return await ask(socket, method, params)  # type: ignore[arg-type]
 
-    following._ask = forgotten  # type: ignore[method-assign, assignment]
+    following._ask = forgotten  # type: ignore[method-assign]
     await until(lambda: following._ask == ask)
     await asyncio.wait_for(wire.venue.is_streaming(), 5)
     await resting(wire, "etf-a-1-2")

@@ -1,8 +1,10 @@
 """Transfers are numbered so that none is told twice; spans of time are cut without a gap."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from itertools import pairwise
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -124,9 +126,7 @@ def test_an_account_in_order_may_be_traded_on(is_live: bool) -> None:
         ({"pays_in_bnb": True}, "pays its fees in BNB"),
     ],
 )
-def test_what_keeps_an_account_from_being_traded_on_is_told(changes: dict[str, bool], sentence: str) -> None:
-    from dataclasses import replace
-
+def test_what_keeps_an_account_from_being_traded_on_is_told(changes: dict[str, Any], sentence: str) -> None:
     found = obstacle(replace(GOOD, **changes), is_live=False, allows_withdraw_key=True)
     assert found is not None
     assert sentence in found.message
@@ -134,8 +134,6 @@ def test_what_keeps_an_account_from_being_traded_on_is_told(changes: dict[str, b
 
 
 def test_a_key_that_may_withdraw_is_refused_live_unless_it_is_allowed() -> None:
-    from dataclasses import replace
-
     risky = replace(GOOD, key_withdraws=True)
     assert obstacle(risky, is_live=False, allows_withdraw_key=False) is None
     assert obstacle(risky, is_live=True, allows_withdraw_key=True) is None

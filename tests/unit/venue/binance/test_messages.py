@@ -84,7 +84,7 @@ REPORT: dict[str, Any] = {
 
 
 def order(**changes: Any) -> LimitOrder:
-    facts = {
+    facts: dict[str, Any] = {
         "symbol": "PEPEUSDT",
         "side": Side.SELL,
         "quantity": D("1E+6"),
