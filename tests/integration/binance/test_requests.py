@@ -87,15 +87,12 @@ async def test_an_order_carries_the_time_of_its_grant_however_late_it_is_sent(wi
     assert (await wire.venue.place(order)).order.status is VenueOrderStatus.FILLED
 
 
-async def test_a_time_that_is_off_is_measured_anew_and_the_question_succeeds_then(wire: Wire) -> None:
+async def test_a_time_that_is_off_is_measured_anew_and_the_question_succeeds(wire: Wire) -> None:
     await wire.venue.server_time()
     clock = wire.venue.clock()
     assert isinstance(clock, MeasuredTime)
     assert clock._measured is not None
     clock._measured = replace(clock._measured, server=clock._measured.server + timedelta(seconds=30))
-    with pytest.raises(VenueUnavailable, match="-1021"):
-        await wire.venue.balances()
-    assert not clock.is_known
     assert (await wire.venue.balances())["USDT"].free == 10_000
     assert abs(await wire.venue.server_time() - wire.stage.exchange.now()) < timedelta(milliseconds=100)
 
@@ -138,12 +135,13 @@ async def test_an_order_that_fails_on_its_way_is_known_to_be_known_or_not(
 
 
 @pytest.mark.parametrize("fault", ["unexpected_before", "timeout_after", "server_error_before", "overloaded"])
-async def test_a_question_that_fails_may_be_put_again(wire: Wire, fault: str) -> None:
+async def test_a_question_that_fails_is_put_again_a_few_times(wire: Wire, fault: str) -> None:
     await wire.venue.server_time()
-    await wire.fail(fault, only="account.status")
+    await wire.fail(fault, only="account.status", most=2)
+    assert (await wire.venue.balances())["USDT"].free == 10_000
+    await wire.fail(fault, only="account.status", most=100)
     with pytest.raises(VenueUnavailable):
         await wire.venue.balances()
-    assert (await wire.venue.balances())["USDT"].free == 10_000
 
 
 async def test_while_the_venue_wants_to_be_left_alone_nothing_is_sent(wire: Wire) -> None:

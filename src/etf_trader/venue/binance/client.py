@@ -7,7 +7,7 @@ an order anew, follow a redirect, or keep the last answer for all to share.
 import asyncio
 import json
 import warnings
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -34,6 +34,12 @@ RECV_WINDOW = 5000
 
 TIMEOUT = aiohttp.ClientTimeout(total=12, connect=4, sock_connect=4)
 """Seconds; the venue itself gives up after 10."""
+
+PAUSES = (0.05, 0.2, 0.8)
+"""Seconds between the tries of a question that was not answered."""
+
+PATIENCE = 15.0
+"""Seconds after which it is not put again."""
 
 MOST_CONNECTIONS = 40
 SAMPLES = 3
@@ -86,31 +92,36 @@ class BinanceClient(AsyncClient):  # type: ignore[misc]  # it has no types
         return f"{type(self).__name__}({self.environment.name})"
 
     async def get(self, path: str, *, signed: bool = False, **params: object) -> Answer:
-        """Ask a question.
+        """Ask a question, again if no answer comes: it changes nothing.
 
         Raises:
             Refusal: the venue answered that it does not.
         """
-        return await self._call("get", path, signed, params)
+        return await self._patiently(lambda: self._call("get", path, signed, params))
 
     async def post(self, path: str, **params: object) -> Answer:
         """Send what changes something; `timestamp` and `recvWindow` are signed as they are given."""
         return await self._call("post", path, True, params)
 
     async def delete(self, path: str, **params: object) -> Answer:
-        """Take back."""
-        return await self._call("delete", path, True, params)
+        """Take back; what is taken back already can be taken back again."""
+        return await self._patiently(lambda: self._call("delete", path, True, params))
 
     async def wallet(self, path: str, **params: object) -> Answer:
         """Ask the wallet, `/sapi/v1`; only where the environment has one."""
         assert self.environment.wallet is not None
-        await self._may_send(1, urgent=False)
-        return await self._answered(self._request_margin_api("get", path, True, data=_given(params)))
+
+        async def ask() -> Answer:
+            await self._know_the_time()
+            await self._may_send(1, urgent=False)
+            return await self._answered(self._request_margin_api("get", path, True, data=_given(params)))
+
+        return await self._patiently(ask)
 
     async def sync(self) -> None:
         """Ask the venue for its time, and reckon from then on; who asks meanwhile shares the answer."""
         if self._asking is None or self._asking.done():
-            self._asking = asyncio.create_task(self._measure())
+            self._asking = asyncio.create_task(self._told_time())
         await asyncio.shield(self._asking)
 
     def signature(self, text: str) -> str:
@@ -149,12 +160,40 @@ class BinanceClient(AsyncClient):  # type: ignore[misc]  # it has no types
             answer = await self._answered(self._request_api("get", "time"))
             self.clock.note(moment(answer.body["serverTime"]), sent)
 
+    async def _told_time(self) -> None:
+        """Measure, again where no answer comes; each try has its own times."""
+        for pause in PAUSES:
+            try:
+                return await self._measure()
+            except (Refusal, *Network) as error:
+                if isinstance(error, Refusal) and not errors.is_no_answer(error):
+                    raise
+                await asyncio.sleep(pause)
+        return await self._measure()
+
     async def _call(self, method: str, path: str, signed: bool, params: Mapping[str, object]) -> Answer:
-        if signed and not self.clock.is_known:
-            await self.sync()
+        if signed:
+            await self._know_the_time()
         given = _given(params)
         await self._may_send(weight_of(method, path, **given), urgent=is_urgent(path) or method != "get")
         return await self._answered(self._request_api(method, path, signed, data=given))
+
+    async def _know_the_time(self) -> None:
+        if not self.clock.is_known:
+            await self.sync()
+
+    async def _patiently(self, ask: Callable[[], Awaitable[Answer]]) -> Answer:
+        """Ask until an answer comes, a few times; a refusal is one."""
+        began = asyncio.get_running_loop().time()
+        for pause in PAUSES:
+            try:
+                return await ask()
+            except (Refusal, *Network) as error:
+                is_late = asyncio.get_running_loop().time() - began > PATIENCE
+                if is_late or (isinstance(error, Refusal) and not errors.is_no_answer(error)):
+                    raise
+                await asyncio.sleep(pause)
+        return await ask()
 
     async def _may_send(self, weight: int, *, urgent: bool) -> None:
         """Wait for weight; while the venue wants to be left alone nothing is sent at all."""

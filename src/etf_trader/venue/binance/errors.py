@@ -71,12 +71,17 @@ def refusal(status: int, headers: Mapping[str, str], text: str) -> Refusal:
     return Refusal(status, code, message, float(waiting) if waiting.isdecimal() else None)
 
 
+def is_no_answer(error: Refusal) -> bool:
+    """Whether a question that was met by this is still open: it can be put again."""
+    return error.status >= 500 or error.code in (*UNKNOWN_STATUS, OVERLOADED, CLOCK)
+
+
 def of_question(error: Exception, where: str | None = None) -> VenueError | ConfigError:
     """Return what to raise for a request that changes nothing, or may be repeated."""
     if isinstance(error, Refusal):
         if (found := _always(error, where)) is not None:
             return found
-        if error.status >= 500 or error.code in (*UNKNOWN_STATUS, OVERLOADED, CLOCK):
+        if is_no_answer(error):
             return VenueUnavailable(f"the venue did not answer ({error})", where=where)
         return VenueError(_sentence(error), where=where, hint=ADVICE.get(error.code, ADVICE.get(error.status)))
     return VenueUnavailable(f"the venue cannot be reached ({network(error)})", where=where)
