@@ -52,13 +52,12 @@ class Lately:
     def mean(self, connection: Connection, rules: SymbolRules, minutes: int, now: datetime) -> Decimal | None:
         """Return the mean price by volume of the last `minutes` whole minutes; None where nothing was traded."""
         end = _floor(now, MINUTE)
-        start = end - minutes * MINUTE
-        total = _sum(self._parts(connection, rules, start, end, MINUTE, end))
+        total = _sum(self._parts(connection, rules, end - minutes * MINUTE, end, MINUTE, now))
         return divide(total.value, total.volume, _GRID) if total.volume else None
 
     def day(self, connection: Connection, rules: SymbolRules, now: datetime) -> Span:
-        """Return what was traded in the 24 hours up to now."""
-        return _sum(self._parts(connection, rules, now - DAY, now, HOUR, _floor(now, HOUR)))
+        """Return what was traded in the 24 hours up to now, by accounts at this very moment too."""
+        return _sum(self._parts(connection, rules, now - DAY, now + timedelta.resolution, HOUR, now))
 
     def price(self, rules: SymbolRules, at: datetime) -> Decimal | None:
         """Return the market's price at a time, on the grid of prices; None where it has none."""
@@ -74,27 +73,31 @@ class Lately:
         start: datetime,
         end: datetime,
         length: timedelta,
-        settled: datetime,
+        now: datetime,
     ) -> Iterator[Span]:
-        """Yield the parts of [start, end) cut at whole lengths; those over by `settled` are remembered."""
+        """Yield the parts of [start, end) cut at whole lengths; whole ones that are over are remembered."""
         while start < end:
-            until = min(end, _floor(start, length) + length)
+            whole = _floor(start, length) + length
+            until = min(end, whole)
             key = (rules.symbol, start, until)
             span = self._spans.get(key)
             if span is None:
-                span = self._look(connection, rules, start, until)
-                if until <= settled and until - start == length:
+                span = self._look(connection, rules, start, until, min(until, now))
+                if until == whole <= now and until - start == length:
                     if len(self._spans) >= _MOST_REMEMBERED:
                         self._spans.clear()
                     self._spans[key] = span
             yield span
             start = until
 
-    def _look(self, connection: Connection, rules: SymbolRules, start: datetime, end: datetime) -> Span:
+    def _look(
+        self, connection: Connection, rules: SymbolRules, start: datetime, end: datetime, seen: datetime
+    ) -> Span:
+        """Return what accounts traded in [start, end) and others in [start, seen)."""
         asked = {"symbol": rules.symbol, "start": start, "end": end}
         rows = {row.trade_id: row for row in connection.execute(_TRADES, asked)}.values()
-        mids = [price for at in (start, end) if (price := self.price(rules, at)) is not None]
-        others = self._market.traded(rules.symbol, start, end) if mids else ZERO
+        mids = [price for at in (start, seen) if (price := self.price(rules, at)) is not None]
+        others = self._market.traded(rules.symbol, start, seen) if mids else ZERO
         prices = (mids if others else []) + [row.price for row in rows]
         value = divide(others * sum(mids), Decimal(len(mids)), _GRID) if mids else ZERO
         return Span(

@@ -57,7 +57,7 @@ def opened(folder: Path, market: StaticMarket, clock: str) -> Iterator[PaperExch
 
 
 def place(exchange: PaperExchange, side: str, quantity: str, price: str, /, **changes: Any) -> int:
-    order = {
+    order: dict[str, Any] = {
         "symbol": "BTCUSDT",
         "side": side,
         "type": "LIMIT",
@@ -431,7 +431,7 @@ async def test_a_server_that_stops_says_so_first(exchange: PaperExchange) -> Non
 async def test_who_reads_too_slowly_is_dropped_and_the_others_hear_everything(
     exchange: PaperExchange, market: StaticMarket
 ) -> None:
-    settings = StreamSettings(messages=1000, tick=NEVER, backlog=5)
+    settings = StreamSettings(messages=1000, tick=NEVER, backlog=1_000_000)
 
     def quote(quantity: int) -> None:
         """Change thousands of levels, so that an event is large."""

@@ -18,14 +18,14 @@ class StreamSettings:
 
     A connection sends at most `messages` in a second and lives `life` at most. It
     is pinged every `ping_every` and dropped when no pong came for `pong_within`, or
-    when `backlog` messages wait for it. `tick` is how often the exchange is looked at.
+    when `backlog` bytes wait for it. `tick` is how often the exchange is looked at.
     """
 
     messages: int = 5
     life: float = 86_400
     ping_every: float = 20
     pong_within: float = 60
-    backlog: int = 4_096
+    backlog: int = 16 << 20
     tick: float = 0.1
 
 
@@ -53,6 +53,7 @@ class Connection:
         self._stream: AbstractStreamWriter | None = None
         self._low = 0
         self._waiting: deque[bytes] = deque()
+        self._bytes_waiting = 0
         self._writer: asyncio.Task[None] | None = None
         self._received: deque[float] = deque(maxlen=settings.messages)
 
@@ -76,10 +77,11 @@ class Connection:
         if transport is not None and not self._waiting and transport.get_write_buffer_size() <= self._low:
             await self._put(message)
             return
-        if len(self._waiting) >= self._settings.backlog:
+        self._waiting.append(message)
+        self._bytes_waiting += len(message)
+        if self._bytes_waiting > self._settings.backlog:
             self.drop()
             return
-        self._waiting.append(message)
         if self._transport is not None:
             self._write_later()
 
@@ -101,7 +103,9 @@ class Connection:
             except _QUIETLY:
                 self.drop()
             if self._waiting:
-                await self._put(self._waiting.popleft())
+                message = self._waiting.popleft()
+                self._bytes_waiting -= len(message)
+                await self._put(message)
 
     # Its life
 
@@ -139,6 +143,7 @@ class Connection:
     def end(self) -> None:
         """Send nothing more."""
         self._waiting.clear()
+        self._bytes_waiting = 0
         if self._writer is not None:
             self._writer.cancel()
 

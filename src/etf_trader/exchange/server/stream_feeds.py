@@ -212,13 +212,10 @@ class TradeFeed(_Unshown):
         yield from ()
 
     def look(self, moment: Moment) -> Iterator[Payload]:
-        """Yield the trades since."""
-        trades: tuple[PublicTradeView, ...] = moment.trades(self._symbol, self._last)
-        while trades:
-            self._last = trades[-1].trade_id
-            for each in trades:
-                yield partial(self._shape, symbol=self._symbol, view=each, now=moment.now)
-            trades = moment.trades(self._symbol, self._last) if len(trades) == MOST_TRADES else ()
+        """Yield the trades since; of very many the first, and the rest at the next looks."""
+        for each in moment.trades(self._symbol, self._last):
+            self._last = each.trade_id
+            yield partial(self._shape, symbol=self._symbol, view=each, now=moment.now)
 
 
 class TickerFeed(_Unshown):
@@ -290,14 +287,20 @@ class KlineFeed(_Unshown):
             yield self._payload(view, moment)
 
     def look(self, moment: Moment) -> Iterator[Payload]:
-        """Yield the candles that have closed since, and the running one if it changed."""
+        """Yield the candles that have closed since, and the running one if it changed.
+
+        Of very many the first, and the rest at the next looks.
+        """
         assert self._since is not None
-        for view in self._candles(moment, self._since):
+        found = self._candles(moment, self._since)
+        for view in found:
             if view == self._told and moment.now < self._interval.after(view.at):
                 continue
             self._told = view
             yield self._payload(view, moment)
         self._since = self._interval.opening(moment.now)
+        if len(found) == MOST_CANDLES:
+            self._since = min(self._since, self._interval.after(found[-1].at))
 
     def _candles(self, moment: Moment, since: datetime) -> list[KlineView]:
         try:
