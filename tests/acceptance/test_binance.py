@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -21,12 +22,26 @@ def exchange(tmp_path_factory: pytest.TempPathFactory) -> Shell:
 @pytest.fixture(scope="module")
 def address(exchange: Shell) -> Iterator[str]:
     """Serve it, and return its URL."""
-    process = exchange.start("exchange", "serve", "--port", "0")
+    process = exchange.start("exchange", "serve", "--port", "0", "--admin-port", "0")
     assert process.stdout is not None
-    first = process.stdout.readline()
-    yield first.split()[1].removesuffix("/api")
+    told = [process.stdout.readline().split() for _ in range(5)]
+    (exchange.folder / "admin").write_text(told[3][-1])
+    yield told[0][1].removesuffix("/api")
     process.send_signal(TERMINATE)
     process.communicate(timeout=20)
+
+
+def faults(exchange: Shell, verb: str, plan: dict[str, object]) -> None:
+    """Switch the faults of the server: PUT a plan, or DELETE it."""
+    (token,) = (path.read_text().strip() for path in exchange.folder.glob("*.token"))
+    request = urllib.request.Request(
+        (exchange.folder / "admin").read_text() + "/faults",
+        json.dumps(plan).encode(),
+        {"Authorization": f"Bearer {token}"},
+        method=verb,
+    )
+    with urllib.request.urlopen(request) as answer:
+        assert answer.status == 200
 
 
 def keys_in(folder: Path, key: dict[str, str], prefix: str = "ETF_LOCAL", mode: int = 0o600) -> None:
@@ -191,6 +206,53 @@ def test_a_leader_that_is_killed_in_the_middle_loses_nothing(fund: Shell, addres
     fund.ok("ledger", "audit")
     assert "agree" in fund.ok("reconcile")
     assert answer.code in (-signal.SIGKILL, 0)
+
+
+COINS = [
+    "BTC",
+    "ETH",
+    "SOL",
+    "BNB",
+    "XRP",
+    "DOGE",
+    "TRX",
+    "ADA",
+    "LINK",
+    "LTC",
+    "AVAX",
+    "UNI",
+    "BCH",
+    "DOT",
+    "XLM",
+    "SHIB",
+    "ATOM",
+    "MANA",
+    "ZIL",
+    "DENT",
+]
+EVERY_WAY = (
+    *("slow", "overloaded", "cut_before", "cut_after", "unexpected_before", "unexpected_after", "arrives_late"),
+    *("server_error_before", "server_error_after", "hidden", "report_lost", "report_twice", "stream_cut"),
+)
+
+
+def test_twenty_coins_are_bought_though_one_request_in_twenty_fails(
+    fund: Shell, address: str, exchange: Shell
+) -> None:
+    fund.ok("init", "--environment", "local", "--url", address)
+    assert fund.etf("reconcile").code == 9
+    fund.ok("reconcile", "--book", "1", "--as", "opening", "--reason", "it was there before")
+    weights = [word for coin in COINS for word in ("--weight", f"{coin}=0.05")]
+    fund.ok("index", "create", "TWENTY", *weights, "--float", "600")
+    chances = {"chances": {name: 0.05 / len(EVERY_WAY) for name in EVERY_WAY}, "seed": 5, "slowest": 0.5}
+    faults(exchange, "PUT", chances)
+    try:
+        order = fund.json("submit", "buy", "--index", "1", "--qty", "50", "--max-loss", "100")
+    finally:
+        faults(exchange, "DELETE", {})
+    assert (order["status"], order["units"]) == ("filled", "50")
+    fund.ok("ledger", "audit")
+    assert "agree" in fund.ok("reconcile")
 
 
 def test_the_variables_of_keys_are_no_settings(fund: Shell) -> None:

@@ -86,7 +86,7 @@ class WireStage:
         last = first + timedelta(seconds=1)
         self.market.set_volume(symbol, quantity, first)
         self.market.set_volume(symbol, D(0), last)
-        while self.exchange.now() <= last:
+        while self.exchange.now() <= last + timedelta(milliseconds=200):  # the adapter reckons the time
             await asyncio.sleep(0.02)
 
 
