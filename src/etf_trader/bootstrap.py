@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import secrets
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from etf_trader import schema
 from etf_trader.clock import Clock, SystemClock
@@ -26,9 +27,11 @@ from etf_trader.ledger.repository import (
 )
 from etf_trader.market.currency import CURRENCIES
 from etf_trader.money import floor_to, spoken, spoken_cash
-from etf_trader.venue import PAPER
+from etf_trader.venue import LIVE, PAPER
 
 if TYPE_CHECKING:
+    from sqlalchemy import Connection
+
     from etf_trader.events import EventLog
     from etf_trader.exchange.market import Market
     from etf_trader.exchange.paper import PaperExchange
@@ -37,9 +40,19 @@ if TYPE_CHECKING:
     from etf_trader.execution.manager import Manager
     from etf_trader.execution.quoting import Quoter
     from etf_trader.execution.settings import ExecutionSettings
+    from etf_trader.venue.binance.venue import BinanceVenue
+    from etf_trader.venue.interface import Meter
     from etf_trader.venue.paper import PaperVenue
 
 EIGHT_PLACES = Decimal("1e-8")
+
+
+class Slots(NamedTuple):
+    """How many orders of a window are used, and how long it is."""
+
+    used: int
+    limit: int
+    seconds: int
 
 
 class Services:
@@ -66,8 +79,14 @@ class Services:
         """The paper exchange that the account is at.
 
         Raises:
-            ConfigError: there is none, or it is not the one that the ledger belongs to.
+            ConfigError: there is none, it is not the one that the ledger belongs to, or orders go elsewhere.
         """
+        if self.account.environment != PAPER:
+            raise ConfigError(
+                f"orders go to Binance {self.account.environment}: there is no paper exchange here",
+                where="environment",
+                hint="money comes and goes at the venue; etf reconcile books it",
+            )
         exchange = open_exchange(self.settings)
         if self.account.era != exchange.era:
             raise ConfigError(
@@ -78,11 +97,22 @@ class Services:
         return exchange
 
     @cached_property
-    def venue(self) -> PaperVenue:
-        """The exchange as a venue."""
+    def venue(self) -> PaperVenue | BinanceVenue:
+        """Where orders go.
+
+        Raises:
+            ConfigError: the paper exchange is missing, or there are no keys.
+        """
+        if self.account.environment != PAPER:
+            return self.binance
         from etf_trader.venue.paper import PaperVenue
 
         return PaperVenue(self.exchange, self.account.uid, is_stepped=self.exchange.is_stepped)
+
+    @cached_property
+    def binance(self) -> BinanceVenue:
+        """The account at Binance; only where orders go there."""
+        return binance_venue(self.settings, self.database)
 
     @cached_property
     def clock(self) -> Clock:
@@ -120,6 +150,32 @@ class Services:
 
         return Administration(self.database, self.venue, self.clock, self.account, self.settings.holder)
 
+    def require_switched_on(self) -> None:
+        """Check that orders may be sent: live ones only where the configuration says so.
+
+        Raises:
+            ConfigError: it does not.
+        """
+        if self.account.environment == LIVE and not self.settings.live:
+            raise ConfigError(
+                "the environment is live and live trading is not switched on",
+                where=self.settings.sources["live"],
+                hint="this is real money: etf config set live true",
+            )
+
+    def slots(self) -> Slots:
+        """Return how many slots of the shortest window are used, as far as is known without asking the venue."""
+        if self.account.environment == PAPER:
+            told = self.exchange.order_counts(self.account.uid)[0]
+            return Slots(told.count, told.limit, int(told.interval.total_seconds()))
+        from etf_trader.execution.budget import windows
+        from etf_trader.execution.queue import SILENT_LIMITS
+
+        limits = self.binance.known_limits() or SILENT_LIMITS
+        with self.database.read() as connection:
+            window = windows(connection, self.account.id, limits[:1], self.clock.now())[0]
+        return Slots(window.used, window.limit.limit, window.limit.seconds)
+
     def close(self) -> None:
         """Give up connections."""
         self.database.close()
@@ -136,14 +192,19 @@ def open_services(settings: Settings) -> Services:
     database = Database(settings.database)
     schema.require_head(database, "etf")
     with database.read() as connection:
-        account = account_of(connection, PAPER, settings.exchange.account)
+        account = _account(connection, settings)
     if account is None:
-        raise ConfigError(
-            f"the database has no account {settings.exchange.account} yet",
-            where=str(database),
-            hint="etf init makes it",
-        )
+        name = settings.exchange.account if settings.environment == PAPER else f"at Binance {settings.environment}"
+        raise ConfigError(f"the database has no account {name} yet", where=str(database), hint="etf init makes it")
     return Services(settings, database, account)
+
+
+def _account(connection: Connection, settings: Settings) -> Account | None:
+    """Return the account that orders go to: by its name on paper, elsewhere the only one of its environment."""
+    if settings.environment == PAPER:
+        return account_of(connection, PAPER, settings.exchange.account)
+    known = [each for each in list_accounts(connection) if each.environment == settings.environment]
+    return known[0] if known else None
 
 
 def open_all(settings: Settings) -> list[Services]:
@@ -155,7 +216,9 @@ def open_all(settings: Settings) -> list[Services]:
     first = open_services(settings)
     with first.database.read() as connection:
         others = [
-            each for each in list_accounts(connection) if each.environment == PAPER and each.id != first.account.id
+            each
+            for each in list_accounts(connection)
+            if each.environment == PAPER == settings.environment and each.id != first.account.id
         ]
     return [first, *(Services(settings, first.database, account) for account in others)]
 
@@ -172,6 +235,49 @@ def open_exchange(settings: Settings, *, tape_ids: bool = False) -> PaperExchang
     database = Database(settings.exchange.database)
     schema.require_head(database, "exchange")
     return PaperExchange.open(database, market_from, tape_ids=tape_ids)
+
+
+def binance_venue(settings: Settings, database: Database | None = None) -> BinanceVenue:
+    """Return the account at Binance that the configuration and its keys name.
+
+    Args:
+        database: Where the processes of this machine share out the weight of their requests.
+
+    Raises:
+        ConfigError: there are no keys, or others may read live ones.
+    """
+    from etf_trader.venue.binance.environments import environment
+    from etf_trader.venue.binance.keys import find_keys
+    from etf_trader.venue.binance.timekeeping import MeasuredTime
+    from etf_trader.venue.binance.venue import BinanceVenue
+
+    chosen = environment(settings.environment, settings.binance.url)
+    keys = find_keys(chosen.name, os.environ, key_file(settings))
+    clock = MeasuredTime()
+    return BinanceVenue(
+        chosen,
+        keys,
+        meter=None if database is None else _meter(settings, database, clock),
+        clock=clock,
+        allows_withdraw_key=settings.binance.allow_withdraw_key,
+        may_send=settings.live or not chosen.is_live,
+    )
+
+
+def _meter(settings: Settings, database: Database, clock: Clock) -> Meter:
+    from etf_trader.execution.lease import this_host
+    from etf_trader.execution.weights import USUAL_LIMIT, USUAL_SECONDS, WeightLimit, Weights
+
+    usual = WeightLimit(USUAL_SECONDS, USUAL_LIMIT)
+    return Weights(database, clock, settings.host or this_host(), usual)
+
+
+def key_file(settings: Settings) -> Path:
+    """Return where keys may stand: `.env` beside etf.toml."""
+    from etf_trader.config import data_folder
+    from etf_trader.venue.binance.keys import ENV_FILE
+
+    return data_folder(settings.project_file) / ENV_FILE
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,6 +298,8 @@ def make(settings: Settings, *, start: datetime | None = None, era: str | None =
     Raises:
         ConfigError: a database exists with other settings, or is of another version.
     """
+    if settings.environment != PAPER:
+        return _make_at_binance(settings)
     database = Database(settings.database)
     for path in (database.path, Database(settings.exchange.database).path):
         if path is not None:
@@ -222,6 +330,41 @@ def make(settings: Settings, *, start: datetime | None = None, era: str | None =
         deposit_cash(services, "USDT", deposit, holder=settings.holder, transfer_id="first")
     services.close()
     return Made(is_new, deposit)
+
+
+def _make_at_binance(settings: Settings) -> Made:
+    """Make our database and its account at Binance; what the account holds already is for a person to book."""
+    import asyncio
+
+    from etf_trader.ledger.repository import set_transfers_seen
+    from etf_trader.venue.binance.history import IN_A_MILLISECOND
+
+    # The venue first: keys that are refused leave nothing behind.
+    venue = binance_venue(settings)
+    identity = asyncio.run(venue.identity())
+    database = Database(settings.database)
+    if database.path is not None:
+        database.path.parent.mkdir(parents=True, exist_ok=True)
+    if not database.exists():
+        schema.upgrade(database, "etf")
+    schema.require_head(database, "etf")
+    now = venue.clock().now()
+    with database.write() as connection:
+        known = _account(connection, settings)
+        if known is not None and (known.uid, known.era) != (identity.uid, identity.era):
+            raise ConfigError(
+                f"this database belongs to the account {known.uid}, since {known.era}; the keys are those of "
+                f"{identity.uid}, since {identity.era}",
+                where=str(database),
+                hint="take the keys of that account, or another database",
+            )
+        if known is None:
+            if not list_accounts(connection):
+                begin_incarnation(connection, "init", now)
+            made = add_account(connection, identity.environment, identity.uid, identity.era, now)
+            # What came before is in the balance that is booked first.
+            set_transfers_seen(connection, made.id, int(now.timestamp() * 1000) * IN_A_MILLISECOND)
+    return Made(known is None, None)
 
 
 def deposit_cash(

@@ -136,6 +136,12 @@ class Shell:
         finally:
             connection.close()
 
+    def run(self, statement: str) -> None:
+        """Change the ledger's database behind its back."""
+        with sqlite3.connect(self.folder / "etf.db", timeout=SECONDS) as connection:
+            connection.execute(statement)
+        connection.close()
+
     def fingerprint(self) -> str:
         """Return a hash of everything in both databases, and of the files that lie here."""
         digest = hashlib.sha256()

@@ -89,6 +89,7 @@ def _forever(opened: Services, on_interrupt: str) -> None:
     from etf_trader.cli.working import interruptible
     from etf_trader.execution.serving import serve
 
+    opened.require_switched_on()
     accounts = open_all(opened.settings)
     news = {each.account.id: News(each, is_alone=len(accounts) == 1) for each in accounts}
     output().note("Working the open orders of every account. Ctrl-C ends it.")

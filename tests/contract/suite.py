@@ -119,7 +119,7 @@ async def until(venue: Venue, done: Callable[[], bool]) -> None:
         if done():
             return
         await venue.books(["AUSDT"], 1)
-        await asyncio.sleep(0)
+        await asyncio.sleep(0.01)
     raise AssertionError("the user stream has not told it")
 
 
@@ -311,8 +311,9 @@ class VenueContract:
         await stage.deposit("USDT", D("12.5"), "more")
         await stage.withdraw("A", D(3), "less")
         came, left = await stage.venue.transfers(seen)
-        assert (came.transfer_id, came.asset, came.amount) == ("more", "USDT", D("12.5"))
-        assert (left.transfer_id, left.asset, left.amount) == ("less", "A", D(-3))
+        assert (came.asset, came.amount) == ("USDT", D("12.5"))
+        assert (left.asset, left.amount) == ("A", D(-3))
+        assert len({came.transfer_id, left.transfer_id, ""}) == 3
         assert seen < came.sequence < left.sequence
         assert await stage.venue.transfers(came.sequence) == [left]
         assert await stage.venue.transfers(left.sequence) == []
@@ -520,7 +521,8 @@ class VenueContract:
         left = await stage.use_up_orders()
         with pytest.raises(RateLimited) as refused:
             await stage.venue.place(replace(order, granted_at=await stage.venue.server_time()))
-        assert 0 < refused.value.retry_after <= left <= 10
+        assert 0 < refused.value.retry_after <= left + 1  # whole seconds
+        assert left <= 10
         assert await stage.venue.find("AUSDT", "first") is None
 
     @pytest.mark.parametrize("window", [0.5, 2])
