@@ -41,3 +41,14 @@ def upgrade() -> None:
         sa.Column("due", UtcDateTime, nullable=False),
     )
     op.create_index("credit_due", "credit", ["account", "due"])
+    op.create_table(
+        "api_key",
+        sa.Column("api_key", sa.String(64), primary_key=True),
+        sa.Column("account", sa.String(64), sa.ForeignKey("account.name"), nullable=False),
+        sa.Column("kind", sa.String(8), nullable=False),
+        sa.Column("secret", sa.Text, nullable=False),
+        sa.Column("may_trade", sa.Boolean, nullable=False),
+        sa.Column("may_withdraw", sa.Boolean, nullable=False),
+        sa.Column("is_ip_restricted", sa.Boolean, nullable=False),
+        sa.Column("made", UtcDateTime, nullable=False),
+    )

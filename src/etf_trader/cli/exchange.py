@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
+from etf_trader.cli import exchange_server
 from etf_trader.cli.commands import command, group
 from etf_trader.cli.invocation import output, settings
 from etf_trader.cli.numbers import amount_of, count, local_time, money
@@ -171,3 +172,6 @@ def reset(yes: YesOption = False) -> None:
 
     kept = [{"from": old, "to": new} for old, new in moved]
     output().emit("etf.exchange_reset/1", {"kept": kept, "deposit": made.deposit}, draw)
+
+
+exchange_server.add_to(app)

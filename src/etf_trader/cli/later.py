@@ -11,8 +11,6 @@ LATER = {
     "index mark": "today: etf index nav",
     "index event": "today: etf index create makes another index",
     "index fee": "today: etf index nav",
-    "exchange serve": "today the paper exchange is embedded: etf exchange status",
-    "exchange account": "today: etf exchange status",
     "ledger export": "today: etf report fills --format csv",
     "report loss": "today: etf report fills",
     "report rebalance": "today: etf report fills",

@@ -164,6 +164,16 @@ class PaperExchange:
         """Whether its clock moves by steps."""
         return self._settings.clock == STEPPED
 
+    @property
+    def database(self) -> Database:
+        """Where it is kept."""
+        return self._database
+
+    @property
+    def assets(self) -> frozenset[str]:
+        """Everything that its accounts can hold."""
+        return frozenset(self._assets)
+
     def close(self) -> None:
         """Give up connections."""
         self._database.close()

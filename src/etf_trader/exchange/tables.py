@@ -174,3 +174,17 @@ credit = Table(
     Index("credit_due", "account", "due"),
 )
 """What first fills give back of the order count, until it shows there."""
+
+api_key = Table(
+    "api_key",
+    metadata,
+    Column("api_key", String(64), primary_key=True),
+    Column("account", String(64), ForeignKey("account.name"), nullable=False),
+    Column("kind", String(8), nullable=False),
+    Column("secret", Text, nullable=False),
+    Column("may_trade", Boolean, nullable=False),
+    Column("may_withdraw", Boolean, nullable=False),
+    Column("is_ip_restricted", Boolean, nullable=False),
+    Column("made", UtcDateTime, nullable=False),
+)
+"""Who may act for an account over the wire: `secret` is the shared one (HMAC), or a public key (ED25519)."""

@@ -1,0 +1,212 @@
+"""`etf exchange serve` and `etf exchange account`: the paper exchange over the wire, and who may use it."""
+
+from __future__ import annotations
+
+import ipaddress
+from decimal import Decimal
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from etf_trader.cli.commands import HOW, command, group
+from etf_trader.cli.invocation import output, settings
+from etf_trader.cli.options import read_positive
+from etf_trader.cli.output import Page
+from etf_trader.cli.services import in_loop
+
+if TYPE_CHECKING:
+    from etf_trader.exchange.paper import PaperExchange
+    from etf_trader.exchange.server.app import Address
+    from etf_trader.exchange.server.gateway import ServerSettings
+
+PORT = 8899
+
+account = group()
+
+
+def read_port(text: str) -> int:
+    """Return a port; 0 takes a free one."""
+    if not (text.isascii() and text.isdecimal() and int(text) <= 65_535):
+        raise typer.BadParameter(f"{text!r} is not a port; write a number from 0 (any free one) to 65535")
+    return int(text)
+
+
+def read_host(text: str) -> str:
+    """Return an address of this machine alone."""
+    host = "127.0.0.1" if text == "localhost" else text
+    try:
+        is_loopback = ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        is_loopback = False
+    if not is_loopback:
+        raise typer.BadParameter(f"{text!r} is not an address of this machine alone; write 127.0.0.1 or ::1")
+    return host
+
+
+def add_to(app: typer.Typer) -> None:
+    """Add these commands to `etf exchange`."""
+    command(app, "serve", examples=("etf exchange serve", "etf exchange serve --port 8899"))(serve)
+    app.add_typer(account, name="account", help="Open accounts at the paper exchange and make their API keys.")
+
+
+def serve(
+    port: Annotated[
+        int,
+        typer.Option(
+            "--port",
+            help="Where to listen; 0 takes a free port.",
+            metavar="PORT",
+            parser=read_port,
+            rich_help_panel=HOW,
+        ),
+    ] = PORT,
+    host: Annotated[
+        str,
+        typer.Option(
+            "--host",
+            help="On which address of this machine.",
+            metavar="ADDRESS",
+            parser=read_host,
+            rich_help_panel=HOW,
+        ),
+    ] = "127.0.0.1",
+    listen_keys: Annotated[
+        bool, typer.Option("--listen-keys", help="Let old clients have listen keys.", rich_help_panel=HOW)
+    ] = False,
+) -> None:
+    """Serve the paper exchange to Binance clients on this machine, until Ctrl-C."""
+    from etf_trader.bootstrap import open_exchange
+    from etf_trader.exchange.server.gateway import ServerSettings
+
+    exchange = open_exchange(settings())
+    in_loop(_serve(exchange, ServerSettings(listen_keys=listen_keys), host, port))
+
+
+async def _serve(exchange: PaperExchange, chosen: ServerSettings, host: str, port: int) -> None:
+    import asyncio
+    import signal
+
+    from etf_trader.exchange.server.app import serving
+
+    stopped: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+
+    def stop(number: int) -> None:
+        if not stopped.done():
+            stopped.set_result(number)
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, stop, number)
+    async with serving(exchange, chosen, host=host, port=port) as address:
+        _tell(address)
+        number = await stopped
+    exchange.close()
+    output().note("Stopped.")
+    raise typer.Exit(128 + number)
+
+
+def _tell(address: Address) -> None:
+    facts = {
+        "url": address.url,
+        "rest": address.rest,
+        "websocket_api": address.websocket_api,
+        "streams": address.streams,
+    }
+
+    def draw(page: Page) -> None:
+        page.fields(
+            [("REST", address.rest), ("WebSocket API", address.websocket_api), ("streams", address.streams)]
+        )
+        page.line("Ctrl-C ends it. etf exchange account add NAME makes keys.")
+
+    output().emit("etf.exchange_address/1", facts, draw)
+
+
+@command(
+    account,
+    "add",
+    examples=("etf exchange account add alice", "etf exchange account add alice --ed25519 public.pem"),
+)
+def add(
+    name: Annotated[str, typer.Argument(help="The account; it is opened if there is none.", metavar="NAME")],
+    ed25519: Annotated[
+        Path | None,
+        typer.Option(
+            "--ed25519",
+            help="Sign with the private key of this public one.",
+            metavar="PUBLIC.pem",
+            rich_help_panel=HOW,
+        ),
+    ] = None,
+    read_only: Annotated[
+        bool, typer.Option("--read-only", help="The key may look and not trade.", rich_help_panel=HOW)
+    ] = False,
+    may_withdraw: Annotated[
+        bool,
+        typer.Option(
+            "--may-withdraw", help="The key may withdraw, which etf refuses to trade with.", rich_help_panel=HOW
+        ),
+    ] = False,
+    any_ip: Annotated[
+        bool,
+        typer.Option("--any-ip", help="The key says that it is not bound to an address.", rich_help_panel=HOW),
+    ] = False,
+    deposit: Annotated[
+        Decimal | None,
+        typer.Option(
+            "--deposit",
+            help="USDT to credit the account with.",
+            metavar="AMOUNT",
+            parser=read_positive,
+            rich_help_panel=HOW,
+        ),
+    ] = None,
+) -> None:
+    """Open an account at the paper exchange, if there is none of that name, and make a key for it."""
+    import secrets
+
+    from etf_trader.bootstrap import open_exchange
+    from etf_trader.exchange.server.keys import add_key
+
+    public = None if ed25519 is None else _public_key(ed25519)
+    exchange = open_exchange(settings())
+    exchange.open_account(name)
+    with exchange.database.write() as connection:
+        key = add_key(
+            connection,
+            name,
+            exchange.now(),
+            public_key=public,
+            may_trade=not read_only,
+            may_withdraw=may_withdraw,
+            is_ip_restricted=not any_ip,
+        )
+    if deposit is not None:
+        exchange.deposit(name, "USDT", deposit, f"in-{secrets.token_hex(8)}")
+    secret = key.secret if public is None else None
+    facts = {"account": name, "api_key": key.api_key, "kind": key.kind, "secret_key": secret}
+
+    def draw(page: Page) -> None:
+        rows = [("account", name), ("API key", key.api_key)]
+        page.fields(rows if secret is None else [*rows, ("secret key", secret)])
+        if secret is not None:
+            page.line("The secret is shown this once.")
+
+    output().emit("etf.exchange_key/1", facts, draw)
+
+
+def _public_key(path: Path) -> str:
+    """Return the text of a file with a public key.
+
+    Raises:
+        UsageError: it cannot be read, or holds something else.
+    """
+    from etf_trader.errors import UsageError
+    from etf_trader.exchange.server.keys import check_public_key
+
+    try:
+        text = path.read_text()
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError("the public key cannot be read", where=str(path)) from error
+    check_public_key(text, str(path))
+    return text

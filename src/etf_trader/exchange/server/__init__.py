@@ -1,0 +1,1 @@
+"""The paper exchange over the wire: Binance Spot's REST and WebSocket API on loopback."""
