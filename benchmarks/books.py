@@ -159,7 +159,9 @@ def main() -> int:
         ("dict, min() and max() each event", naive),
         ("of both: text to exact decimals", numbers),
     ):
-        print(f"{name:36} {seconds / updates * 1e6:10.2f} {updates / seconds:12,.0f} {len(events) / seconds:10,.0f}")
+        print(
+            f"{name:36} {seconds / updates * 1e6:10.2f} {updates / seconds:12,.0f} {len(events) / seconds:10,.0f}"
+        )
     print(f"{'':36} {'us/read':>10}")
     for depth in (10, 100, 1000):
         fast = best_of((lambda: None, lambda _, depth=depth: [book.book(depth, AT) for _ in range(100)])) / 100

@@ -12,12 +12,12 @@ from typing import Protocol
 import msgspec
 
 from etf_trader.errors import VenueUnavailable
-from etf_trader.market.book import Level
+from etf_trader.market.book import Level, OrderBook
 
 FIRST_LIMIT = 100
 MOST_LEVELS = 5000
-_LIMITS = ((100, 5), (500, 25), (1000, 50), (MOST_LEVELS, 250))
-"""Levels a side that a snapshot may show, and what it weighs."""
+_LIMITS = (FIRST_LIMIT, 500, 1000, MOST_LEVELS)
+"""Levels a side that a snapshot may show; each weighs more than the one before: 5, 25, 50, 250."""
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -70,36 +70,34 @@ class DepthSnapshot:
         """Return the last price that is known of a side; None when the whole side is."""
         return levels[-1].price if len(levels) >= self.limit else None
 
+    def book(self, depth: int) -> OrderBook:
+        """Return at most `depth` of its levels a side as a book."""
+        return OrderBook(
+            symbol=self.symbol,
+            bids=self.bids[:depth],
+            asks=self.asks[:depth],
+            update_id=self.update_id,
+            at=self.at,
+            complete=max(len(self.bids), len(self.asks)) < min(self.limit, depth + 1),
+        )
+
 
 class DepthReader(Protocol):
-    """Reads snapshots; it asks nobody whether there is weight for them."""
+    """Reads snapshots, each once there is request weight for it."""
 
     async def depth(self, symbol: str, limit: int) -> DepthSnapshot:
         """Return at most `limit` levels a side of the book of `symbol`.
 
         Raises:
             VenueUnavailable, RateLimited: ask again.
-            NotListed: the venue has no such symbol.
+            VenueError: it cannot be had, as when there is no such symbol.
         """
         ...
 
 
-class Meter(Protocol):
-    """Is asked before each request, and lets it wait until there is weight for it."""
-
-    async def take(self, weight: int, *, urgent: bool) -> None:
-        """Return once a request of this weight may be sent."""
-        ...
-
-
 def limit_for(depth: int) -> int:
-    """Return the least number of levels to ask for that shows `depth`, without paying for what costs no more."""
-    return next((limit for limit, _ in _LIMITS if depth <= limit), MOST_LEVELS)
-
-
-def weight_of(limit: int) -> int:
-    """Return what a snapshot of `limit` levels weighs."""
-    return next(weight for most, weight in _LIMITS if limit <= most)
+    """Return how many levels to ask for to see `depth`: as many as cost no more."""
+    return next((limit for limit in _LIMITS if depth <= limit), MOST_LEVELS)
 
 
 def event_from(text: bytes | str) -> DepthEvent:
