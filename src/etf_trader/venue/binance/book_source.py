@@ -10,33 +10,17 @@ import asyncio
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from enum import StrEnum
 
 from etf_trader.clock import Clock
-from etf_trader.errors import StaleQuote, VenueError
+from etf_trader.errors import DataError, StaleQuote, VenueError
 from etf_trader.market.book import OrderBook
 from etf_trader.venue.binance.book_follower import BookFollower
 from etf_trader.venue.binance.depth import FIRST_LIMIT, DepthReader, DepthSnapshot, limit_for
+from etf_trader.venue.market_data import Seen, Source, Sourced
 
 MAX_AGE = timedelta(seconds=5)
 AT_ONCE = 8
 """Books that are read at the same time."""
-
-
-class Source(StrEnum):
-    """Where a book came from."""
-
-    STREAM = "stream"
-    REST = "rest"
-
-
-@dataclass(frozen=True, slots=True)
-class Sourced:
-    """A book, where it came from, and how old it was when it was handed out."""
-
-    book: OrderBook
-    source: Source
-    age: timedelta
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,19 +84,20 @@ class BookSource:
             StaleQuote: one is too old, and no younger one can be had.
             VenueError: one cannot be had at all.
         """
-        return {symbol: each.book for symbol, each in (await self.sourced(symbols, depth)).items()}
+        books = {}
+        for symbol, seen in (await self.look(symbols, depth)).items():
+            if not isinstance(seen, Sourced):
+                raise seen
+            books[symbol] = seen.book
+        return books
 
-    async def sourced(self, symbols: Sequence[str], depth: int = FIRST_LIMIT) -> dict[str, Sourced]:
-        """Return the books of `symbols` with their source and age; raises as `books`."""
+    async def look(self, symbols: Sequence[str], depth: int = FIRST_LIMIT) -> dict[str, Seen]:
+        """Return each book with its source and age, or what keeps it from being had."""
         if self._follower is not None:
             await self._follower.follow(symbols)
         async with asyncio.TaskGroup() as group:
             tasks = {symbol: group.create_task(self._caught(symbol, depth)) for symbol in symbols}
-        found = {symbol: task.result() for symbol, task in tasks.items()}
-        for each in found.values():
-            if isinstance(each, VenueError | StaleQuote):
-                raise each
-        return {symbol: each for symbol, each in found.items() if isinstance(each, Sourced)}
+        return {symbol: task.result() for symbol, task in tasks.items()}
 
     def age(self, symbol: str) -> timedelta | None:
         """Return how long ago the stream's book was last known to be right; None where there is none."""
@@ -124,11 +109,11 @@ class BookSource:
         if self._follower is not None:
             await self._follower.close()
 
-    async def _caught(self, symbol: str, depth: int) -> Sourced | VenueError | StaleQuote:
+    async def _caught(self, symbol: str, depth: int) -> Seen:
         """Return the failure of one book as a value, so that the others are not given up half way."""
         try:
             return await self._one(symbol, depth)
-        except (VenueError, StaleQuote) as error:
+        except (VenueError, DataError) as error:
             return error
 
     async def _one(self, symbol: str, depth: int) -> Sourced:
