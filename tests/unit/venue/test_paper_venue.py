@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from tests.unit.venue.contract import (
+from tests.contract.suite import (
     A_ASKS,
     A_BIDS,
     B_ASKS,

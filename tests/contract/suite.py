@@ -119,7 +119,7 @@ async def until(venue: Venue, done: Callable[[], bool]) -> None:
         if done():
             return
         await venue.books(["AUSDT"], 1)
-        await asyncio.sleep(0)
+        await asyncio.sleep(0.01)
     raise AssertionError("the user stream has not told it")
 
 
