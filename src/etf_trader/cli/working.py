@@ -39,9 +39,12 @@ class Interruption:
         self._signal = number
 
 
+SETTLING = "Stopping: what was sent is settled first; once more leaves at once."
+
+
 @contextmanager
-def interruptible() -> Iterator[Interruption]:
-    """Turn the first Ctrl-C or SIGTERM into a note; a second one takes its usual way."""
+def interruptible(told: str | None = SETTLING) -> Iterator[Interruption]:
+    """Turn the first Ctrl-C or SIGTERM into a note; a second one takes its usual way. `told` is said then."""
     asked = Interruption()
     usual: dict[int, Any] = {}
 
@@ -49,7 +52,8 @@ def interruptible() -> Iterator[Interruption]:
         asked.take(number)
         for each, handler in usual.items():
             signal.signal(each, handler)
-        output().note("Stopping: what was sent is settled first; once more leaves at once.")
+        if told is not None:
+            output().note(told)
 
     for number in (signal.SIGINT, signal.SIGTERM):
         usual[number] = signal.signal(number, note)

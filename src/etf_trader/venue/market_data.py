@@ -50,7 +50,7 @@ class Recorded:
     """What a recording holds; `gaps` are the times that updates were missing and a book began anew."""
 
     path: Path
-    exchange_info: Path | None
+    exchange_info: Path
     symbols: tuple[str, ...]
     began: datetime
     ended: datetime
@@ -59,6 +59,14 @@ class Recorded:
     trades: int
     gaps: int
     bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """How long to record, None: until it is stopped; and how many levels a side a snapshot shows at least."""
+
+    duration: timedelta | None
+    depth: int
 
 
 Progress = Callable[[timedelta, int], None]
@@ -88,9 +96,9 @@ class MarketData(Protocol):
         ...
 
     async def record(
-        self, symbols: Sequence[str], folder: Path, duration: timedelta | None, stop: Callable[[], bool], told: Progress
+        self, symbols: Sequence[str], folder: Path, wanted: Wanted, stop: Callable[[], bool], told: Progress
     ) -> Recorded:
-        """Record these books into a file in `folder`, for so long or until `stop` says so."""
+        """Record these books into a file in `folder`, until it is what was wanted or `stop` says so."""
         ...
 
     async def close(self) -> None:

@@ -55,7 +55,9 @@ class RecordingFile:
 
     def snapshot(self, at: datetime, symbol: str, limit: int, text: str) -> None:
         """Write an answer of GET /api/v3/depth, as it came."""
-        self._line(f'{{"t": {_seconds(at)}, "rest": "depth", "symbol": "{symbol}", "limit": {limit}, "data": {text}}}')
+        self._line(
+            f'{{"t": {_seconds(at)}, "rest": "depth", "symbol": "{symbol}", "limit": {limit}, "data": {text}}}'
+        )
 
     def message(self, at: datetime, stream: str, text: str) -> None:
         """Write what a stream said, as it came."""

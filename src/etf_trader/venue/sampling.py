@@ -1,5 +1,6 @@
 """Books of a venue that has no streams, looked at again and again, and recorded as differences."""
 
+import asyncio
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
@@ -19,6 +20,7 @@ from etf_trader.venue.market_data import (
     Seen,
     Source,
     Sourced,
+    Wanted,
     pairs_of,
 )
 from etf_trader.venue.recording_file import RecordingFile, write_exchange_info
@@ -27,6 +29,9 @@ WHOLE = 5000
 """Levels a side: all of them, as far as a snapshot of the venue's reaches."""
 
 EVERY = timedelta(seconds=1)
+FLUSH_EVERY = 1.0
+"""Seconds of real time that a crash may cost."""
+
 _MILLISECOND = timedelta(milliseconds=1)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -63,7 +68,7 @@ class SampledMarketData:
         }
 
     async def record(
-        self, symbols: Sequence[str], folder: Path, duration: timedelta | None, stop: Callable[[], bool], told: Progress
+        self, symbols: Sequence[str], folder: Path, wanted: Wanted, stop: Callable[[], bool], told: Progress
     ) -> Recorded:
         """Look at these books every second, and write what changed."""
         file = RecordingFile(folder, self.clock.now())
@@ -73,7 +78,7 @@ class SampledMarketData:
             beside = write_exchange_info(folder, {**info, "symbols": rows})
             sampler = _Sampler(self._venue, file, symbols)
             await sampler.look()
-            end = None if duration is None else sampler.began + duration
+            end = None if wanted.duration is None else sampler.began + wanted.duration
             while not stop() and (end is None or sampler.at < end):
                 await self.clock.sleep(_until_next(sampler.at, self.clock.now(), end))
                 await sampler.look()
@@ -113,6 +118,7 @@ class _Sampler:
         self._symbols = symbols
         self._last: dict[str, OrderBook] = {}
         self._ids: dict[str, int] = {}
+        self._flushed = 0.0
         self.updates = 0
         self.trades = 0
         self.began = self.at = datetime.min.replace(tzinfo=UTC)
@@ -129,7 +135,10 @@ class _Sampler:
         for symbol in self._symbols:
             self._write(books[symbol])
         self._last, self.at = dict(books), at
-        self._file.flush()
+        now = asyncio.get_running_loop().time()
+        if self._file.is_full or now >= self._flushed + FLUSH_EVERY:
+            self._file.flush()
+            self._flushed = now
 
     def _write(self, book: OrderBook) -> None:
         symbol, last = book.symbol, self._last.get(book.symbol)

@@ -17,7 +17,7 @@ from datetime import datetime, timedelta
 import msgspec
 
 from etf_trader.clock import Clock
-from etf_trader.errors import RateLimited, VenueError, VenueUnavailable
+from etf_trader.errors import DataError, RateLimited, VenueError, VenueUnavailable
 from etf_trader.market.book import OrderBook
 from etf_trader.venue.binance.book_stream import Streams, StreamSettings
 from etf_trader.venue.binance.depth import (
@@ -269,7 +269,7 @@ class BookFollower:
             try:
                 if not await self._ask(each):
                     each.failures += 1
-            except VenueError as error:
+            except (VenueError, DataError) as error:
                 each.failures += 1
                 each.why = error.message
                 if isinstance(error, RateLimited):

@@ -147,7 +147,7 @@ class BookSource:
         if not self._is_deep_enough(book, depth):
             try:
                 await self._follower.deepen(symbol, depth)
-            except VenueError as error:
+            except (VenueError, DataError) as error:
                 return None, error.message
             book = self._follower.book(symbol, depth)
             if book is None or not self._is_deep_enough(book, depth):

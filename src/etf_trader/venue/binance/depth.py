@@ -41,7 +41,7 @@ class DepthEvent(msgspec.Struct, frozen=True, gc=False):
 
 
 class _Depth(msgspec.Struct):
-    lastUpdateId: int  # noqa: N815 - the venue's spelling
+    lastUpdateId: int
     bids: Pairs
     asks: Pairs
 
@@ -90,7 +90,7 @@ class DepthReader(Protocol):
 
         Raises:
             VenueUnavailable, RateLimited: ask again.
-            VenueError: it cannot be had, as when there is no such symbol.
+            VenueError, DataError: it cannot be had, as when there is no such symbol.
         """
         ...
 
