@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import secrets
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -11,7 +12,7 @@ from decimal import Decimal
 from functools import cached_property
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from msgspec import structs
 
@@ -34,6 +35,8 @@ from etf_trader.money import floor_to, spoken, spoken_cash
 from etf_trader.venue import PAPER
 
 if TYPE_CHECKING:
+    from sqlalchemy import Connection
+
     from etf_trader.events import EventLog
     from etf_trader.exchange.market import Market
     from etf_trader.exchange.paper import PaperExchange
@@ -42,10 +45,20 @@ if TYPE_CHECKING:
     from etf_trader.execution.manager import Manager
     from etf_trader.execution.quoting import Quoter
     from etf_trader.execution.settings import ExecutionSettings
+    from etf_trader.venue.binance.venue import BinanceVenue
+    from etf_trader.venue.interface import Meter
     from etf_trader.venue.market_data import MarketData
     from etf_trader.venue.paper import PaperVenue
 
 EIGHT_PLACES = Decimal("1e-8")
+
+
+class Slots(NamedTuple):
+    """How many orders of a window are used, and how long it is."""
+
+    used: int
+    limit: int
+    seconds: int
 
 
 class Services:
@@ -72,8 +85,14 @@ class Services:
         """The paper exchange that the account is at.
 
         Raises:
-            ConfigError: there is none, or it is not the one that the ledger belongs to.
+            ConfigError: there is none, it is not the one that the ledger belongs to, or orders go elsewhere.
         """
+        if self.account.environment != PAPER:
+            raise ConfigError(
+                f"orders go to Binance {self.account.environment}: there is no paper exchange here",
+                where="environment",
+                hint="money comes and goes at the venue; etf reconcile books it",
+            )
         exchange = open_exchange(self.settings)
         if self.account.era != exchange.era:
             raise ConfigError(
@@ -84,11 +103,22 @@ class Services:
         return exchange
 
     @cached_property
-    def venue(self) -> PaperVenue:
-        """The exchange as a venue."""
+    def venue(self) -> PaperVenue | BinanceVenue:
+        """Where orders go.
+
+        Raises:
+            ConfigError: the paper exchange is missing; or there are no keys, or live trading is not switched on.
+        """
+        if self.account.environment != PAPER:
+            return self.binance
         from etf_trader.venue.paper import PaperVenue
 
         return PaperVenue(self.exchange, self.account.uid, is_stepped=self.exchange.is_stepped)
+
+    @cached_property
+    def binance(self) -> BinanceVenue:
+        """The account at Binance; only where orders go there."""
+        return binance_venue(self.settings, self.database)
 
     @cached_property
     def clock(self) -> Clock:
@@ -126,6 +156,19 @@ class Services:
 
         return Administration(self.database, self.venue, self.clock, self.account, self.settings.holder)
 
+    def slots(self) -> Slots:
+        """Return how many slots of the shortest window are used, as far as is known without asking the venue."""
+        if self.account.environment == PAPER:
+            told = self.exchange.order_counts(self.account.uid)[0]
+            return Slots(told.count, told.limit, int(told.interval.total_seconds()))
+        from etf_trader.execution.budget import windows
+        from etf_trader.execution.queue import SILENT_LIMITS
+
+        limits = self.binance.known_limits() or SILENT_LIMITS
+        with self.database.read() as connection:
+            window = windows(connection, self.account.id, limits[:1], self.clock.now())[0]
+        return Slots(window.used, window.limit.limit, window.limit.seconds)
+
     def close(self) -> None:
         """Give up connections."""
         self.database.close()
@@ -142,14 +185,19 @@ def open_services(settings: Settings) -> Services:
     database = Database(settings.database)
     schema.require_head(database, "etf")
     with database.read() as connection:
-        account = account_of(connection, PAPER, settings.exchange.account)
+        account = _account(connection, settings)
     if account is None:
-        raise ConfigError(
-            f"the database has no account {settings.exchange.account} yet",
-            where=str(database),
-            hint="etf init makes it",
-        )
+        name = settings.exchange.account if settings.environment == PAPER else f"at Binance {settings.environment}"
+        raise ConfigError(f"the database has no account {name} yet", where=str(database), hint="etf init makes it")
     return Services(settings, database, account)
+
+
+def _account(connection: Connection, settings: Settings) -> Account | None:
+    """Return the account that orders go to: by its name on paper, elsewhere the only one of its environment."""
+    if settings.environment == PAPER:
+        return account_of(connection, PAPER, settings.exchange.account)
+    known = [each for each in list_accounts(connection) if each.environment == settings.environment]
+    return known[0] if known else None
 
 
 def open_all(settings: Settings) -> list[Services]:
@@ -161,7 +209,9 @@ def open_all(settings: Settings) -> list[Services]:
     first = open_services(settings)
     with first.database.read() as connection:
         others = [
-            each for each in list_accounts(connection) if each.environment == PAPER and each.id != first.account.id
+            each
+            for each in list_accounts(connection)
+            if each.environment == PAPER == settings.environment and each.id != first.account.id
         ]
     return [first, *(Services(settings, first.database, account) for account in others)]
 
@@ -180,58 +230,52 @@ def open_exchange(settings: Settings) -> PaperExchange:
     return PaperExchange.open(database, market_from)
 
 
-@contextmanager
-def open_market_data(
-    settings: Settings, told: Callable[[str], None], *, ahead: bool = False
-) -> Iterator[MarketData]:
-    """Open the order books of the environment; `etf init` need not have been there.
+def binance_venue(settings: Settings, database: Database | None = None) -> BinanceVenue:
+    """Return the account at Binance that the configuration and its keys name.
 
     Args:
-        told: Is told what a person should know of where the books come from.
-        ahead: Where a stepped clock stands still, show the time to come on a copy of the exchange; the
-            exchange itself stays where it is.
+        database: Where the processes of this machine share out the weight of their requests.
 
     Raises:
-        ConfigError: the exchange cannot be opened, or made from these settings.
+        ConfigError: there are no keys, others may read live ones, or live trading is not switched on.
     """
-    from etf_trader.venue.paper import paper_market_data
+    from etf_trader.venue.binance.environments import environment
+    from etf_trader.venue.binance.keys import find_keys
+    from etf_trader.venue.binance.timekeeping import MeasuredTime
+    from etf_trader.venue.binance.venue import BinanceVenue
 
-    with TemporaryDirectory(prefix="etf-market-") as folder:
-        if Database(settings.exchange.database).exists():
-            exchange = open_exchange(settings)
-            is_copy = ahead and exchange.is_stepped
-            if is_copy:
-                exchange = _copy_of(exchange, settings, Path(folder))
-        else:
-            told(f"There is no exchange here yet: these are books of the {settings.exchange.market} market.")
-            exchange, is_copy = _exchange_for_now(settings, Path(folder)), ahead
-        try:
-            yield paper_market_data(exchange, settings.exchange.account, may_move=is_copy)
-        finally:
-            exchange.close()
-
-
-def _copy_of(exchange: PaperExchange, settings: Settings, folder: Path) -> PaperExchange:
-    """Return a copy of an exchange that is in a file, else another one of the same market and time."""
-    from etf_trader.backup import back_up
-
-    database = Database(settings.exchange.database)
-    if database.path is None:
-        now = exchange.now()
-        exchange.close()
-        return _exchange_for_now(settings, folder, now)
-    exchange.close()
-    copy = back_up({"exchange": database}, folder / "copy")["exchange"]
-    return open_exchange(structs.replace(settings, exchange=_in_file(settings, copy)))
+    chosen = environment(settings.environment, settings.binance.url)
+    if chosen.is_live and not settings.live:
+        raise ConfigError(
+            "the environment is live and live trading is not switched on",
+            where=settings.sources["live"],
+            hint="this is real money: etf config set live true",
+        )
+    keys = find_keys(chosen.name, os.environ, key_file(settings))
+    clock = MeasuredTime()
+    return BinanceVenue(
+        chosen,
+        keys,
+        meter=None if database is None else _meter(settings, database, clock),
+        clock=clock,
+        allows_withdraw_key=settings.binance.allow_withdraw_key,
+    )
 
 
-def _exchange_for_now(settings: Settings, folder: Path, start: datetime | None = None) -> PaperExchange:
-    path = folder / "exchange.db"
-    return _make_exchange(structs.replace(settings, exchange=_in_file(settings, path)), start, None)
+def _meter(settings: Settings, database: Database, clock: Clock) -> Meter:
+    from etf_trader.execution.lease import this_host
+    from etf_trader.execution.weights import USUAL_LIMIT, USUAL_SECONDS, WeightLimit, Weights
+
+    usual = WeightLimit(USUAL_SECONDS, USUAL_LIMIT)
+    return Weights(database, clock, settings.host or this_host(), usual)
 
 
-def _in_file(settings: Settings, path: Path) -> ExchangeSettings:
-    return structs.replace(settings.exchange, database=DatabaseUrl(f"sqlite:///{path}"))
+def key_file(settings: Settings) -> Path:
+    """Return where keys may stand: `.env` beside etf.toml."""
+    from etf_trader.config import data_folder
+    from etf_trader.venue.binance.keys import ENV_FILE
+
+    return data_folder(settings.project_file) / ENV_FILE
 
 
 @dataclass(frozen=True, slots=True)
@@ -252,6 +296,8 @@ def make(settings: Settings, *, start: datetime | None = None, era: str | None =
     Raises:
         ConfigError: a database exists with other settings, or is of another version.
     """
+    if settings.environment != PAPER:
+        return _make_at_binance(settings)
     database = Database(settings.database)
     for path in (database.path, Database(settings.exchange.database).path):
         if path is not None:
@@ -282,6 +328,41 @@ def make(settings: Settings, *, start: datetime | None = None, era: str | None =
         deposit_cash(services, "USDT", deposit, holder=settings.holder, transfer_id="first")
     services.close()
     return Made(is_new, deposit)
+
+
+def _make_at_binance(settings: Settings) -> Made:
+    """Make our database and its account at Binance; what the account holds already is for a person to book."""
+    import asyncio
+
+    from etf_trader.ledger.repository import set_transfers_seen
+    from etf_trader.venue.binance.history import IN_A_MILLISECOND
+
+    # The venue first: keys that are refused leave nothing behind.
+    venue = binance_venue(settings)
+    identity = asyncio.run(venue.identity())
+    database = Database(settings.database)
+    if database.path is not None:
+        database.path.parent.mkdir(parents=True, exist_ok=True)
+    if not database.exists():
+        schema.upgrade(database, "etf")
+    schema.require_head(database, "etf")
+    now = venue.clock().now()
+    with database.write() as connection:
+        known = _account(connection, settings)
+        if known is not None and (known.uid, known.era) != (identity.uid, identity.era):
+            raise ConfigError(
+                f"this database belongs to the account {known.uid}, since {known.era}; the keys are those of "
+                f"{identity.uid}, since {identity.era}",
+                where=str(database),
+                hint="take the keys of that account, or another database",
+            )
+        if known is None:
+            if not list_accounts(connection):
+                begin_incarnation(connection, "init", now)
+            made = add_account(connection, identity.environment, identity.uid, identity.era, now)
+            # What came before is in the balance that is booked first.
+            set_transfers_seen(connection, made.id, int(now.timestamp() * 1000) * IN_A_MILLISECOND)
+    return Made(known is None, None)
 
 
 def deposit_cash(
@@ -401,3 +482,75 @@ def _make_exchange(settings: Settings, start: datetime | None, era: str | None) 
         account=chosen.account,
         era=era,
     )
+
+
+@contextmanager
+def open_market_data(
+    settings: Settings, told: Callable[[str], None], *, ahead: bool = False
+) -> Iterator[MarketData]:
+    """Open the order books of the environment; `etf init` need not have been there.
+
+    Args:
+        told: Is told what a person should know of where the books come from.
+        ahead: Where a stepped clock stands still, show the time to come on a copy of the exchange; the
+            exchange itself stays where it is.
+
+    Raises:
+        ConfigError: the exchange cannot be opened, or made from these settings.
+    """
+    if settings.environment != PAPER:
+        yield _binance_market_data(settings, told)
+        return
+    from etf_trader.venue.paper import paper_market_data
+
+    with TemporaryDirectory(prefix="etf-market-") as folder:
+        if Database(settings.exchange.database).exists():
+            exchange = open_exchange(settings)
+            is_copy = ahead and exchange.is_stepped
+            if is_copy:
+                exchange = _copy_of(exchange, settings, Path(folder))
+        else:
+            told(f"There is no exchange here yet: these are books of the {settings.exchange.market} market.")
+            exchange, is_copy = _exchange_for_now(settings, Path(folder)), ahead
+        try:
+            yield paper_market_data(exchange, settings.exchange.account, may_move=is_copy)
+        finally:
+            exchange.close()
+
+
+def _binance_market_data(settings: Settings, told: Callable[[str], None]) -> MarketData:
+    """Return the books of Binance; they are public, so that no key is looked for."""
+    from etf_trader.venue.binance.environments import environment
+    from etf_trader.venue.binance.market_data import BinanceMarketData
+    from etf_trader.venue.binance.own_meter import OwnMeter
+    from etf_trader.venue.binance.timekeeping import MeasuredTime
+    from etf_trader.venue.binance.venue import BinanceVenue
+
+    clock, database = MeasuredTime(), Database(settings.database)
+    # With a database the processes of this machine share one budget; public books need none.
+    meter = _meter(settings, database, clock) if schema.is_at_head(database, "etf") else OwnMeter(clock)
+    chosen = environment(settings.environment, settings.binance.url)
+    return BinanceMarketData(BinanceVenue(chosen, None, meter=meter, clock=clock), told=lambda each: told(str(each)))
+
+
+def _copy_of(exchange: PaperExchange, settings: Settings, folder: Path) -> PaperExchange:
+    """Return a copy of an exchange that is in a file, else another one of the same market and time."""
+    from etf_trader.backup import back_up
+
+    database = Database(settings.exchange.database)
+    if database.path is None:
+        now = exchange.now()
+        exchange.close()
+        return _exchange_for_now(settings, folder, now)
+    exchange.close()
+    copy = back_up({"exchange": database}, folder / "copy")["exchange"]
+    return open_exchange(structs.replace(settings, exchange=_in_file(settings, copy)))
+
+
+def _exchange_for_now(settings: Settings, folder: Path, start: datetime | None = None) -> PaperExchange:
+    path = folder / "exchange.db"
+    return _make_exchange(structs.replace(settings, exchange=_in_file(settings, path)), start, None)
+
+
+def _in_file(settings: Settings, path: Path) -> ExchangeSettings:
+    return structs.replace(settings.exchange, database=DatabaseUrl(f"sqlite:///{path}"))

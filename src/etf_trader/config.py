@@ -24,7 +24,6 @@ from etf_trader.errors import ConfigError, NotFound, UsageError
 
 APP = "etf-trader"
 PROJECT_FILE = "etf.toml"
-LATER_ENVIRONMENTS = ("demo", "testnet", "live", "local")
 FOREIGN_VARIABLES = ("ETF_CONFIG", "ETF_TEST_", "ETF_LOCAL_")
 """Variables that begin like ours and are no settings."""
 
@@ -72,6 +71,20 @@ class ExchangeSettings(Struct, frozen=True, kw_only=True):
             description="of the model market in bps by quote asset, where they are not 10",
         ),
     ] = None
+
+
+class BinanceSettings(Struct, frozen=True, kw_only=True):
+    """Binance, where orders go there."""
+
+    url: Annotated[
+        str | None,
+        Meta(
+            pattern=r"^https?://(localhost|127(\.[0-9]{1,3}){3}|\[::1\])(:[0-9]{1,5})?/?$",
+            title="a server on this machine, like http://127.0.0.1:8080",
+            description="where the environment local is",
+        ),
+    ] = None
+    allow_withdraw_key: Annotated[bool, Meta(description="trade live with a key that may also withdraw")] = False
 
 
 class SolverSettings(Struct, frozen=True, kw_only=True):
@@ -129,7 +142,9 @@ class Settings(Struct, frozen=True, kw_only=True):
     """The whole configuration; `sources` says for each key where its value came from."""
 
     database: Annotated[DatabaseUrl, Meta(description="the ledger's database: a file or a URL")]
-    environment: Annotated[str, Meta(description="where orders go: paper")] = "paper"
+    environment: Annotated[
+        Literal["paper", "demo", "testnet", "live", "local"], Meta(description="where orders go")
+    ] = "paper"
     live: Annotated[bool, Meta(description="trade with real money")] = False
     holder: Annotated[
         str,
@@ -141,6 +156,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     ] = "self"
     host: Annotated[str | None, Meta(description="the name of this machine in leases; the system's own")] = None
     exchange: ExchangeSettings
+    binance: BinanceSettings
     solver: SolverSettings
     index: IndexSettings
     trade: TradeSettings
@@ -362,24 +378,13 @@ def _value(key: Key, given: Any, source: str, folder: Path, *, from_text: bool) 
         raise ConfigError(
             f"{key.name} must be {_expected(kind, constraint)}, not {_shown(given)}", where=source
         ) from error
-    _refuse_later(key.name, value, source)
     return Value(value, source)
-
-
-def _refuse_later(name: str, value: Any, source: str) -> None:
-    if name == "environment" and value != "paper":
-        if value in LATER_ENVIRONMENTS:
-            raise ConfigError(
-                f"the environment {value!r} comes with a later version", where=source, hint='today: "paper"'
-            )
-        raise ConfigError(f'environment must be "paper", not {_shown(value)}', where=source)
-    if name == "live" and value:
-        raise ConfigError("live trading comes with a later version", where=source, hint="today: live = false")
 
 
 def _expected(kind: Any, constraint: Meta) -> str:
     if get_origin(kind) is Literal:
-        return " or ".join(f'"{choice}"' for choice in get_args(kind))
+        *first, last = (f'"{choice}"' for choice in get_args(kind))
+        return f"{', '.join(first)} or {last}" if first else last
     if kind is int and constraint.le is not None:
         return f"a whole number from {constraint.ge} to {constraint.le}"
     if constraint.title is not None:
@@ -437,6 +442,7 @@ def _settings(values: Mapping[str, Value], project: Path | None, user: Path) -> 
     return Settings(
         **part(""),
         exchange=ExchangeSettings(**part("exchange")),
+        binance=BinanceSettings(**part("binance")),
         solver=SolverSettings(**part("solver")),
         index=IndexSettings(**part("index")),
         trade=TradeSettings(**part("trade")),

@@ -12,7 +12,7 @@ from sqlalchemy import Connection, text
 from etf_trader.database import Database
 from etf_trader.errors import ConfigError
 
-HEADS = {"etf": "0008", "exchange": "0002"}
+HEADS = {"etf": "0009", "exchange": "0002"}
 """The newest revision of each section; a test compares them with the migrations."""
 
 
@@ -44,6 +44,15 @@ def require_head(database: Database, section: str) -> None:
             if found < HEADS[section]
             else "install a newer etf-trader",
         )
+
+
+def is_at_head(database: Database, section: str) -> bool:
+    """Return whether `database` is there and has the schema of this version."""
+    try:
+        require_head(database, section)
+    except ConfigError:
+        return False
+    return True
 
 
 def upgrade(database: Database, section: str, to: str = "head") -> None:

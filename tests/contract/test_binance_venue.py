@@ -92,7 +92,7 @@ class TestBinanceVenue(VenueContract):
     """The whole contract, over real sockets."""
 
     @pytest.fixture
-    async def stage(self, tmp_path: Path) -> AsyncIterator[Stage]:  # type: ignore[override]
+    async def stage(self, tmp_path: Path) -> AsyncIterator[Stage]:
         market = make_market()
         database = Database(f"sqlite:///{tmp_path / 'exchange.db'}")
         exchange = PaperExchange.create(database, ExchangeSettings("wall", "static", {}), market, account=UID)

@@ -120,9 +120,18 @@ def test_numbers_are_read_exactly(tmp_path: Path, given: str, exact: str) -> Non
         ("[index]\nfloat = inf", "index.float must be a number, 0 or more, not Infinity", 2),
         ("holder = 'a b'", 'holder must be 1 to 64 letters, digits, dots, dashes or underscores, not "a b"', 1),
         ("live = 'no'", 'live must be true or false, not "no"', 1),
-        ("live = true", "live trading comes with a later version", 1),
-        ("environment = 'demo'", "the environment 'demo' comes with a later version", 1),
-        ("environment = 'papper'", 'environment must be "paper", not "papper"', 1),
+        (
+            "environment = 'papper'",
+            'environment must be "paper", "demo", "testnet", "live" or "local", not "papper"',
+            1,
+        ),
+        (
+            "[binance]\nurl = 'http://api.binance.com'",
+            'binance.url must be a server on this machine, like http://127.0.0.1:8080, not "http://api.binance.com"',
+            2,
+        ),
+        ("[binance]\nurl = 'http://127.0.0.1.evil.net'", "binance.url must be a server on this machine", 2),
+        ("[binance]\nurl = 'http://u@127.0.0.1'", "binance.url must be a server on this machine", 2),
         (
             "database = 'mysql://u:secret@h/x'",
             'database must be a file or a database URL, not "mysql://u:***@h/x"',
@@ -265,7 +274,7 @@ def test_an_edit_makes_the_file_if_need_be(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("changes", "error"),
-    [({"exchange.seed": "x"}, UsageError), ({"exchange.sed": "1"}, NotFound), ({"live": "true"}, UsageError)],
+    [({"exchange.seed": "x"}, UsageError), ({"exchange.sed": "1"}, NotFound), ({"live": "maybe"}, UsageError)],
 )
 def test_a_wrong_edit_changes_nothing(tmp_path: Path, changes: dict[str, str], error: type[Exception]) -> None:
     path = write(tmp_path, BEFORE)

@@ -264,7 +264,7 @@ def _show_preview(opened: Services, preview: Preview) -> None:
     from etf_trader.seal import canonical
 
     document = json.loads(canonical(preview.document))
-    slots = opened.exchange.order_counts(opened.account.uid)[0]
+    slots = opened.slots()
     refused = opened.desk.refusal(preview)
     schedule = None
     if preview.request.schedule is not None:
@@ -275,8 +275,7 @@ def _show_preview(opened: Services, preview: Preview) -> None:
     def draw(page: Page) -> None:
         rules = preview.view.rules
         draw_plan(page, document, preview.index.quote, rules)
-        seconds = int(slots.interval.total_seconds())
-        if line := effort(document, rules, slots.count, slots.limit, seconds):
+        if line := effort(document, rules, *slots):
             page.line(line)
         for sentence in sentences(stopped_preview(opened, preview)):
             page.line(sentence)

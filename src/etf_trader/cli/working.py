@@ -202,12 +202,12 @@ class Watch:
         with self._opened.database.read() as connection:
             order = index_order(connection, self._order)
             loss = order_loss(connection, order).total
-        slots = self._opened.exchange.order_counts(self._opened.account.uid)[0]
+        slots = self._opened.slots()
         return joined(
             [
                 unit_count(order.filled),
                 f"loss {spoken_bps(bps(loss, order.filled * order.arrival_nav))} bps" if order.filled else "",
-                f"slots {slots.count}/{slots.limit}",
+                f"slots {slots.used}/{slots.limit}",
                 self._next(order),
             ]
         )

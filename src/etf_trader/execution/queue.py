@@ -42,9 +42,6 @@ MOST_AT_ONCE = 20
 SILENT_LIMITS = (OrderLimit(10, 100), OrderLimit(86_400, 200_000))
 """What holds where the venue names no limit on orders."""
 
-CLOCK_ERROR = timedelta(0)
-"""How far the venue's clock, as we are told it, may be from the one that it counts by."""
-
 SHORTEST_WAIT = 0.001
 LONGEST_WAIT = 1.0
 """A window may last a day; cancels, halts and who asks to stop are looked at meanwhile."""
@@ -162,7 +159,7 @@ class Queue:
             await self._rest(Claim((), wanted, until or slots.next_look, slots.may_ask), now, [])
 
     def _guard(self) -> timedelta:
-        return self._latency.guard(CLOCK_ERROR)
+        return self._latency.guard(self._venue.clock_error())
 
     def _orders(self, plan_ids: Iterable[int], status: AssetOrderStatus) -> list[AssetOrder]:
         with self._database.read() as connection:

@@ -126,10 +126,11 @@ class Reconciler:
         """Compare now; the caller leads the account and has settled what was in flight.
 
         Raises:
-            ConfigError: the venue's account is another one, or its history started again.
+            ConfigError: the venue's account is another one, its history started again, or it cannot be traded on.
             AccountLed: another process has taken over.
         """
         await require_identity(self._venue, self._account)
+        await self._venue.require_ready()
         orders = await put_in_order(self._database, self._venue, self._account)
         result = Reconciliation(self._account, tuple(orders.cancelled), warnings=tuple(orders.foreign))
         result, gaps, notes = await self._look(result)
@@ -261,7 +262,7 @@ async def require_identity(venue: Venue, account: Account) -> None:
         raise ConfigError(
             "the venue's history started again since this database was made",
             where=f"{account.environment}:{account.uid}",
-            hint="etf exchange reset archives both databases together",
+            hint="begin with another database; on paper, etf exchange reset archives both together",
         )
 
 

@@ -22,6 +22,10 @@ RESERVE = 10
 SHORTEST_WAIT = 0.001
 
 
+USUAL_SECONDS, USUAL_LIMIT = 60, 6000
+"""What holds until the venue has told its limit."""
+
+
 @dataclass(frozen=True, slots=True)
 class WeightLimit:
     """At most `limit` of weight in each window of `seconds`."""
@@ -54,6 +58,10 @@ class Weights:
             raise ValueError(f"a request of weight {weight} never fits in {self._limit.limit}")
         while (until := self._try(weight, self._clock.now(), urgent=urgent)) is not None:
             await self._clock.sleep(max((until - self._clock.now()).total_seconds(), SHORTEST_WAIT))
+
+    def limited(self, seconds: int, limit: int) -> None:
+        """Take note of the venue's limit."""
+        self._limit = WeightLimit(seconds, limit)
 
     def told(self, used: int, at: datetime) -> None:
         """Take note of what the venue says was used in the window of its time `at`.

@@ -11,7 +11,7 @@ accounts = Table(
     Column("environment", String(16), nullable=False),
     Column("uid", String(64), nullable=False),
     Column("era", String(64), nullable=False),
-    Column("transfers_seen", Integer, nullable=False),
+    Column("transfers_seen", BigInteger, nullable=False),
     Column("created_at", UtcDateTime, nullable=False),
     UniqueConstraint("environment", "uid"),
 )

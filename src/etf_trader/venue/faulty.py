@@ -193,6 +193,14 @@ class FaultyVenue:
         """Return the venue's clock."""
         return await self._request(self._venue.server_time)
 
+    def clock_error(self) -> timedelta:
+        """Return how far the venue's clock may be off."""
+        return self._venue.clock_error()
+
+    async def require_ready(self) -> None:
+        """Check that the account can be traded on."""
+        await self._request(self._venue.require_ready)
+
     async def rules(self) -> Mapping[str, SymbolRule]:
         """Return the trading rules and our fee rates of every symbol."""
         return await self._request(self._venue.rules)

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 from enum import StrEnum
 from typing import Protocol
@@ -159,6 +159,22 @@ class Transfer:
     at: datetime
 
 
+class Meter(Protocol):
+    """Shares out the weight of requests that this machine may put on a venue, among all its processes."""
+
+    async def take(self, weight: int, *, urgent: bool) -> None:
+        """Take the weight of a request that is about to be sent, once there is room for it."""
+        ...
+
+    def told(self, used: int, at: datetime) -> None:
+        """Take note of what the venue says was used in the window of its time `at`."""
+        ...
+
+    def limited(self, seconds: int, limit: int) -> None:
+        """Take note of the venue's limit: so much weight in each window of `seconds`."""
+        ...
+
+
 class Venue(Protocol):
     """An exchange account; every call may raise VenueUnavailable, RateLimited or OutcomeUnknown."""
 
@@ -168,6 +184,18 @@ class Venue(Protocol):
 
     async def server_time(self) -> datetime:
         """Return the venue's clock."""
+        ...
+
+    def clock_error(self) -> timedelta:
+        """Return how far `server_time` may be from the clock that the venue counts by."""
+        ...
+
+    async def require_ready(self) -> None:
+        """Check that the account, as it is set up at the venue, can be traded on and accounted for.
+
+        Raises:
+            ConfigError: it cannot; says what to change at the venue.
+        """
         ...
 
     async def rules(self) -> Mapping[str, SymbolRule]:

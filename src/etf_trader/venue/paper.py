@@ -159,6 +159,13 @@ class PaperVenue:
         """Return the exchange's clock."""
         return self._exchange.now()
 
+    def clock_error(self) -> timedelta:
+        """Return zero: we and the exchange have one clock."""
+        return timedelta(0)
+
+    async def require_ready(self) -> None:
+        """A paper account is always ready."""
+
     async def rules(self) -> Mapping[str, SymbolRule]:
         """Return the trading rules and our fee rates of every symbol."""
         rules = {}

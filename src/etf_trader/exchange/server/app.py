@@ -9,10 +9,11 @@ from aiohttp import web
 
 from etf_trader.errors import ConfigError
 from etf_trader.exchange.paper import PaperExchange
-from etf_trader.exchange.server import account, market, trading
+from etf_trader.exchange.server import account, market, session, trading
 from etf_trader.exchange.server.calls import Table
 from etf_trader.exchange.server.gateway import Gateway, ServerSettings
 from etf_trader.exchange.server.rest import Rest
+from etf_trader.exchange.server.websocket import WebSocketApi
 
 HOST = "127.0.0.1"
 GATEWAY: web.AppKey[Gateway] = web.AppKey("gateway", Gateway)
@@ -53,7 +54,7 @@ class Address:
 def calls() -> Table:
     """Return everything that can be asked."""
     table = Table()
-    for part in (market, trading, account):
+    for part in (market, trading, account, session):
         part.add_to(table)
     return table
 
@@ -63,7 +64,12 @@ def build(exchange: PaperExchange, settings: ServerSettings | None = None) -> we
     gateway = Gateway(exchange, settings)
     app = web.Application()
     app[GATEWAY] = gateway
-    rest = Rest(gateway, calls())
+    table = calls()
+    rest, sockets = Rest(gateway, table), WebSocketApi(gateway, table)
+    app.on_startup.append(lambda _: gateway.start())
+    app.on_shutdown.append(lambda _: sockets.shut_down())
+    app.on_cleanup.append(lambda _: gateway.stop())
+    app.router.add_get("/ws-api/v3", sockets.handle)
     app.router.add_route("*", "/{path:.*}", rest.handle)
     return app
 

@@ -12,6 +12,7 @@ from etf_trader.exchange.views import OrderCount
 if TYPE_CHECKING:
     from etf_trader.exchange.server.gateway import Gateway
     from etf_trader.exchange.server.keys import ApiKey
+    from etf_trader.exchange.server.websocket import Session
 
 
 class Security(Enum):
@@ -38,6 +39,8 @@ class Ask:
     key: "ApiKey | None" = None
     timestamp: datetime | None = None
     recv_window: float = 5
+    session: "Session | None" = None
+    """The WebSocket connection that it came over; None for REST."""
 
     @property
     def account(self) -> str:
@@ -57,6 +60,8 @@ class Reply:
     body: Any
     status: int = 200
     counts: tuple[OrderCount, ...] = ()
+    after: Callable[[], None] | None = None
+    """What is to happen once a WebSocket client has it."""
 
 
 Handler = Callable[[Ask], Reply]
@@ -82,8 +87,8 @@ class Call:
     method: str | None = None
     is_free: bool = False
     changes: bool = False
-    counts_orders: bool = False
-    """Whether a reply over the WebSocket API shows the order counts."""
+    is_order: bool = False
+    """Whether it may bring a new order: its reply over the WebSocket API shows the order counts."""
 
     @property
     def name(self) -> str:

@@ -1,22 +1,29 @@
 """Between the wire and the exchange: who asks, how much they may ask, and what they asked."""
 
+import asyncio
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from hashlib import sha256
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from etf_trader.exchange.paper import PaperExchange
+from etf_trader.exchange.refusal import ExchangeError
 from etf_trader.exchange.server import refusals
 from etf_trader.exchange.server.access import AHEAD, Admission, Credentials, admit
 from etf_trader.exchange.server.calls import Ask, Call, Reply
+from etf_trader.exchange.server.faults import Fault, Faults
+from etf_trader.exchange.server.feed import Feed
 from etf_trader.exchange.server.keys import Keys
 from etf_trader.exchange.server.limits import Limits
 from etf_trader.exchange.server.parameters import Parameters
 
+if TYPE_CHECKING:
+    from etf_trader.exchange.server.websocket import Session
+
 SIGNING = frozenset(("timestamp", "recvWindow", "signature", "apiKey"))
-UNSIGNED: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +49,42 @@ class Request:
     address: str
     credentials: Credentials
     in_microseconds: bool = False
+    session: "Session | None" = None
+
+
+class Cut(Exception):
+    """The connection is to be cut, without an answer."""
+
+
+class Broken(Exception):
+    """The server is to fail with an answer that is no JSON."""
+
+    def __init__(self, status: int) -> None:
+        super().__init__(status)
+        self.status = status
+
+
+def _unexpected() -> ExchangeError:
+    return ExchangeError(-1006, refusals.UNEXPECTED, http_status=500)
+
+
+def _timed_out() -> ExchangeError:
+    return ExchangeError(-1007, refusals.UNKNOWN_OUTCOME, http_status=504)
+
+
+FAILURES_BEFORE: Mapping[Fault, Callable[[], Exception]] = {
+    Fault.OVERLOADED: lambda: ExchangeError(-1008, refusals.OVERLOADED, http_status=503),
+    Fault.CUT_BEFORE: Cut,
+    Fault.UNEXPECTED_BEFORE: _unexpected,
+    Fault.TIMEOUT_BEFORE: _timed_out,
+    Fault.SERVER_ERROR_BEFORE: lambda: Broken(502),
+}
+FAILURES_AFTER: Mapping[Fault, Callable[[], Exception]] = {
+    Fault.CUT_AFTER: Cut,
+    Fault.UNEXPECTED_AFTER: _unexpected,
+    Fault.TIMEOUT_AFTER: _timed_out,
+    Fault.SERVER_ERROR_AFTER: lambda: Broken(504),
+}
 
 
 class Gateway:
@@ -52,6 +95,11 @@ class Gateway:
         self.settings = settings or ServerSettings()
         self.limits = Limits(self.settings.weight, self.settings.raw, self.settings.connections)
         self.keys = Keys(exchange.database)
+        self.faults = Faults()
+        self.feed = Feed(exchange)
+        self.listen_keys: dict[str, str] = {}
+        """The account of each listen key, where old clients may have them."""
+        self._late: set[asyncio.Future[None]] = set()
         self._started = time.monotonic()
 
     def now(self) -> datetime:
@@ -79,15 +127,68 @@ class Gateway:
 
         Raises:
             ExchangeError: it is refused.
+            Cut, Broken: a fault wants the transport to fail.
         """
         call, now = request.call, self.now()
         weight = call.weighs(request.parameters)
         self.limits.charge(request.address, weight, now)
-        ask = self._ask(request, now)
-        reply = await self._run(lambda: call.handler(ask))
+        fault = self.faults.of_request(call.name, changes=call.changes, is_order=call.is_order)
+        if fault is None:
+            reply = await self._perform(request, now)
+        else:
+            reply = await self._perform_badly(request, fault)
         if call.is_free and reply.status < 400:
             self.limits.give_back(request.address, weight, now)
         return reply
+
+    async def _perform(self, request: Request, now: datetime) -> Reply:
+        ask = self._ask(request, now)
+        handler = request.call.handler
+        reply = await self._run(lambda: handler(ask))
+        if request.call.changes:
+            self.feed.wake()
+        return reply
+
+    async def _perform_badly(self, request: Request, fault: Fault) -> Reply:
+        plan = self.faults.plan
+        if fault in (Fault.LIMITED, Fault.BANNED):
+            seconds = 1 + self.faults.seconds(max(0.0, plan.longest_wait - 1))
+            raise self.limits.refuse(request.address, seconds, self.now(), ban=fault is Fault.BANNED)
+        if fault is Fault.SLOW:
+            await asyncio.sleep(self.faults.seconds(plan.slowest))
+        elif fault is Fault.ARRIVES_LATE:
+            self._later(request, self.faults.seconds(plan.latest))
+            raise Cut
+        elif fault in FAILURES_BEFORE:
+            raise FAILURES_BEFORE[fault]()
+        reply = await self._perform(request, self.now())
+        if fault is Fault.LATE_ANSWER:
+            await asyncio.sleep(self.faults.seconds(plan.slowest))
+        elif fault in FAILURES_AFTER:
+            raise FAILURES_AFTER[fault]()
+        return reply
+
+    def _later(self, request: Request, seconds: float) -> None:
+        """Let a request in after `seconds`; nobody hears what becomes of it."""
+
+        async def arrive() -> None:
+            await asyncio.sleep(seconds)
+            with suppress(ExchangeError):
+                await self._perform(request, self.now())
+
+        task = asyncio.ensure_future(arrive())
+        self._late.add(task)
+        task.add_done_callback(self._late.discard)
+
+    async def start(self) -> None:
+        """Begin to tell user events."""
+        await self.feed.start()
+
+    async def stop(self) -> None:
+        """End what runs beside the requests."""
+        for task in self._late:
+            task.cancel()
+        await self.feed.stop()
 
     def _ask(self, request: Request, now: datetime) -> Ask:
         """Return the request as its handler works with it, from who may send it."""
@@ -100,7 +201,7 @@ class Gateway:
         if read < len(parameters):
             raise refusals.unread(read, len(parameters))
         if admission is None:
-            return Ask(self, parameters, now, request.in_microseconds)
+            return Ask(self, parameters, now, request.in_microseconds, session=request.session)
         return Ask(
             self,
             parameters,
@@ -109,6 +210,7 @@ class Gateway:
             admission.key,
             min(admission.timestamp, now) if self.exchange.is_stepped else admission.timestamp,
             admission.recv_window,
+            request.session,
         )
 
     async def _run(self, work: Callable[[], Reply]) -> Reply:

@@ -110,6 +110,17 @@ class Limits:
         window = self._visitor(address).connections
         return self._add(window, self.connections, 1, now) <= self.connections.limit
 
+    def refuse_connection(self, now: datetime) -> ExchangeError:
+        """Return the refusal of a connection too many."""
+        ends = EPOCH + ((now - EPOCH) // self.connections.length + 1) * self.connections.length
+        seconds = max(1, ceil((ends - now).total_seconds()))
+        return ExchangeError(
+            -1034,
+            f"Too many connections; current limit is {self.connections.limit} attempts per 5 MINUTE.",
+            http_status=429,
+            retry_after=seconds,
+        )
+
     def used(self, address: str, now: datetime) -> int:
         """Return the weight that `address` has used in the present minute."""
         return self._add(self._visitor(address).weight, self.weight, 0, now)

@@ -10,6 +10,10 @@ UNKNOWN_OUTCOME = (
     "Timeout waiting for response from backend server. Send status unknown; execution status unknown."
 )
 
+UNEXPECTED = "An unexpected response was received from the message bus. Execution status unknown."
+UNKNOWN = "An unknown error occurred while processing the request."
+OVERLOADED = "Server is currently overloaded with other requests. Please try again in a few minutes."
+
 
 def bad_key_format() -> ExchangeError:
     """Return the refusal of a request without a well-formed key."""

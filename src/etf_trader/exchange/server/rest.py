@@ -9,11 +9,12 @@ from etf_trader.exchange.refusal import ExchangeError
 from etf_trader.exchange.server import messages
 from etf_trader.exchange.server.access import Credentials
 from etf_trader.exchange.server.calls import Reply, Table
-from etf_trader.exchange.server.gateway import Gateway, Request
+from etf_trader.exchange.server.gateway import Broken, Cut, Gateway, Request
 from etf_trader.exchange.server.parameters import Parameters, from_form
 from etf_trader.exchange.server.signing import split_signature
 
 NOT_FOUND = "<html><head><title>404 Not found</title></head><body><h2>404 Not found</h2></body></html>"
+BROKEN = "<html><head><title>Bad gateway</title></head><body><h1>Bad gateway</h1></body></html>"
 _encode = msgspec.json.Encoder().encode
 
 
@@ -36,6 +37,12 @@ class Rest:
             body = await request.text() if request.can_read_body else ""
             reply = await self._gateway.answer(_read(request, body, call, address))
             counts = messages.count_headers(reply.counts)
+        except Cut:
+            if request.transport is not None:
+                request.transport.abort()
+            return web.Response(status=500)
+        except Broken as error:
+            return web.Response(status=error.status, text=BROKEN, content_type="text/html")
         except ExchangeError as error:
             reply = Reply({"code": error.code, "msg": error.message}, error.http_status)
             if error.retry_after is not None:

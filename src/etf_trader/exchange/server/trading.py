@@ -144,7 +144,7 @@ def add_to(table: Table) -> None:
             "order.place",
             is_free=True,
             changes=True,
-            counts_orders=True,
+            is_order=True,
         )
     )
     table.add(Call(status, ORDER_NAMES, 4, look, "GET", path, "order.status"))

@@ -15,6 +15,7 @@ from etf_trader.money import ZERO
 from etf_trader.venue.binance import messages
 from etf_trader.venue.binance.client import BinanceClient, milliseconds, moment
 from etf_trader.venue.binance.errors import Refusal
+from etf_trader.venue.binance.standing import ABSENT
 from etf_trader.venue.interface import Trade, Transfer
 
 MOST_TRADES = MOST_CANDLES = MOST_TRANSFERS = 1000
@@ -200,8 +201,8 @@ async def transfers(client: BinanceClient, after: int) -> list[Transfer]:
             ],
         ]
     except Refusal as error:
-        if error.status == 404:
-            return []  # a local server without a wallet
+        if error.status in ABSENT and not error.code:
+            return []  # a server without a wallet
         raise
     return [each for each in numbered(rows) if each.sequence > after]
 
@@ -262,16 +263,3 @@ def numbered(found: Sequence[Transfer]) -> list[Transfer]:
             number = ordered[-1].sequence + 1
         ordered.append(Transfer(number, each.transfer_id, each.asset, each.amount, each.at))
     return ordered
-
-
-async def pays_in_bnb(client: BinanceClient) -> bool:
-    """Whether the account pays its fees in BNB; False where the venue cannot be asked."""
-    if client.environment.wallet is None:
-        return False
-    try:
-        body = (await client.wallet("bnbBurn")).body
-    except Refusal as error:
-        if error.status in (401, 403, 404):
-            return False
-        raise
-    return bool(body.get("spotBNBBurn", False))

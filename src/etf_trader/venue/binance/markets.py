@@ -11,6 +11,7 @@ from etf_trader.money import ZERO
 from etf_trader.venue.binance import messages
 from etf_trader.venue.binance.client import BinanceClient
 from etf_trader.venue.binance.errors import NO_SYMBOL, Refusal
+from etf_trader.venue.binance.standing import ABSENT
 from etf_trader.venue.interface import OrderLimit
 
 ALL_GOOD_FOR = 3600.0
@@ -63,6 +64,11 @@ class Markets:
     def expire(self) -> None:
         """Ask anew next time: the venue refused something that the rules allowed."""
         self._some = None
+
+    @property
+    def known_limits(self) -> list[OrderLimit]:
+        """The venue's limits on orders, as far as it told them."""
+        return list(self._limits)
 
     @property
     def age(self) -> float | None:
@@ -118,7 +124,7 @@ class Markets:
         self._all = self._some = self._now()
 
     async def _fees(self, client: BinanceClient, account: Mapping[str, Any]) -> dict[str, Fees]:
-        """Return maker and taker fees: as asked for singly, else as listed, else what the account pays in general."""
+        """Return maker and taker fees: asked for singly, else listed, else what the account pays in general."""
         rates = account.get("commissionRates", {})
         general = (Decimal(rates.get("maker", "0.001")), Decimal(rates.get("taker", "0.001")))
         listed = await self._listed(client)
@@ -136,7 +142,7 @@ class Markets:
             try:
                 rows = (await client.wallet("asset/tradeFee")).body
             except Refusal as error:
-                if error.status not in (400, 401, 403, 404):
+                if error.status not in ABSENT or error.code:
                     raise
                 rows = ()
             found = {

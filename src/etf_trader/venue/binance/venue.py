@@ -10,7 +10,7 @@ from functools import partial
 from typing import Any, Protocol, TypeVar
 
 from etf_trader.clock import Clock
-from etf_trader.errors import ConfigError, DataError, EtfError, OrderRejected, VenueUnavailable
+from etf_trader.errors import DataError, EtfError, OrderRejected, VenueUnavailable
 from etf_trader.market.book import OrderBook
 from etf_trader.market.candle import Candle
 from etf_trader.market.symbol import SymbolRule
@@ -20,12 +20,14 @@ from etf_trader.venue.binance.environments import Environment
 from etf_trader.venue.binance.errors import Refusal
 from etf_trader.venue.binance.keys import Keys
 from etf_trader.venue.binance.markets import Markets
+from etf_trader.venue.binance.standing import Delisting, Standing, delistings, obstacle, standing
 from etf_trader.venue.binance.stream import UserStream
 from etf_trader.venue.binance.timekeeping import MeasuredTime, Timekeeping
-from etf_trader.venue.binance.weight import Allowance, Meter
+from etf_trader.venue.binance.weight import Allowance
 from etf_trader.venue.interface import (
     LimitOrder,
     Listener,
+    Meter,
     OrderCounts,
     OrderLimit,
     Placed,
@@ -69,8 +71,10 @@ class BinanceVenue:
         meter: Meter | None = None,
         clock: Timekeeping | None = None,
         books: Books | None = None,
+        allows_withdraw_key: bool = False,
     ) -> None:
         """`books` takes the place of asking for each book by REST; without `keys` only markets can be seen."""
+        self._allows_withdraw_key = allows_withdraw_key
         self.environment = environment
         self._keys = keys
         self._clock: Timekeeping = clock or MeasuredTime()
@@ -106,6 +110,10 @@ class BinanceVenue:
     def clock_error(self) -> timedelta:
         """Return how far the clock may be from the one that the venue counts by."""
         return self._clock.error
+
+    def known_limits(self) -> Sequence[OrderLimit]:
+        """Return the limits on orders as far as the venue told them, without asking."""
+        return self._markets.known_limits
 
     def rules_age(self) -> float | None:
         """Return how many seconds ago the venue told the rules of the markets in use."""
@@ -269,24 +277,27 @@ class BinanceVenue:
         return await self._asked(history.volume_of_others(self.client(), symbol, start, end), symbol)
 
     async def require_ready(self) -> None:
-        """Check that the account may trade and pays its fees in what it trades.
+        """Check that account and key may trade, and that fees are taken from what is traded.
 
         Raises:
-            ConfigError: it may not, or it pays them in BNB.
+            ConfigError: it is not so; or the key of a live account may withdraw.
         """
+        found = obstacle(
+            await self.standing(),
+            is_live=self.environment.is_live,
+            allows_withdraw_key=self._allows_withdraw_key,
+        )
+        if found is not None:
+            raise found
+
+    async def standing(self) -> Standing:
+        """Return how the account and its key stand at the venue."""
         account = await self._account_facts(fresh=True)
-        if not account.get("canTrade", True):
-            raise ConfigError(
-                "this account may not trade",
-                where=f"{self.environment.name}:{account['uid']}",
-                hint="look at its state, and at the restrictions of the key, at the venue",
-            )
-        if await self._asked(history.pays_in_bnb(self.client())):
-            raise ConfigError(
-                "this account pays its fees in BNB, which no index accounts for",
-                where=f"{self.environment.name}:{account['uid']}",
-                hint="switch it off at the venue: Spot fees, use BNB to pay",
-            )
+        return await self._asked(standing(self.client(), account))
+
+    async def delistings(self) -> Sequence[Delisting] | None:
+        """Return which markets will end; None where the venue does not tell."""
+        return await self._asked(delistings(self.client()))
 
     async def close(self) -> None:
         """Close the connection of this event loop, if there is one."""

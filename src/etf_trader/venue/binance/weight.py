@@ -5,9 +5,9 @@ Source:
 """
 
 from datetime import datetime, timedelta
-from typing import Protocol
 
 from etf_trader.venue.binance.timekeeping import Timekeeping
+from etf_trader.venue.interface import Meter
 
 BLOCK = 20
 """So much is taken at once, and used up request by request: asking costs a write."""
@@ -35,22 +35,6 @@ WEIGHTS = {
     ("ws", "userDataStream"): 2,
 }
 _DEPTH = ((100, 5), (500, 25), (1000, 50), (5000, 250))
-
-
-class Meter(Protocol):
-    """Shares out the weight that this machine may put on the venue among all its processes."""
-
-    async def take(self, weight: int, *, urgent: bool) -> None:
-        """Take the weight of a request that is about to be sent, once there is room for it."""
-        ...
-
-    def told(self, used: int, at: datetime) -> None:
-        """Take note of what the venue says was used in the window of its time `at`."""
-        ...
-
-    def limited(self, seconds: int, limit: int) -> None:
-        """Take note of the venue's limit."""
-        ...
 
 
 def weight_of(method: str, path: str, **params: object) -> int:
