@@ -127,9 +127,10 @@ class ModelMarket:
         """Return what is still missing of `quantity` taken at `since`: it comes back exponentially.
 
         The time constant is the symbol's within 10 bps of the mid at `since` and grows in
-        proportion to the distance beyond, up to tenfold. The result is on the step.
+        proportion to the distance beyond, up to tenfold. The result is on the step. Like the
+        books it changes with whole seconds, so that each update id stands for one book.
         """
-        seconds = (at - since) / _SECOND
+        seconds = (at.replace(microsecond=0) - since) / _SECOND
         if seconds <= 0 or quantity <= 0:
             return quantity
         ladder = self._symbol(symbol).ladder

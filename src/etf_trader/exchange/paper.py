@@ -242,16 +242,19 @@ class PaperExchange:
         self._rule(symbol)
         return self._market.fees(symbol)
 
-    def depth(self, symbol: str, limit: int = 100) -> BookView:
-        """Return the book of `symbol` now, at most `limit` levels a side.
+    def depth(self, symbol: str, limit: int = 100, *, settled: bool = False) -> BookView:
+        """Return the book of `symbol` now, at most `limit` levels a side; `settled` as for `depths`.
 
         Raises:
             ExchangeError: -1121, there is no such symbol.
         """
-        return self.depths([symbol], limit)[symbol]
+        return self.depths([symbol], limit, settled=settled)[symbol]
 
-    def depths(self, symbols: Iterable[str], limit: int = 100) -> dict[str, BookView]:
+    def depths(self, symbols: Iterable[str], limit: int = 100, *, settled: bool = False) -> dict[str, BookView]:
         """Return the books of `symbols` at one moment, at most `limit` levels a side.
+
+        With `settled`, fills that fell due are booked first: what is only shown may
+        be gone a moment later, and its update id with it.
 
         Raises:
             ExchangeError: -1121, there is no such symbol; -1130, `limit` is not positive.
@@ -262,9 +265,12 @@ class PaperExchange:
         for symbol in wanted:
             self._rule(symbol)
         with self._reading() as turn:
-            turn.load(wanted)
-            finished = self._market.finished(turn.now)
-            return {symbol: _book(turn, symbol, limit, finished) for symbol in wanted}
+            if not settled or not turn.is_due(wanted):
+                return self._books(turn, wanted, limit)
+        with self._writing() as turn:
+            turn.settle(wanted)
+            turn.save()
+            return self._books(turn, wanted, limit)
 
     def klines(self, symbol: str, seconds: int, start: datetime, end: datetime) -> tuple[KlineView, ...]:
         """Return the candles of 60, 3600 or 86,400 s that open in [start, end), at most 1000, oldest first.
@@ -449,6 +455,11 @@ class PaperExchange:
             return tuple(accounts.transfers(turn.connection, account, after))
 
     # Inside
+
+    def _books(self, turn: Turn, symbols: list[str], limit: int) -> dict[str, BookView]:
+        turn.load(symbols)
+        finished = self._market.finished(turn.now)
+        return {symbol: _book(turn, symbol, limit, finished) for symbol in symbols}
 
     def _move(self, account: str, kind: str, asset: str, amount: Decimal, transfer_id: str) -> TransferView:
         with self._writing() as turn:

@@ -7,6 +7,7 @@ from decimal import Decimal
 from typing import Any, NamedTuple
 
 from etf_trader.exchange.market import Depth
+from etf_trader.exchange.refusal import ExchangeError
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,10 +31,10 @@ class ExchangeSettings:
 class OrderRequest:
     """A new order as a client sends it.
 
-    Quantities are base units, prices quote per base. `timestamp` is when the
-    client signed it and `recv_window` for how many seconds it may be taken. Without
-    a `self_trade_prevention` mode the symbol's own holds. The fields between the two
-    belong to order types that are refused until they exist.
+    Quantities are base units, `quote_quantity` quote, prices quote per base, and
+    `trailing_delta` bps. `timestamp` is when the client signed it and `recv_window`
+    for how many seconds it may be taken. Without a `self_trade_prevention` mode the
+    symbol's own holds.
     """
 
     symbol: str
@@ -49,11 +50,12 @@ class OrderRequest:
     stop_price: Decimal | None = None
     iceberg_quantity: Decimal | None = None
     self_trade_prevention: str | None = None
+    trailing_delta: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class TradeView:
-    """One side of one trade; `commission` is not negative, in `commission_asset`, which is what was received."""
+    """One side of one trade; `commission` is not negative, in `commission_asset`: what was received, or BNB."""
 
     symbol: str
     trade_id: int
@@ -84,8 +86,11 @@ class OrderCount:
 class OrderView:
     """An order and its trades; `status` is Binance's, `cumulative_quote` what was paid or got before fees.
 
-    `prevented_quantity` is what self-trade prevention took from it, base units.
-    The answer to a new order carries the account's order `counts` after it.
+    `prevented_quantity` is what self-trade prevention took from it, base units. A
+    price of 0 is that of an order without a limit. `working_at` is when it began to
+    work: as it was taken, or once it was triggered; None while it waits. `cancel_id`
+    is the name of the request that cancelled it. The answer to a new order carries
+    the account's order `counts` after it.
     """
 
     symbol: str
@@ -106,6 +111,19 @@ class OrderView:
     self_trade_prevention: str
     prevented_quantity: Decimal
     counts: tuple[OrderCount, ...] = field(default=(), compare=False)
+    quote_quantity: Decimal | None = None
+    iceberg_quantity: Decimal | None = None
+    stop_price: Decimal | None = None
+    trailing_delta: int | None = None
+    working_at: datetime | None = None
+    cancel_id: str | None = None
+
+
+class ReplaceView(NamedTuple):
+    """What came of both halves of a cancel-replace: an order, a refusal, or None where it was not attempted."""
+
+    cancel: OrderView | ExchangeError
+    place: OrderView | ExchangeError | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,8 +131,8 @@ class ReportView:
     """One thing that happened to an order, as the order stood then: Binance's executionReport.
 
     `sequence` ascends over all accounts. `kind` is NEW, TRADE, CANCELED, EXPIRED or
-    TRADE_PREVENTION; `trade` is set for a TRADE. The order's own list of trades is
-    left out.
+    TRADE_PREVENTION; `trade` is set for a TRADE. A stop order is NEW twice: when it
+    is taken, and when it is triggered. The order's own list of trades is left out.
     """
 
     sequence: int
@@ -170,6 +188,52 @@ class KlineView(NamedTuple):
     close: Decimal
     volume: Decimal
     quote_volume: Decimal
+
+
+class PublicTradeView(NamedTuple):
+    """A trade as everyone sees it; `is_buyer_maker` says that the seller took."""
+
+    trade_id: int
+    price: Decimal
+    quantity: Decimal
+    quote_quantity: Decimal
+    at: datetime
+    is_buyer_maker: bool
+
+
+@dataclass(frozen=True, slots=True)
+class TickerView:
+    """What was traded of a symbol in the 24 hours up to `closed`; prices are None where there were none.
+
+    `first_id` and `last_id` are -1 without trades; the best prices are those of the
+    book now, None where a side is empty.
+    """
+
+    symbol: str
+    opened: datetime
+    closed: datetime
+    open: Decimal | None
+    high: Decimal | None
+    low: Decimal | None
+    last: Decimal | None
+    last_quantity: Decimal
+    previous_close: Decimal | None
+    average: Decimal | None
+    volume: Decimal
+    quote_volume: Decimal
+    first_id: int
+    last_id: int
+    count: int
+    bid: Depth | None
+    ask: Depth | None
+
+
+class AverageView(NamedTuple):
+    """The mean price of the last `minutes` by volume, and when the last trade of it was."""
+
+    minutes: int
+    price: Decimal
+    closed: datetime
 
 
 class VolumeView(NamedTuple):
