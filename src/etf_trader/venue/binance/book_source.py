@@ -68,6 +68,7 @@ class BookSource:
         self._max_age = max_age
         self._told = told
         self._source: dict[str, Source] = {}
+        self._traded: dict[str, datetime] = {}
         self._turns = asyncio.Semaphore(AT_ONCE)
 
     async def start(self, symbols: Iterable[str], seconds: float = 5) -> None:
@@ -99,6 +100,10 @@ class BookSource:
             tasks = {symbol: group.create_task(self._caught(symbol, depth)) for symbol in symbols}
         return {symbol: task.result() for symbol, task in tasks.items()}
 
+    def traded(self, symbol: str, at: datetime) -> None:
+        """Take note that we traded `at`, by the venue's clock: only books from after that are handed out now."""
+        self._traded[symbol] = max(at, self._traded.get(symbol, at))
+
     def age(self, symbol: str) -> timedelta | None:
         """Return how long ago the stream's book was last known to be right; None where there is none."""
         book = None if self._follower is None else self._follower.book(symbol, 1)
@@ -120,7 +125,7 @@ class BookSource:
         if self._follower is None:
             return self._read(await self._snapshot(symbol, depth), depth)
         book, why = await self._streamed(symbol, depth)
-        if book is not None and self._age(book.at) <= self._max_age:
+        if book is not None and self._is_young(book):
             return self._from_stream(book)
         try:
             snapshot = await self._snapshot(symbol, depth)
@@ -134,7 +139,7 @@ class BookSource:
             ) from error
         if self._follower.offer(snapshot):
             book = self._follower.book(symbol, depth)
-            if book is not None and self._is_deep_enough(book, depth) and self._age(book.at) <= self._max_age:
+            if book is not None and self._is_deep_enough(book, depth) and self._is_young(book):
                 return self._from_stream(book)
         return self._read(snapshot, depth, why)
 
@@ -152,11 +157,18 @@ class BookSource:
             book = self._follower.book(symbol, depth)
             if book is None or not self._is_deep_enough(book, depth):
                 return None, "its stream does not show so many levels"
+        if self._age(book.at) <= self._max_age:
+            return book, "the stream has not told of our last trade yet"
         return book, f"its stream said nothing for {self._age(book.at).total_seconds():.1f} s"
 
     async def _snapshot(self, symbol: str, depth: int) -> DepthSnapshot:
         async with self._turns:
             return await self._reader.depth(symbol, limit_for(depth))
+
+    def _is_young(self, book: OrderBook) -> bool:
+        """Whether a book may be traded on: not too old, and from after our last trade in it."""
+        traded = self._traded.get(book.symbol)
+        return self._age(book.at) <= self._max_age and (traded is None or book.at > traded)
 
     def _is_deep_enough(self, book: OrderBook, depth: int) -> bool:
         """Whether a book shows what was asked for: a window may be narrower by what was traded since."""
