@@ -16,7 +16,7 @@ from etf_trader import schema
 from etf_trader.clock import SimulatedClock
 from etf_trader.database import Database
 from etf_trader.errors import ConfigError, NotFound, UsageError
-from etf_trader.exchange import rules, tables, turn
+from etf_trader.exchange import rules, tables, trading
 from etf_trader.exchange.paper import (
     BalanceView,
     Depth,
@@ -26,6 +26,7 @@ from etf_trader.exchange.paper import (
     OrderView,
     PaperExchange,
 )
+from etf_trader.exchange.parameters import ORDER_TYPES
 from etf_trader.exchange.static import EPOCH, StaticMarket, symbol_row
 
 D = Decimal
@@ -380,7 +381,7 @@ def test_what_is_taken_stays_taken_until_the_market_brings_it_back(
 def test_levels_that_came_back_are_forgotten(
     exchange: PaperExchange, market: StaticMarket, database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(turn, "_MANY_LEVELS", 1)
+    monkeypatch.setattr(trading, "_MANY_LEVELS", 1)
     place(exchange, "BUY", "101", "2")
     exchange.advance(60)
     monkeypatch.setattr(market, "still_consumed", lambda *given: D(0))
@@ -433,7 +434,8 @@ def test_depths_show_one_moment(exchange: PaperExchange) -> None:
     [
         ({"symbol": "NOPE"}, -1121, "Invalid symbol."),
         ({"symbol": "OLDUSDT"}, -2010, "Market is closed."),
-        ({"type": "MARKET"}, -1116, "Invalid orderType."),
+        ({"type": "SLOW"}, -1116, "Invalid orderType."),
+        ({"type": "MARKET"}, -1106, "Parameter 'timeInForce' sent when not required."),
         ({"time_in_force": "GTX"}, -1115, "Invalid timeInForce."),
         ({"type": "LIMIT_MAKER", "time_in_force": None}, -2010, "Order would immediately match and take."),
         (
@@ -542,7 +544,7 @@ def test_exchange_info_has_the_venues_shape(exchange: PaperExchange) -> None:
     assert [row["symbol"] for row in info["symbols"]] == ["ETHUSDT"]
     assert len(exchange.exchange_info()["symbols"]) == 4
     (row,) = info["symbols"]
-    assert row["orderTypes"] == ["LIMIT", "LIMIT_MAKER"]
+    assert row["orderTypes"] == list(ORDER_TYPES)
     assert row["defaultSelfTradePreventionMode"] == "EXPIRE_MAKER"
     assert row["allowedSelfTradePreventionModes"] == ["EXPIRE_TAKER", "EXPIRE_MAKER", "EXPIRE_BOTH", "DECREMENT"]
     assert exchange.fees("paper", "ETHUSDT") == (D("0.0005"), D("0.001"))

@@ -96,7 +96,12 @@ def test_an_upgrade_of_the_exchange_keeps_its_rows_and_adds_what_is_new(folder: 
     database.close()
     after = rows(folder / "exchange.db", columns_of(folder / "exchange.db"))
     assert before["orders"]
-    added: dict[str, tuple[object, ...]] = {"orders": ("0", "EXPIRE_MAKER"), "exchange": (0,)}
+    added: dict[str, tuple[object, ...]] = {
+        "orders": ("0", "EXPIRE_MAKER", None, None, "0", 0, None, None, None, None, None, None),
+        "exchange": (0,),
+        "account": (0,),
+        "symbol_state": (None,),
+    }
     for table in before.keys() - {"alembic_version"}:
         assert after[table] == [row + added.get(table, ()) for row in before[table]], table
     assert (after["report"], after["credit"]) == ([], [])

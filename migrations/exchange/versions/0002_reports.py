@@ -1,4 +1,4 @@
-"""What happened to orders, in order; self-trade prevention by order; order counts that come back late."""
+"""What happened to orders, in order; what orders of other types say; fees in BNB; statuses; late order counts."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -18,6 +18,22 @@ def upgrade() -> None:
         "orders",
         sa.Column("self_trade_prevention", sa.String(16), nullable=False, server_default="EXPIRE_MAKER"),
     )
+    for column in (
+        sa.Column("quote_quantity", ExactDecimal),
+        sa.Column("iceberg_quantity", ExactDecimal),
+        sa.Column("shown", ExactDecimal, nullable=False, server_default="0"),
+        sa.Column("place", sa.BigInteger, nullable=False, server_default="0"),
+        sa.Column("stop_price", ExactDecimal),
+        sa.Column("trailing_delta", sa.Integer),
+        sa.Column("trail", ExactDecimal),
+        sa.Column("reserve", ExactDecimal),
+        sa.Column("triggered_at", UtcDateTime),
+        sa.Column("cancel_id", sa.String(36)),
+    ):
+        op.add_column("orders", column)
+    op.add_column("account", sa.Column("bnb_burn", sa.Boolean, nullable=False, server_default=sa.false()))
+    op.add_column("symbol_state", sa.Column("status", sa.String(16)))
+    op.create_index("trade_tape", "trade", ["symbol", "at"])
     op.create_table(
         "report",
         sa.Column("sequence", ID, primary_key=True, autoincrement=True),
@@ -31,6 +47,7 @@ def upgrade() -> None:
         sa.Column("expiry_reason", sa.String(64)),
         sa.Column("trade_id", sa.BigInteger),
         sa.Column("at", UtcDateTime, nullable=False),
+        sa.Column("triggered_at", UtcDateTime),
     )
     op.create_index("report_account", "report", ["account", "sequence"])
     op.create_table(

@@ -6,20 +6,28 @@ market's quantity that was there when an order came stands before it, later
 quantity behind it.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import NamedTuple
 
 from etf_trader.exchange.market import Depth, MarketBook
-from etf_trader.money import ZERO
+from etf_trader.money import ZERO, divide_down
 
 BID, ASK = "BID", "ASK"
 BUY, SELL = "BUY", "SELL"
 EXPIRE_TAKER, EXPIRE_MAKER, EXPIRE_BOTH, DECREMENT = "EXPIRE_TAKER", "EXPIRE_MAKER", "EXPIRE_BOTH", "DECREMENT"
 PREVENTION_MODES = (EXPIRE_TAKER, EXPIRE_MAKER, EXPIRE_BOTH, DECREMENT)
 """What becomes of two orders of one account that would trade with each other; the taker's mode rules."""
+
+OPEN = ("NEW", "PARTIALLY_FILLED")
+
+CONDITIONAL = ("STOP_LOSS", "STOP_LOSS_LIMIT", "TAKE_PROFIT", "TAKE_PROFIT_LIMIT")
+"""Types of orders that wait until the price has reached theirs."""
+
+_PLACES = 1 << 20
+"""Places behind an order that renewed parts of icebergs may stand at, before the next order's."""
 
 _NEVER = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -28,9 +36,14 @@ _NEVER = datetime(1970, 1, 1, tzinfo=UTC)
 class Order:
     """An order while the exchange works on it.
 
-    `ahead` is how much of the market's own quantity at its price was there before
-    it, and is still served first. `prevented` is what self-trade prevention took
-    from it, base units.
+    A price of 0 is no limit: the order takes what it finds. `ahead` is how much of
+    the market's own quantity at its price was there before it, and is still served
+    first. `prevented` is what self-trade prevention took from it, base units. Of an
+    iceberg `shown` is what the others see of it; each time that is gone, the next
+    part comes from what is hidden, behind everyone at its price: `place` says where
+    it stands, by its id where that is 0. A stop order waits until it is triggered;
+    `trail` is the best price that a trailing one has seen, and `reserve` what a
+    waiting buy without a limit locks of the quote for each unit.
     """
 
     order_id: int
@@ -51,15 +64,55 @@ class Order:
     expiry_reason: str | None = None
     at: datetime = field(default=_NEVER)
     updated: datetime = field(default=_NEVER)
+    quote_quantity: Decimal | None = None
+    iceberg_quantity: Decimal | None = None
+    shown: Decimal = ZERO
+    place: int = 0
+    stop_price: Decimal | None = None
+    trailing_delta: int | None = None
+    trail: Decimal | None = None
+    reserve: Decimal | None = None
+    triggered_at: datetime | None = None
+    cancel_id: str | None = None
 
     @property
     def remaining(self) -> Decimal:
         """What may still trade, base units."""
         return self.quantity - self.executed - self.prevented
 
+    @property
+    def is_open(self) -> bool:
+        """Whether it may still trade, now or later."""
+        return self.status in OPEN and self.remaining > 0
+
+    @property
+    def visible(self) -> Decimal:
+        """What others see of it in the book."""
+        return self.remaining if self.iceberg_quantity is None else min(self.shown, self.remaining)
+
+    @property
+    def is_conditional(self) -> bool:
+        """Whether it is of a type that waits for a price."""
+        return self.type in CONDITIONAL
+
+    @property
+    def is_waiting(self) -> bool:
+        """Whether it waits for its trigger still, and does not stand in the book."""
+        return self.triggered_at is None and self.type in CONDITIONAL
+
     def accepts(self, price: Decimal) -> bool:
         """Whether a trade at `price` keeps the order's limit."""
+        if not self.price:
+            return True
         return price <= self.price if self.side == BUY else price >= self.price
+
+    def locks(self, quantity: Decimal) -> Decimal:
+        """Return what it keeps locked for `quantity` of it: quote for a buy, base for a sell."""
+        if not self.price and not self.is_waiting:
+            return ZERO  # it trades at once, with what is free
+        if self.side == SELL:
+            return quantity
+        return (self.price if self.reserve is None else self.reserve) * quantity
 
 
 class Fill(NamedTuple):
@@ -85,6 +138,23 @@ class Match(NamedTuple):
     prevented: list[Prevention]
 
 
+class Range(NamedTuple):
+    """The prices at which a taker may trade, both included."""
+
+    low: Decimal
+    high: Decimal
+
+    def __contains__(self, price: object) -> bool:
+        return isinstance(price, Decimal) and self.low <= price <= self.high
+
+
+class Reach(NamedTuple):
+    """How far an amount of quote goes: base units that the book has for it, and those wanted where it has more."""
+
+    takeable: Decimal
+    wanted: Decimal
+
+
 class SymbolBook:
     """The market's levels that are left, and the accounts' resting orders, of one symbol at one moment."""
 
@@ -92,9 +162,9 @@ class SymbolBook:
         self,
         market: MarketBook,
         resting: Iterable[Order] = (),
-        consumed: Callable[[str, Decimal], Decimal] | None = None,
+        consumed: Mapping[tuple[str, Decimal], Decimal] | None = None,
     ) -> None:
-        """Join them; `consumed(side, price)` says how much of a market level is missing."""
+        """Join them; `consumed` says how much is missing of a market level, by side and price."""
         self.taken: dict[tuple[str, Decimal], Decimal] = {}
         """What was taken from the market's levels since, base units by side and price."""
         self.touched: dict[int, Order] = {}
@@ -108,7 +178,7 @@ class SymbolBook:
         for order in resting:
             self._resting[_stands(order)].append(order)
         for side in (BID, ASK):
-            self._resting[side].sort(key=lambda each: _priority(each))
+            self._sort(side)
 
     def levels(self, side: str) -> tuple[Depth, ...]:
         """Return everything on offer on `side`, best price first, one entry a price."""
@@ -117,7 +187,7 @@ class SymbolBook:
             return tuple(market)
         total = dict(market)
         for order in self._resting[side]:
-            total[order.price] = total.get(order.price, ZERO) + order.remaining
+            total[order.price] = total.get(order.price, ZERO) + order.visible
         return tuple(Depth(price, total[price]) for price in sorted(total, reverse=side == BID))
 
     def settle(self) -> list[Fill]:
@@ -134,6 +204,7 @@ class SymbolBook:
                     order.executed += self._take_market(other, order.remaining)
                 if order.executed > before:
                     fills.append(Fill(order.price, order.executed - before, order))
+                    self._renew(side, order, order.executed - before)
                     self._touch(side, order)
                 if order.remaining:
                     break  # whoever stands behind has a worse price, and nothing is left for this one
@@ -144,14 +215,47 @@ class SymbolBook:
         price = self._best(_meets(order))
         return price is not None and order.accepts(price)
 
-    def fills_whole(self, taker: Order) -> bool:
+    def next_price(self, taker: Order) -> Decimal | None:
+        """Return the best price that `taker` would meet; None when nobody is there."""
+        return self._best(_meets(taker))
+
+    def fills_whole(self, taker: Order, within: Range | None = None) -> bool:
         """Return whether `take` would trade all of `taker`; nothing changes."""
         order = replace(taker)
-        self._copy().take(order)
+        self._copy().take(order, within)
         return order.executed == order.quantity
 
-    def take(self, taker: Order) -> Match:
-        """Trade `taker` against the book as far as its limit allows.
+    def value_of(self, taker: Order, within: Range | None = None) -> Decimal:
+        """Return the value, in quote, of what `take` would trade of `taker`; nothing changes."""
+        fills, _ = self._copy().take(replace(taker), within)
+        return sum((fill.price * fill.quantity for fill in fills), ZERO)
+
+    def reach(self, taker: Order, budget: Decimal, step: Decimal) -> Reach:
+        """Return how much of `taker` the book trades for `budget` of quote, in steps, best price first.
+
+        What self-trade prevention takes from it counts as traded. Where the book has
+        too little, what else is wanted is told at the last price. Nothing changes.
+        """
+        copy, order, side = self._copy(), replace(taker, quantity=ZERO), _meets(taker)
+        match, last = Match([], []), ZERO
+        while (price := copy._best(side)) is not None:
+            last = price
+            affordable = divide_down(budget, price, step)
+            if not affordable:
+                return Reach(order.quantity, order.quantity)
+            before = order.executed + order.prevented
+            order.quantity = before + affordable
+            copy._take_level(side, price, order, match)
+            taken = order.executed + order.prevented - before
+            budget -= taken * price
+            order.quantity = before + taken
+            if any(each.order is order and order.self_trade_prevention != DECREMENT for each in match.prevented):
+                return Reach(order.quantity, order.quantity)
+        more = divide_down(budget, last, step) if last else ZERO
+        return Reach(order.quantity, order.quantity + more)
+
+    def take(self, taker: Order, within: Range | None = None) -> Match:
+        """Trade `taker` against the book as far as its limit allows, and at prices `within` alone.
 
         Its fills are one for each price and counterparty. It never trades with a
         resting order of its own account: its mode says which of the two, or both,
@@ -161,7 +265,7 @@ class SymbolBook:
         side = _meets(taker)
         while taker.remaining:
             price = self._best(side)
-            if price is None or not taker.accepts(price):
+            if price is None or not taker.accepts(price) or (within is not None and price not in within):
                 break
             self._take_level(side, price, taker, match)
         return match
@@ -170,8 +274,24 @@ class SymbolBook:
         """Let what remains of `order` stand in the book, behind what stands at its price."""
         side = _stands(order)
         order.ahead = next((level.quantity for level in self._rest_of(side) if level.price == order.price), ZERO)
+        if order.iceberg_quantity is not None:
+            order.shown = min(order.iceberg_quantity, order.remaining)
         self._resting[side].append(order)
-        self._resting[side].sort(key=lambda each: _priority(each))
+        self._sort(side)
+
+    def _sort(self, side: str) -> None:
+        self._resting[side].sort(key=_priority)
+
+    def _renew(self, side: str, order: Order, served: Decimal) -> None:
+        """Show the next part of an iceberg of which all that was shown is served, behind everyone at its price."""
+        if order.iceberg_quantity is None:
+            return
+        order.shown -= served
+        if order.shown <= 0 and order.remaining:
+            order.shown = min(order.iceberg_quantity + order.shown % order.iceberg_quantity, order.remaining)
+            order.place = max(_place(each) for each in self._at(side, order.price)) + 1
+            order.ahead = ZERO
+            self._sort(side)
 
     def remove(self, order: Order) -> None:
         """Take `order` out of the book."""
@@ -181,6 +301,7 @@ class SymbolBook:
         level = self._market(side)
         at_market = level.quantity if level is not None and level.price == price else ZERO
         from_market, place = ZERO, len(match.fills)
+        renewed: list[Order] = []
         for order in self._at(side, price):
             before_it = min(taker.remaining, min(order.ahead, at_market) - from_market)
             if before_it > 0:
@@ -191,10 +312,14 @@ class SymbolBook:
             if order.account == taker.account:
                 self._prevent(side, order, taker, match)
                 continue
-            quantity = min(taker.remaining, order.remaining)
+            quantity = min(taker.remaining, order.visible)
             order.executed += quantity
             taker.executed += quantity
             match.fills.append(Fill(price, quantity, order))
+            stood = order.place
+            self._renew(side, order, quantity)
+            if order.place != stood:
+                renewed.append(order)
             self._touch(side, order)
             if from_market == 0:
                 place = len(match.fills)
@@ -208,6 +333,8 @@ class SymbolBook:
             if order.ahead:
                 order.ahead = max(ZERO, min(order.ahead, at_market) - from_market)
                 self.touched[order.order_id] = order
+        for order in renewed:
+            order.ahead = at_market - from_market
 
     def _prevent(self, side: str, maker: Order, taker: Order, match: Match) -> None:
         common = min(maker.remaining, taker.remaining)
@@ -265,14 +392,19 @@ class SymbolBook:
             self._resting[side].remove(order)
 
 
-def _left(side: str, levels: Iterable[Depth], consumed: Callable[[str, Decimal], Decimal] | None) -> list[Depth]:
-    if consumed is None:
+def _left(
+    side: str, levels: Iterable[Depth], consumed: Mapping[tuple[str, Decimal], Decimal] | None
+) -> list[Depth]:
+    missing = {price: quantity for (of, price), quantity in (consumed or {}).items() if of == side and quantity}
+    if not missing:
         return list(levels)
     left = []
     for level in levels:
-        missing = consumed(side, level.price)
-        if missing < level.quantity:
-            left.append(Depth(level.price, level.quantity - missing) if missing else level)
+        gone = missing.get(level.price)
+        if gone is None:
+            left.append(level)
+        elif gone < level.quantity:
+            left.append(Depth(level.price, level.quantity - gone))
     return left
 
 
@@ -284,5 +416,9 @@ def _meets(order: Order) -> str:
     return ASK if order.side == BUY else BID
 
 
+def _place(order: Order) -> int:
+    return order.place or order.order_id * _PLACES
+
+
 def _priority(order: Order) -> tuple[Decimal, int]:
-    return (-order.price if order.side == BUY else order.price, order.order_id)
+    return (-order.price if order.side == BUY else order.price, _place(order))

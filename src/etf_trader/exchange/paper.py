@@ -4,8 +4,7 @@ Every public call is one transaction: a process killed anywhere leaves balances,
 orders and trades as they were before the call or as they are after it.
 """
 
-import json
-import secrets
+import hashlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
@@ -13,18 +12,19 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any, TypeVar
 
-from sqlalchemy import ColumnElement, Connection, Row, insert, select, update
+from sqlalchemy import ColumnElement, Connection, select, update
 
-from etf_trader import schema
 from etf_trader.clock import Clock, SystemClock
 from etf_trader.database import Database
-from etf_trader.errors import ConfigError, UsageError
-from etf_trader.exchange import accounts, rules, tables, tape
+from etf_trader.errors import UsageError
+from etf_trader.exchange import accounts, archive, fees, foundation, parameters, rules, tables, tape
 from etf_trader.exchange.counts import CreditDelay
+from etf_trader.exchange.foundation import STEPPED, WALL
 from etf_trader.exchange.market import Depth, Market
 from etf_trader.exchange.matching import ASK, BID, Order
+from etf_trader.exchange.parameters import Terms
 from etf_trader.exchange.refusal import ExchangeError
-from etf_trader.exchange.reports import last_report, order_of, order_view, reports_after, trade_of
+from etf_trader.exchange.reports import last_report, order_view, reports_after
 from etf_trader.exchange.rules import SymbolRules
 from etf_trader.exchange.turn import Turn
 from etf_trader.exchange.views import (
@@ -35,6 +35,7 @@ from etf_trader.exchange.views import (
     OrderCount,
     OrderRequest,
     OrderView,
+    ReplaceView,
     ReportView,
     TradeView,
     TransferView,
@@ -53,13 +54,15 @@ __all__ = [
     "OrderRequest",
     "OrderView",
     "PaperExchange",
+    "ReplaceView",
     "ReportView",
     "TradeView",
     "TransferView",
     "VolumeView",
 ]
 
-WALL, STEPPED = "wall", "stepped"
+STOP_ON_FAILURE, ALLOW_FAILURE = "STOP_ON_FAILURE", "ALLOW_FAILURE"
+RESTRICTIONS = {"ONLY_NEW": "NEW", "ONLY_PARTIALLY_FILLED": "PARTIALLY_FILLED"}
 CENTURY = 100 * 366 * 86_400
 SYSTEM_CLOCK = SystemClock()
 Answer = TypeVar("Answer")
@@ -111,27 +114,7 @@ class PaperExchange:
             UsageError: the settings cannot be.
             ConfigError: it exists with other settings, or its database is of another version.
         """
-        if settings.clock not in (WALL, STEPPED):
-            raise UsageError(f"no such clock: {settings.clock!r}", hint="wall or stepped")
-        if settings.clock == WALL and settings.market == "recording":
-            raise UsageError("a recording has its own time: it runs on the stepped clock only")
-        if settings.credit_delay < 0:
-            raise UsageError(f"a count cannot come back {-settings.credit_delay} ms before its fill")
-        if not database.exists():
-            schema.upgrade(database, "exchange")
-        schema.require_head(database, "exchange")
-        with database.write() as connection:
-            row = _row(connection)
-            if row is None:
-                connection.execute(insert(tables.exchange).values(_made(settings, market, clock, era)))
-                accounts.open_own_accounts(connection, clock.now())
-            elif _differs(_settings(row), settings):
-                raise ConfigError(
-                    f"the exchange was made with other settings ({_describe(_settings(row))})",
-                    where=str(database),
-                    hint="etf exchange reset archives it and makes a new one",
-                )
-            accounts.open_account(connection, account, clock.now())
+        foundation.make(database, settings, market, account, clock, era)
         return cls.open(database, lambda kind, parameters: market, clock)
 
     @classmethod
@@ -146,8 +129,8 @@ class PaperExchange:
         Raises:
             ConfigError: there is none.
         """
-        row = _stored(database)
-        settings = _settings(row)
+        row = foundation.stored(database)
+        settings = foundation.settings_of(row)
         return cls(database, settings, market_factory(settings.market, settings.parameters), clock, row.era)
 
     @staticmethod
@@ -157,7 +140,7 @@ class PaperExchange:
         Raises:
             ConfigError: there is none.
         """
-        return _settings(_stored(database))
+        return foundation.settings_of(foundation.stored(database))
 
     @property
     def is_stepped(self) -> bool:
@@ -306,38 +289,130 @@ class PaperExchange:
         Raises:
             ExchangeError: it is refused, with Binance's code; only -1015 is worth repeating.
         """
-
-        rule = self._rule(request.symbol)
+        self._rule(request.symbol)
 
         def decide(turn: Turn) -> OrderView:
-            rules.check_time(request, turn.now)
-            price, quantity = rules.check_parameters(request)
-            rules.check_open(rule, request)
-            order = turn.place(account, request, price, quantity)
-            return replace(order_view(order, turn.trade_views(order)), counts=turn.counts.views(account))
+            terms = self._check(turn, account, request)
+            turn.counts.check_room(account)
+            return _placed(turn, account, turn.place(account, request, terms))
 
         return self._change(account, request.symbol, decide)
 
+    def test(self, account: str, request: OrderRequest) -> None:
+        """Check a new order as `place` does before it looks at the book and the account's money; place nothing.
+
+        Raises:
+            ExchangeError: it would be refused.
+        """
+        self._rule(request.symbol)
+        with self._reading() as turn:
+            self._known(turn, account)
+            self._check(turn, account, request)
+
     def cancel(
-        self, account: str, symbol: str, *, order_id: int | None = None, client_order_id: str | None = None
+        self,
+        account: str,
+        symbol: str,
+        *,
+        order_id: int | None = None,
+        client_order_id: str | None = None,
+        new_cancel_id: str | None = None,
+        restriction: str | None = None,
     ) -> OrderView:
         """Cancel an open order, and return it as it ended; fills that fell due before stay.
 
+        Args:
+            account: Whose.
+            symbol: The order's.
+            order_id: Its id; this or the next must be given.
+            client_order_id: Its name.
+            new_cancel_id: What the cancellation is called; a name is made up when None.
+            restriction: ONLY_NEW or ONLY_PARTIALLY_FILLED: cancel it only as long as that is its status.
+
         Raises:
-            ExchangeError: -2011, there is no such open order: it may have filled.
+            ExchangeError: -2011, there is no such open order: it may have filled; or it has another status.
         """
         self._rule(symbol)
         _check_name(order_id, client_order_id)
+        return self._change(
+            account,
+            symbol,
+            lambda turn: self._cancel(
+                turn, account, symbol, order_id, client_order_id, new_cancel_id, restriction
+            ),
+        )
 
-        def decide(turn: Turn) -> OrderView:
-            found = _find(turn.connection, account, symbol, order_id, client_order_id, only_open=True)
-            order = None if found is None else turn.cancel(symbol, found.order_id)
-            if order is None:
+    def cancel_all(self, account: str, symbol: str) -> tuple[OrderView, ...]:
+        """Cancel every open order of `account` in `symbol`, and return them as they ended, oldest first.
+
+        Raises:
+            ExchangeError: -2011, there is none.
+        """
+        self._rule(symbol)
+
+        def decide(turn: Turn) -> tuple[OrderView, ...]:
+            standing = sorted(order.order_id for order in turn.trading(symbol).open_orders(account))
+            if not standing:
                 raise ExchangeError(-2011, "Unknown order sent.")
-            before = _trades(turn.connection, tables.trade.c.order_id == order.order_id)
-            return order_view(order, (*before, *turn.trade_views(order)))
+            return tuple(self._cancel(turn, account, symbol, order_id, None, None, None) for order_id in standing)
 
         return self._change(account, symbol, decide)
+
+    def cancel_replace(
+        self,
+        account: str,
+        request: OrderRequest,
+        mode: str,
+        *,
+        order_id: int | None = None,
+        client_order_id: str | None = None,
+        new_cancel_id: str | None = None,
+        restriction: str | None = None,
+    ) -> ReplaceView:
+        """Cancel an order and place another in one go, and return what came of both.
+
+        The new order's filters and count are looked at before anything happens. Then
+        the first is cancelled; where that fails, STOP_ON_FAILURE leaves it at that,
+        which counts as an order all the same, and ALLOW_FAILURE goes on.
+
+        Args:
+            account: Whose.
+            request: The new order, in the symbol of the old.
+            mode: STOP_ON_FAILURE or ALLOW_FAILURE.
+            order_id: The order to cancel; this or the next must be given.
+            client_order_id: Its name.
+            new_cancel_id: What the cancellation is called; a name is made up when None.
+            restriction: As in `cancel`.
+
+        Raises:
+            ExchangeError: the new order cannot be, or comes too soon; nothing happened.
+        """
+        rule = self._rule(request.symbol)
+        _check_name(order_id, client_order_id)
+        if mode not in (STOP_ON_FAILURE, ALLOW_FAILURE):
+            raise ExchangeError(-1145, "Invalid cancelReplaceMode.")
+
+        def decide(turn: Turn) -> ReplaceView:
+            if not rule.allows.get("cancelReplaceAllowed", True):
+                raise ExchangeError(-2010, "Order cancel-replace is not supported for this symbol.")
+            terms = self._check(turn, account, request)
+            turn.counts.check_room(account)
+            cancelled: OrderView | ExchangeError
+            try:
+                cancelled = self._cancel(
+                    turn, account, request.symbol, order_id, client_order_id, new_cancel_id, restriction
+                )
+            except ExchangeError as refusal:
+                cancelled = refusal
+                if mode == STOP_ON_FAILURE:
+                    turn.counts.add(account)
+                    return ReplaceView(cancelled, None)
+            try:
+                return ReplaceView(cancelled, _placed(turn, account, turn.place(account, request, terms)))
+            except ExchangeError as refusal:
+                return ReplaceView(cancelled, refusal)
+
+        return self._change(account, request.symbol, decide)
 
     def order(
         self, account: str, symbol: str, *, order_id: int | None = None, client_order_id: str | None = None
@@ -351,11 +426,10 @@ class PaperExchange:
         _check_name(order_id, client_order_id)
 
         def answer(connection: Connection) -> OrderView:
-            found = _find(connection, account, symbol, order_id, client_order_id)
+            found = archive.find(connection, account, symbol, order_id, client_order_id)
             if found is None:
                 raise ExchangeError(-2013, "Order does not exist.")
-            trades = _trades(connection, tables.trade.c.order_id == found.order_id)
-            return order_view(found, tuple(trades))
+            return order_view(found, archive.trades_of(connection, found.order_id))
 
         return self._look(account, symbol, answer)
 
@@ -388,7 +462,7 @@ class PaperExchange:
             conditions.append(column.symbol == symbol)
         if order_id is not None:
             conditions.append(column.order_id == order_id)
-        return self._look(account, symbol, lambda connection: tuple(_trades(connection, *conditions)))
+        return self._look(account, symbol, lambda connection: tuple(archive.trades(connection, *conditions)))
 
     def order_counts(self, account: str) -> tuple[OrderCount, ...]:
         """Return how many unfilled orders `account` has in the current window of each limit."""
@@ -454,12 +528,56 @@ class PaperExchange:
             self._known(turn, account)
             return tuple(accounts.transfers(turn.connection, account, after))
 
+    def bnb_burn(self, account: str) -> bool:
+        """Return whether `account` pays its fees in BNB, at three quarters, where it has enough of it."""
+        with self._reading() as turn:
+            self._known(turn, account)
+            return fees.burns_bnb(turn.connection, account)
+
+    def set_bnb_burn(self, account: str, on: bool) -> None:
+        """Let `account` pay its fees in BNB from now on, or in what it receives, as at first."""
+        with self._writing() as turn:
+            self._known(turn, account)
+            turn.settle(turn.symbols_with_open_orders())
+            turn.save()
+            fees.set_bnb_burn(turn.connection, account, on=on)
+
     # Inside
 
     def _books(self, turn: Turn, symbols: list[str], limit: int) -> dict[str, BookView]:
         turn.load(symbols)
         finished = self._market.finished(turn.now)
         return {symbol: _book(turn, symbol, limit, finished) for symbol in symbols}
+
+    def _check(self, turn: Turn, account: str, request: OrderRequest) -> Terms:
+        parameters.check_time(request, turn.now)
+        terms = parameters.check_parameters(request)
+        turn.check(account, request, terms)
+        return terms
+
+    def _cancel(
+        self,
+        turn: Turn,
+        account: str,
+        symbol: str,
+        order_id: int | None,
+        client_order_id: str | None,
+        cancel_id: str | None,
+        restriction: str | None,
+    ) -> OrderView:
+        found = archive.find(turn.connection, account, symbol, order_id, client_order_id, only_open=True)
+        if found is None or not (standing := turn.trading(symbol).resting[found.order_id]).is_open:
+            raise ExchangeError(-2011, "Unknown order sent.")
+        if restriction is not None and standing.status != RESTRICTIONS[restriction]:
+            raise ExchangeError(-2011, "Order was not canceled due to cancel restrictions.")
+        order = turn.cancel(symbol, found.order_id, cancel_id or self._made_up(found))
+        assert order is not None
+        before = archive.trades_of(turn.connection, order.order_id)
+        return order_view(order, (*before, *turn.trade_views(order)))
+
+    def _made_up(self, order: Order) -> str:
+        """Return the name of a cancellation that nobody named: the same each time."""
+        return hashlib.sha256(f"{self.era}:{order.order_id}".encode()).hexdigest()[:22]
 
     def _move(self, account: str, kind: str, asset: str, amount: Decimal, transfer_id: str) -> TransferView:
         with self._writing() as turn:
@@ -476,16 +594,7 @@ class PaperExchange:
             self._rule(symbol)
             wanted.append(column.symbol == symbol)
 
-        def answer(connection: Connection) -> tuple[OrderView, ...]:
-            found = [order_of(row) for row in connection.execute(select(tables.orders).where(*wanted))]
-            which = select(column.order_id).where(*wanted)
-            trades: dict[int, list[TradeView]] = {}
-            for trade in _trades(connection, tables.trade.c.order_id.in_(which)):
-                trades.setdefault(trade.order_id, []).append(trade)
-            found.sort(key=lambda each: each.order_id)
-            return tuple(order_view(order, tuple(trades.get(order.order_id, ()))) for order in found)
-
-        return self._look(account, symbol, answer)
+        return self._look(account, symbol, lambda connection: archive.orders(connection, *wanted))
 
     def _look(self, account: str, symbol: str | None, answer: Callable[[Connection], Answer]) -> Answer:
         """Answer from one consistent state, after booking the fills that fell due, if any did."""
@@ -559,85 +668,15 @@ def _book(turn: Turn, symbol: str, limit: int, finished: bool) -> BookView:
     )
 
 
+def _placed(turn: Turn, account: str, order: Order) -> OrderView:
+    return replace(order_view(order, turn.trade_views(order)), counts=turn.counts.views(account))
+
+
 def _check_name(order_id: int | None, client_order_id: str | None) -> None:
     if order_id is None and client_order_id is None:
         raise ExchangeError(
             -1102, "Param 'origClientOrderId' or 'orderId' must be sent, but both were empty/null!"
         )
-
-
-def _find(
-    connection: Connection,
-    account: str,
-    symbol: str,
-    order_id: int | None,
-    client_order_id: str | None,
-    *,
-    only_open: bool = False,
-) -> Order | None:
-    column = tables.orders.c
-    query = select(tables.orders).where(column.account == account, column.symbol == symbol)
-    if order_id is not None:
-        query = query.where(column.order_id == order_id)
-    if client_order_id is not None:
-        query = query.where(column.client_order_id == client_order_id)
-    if only_open:
-        query = query.where(column.is_open.is_(True))
-    row = connection.execute(query.order_by(column.order_id.desc()).limit(1)).one_or_none()
-    return None if row is None else order_of(row)
-
-
-def _trades(connection: Connection, *conditions: ColumnElement[bool]) -> Iterator[TradeView]:
-    query = select(tables.trade).where(*conditions).order_by(tables.trade.c.sequence)
-    for row in connection.execute(query):
-        yield trade_of(row)
-
-
-def _stored(database: Database) -> Row[Any]:
-    schema.require_head(database, "exchange")
-    with database.read() as connection:
-        row = _row(connection)
-    if row is None:
-        raise ConfigError("the database has no exchange in it yet", where=str(database), hint="etf init makes it")
-    return row
-
-
-def _row(connection: Connection) -> Row[Any] | None:
-    return connection.execute(select(tables.exchange)).one_or_none()
-
-
-def _made(settings: ExchangeSettings, market: Market, clock: Clock, era: str | None) -> dict[str, Any]:
-    return {
-        "id": 1,
-        "era": era or secrets.token_hex(8),
-        "clock": settings.clock,
-        "time": None if settings.clock == WALL else settings.start or market.start,
-        "market": settings.market,
-        "parameters": _canonical(settings.parameters),
-        "start": settings.start,
-        "made": clock.now(),
-        "credit_delay": settings.credit_delay,
-    }
-
-
-def _settings(row: Row[Any]) -> ExchangeSettings:
-    return ExchangeSettings(row.clock, row.market, json.loads(row.parameters), row.start, row.credit_delay)
-
-
-def _differs(stored: ExchangeSettings, asked: ExchangeSettings) -> bool:
-    return (
-        (stored.clock, stored.market, stored.credit_delay) != (asked.clock, asked.market, asked.credit_delay)
-        or _canonical(stored.parameters) != _canonical(asked.parameters)
-        or asked.start not in (None, stored.start)
-    )
-
-
-def _describe(settings: ExchangeSettings) -> str:
-    return f"market {settings.market} {_canonical(settings.parameters)}, {settings.clock} clock"
-
-
-def _canonical(parameters: Mapping[str, Any]) -> str:
-    return json.dumps(dict(parameters), sort_keys=True, separators=(",", ":"), allow_nan=False)
 
 
 def _milliseconds(at: datetime) -> int:

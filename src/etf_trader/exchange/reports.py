@@ -16,7 +16,7 @@ TRADE_PREVENTION = "TRADE_PREVENTION"
 
 ORDER_COLUMNS = tuple(column.name for column in tables.orders.c if column.name != "is_open")
 _TRADE_FIELDS = tuple(field.name for field in fields(TradeView))
-_AS_IT_STOOD = ("status", "executed", "cumulative_quote", "prevented", "expiry_reason")
+_AS_IT_STOOD = ("status", "executed", "cumulative_quote", "prevented", "expiry_reason", "triggered_at")
 
 
 class Reports:
@@ -89,6 +89,12 @@ def order_view(order: Order, trades: tuple[TradeView, ...]) -> OrderView:
         trades=trades,
         self_trade_prevention=order.self_trade_prevention,
         prevented_quantity=order.prevented,
+        quote_quantity=order.quote_quantity,
+        iceberg_quantity=order.iceberg_quantity,
+        stop_price=order.stop_price,
+        trailing_delta=order.trailing_delta,
+        working_at=order.triggered_at if order.is_conditional else order.at,
+        cancel_id=order.cancel_id,
     )
 
 

@@ -1,4 +1,4 @@
-"""The rules an order must keep, in exact decimals: parameters, filters, order counts, fees.
+"""What holds in a symbol - its filters, orders, modes, fee grids - and how many orders an account may send.
 
 Source:
     Binance Spot API: filters.md, errors.md, enums.md, order_count_decrement.md.
@@ -6,7 +6,6 @@ Source:
 
 import hashlib
 import math
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -15,18 +14,21 @@ from typing import Any
 
 from etf_trader.exchange.market import MarketBook
 from etf_trader.exchange.matching import EXPIRE_MAKER, PREVENTION_MODES
-from etf_trader.exchange.refusal import ExchangeError, filter_failure, illegal, missing, rejected
-from etf_trader.exchange.views import OrderRequest
+from etf_trader.exchange.parameters import ORDER_TYPES
+from etf_trader.exchange.refusal import ExchangeError, filter_failure, rejected
 from etf_trader.money import ZERO
 
-CLIENT_ORDER_ID = r"^[a-zA-Z0-9-_]{1,36}$"
-DECIMAL = r"^([0-9]{1,20})(\.[0-9]{1,20})?$"
-MOST = Decimal("1e20")
-LIMIT, LIMIT_MAKER = "LIMIT", "LIMIT_MAKER"
-ORDER_TYPES = (LIMIT, LIMIT_MAKER)
-TIMES_IN_FORCE = ("GTC", "IOC", "FOK")
-AHEAD = timedelta(seconds=1)
-LONGEST_WINDOW = 60
+TRADING = "TRADING"
+STATUSES = (TRADING, "END_OF_DAY", "HALT", "BREAK", "CANCEL_ONLY")
+_FLAGS = ("allowTrailingStop",)
+_NOT_OFFERED = ("ocoAllowed", "otoAllowed", "opoAllowed", "amendAllowed", "pegInstructionsAllowed")
+_UNSUPPORTED = {
+    "MARKET": "Market orders are not supported for this symbol.",
+    "STOP_LOSS": "Stop loss orders are not supported for this symbol.",
+    "STOP_LOSS_LIMIT": "Stop loss limit orders are not supported for this symbol.",
+    "TAKE_PROFIT": "Take profit orders are not supported for this symbol.",
+    "TAKE_PROFIT_LIMIT": "Take profit limit orders are not supported for this symbol.",
+}
 
 TAKER_RETURNS = 1
 """How much of the order count the first fill gives back when it takes."""
@@ -89,12 +91,29 @@ def too_many_orders(limit: OrderLimit, now: datetime) -> ExchangeError:
     )
 
 
+Bands = Mapping[str, tuple[Decimal, Decimal]]
+"""How far a price may be below and above a reference, as multiples of it, by the side of the order."""
+
+
+@dataclass(frozen=True, slots=True)
+class Lot:
+    """What a quantity may be, base units; a bound or a step of 0 is not set."""
+
+    least: Decimal
+    most: Decimal
+    step: Decimal
+
+    def holds(self, quantity: Decimal) -> bool:
+        """Return whether `quantity` is within it."""
+        return within(quantity, self.least, self.most) and not off(quantity, self.step)
+
+
 @dataclass(frozen=True, slots=True)
 class SymbolRules:
-    """The filters of one symbol; a bound of 0 is not set.
+    """The filters of one symbol; a bound of 0 is not set, a count of None neither.
 
-    Prices are quote per base, quantities base, notionals quote; the bands are
-    (down, up) multipliers of the reference price, by the side of the order.
+    Prices are quote per base, quantities base, notionals quote. `trailing` has the
+    least and the most bps above the price, and below it.
     """
 
     symbol: str
@@ -111,25 +130,39 @@ class SymbolRules:
     step: Decimal
     min_quantity: Decimal
     max_quantity: Decimal
+    market_lot: Lot
     band_filter: str | None
-    bands: Mapping[str, tuple[Decimal, Decimal]]
+    bands: Bands
+    band_minutes: int
     notional_filter: str | None
     min_notional: Decimal
     max_notional: Decimal
+    notional_minutes: int
+    min_to_market: bool
+    max_to_market: bool
     max_orders: int | None
+    max_algo_orders: int | None
+    max_iceberg_orders: int | None
+    iceberg_parts: int | None
+    max_position: Decimal | None
+    trailing: tuple[int, int, int, int] | None
+    execution_range: Bands
     order_types: tuple[str, ...]
+    allows: Mapping[str, bool]
     prevention_modes: tuple[str, ...]
     prevention: str
 
     @classmethod
     def from_row(cls, row: Mapping[str, Any]) -> "SymbolRules":
-        """Read one row of exchangeInfo's `symbols`; filters that no limit order can break are left out."""
+        """Read one row of exchangeInfo's `symbols`; it may carry the symbol's `executionRules` too."""
         filters = {entry["filterType"]: entry for entry in row["filters"]}
         price, lot = filters.get("PRICE_FILTER", {}), filters.get("LOT_SIZE", {})
+        market_lot = filters.get("MARKET_LOT_SIZE", {})
         band = next((name for name in ("PERCENT_PRICE_BY_SIDE", "PERCENT_PRICE") if name in filters), None)
         notional = next((name for name in ("NOTIONAL", "MIN_NOTIONAL") if name in filters), None)
         amounts = filters.get(notional, {}) if notional else {}
-        count = filters.get("MAX_NUM_ORDERS")
+        position = filters.get("MAX_POSITION")
+        price_range = [entry for entry in row.get("executionRules", ()) if entry["ruleType"] == "PRICE_RANGE"]
         modes = row.get("allowedSelfTradePreventionModes", PREVENTION_MODES)
         mode = row.get("defaultSelfTradePreventionMode")
         return cls(
@@ -147,24 +180,44 @@ class SymbolRules:
             step=_number(lot, "stepSize"),
             min_quantity=_number(lot, "minQty"),
             max_quantity=_number(lot, "maxQty"),
+            market_lot=Lot(*(_number(market_lot, key) for key in ("minQty", "maxQty", "stepSize"))),
             band_filter=band,
             bands=_bands(filters[band]) if band else {},
+            band_minutes=int(filters[band].get("avgPriceMins", 5)) if band else 0,
             notional_filter=notional,
             min_notional=_number(amounts, "minNotional"),
             max_notional=_number(amounts, "maxNotional"),
-            max_orders=None if count is None else int(count["maxNumOrders"]),
+            notional_minutes=int(amounts.get("avgPriceMins", 5)),
+            min_to_market=bool(amounts.get("applyMinToMarket", amounts.get("applyToMarket", False))),
+            max_to_market=bool(amounts.get("applyMaxToMarket", False)),
+            max_orders=_count(filters, "MAX_NUM_ORDERS", "maxNumOrders"),
+            max_algo_orders=_count(filters, "MAX_NUM_ALGO_ORDERS", "maxNumAlgoOrders"),
+            max_iceberg_orders=_count(filters, "MAX_NUM_ICEBERG_ORDERS", "maxNumIcebergOrders"),
+            iceberg_parts=_count(filters, "ICEBERG_PARTS", "limit"),
+            max_position=None if position is None else _number(position, "maxPosition"),
+            trailing=_trailing(filters.get("TRAILING_DELTA")),
+            execution_range=_bands(price_range[0]) if price_range else {},
             order_types=tuple(each for each in ORDER_TYPES if each in row.get("orderTypes", ORDER_TYPES)),
+            allows={key: bool(value) for key, value in row.items() if key.endswith("Allowed") or key in _FLAGS},
             prevention_modes=tuple(each for each in PREVENTION_MODES if each in modes),
             prevention=mode if mode in PREVENTION_MODES else EXPIRE_MAKER,
         )
 
     def info(self, row: Mapping[str, Any]) -> dict[str, Any]:
         """Return the symbol's `row` of exchangeInfo, which names the orders and modes that are taken here."""
-        return dict(row) | {
+        shown = {key: value for key, value in row.items() if key != "executionRules"}
+        return shown | {
+            **{key: False for key in _NOT_OFFERED if key in row},
+            "status": self.status,
             "orderTypes": list(self.order_types),
             "defaultSelfTradePreventionMode": self.prevention,
             "allowedSelfTradePreventionModes": list(self.prevention_modes),
         }
+
+    @property
+    def lot(self) -> Lot:
+        """What the quantity of any order may be."""
+        return Lot(self.min_quantity, self.max_quantity, self.step)
 
     def mode(self, asked: str | None) -> str:
         """Return the mode of self-trade prevention of an order that asked for one, or for none.
@@ -179,7 +232,7 @@ class SymbolRules:
         return asked
 
     def check(self, side: str, price: Decimal, quantity: Decimal, reference: Decimal | None) -> None:
-        """Check a limit order against every filter but the count of orders.
+        """Check price and quantity of a limit order against the filters of both.
 
         Args:
             side: "BUY" or "SELL".
@@ -190,22 +243,39 @@ class SymbolRules:
         Raises:
             ExchangeError: -1111 or -1013, naming the first filter that fails.
         """
-        if _digits(quantity) > self.quantity_digits:
-            raise ExchangeError(-1111, "Parameter 'quantity' has too much precision.")
-        if _digits(price) > self.price_digits:
-            raise ExchangeError(-1111, "Parameter 'price' has too much precision.")
-        if not _within(price, self.min_price, self.max_price) or _off(price, self.tick):
-            raise filter_failure("PRICE_FILTER")
+        check_digits("quantity", quantity, self.quantity_digits)
+        check_digits("price", price, self.price_digits)
+        self.check_price(price)
         if self.band_filter is not None and reference is not None:
             down, up = self.bands[side]
-            if not _within(price, reference * down, reference * up):
+            if not within(price, reference * down, reference * up):
                 raise filter_failure(self.band_filter)
-        if quantity <= 0 or not _within(quantity, self.min_quantity, self.max_quantity):
+        if quantity <= 0 or not self.lot.holds(quantity):
             raise filter_failure("LOT_SIZE")
-        if _off(quantity, self.step):
-            raise filter_failure("LOT_SIZE")
-        if self.notional_filter and not _within(price * quantity, self.min_notional, self.max_notional):
+        if self.notional_filter and not within(price * quantity, self.min_notional, self.max_notional):
             raise filter_failure(self.notional_filter)
+
+    def check_price(self, price: Decimal) -> None:
+        """Check a price, or the price of a stop, against the grid and bounds of prices.
+
+        Raises:
+            ExchangeError: -1013.
+        """
+        if not within(price, self.min_price, self.max_price) or off(price, self.tick):
+            raise filter_failure("PRICE_FILTER")
+
+    def check_type(self, kind: str) -> None:
+        """Check that the symbol takes orders of this type.
+
+        Raises:
+            ExchangeError: -2010, or -1116 for one with a limit.
+        """
+        if kind not in self.order_types:
+            raise (
+                rejected(_UNSUPPORTED[kind])
+                if kind in _UNSUPPORTED
+                else ExchangeError(-1116, "Invalid orderType.")
+            )
 
     def commission(self, side: str, received: Decimal, rate: Decimal) -> Decimal:
         """Return the fee on `received` (base for a BUY, quote for a SELL), rounded half up to its grid."""
@@ -217,67 +287,8 @@ class SymbolRules:
         return self.base if side == "BUY" else self.quote
 
 
-def check_time(request: OrderRequest, now: datetime) -> None:
-    """Check that the request is neither from the future nor too old.
-
-    Raises:
-        ExchangeError: -1021, or -1131 for a window beyond 60 s.
-    """
-    if not 0 < request.recv_window <= LONGEST_WINDOW:
-        raise ExchangeError(-1131, "recvWindow must be less than 60000")
-    if request.timestamp >= now + AHEAD:
-        raise ExchangeError(-1021, "Timestamp for this request was 1000ms ahead of the server's time.")
-    if now - request.timestamp > timedelta(seconds=request.recv_window):
-        raise ExchangeError(-1021, "Timestamp for this request is outside of the recvWindow.")
-
-
-def check_parameters(request: OrderRequest) -> tuple[Decimal, Decimal]:
-    """Check the parameters of a new order, and return its price and quantity.
-
-    Raises:
-        ExchangeError: -1100, -1102, -1106, -1115, -1116 or -1117.
-    """
-    if request.side not in ("BUY", "SELL"):
-        raise ExchangeError(-1117, "Invalid side.")
-    if request.type not in ORDER_TYPES:
-        raise ExchangeError(-1116, "Invalid orderType.")
-    if request.type == LIMIT and not request.time_in_force:
-        raise missing("timeInForce")
-    if request.type == LIMIT and request.time_in_force not in TIMES_IN_FORCE:
-        raise ExchangeError(-1115, "Invalid timeInForce.")
-    unwanted = {
-        "timeInForce": request.time_in_force if request.type == LIMIT_MAKER else None,
-        "quoteOrderQty": request.quote_quantity,
-        "stopPrice": request.stop_price,
-        "icebergQty": request.iceberg_quantity,
-    }
-    for name, value in unwanted.items():
-        if value is not None:
-            raise ExchangeError(-1106, f"Parameter '{name}' sent when not required.")
-    if not re.fullmatch(CLIENT_ORDER_ID, request.client_order_id):
-        raise illegal("newClientOrderId", CLIENT_ORDER_ID)
-    return _amount("price", request.price), _amount("quantity", request.quantity)
-
-
-def check_open(rules: SymbolRules, request: OrderRequest) -> None:
-    """Check that the symbol trades, and by orders of this type.
-
-    Raises:
-        ExchangeError: -2010, -1116.
-    """
-    if rules.status != "TRADING":
-        raise rejected("Market is closed.")
-    if request.type not in rules.order_types:
-        raise ExchangeError(-1116, "Invalid orderType.")
-
-
 def reference_price(book: MarketBook) -> Decimal | None:
-    """Return the mid of the market's book, the best price of its only side, or None.
-
-    Binance takes the volume-weighted mean of the last `avgPriceMins` minutes. The
-    exchange keeps no tape of trades that the market would have made, and the bands
-    (mostly a factor of five) are far too wide for the difference to matter.
-    """
+    """Return the mid of the market's book, the best price of its only side, or None."""
     best = [side[0].price for side in (book.bids, book.asks) if side]
     return sum(best, ZERO) / len(best) if best else None
 
@@ -288,12 +299,24 @@ def half_up(value: Decimal, quantum: Decimal) -> Decimal:
     return (whole + 1 if rest * 2 >= quantum else whole) * quantum
 
 
-def _amount(name: str, value: Decimal | None) -> Decimal:
-    if value is None:
-        raise missing(name)
-    if not value.is_finite() or value < 0 or value >= MOST:
-        raise illegal(name, DECIMAL)
-    return value
+def check_digits(name: str, value: Decimal, most: int) -> None:
+    """Check that the parameter `name` has at most so many decimals.
+
+    Raises:
+        ExchangeError: -1111.
+    """
+    if _digits(value) > most:
+        raise ExchangeError(-1111, f"Parameter '{name}' has too much precision.")
+
+
+def within(value: Decimal, low: Decimal, high: Decimal) -> bool:
+    """Return whether `value` is from `low` to `high`, where 0 is no bound."""
+    return value >= low and (high == 0 or value <= high)
+
+
+def off(value: Decimal, step: Decimal) -> bool:
+    """Return whether `value` is between two multiples of `step`, where 0 is no step."""
+    return step != 0 and value % step != 0
 
 
 def _digits(value: Decimal) -> int:
@@ -301,16 +324,19 @@ def _digits(value: Decimal) -> int:
     return -exponent if isinstance(exponent, int) else 0
 
 
-def _within(value: Decimal, low: Decimal, high: Decimal) -> bool:
-    return value >= low and (high == 0 or value <= high)
-
-
-def _off(value: Decimal, step: Decimal) -> bool:
-    return step != 0 and value % step != 0
-
-
 def _number(entry: Mapping[str, Any], key: str) -> Decimal:
     return Decimal(str(entry[key])) if key in entry else ZERO
+
+
+def _count(filters: Mapping[str, Mapping[str, Any]], name: str, key: str) -> int | None:
+    return int(filters[name][key]) if name in filters else None
+
+
+def _trailing(entry: Mapping[str, Any] | None) -> tuple[int, int, int, int] | None:
+    if entry is None:
+        return None
+    above = int(entry["minTrailingAboveDelta"]), int(entry["maxTrailingAboveDelta"])
+    return *above, int(entry["minTrailingBelowDelta"]), int(entry["maxTrailingBelowDelta"])
 
 
 def _bands(entry: Mapping[str, Any]) -> dict[str, tuple[Decimal, Decimal]]:

@@ -6,6 +6,7 @@ from decimal import Decimal
 from typing import Any
 
 from etf_trader.exchange.market import Depth, MarketBook
+from etf_trader.exchange.parameters import ORDER_TYPES
 
 EPOCH = datetime(2026, 1, 1, tzinfo=UTC)
 ALWAYS = datetime.min.replace(tzinfo=UTC)
@@ -47,7 +48,7 @@ def symbol_row(symbol: str, base: str, quote: str, **changes: str) -> dict[str, 
         "quoteAssetPrecision": 8,
         "baseCommissionPrecision": precision,
         "quoteCommissionPrecision": precision,
-        "orderTypes": ["LIMIT", "LIMIT_MAKER"],
+        "orderTypes": list(ORDER_TYPES),
         "isSpotTradingAllowed": True,
         "defaultSelfTradePreventionMode": "EXPIRE_MAKER",
         "allowedSelfTradePreventionModes": ["EXPIRE_TAKER", "EXPIRE_MAKER", "EXPIRE_BOTH", "DECREMENT"],

@@ -12,6 +12,7 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    false,
 )
 
 from etf_trader.database import ExactDecimal, UtcDateTime
@@ -40,6 +41,7 @@ account = Table(
     metadata,
     Column("name", String(64), primary_key=True),
     Column("opened", UtcDateTime, nullable=False),
+    Column("bnb_burn", Boolean, nullable=False, server_default=false()),
 )
 
 balance = Table(
@@ -86,6 +88,16 @@ orders = Table(
     Column("updated", UtcDateTime, nullable=False),
     Column("prevented", ExactDecimal, nullable=False, server_default="0"),
     Column("self_trade_prevention", String(16), nullable=False, server_default="EXPIRE_MAKER"),
+    Column("quote_quantity", ExactDecimal),
+    Column("iceberg_quantity", ExactDecimal),
+    Column("shown", ExactDecimal, nullable=False, server_default="0"),
+    Column("place", BigInteger, nullable=False, server_default="0"),
+    Column("stop_price", ExactDecimal),
+    Column("trailing_delta", Integer),
+    Column("trail", ExactDecimal),
+    Column("reserve", ExactDecimal),
+    Column("triggered_at", UtcDateTime),
+    Column("cancel_id", String(36)),
     Index("orders_open", "is_open", "symbol"),
     Index("orders_client", "account", "client_order_id"),
     Index("orders_account", "account", "order_id"),
@@ -113,6 +125,7 @@ trade = Table(
     UniqueConstraint("symbol", "trade_id", "order_id", name="trade_once"),
     Index("trade_order", "order_id"),
     Index("trade_account", "account", "symbol", "trade_id"),
+    Index("trade_tape", "symbol", "at"),
 )
 """One row for each account's side of a trade; the market's own side has none."""
 
@@ -130,6 +143,7 @@ report = Table(
     Column("expiry_reason", String(64)),
     Column("trade_id", BigInteger),
     Column("at", UtcDateTime, nullable=False),
+    Column("triggered_at", UtcDateTime),
     Index("report_account", "account", "sequence"),
 )
 """What happened to the orders, in the order in which it did: what a user stream tells."""
@@ -151,8 +165,9 @@ symbol_state = Table(
     Column("symbol", String(32), primary_key=True),
     Column("changes", BigInteger, nullable=False),
     Column("last_trade_id", BigInteger, nullable=False),
+    Column("status", String(16)),
 )
-"""How often accounts changed the book of a symbol, and the last trade in it."""
+"""How often accounts changed the book of a symbol, the last trade in it, and a status other than the market's."""
 
 order_count = Table(
     "order_count",

@@ -39,8 +39,8 @@ class Socket:
             self.events.append(message)
 
     def signed(self, **params: Any) -> dict[str, Any]:
-        from etf_trader.exchange.server.parameters import milliseconds
         from etf_trader.clock import SystemClock
+        from etf_trader.exchange.server.parameters import milliseconds
 
         params = {"apiKey": self.key.api_key, "timestamp": milliseconds(SystemClock().now())} | params
         payload = "&".join(f"{name}={params[name]}" for name in sorted(params))
@@ -82,3 +82,29 @@ async def test_an_order_is_placed_found_and_cancelled(socket: Socket) -> None:
     assert gone["result"]["status"] == "CANCELED"
     again = await socket.ask("order.cancel", socket.signed(symbol="BTCUSDT", orderId=number))
     assert (again["status"], again["error"]["code"]) == (400, -2011)
+
+
+async def test_user_events_come_over_the_connection_that_asked(socket: Socket) -> None:
+    answer = await socket.ask("userDataStream.subscribe.signature", socket.signed())
+    assert answer["result"] == {"subscriptionId": 0}
+    order = {
+        "symbol": "BTCUSDT",
+        "side": "BUY",
+        "type": "LIMIT",
+        "timeInForce": "IOC",
+        "quantity": "2",
+        "price": "100",
+    }
+    placed = (await socket.ask("order.place", socket.signed(**order)))["result"]
+    assert placed["status"] == "EXPIRED"
+    while len(socket.events) < 4:
+        socket.events.append(json.loads(await socket.ws.receive_str(timeout=5)))
+    events = [each["event"] for each in socket.events]
+    assert {each["subscriptionId"] for each in socket.events} == {0}
+    assert [each.get("x") for each in events] == ["NEW", "TRADE", "EXPIRED", None]
+    assert events[3]["e"] == "outboundAccountPosition"
+    twice = await socket.ask("userDataStream.subscribe.signature", socket.signed())
+    assert twice["error"]["code"] == -2035
+    assert (await socket.ask("userDataStream.unsubscribe", {"subscriptionId": 0}))["result"] == {}
+    gone = await socket.ask("userDataStream.unsubscribe", {"subscriptionId": 0})
+    assert gone["error"]["code"] == -2036

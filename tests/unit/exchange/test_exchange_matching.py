@@ -72,7 +72,7 @@ def test_what_was_taken_is_gone_and_noted() -> None:
 def test_consumed_levels_are_smaller_or_gone() -> None:
     missing = {(ASK, D(100)): D(5), (ASK, D(101)): D("0.5")}
     with money_context():
-        book = SymbolBook(market(BIDS, ASKS), consumed=lambda side, price: missing.get((side, price), ZERO))
+        book = SymbolBook(market(BIDS, ASKS), consumed=missing)
     assert book.levels(ASK) == (Depth(D(101), D("1.5")), Depth(D(103), D(4)))
     assert book.levels(BID) == market(BIDS).bids
 

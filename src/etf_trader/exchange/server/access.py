@@ -75,6 +75,22 @@ def admit(
     return Admission(key, timestamp, float(window) / 1000)
 
 
+def identify(keys: Keys, credentials: Credentials) -> ApiKey:
+    """Return whose key a request names that needs no signature.
+
+    Raises:
+        ExchangeError: -2014 or -2015.
+    """
+    if credentials.session is not None and credentials.api_key is None:
+        return credentials.session
+    if not is_well_formed(credentials.api_key or ""):
+        raise refusals.bad_key_format()
+    key = keys.get(credentials.api_key or "")
+    if key is None:
+        raise refusals.bad_key()
+    return key
+
+
 def recv_window(parameters: Parameters) -> Decimal:
     """Return for how many milliseconds a request may be taken.
 

@@ -1,15 +1,13 @@
 """What a client may ask about its account: balances, trades, fees and counts."""
 
-from datetime import timedelta
-
 from etf_trader.exchange.refusal import ExchangeError
 from etf_trader.exchange.server import messages
 from etf_trader.exchange.server.calls import Ask, Call, Reply, Security, Table
+from etf_trader.exchange.server.trading import check_span
 from etf_trader.exchange.views import BalanceView
 from etf_trader.money import ZERO
 
 NOTHING = BalanceView(ZERO, ZERO)
-DAY = timedelta(days=1)
 MOST_ROWS = 1000
 
 
@@ -66,8 +64,7 @@ def own_trades(ask: Ask) -> Reply:
     start, end = parameters.moment("startTime"), parameters.moment("endTime")
     from_id, order_id = parameters.whole("fromId"), parameters.whole("orderId")
     limit = parameters.limit(500, MOST_ROWS)
-    if start is not None and end is not None and end - start > DAY:
-        raise ExchangeError(-1127, "More than 24 hours between startTime and endTime.")
+    check_span(start, end)
     if from_id is not None and (start is not None or end is not None):
         raise ExchangeError(-1128, "Combination of optional parameters invalid.")
     views = ask.gateway.exchange.trades(ask.account, symbol, order_id=order_id, from_id=from_id or 0)
@@ -75,6 +72,22 @@ def own_trades(ask: Ask) -> Reply:
     is_from_start = from_id is not None or start is not None
     chosen = found[:limit] if is_from_start else found[-limit:]
     return Reply([messages.own_trade(ask, view) for view in chosen])
+
+
+def commission(ask: Ask) -> Reply:
+    """Tell the fee rates of a symbol."""
+    symbol, exchange = ask.parameters.symbol(), ask.gateway.exchange
+    maker, taker = exchange.fees(ask.account, symbol)
+    sides = {"buyer": messages.amount(ZERO), "seller": messages.amount(ZERO)}
+    return Reply(
+        {
+            "symbol": symbol,
+            "standardCommission": {"maker": messages.amount(maker), "taker": messages.amount(taker)} | sides,
+            "specialCommission": messages.no_rates() | sides,
+            "taxCommission": messages.no_rates() | sides,
+            "discount": messages.discount(on=exchange.bnb_burn(ask.account)),
+        }
+    )
 
 
 def order_counts(ask: Ask) -> Reply:
@@ -88,6 +101,17 @@ def add_to(table: Table) -> None:
     look = Security.USER_DATA
     table.add(
         Call(account, frozenset(("omitZeroBalances",)), 20, look, "GET", "/api/v3/account", "account.status")
+    )
+    table.add(
+        Call(
+            commission,
+            frozenset(("symbol",)),
+            20,
+            look,
+            "GET",
+            "/api/v3/account/commission",
+            "account.commission",
+        )
     )
     table.add(
         Call(

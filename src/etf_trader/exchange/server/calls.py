@@ -19,13 +19,14 @@ class Security(Enum):
     """What a call asks of who sends it."""
 
     NONE = "NONE"
+    KEY = "KEY"
     USER_DATA = "USER_DATA"
     TRADE = "TRADE"
 
     @property
     def is_signed(self) -> bool:
         """Whether it takes a key, a time and a signature."""
-        return self is not Security.NONE
+        return self in (Security.USER_DATA, Security.TRADE)
 
 
 @dataclass(slots=True)
@@ -89,6 +90,11 @@ class Call:
     changes: bool = False
     is_order: bool = False
     """Whether it may bring a new order: its reply over the WebSocket API shows the order counts."""
+
+    @property
+    def is_wallet(self) -> bool:
+        """Whether its weight is that of the wallet, which has limits of its own."""
+        return (self.path or "").startswith("/sapi/")
 
     @property
     def name(self) -> str:

@@ -5,13 +5,16 @@ Times are real seconds.
 """
 
 import random
+import time
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from decimal import Decimal
 from enum import StrEnum
 from typing import Any
 
 from etf_trader.errors import UsageError
+from etf_trader.exchange.refusal import ExchangeError
 
 
 class Fault(StrEnum):
@@ -122,18 +125,21 @@ class FaultPlan:
         """
         if unknown := sorted(document.keys() - cls.__slots__):
             raise UsageError(f"a plan has no {unknown[0]!r}", hint=f"it has {', '.join(cls.__slots__)}")
-        chances = {_fault(name): _chance(name, value) for name, value in document.get("chances", {}).items()}
+        given = document.get("chances", {})
+        if not isinstance(given, Mapping):
+            raise UsageError('chances is an object: {"cut_after": 0.05}')
+        chances = {_fault(name): _chance(name, value) for name, value in given.items()}
         values: dict[str, Any] = {name: document[name] for name in document if name != "chances"}
         for name in ("seed", "most"):
             if name in values and (isinstance(values[name], bool) or not isinstance(values[name], int)):
                 raise UsageError(f"{name} is a whole number, not {values[name]!r}")
         for name in _TIMES:
-            if name in values and not (isinstance(values[name], int | float) and 0 <= values[name] <= 3600):
-                raise UsageError(f"{name} is 0 to 3600 seconds, not {values[name]!r}")
+            if name in values:
+                values[name] = _seconds(name, values[name])
         if "questions" in values:
             values["questions"] = _chance("questions", values["questions"])
         if "only" in values:
-            values["only"] = frozenset(values["only"])
+            values["only"] = _names(values["only"])
         return cls(chances=chances, **values)
 
     def document(self) -> dict[str, Any]:
@@ -187,6 +193,30 @@ class Faults:
         return self._dice.random() * longest
 
 
+class Veil:
+    """Hides orders for a moment after they were placed, as an exchange with several machines does."""
+
+    def __init__(self, faults: Faults) -> None:
+        self._faults = faults
+        self._hidden: dict[int, float] = {}
+
+    def placed(self, order_id: int) -> None:
+        """Take note of a new order; the dice say whether it is hidden."""
+        if not self._faults.is_quiet and self._faults.draw((Fault.HIDDEN,)):
+            self._hidden[order_id] = time.monotonic() + self._faults.seconds(LONGEST_HIDDEN)
+
+    def look(self, order_id: int) -> None:
+        """Refuse to show an order that is hidden still.
+
+        Raises:
+            ExchangeError: -2013.
+        """
+        if order_id in self._hidden:
+            if time.monotonic() < self._hidden[order_id]:
+                raise ExchangeError(-2013, "Order does not exist.")
+            del self._hidden[order_id]
+
+
 def _fault(name: str) -> Fault:
     try:
         return Fault(name)
@@ -195,6 +225,18 @@ def _fault(name: str) -> Fault:
 
 
 def _chance(name: str, value: object) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 1:
+    if isinstance(value, bool) or not isinstance(value, int | float | Decimal) or not 0 <= value <= 1:
         raise UsageError(f"{name}: {value!r} is not a probability")
     return float(value)
+
+
+def _seconds(name: str, value: object) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float | Decimal) or not 0 <= value <= 3600:
+        raise UsageError(f"{name} is 0 to 3600 seconds, not {value!r}")
+    return float(value)
+
+
+def _names(value: object) -> frozenset[str]:
+    if not isinstance(value, list) or not all(isinstance(each, str) for each in value):
+        raise UsageError("only is a list of calls, such as order.place")
+    return frozenset(value)

@@ -4,70 +4,52 @@ import asyncio
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import Any, Protocol
 
 from etf_trader.errors import EtfError
 from etf_trader.exchange.paper import PaperExchange
+from etf_trader.exchange.server.parameters import microseconds, milliseconds
+from etf_trader.exchange.server.user_events import AccountNews, Event
 
 EVERY = 0.1
 """Seconds between two looks when nothing was asked of this server: resting orders fill, other processes trade."""
 
-Event = dict[str, Any]
 Listener = Callable[[list[Event]], None]
-
-
-class News(Protocol):
-    """What happened to one account since it was last asked."""
-
-    def events(self) -> list[Event]:
-        """Return it, in order, in Binance's shapes with times in microseconds."""
-        ...
-
-
-class Silence:
-    """The news of an exchange that tells none."""
-
-    def __init__(self, exchange: PaperExchange, account: str) -> None:
-        pass
-
-    def events(self) -> list[Event]:
-        """Return nothing."""
-        return []
 
 
 @dataclass(slots=True)
 class Followed:
-    """An account that somebody listens to."""
+    """An account that somebody listens to, in one unit of time."""
 
-    news: News
+    news: AccountNews
     listeners: dict[object, Listener] = field(default_factory=dict)
 
 
 class Feed:
     """Tells listeners what happens to their accounts, each thing once and in order."""
 
-    def __init__(self, exchange: PaperExchange, news_of: Callable[[PaperExchange, str], News] = Silence) -> None:
+    def __init__(self, exchange: PaperExchange) -> None:
         self._exchange = exchange
-        self._news_of = news_of
-        self._followed: dict[str, Followed] = {}
+        self._followed: dict[tuple[str, bool], Followed] = {}
         self._woken = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
 
-    def subscribe(self, account: str, listener: Listener) -> Callable[[], None]:
+    def subscribe(self, account: str, listener: Listener, *, in_microseconds: bool = False) -> Callable[[], None]:
         """Tell `listener` what happens to `account` from now on, until the returned function is called."""
-        if account in self._followed:
-            self._tell(account)  # what happened before belongs to those who listened then
+        name = account, in_microseconds
+        if name in self._followed:
+            self._tell(self._followed[name])  # what happened before belongs to those who listened then
         else:
-            self._followed[account] = Followed(self._news_of(self._exchange, account))
+            unit = microseconds if in_microseconds else milliseconds
+            self._followed[name] = Followed(AccountNews(self._exchange, account, unit))
         key = object()
-        self._followed[account].listeners[key] = listener
+        self._followed[name].listeners[key] = listener
 
         def stop() -> None:
-            followed = self._followed.get(account)
+            followed = self._followed.get(name)
             if followed is not None:
                 followed.listeners.pop(key, None)
                 if not followed.listeners:
-                    del self._followed[account]
+                    del self._followed[name]
 
         return stop
 
@@ -91,12 +73,11 @@ class Feed:
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._woken.wait(), EVERY)
             self._woken.clear()
-            for account in list(self._followed):
+            for followed in list(self._followed.values()):
                 with suppress(EtfError):  # a database that is busy or full is asked again
-                    self._tell(account)
+                    self._tell(followed)
 
-    def _tell(self, account: str) -> None:
-        followed = self._followed[account]
+    def _tell(self, followed: Followed) -> None:
         if events := followed.news.events():
             for listener in list(followed.listeners.values()):
                 listener(events)

@@ -12,13 +12,14 @@ from typing import TYPE_CHECKING, Any
 from etf_trader.exchange.paper import PaperExchange
 from etf_trader.exchange.refusal import ExchangeError
 from etf_trader.exchange.server import refusals
-from etf_trader.exchange.server.access import AHEAD, Admission, Credentials, admit
-from etf_trader.exchange.server.calls import Ask, Call, Reply
-from etf_trader.exchange.server.faults import Fault, Faults
+from etf_trader.exchange.server.access import AHEAD, Credentials, admit, identify
+from etf_trader.exchange.server.calls import Ask, Call, Reply, Security
+from etf_trader.exchange.server.faults import Fault, Faults, Veil
 from etf_trader.exchange.server.feed import Feed
 from etf_trader.exchange.server.keys import Keys
 from etf_trader.exchange.server.limits import Limits
 from etf_trader.exchange.server.parameters import Parameters
+from etf_trader.exchange.server.streams import Hub
 
 if TYPE_CHECKING:
     from etf_trader.exchange.server.websocket import Session
@@ -96,7 +97,11 @@ class Gateway:
         self.limits = Limits(self.settings.weight, self.settings.raw, self.settings.connections)
         self.keys = Keys(exchange.database)
         self.faults = Faults()
+        self.veil = Veil(self.faults)
         self.feed = Feed(exchange)
+        self.hub = Hub(exchange)
+        self.delistings: dict[datetime, tuple[str, ...]] = {}
+        """Which symbols leave the list, and when: announced by hand."""
         self.listen_keys: dict[str, str] = {}
         """The account of each listen key, where old clients may have them."""
         self._late: set[asyncio.Future[None]] = set()
@@ -117,6 +122,11 @@ class Gateway:
             return AHEAD
         return AHEAD + timedelta(seconds=time.monotonic() - self._started)
 
+    def wake(self) -> None:
+        """Say that something was changed: who listens is told at once."""
+        self.feed.wake()
+        self.hub.wake()
+
     def uid(self, account: str) -> int:
         """Return the number of an account: the same for ever in this exchange, another in any other."""
         drawn = sha256(f"{self.exchange.era}:{account}".encode()).digest()
@@ -131,7 +141,7 @@ class Gateway:
         """
         call, now = request.call, self.now()
         weight = call.weighs(request.parameters)
-        self.limits.charge(request.address, weight, now)
+        self.limits.charge(request.address, weight, now, in_wallet=call.is_wallet)
         fault = self.faults.of_request(call.name, changes=call.changes, is_order=call.is_order)
         if fault is None:
             reply = await self._perform(request, now)
@@ -146,7 +156,7 @@ class Gateway:
         handler = request.call.handler
         reply = await self._run(lambda: handler(ask))
         if request.call.changes:
-            self.feed.wake()
+            self.wake()
         return reply
 
     async def _perform_badly(self, request: Request, fault: Fault) -> Reply:
@@ -193,25 +203,19 @@ class Gateway:
     def _ask(self, request: Request, now: datetime) -> Ask:
         """Return the request as its handler works with it, from who may send it."""
         call, parameters = request.call, request.parameters
-        admission: Admission | None = None
+        ask = Ask(self, parameters, now, request.in_microseconds, session=request.session)
         if call.security.is_signed:
             admission = admit(self.keys, call.security, request.credentials, parameters, now, self.ahead)
-        known = call.takes | SIGNING if call.security.is_signed else call.takes
+            ask.key, ask.recv_window = admission.key, admission.recv_window
+            # The engine looks at the time once more; on a stepped clock it must not find it ahead.
+            ask.timestamp = min(admission.timestamp, now) if self.exchange.is_stepped else admission.timestamp
+        elif call.security is Security.KEY:
+            ask.key = identify(self.keys, request.credentials)
+        known = call.takes | SIGNING if call.security.is_signed or call.is_wallet else call.takes
         read = sum(name in known for name in parameters.names())
         if read < len(parameters):
             raise refusals.unread(read, len(parameters))
-        if admission is None:
-            return Ask(self, parameters, now, request.in_microseconds, session=request.session)
-        return Ask(
-            self,
-            parameters,
-            now,
-            request.in_microseconds,
-            admission.key,
-            min(admission.timestamp, now) if self.exchange.is_stepped else admission.timestamp,
-            admission.recv_window,
-            request.session,
-        )
+        return ask
 
     async def _run(self, work: Callable[[], Reply]) -> Reply:
         return work()

@@ -51,13 +51,13 @@ def add_key(
         check_public_key(public_key)
     key = ApiKey(
         account=account,
-        api_key=_random(),
+        api_key=random_key(),
         kind=HMAC if public_key is None else ED25519,
         may_trade=may_trade,
         may_withdraw=may_withdraw,
         is_ip_restricted=is_ip_restricted,
         made=now,
-        secret=public_key or _random(),
+        secret=public_key or random_key(),
     )
     row = {name: getattr(key, name) for name in ApiKey.__slots__}
     connection.execute(insert(tables.api_key).values(row))
@@ -103,5 +103,6 @@ def is_well_formed(api_key: str) -> bool:
     return len(api_key) == LENGTH and api_key.isascii() and api_key.isalnum()
 
 
-def _random() -> str:
+def random_key() -> str:
+    """Return 64 letters and digits that nobody can guess."""
     return "".join(secrets.choice(LETTERS) for _ in range(LENGTH))

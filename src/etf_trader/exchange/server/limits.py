@@ -16,6 +16,7 @@ PATIENCE = 10
 
 FIRST_BAN = timedelta(minutes=2)
 LONGEST_BAN = timedelta(days=3)
+WALLET_WEIGHT = 12_000
 _STREAMS = "Please use WebSocket Streams for live updates"
 
 
@@ -57,6 +58,7 @@ class Visitor:
     """What an address has used, and how it behaved."""
 
     weight: Window = field(default_factory=Window)
+    wallet: Window = field(default_factory=Window)
     raw: Window = field(default_factory=Window)
     connections: Window = field(default_factory=Window)
     ignored: int = 0
@@ -72,6 +74,7 @@ class Limits:
     def __init__(self, weight: int = 6_000, raw: int = 300_000, connections: int = 300) -> None:
         minute = timedelta(minutes=1)
         self.weight = Allowance("REQUEST_WEIGHT", "MINUTE", 1, minute, weight)
+        self.wallet = Allowance("REQUEST_WEIGHT", "MINUTE", 1, minute, WALLET_WEIGHT)
         self.raw = Allowance("RAW_REQUESTS", "MINUTE", 5, 5 * minute, raw)
         self.connections = Allowance("CONNECTIONS", "MINUTE", 5, 5 * minute, connections)
         self._visitors: dict[str, Visitor] = {}
@@ -90,15 +93,16 @@ class Limits:
         if self._add(visitor.raw, self.raw, 1, now) > self.raw.limit:
             raise self._too_many(visitor, self.raw, now)
 
-    def charge(self, address: str, weight: int, now: datetime) -> None:
-        """Count the weight of a request.
+    def charge(self, address: str, weight: int, now: datetime, *, in_wallet: bool = False) -> None:
+        """Count the weight of a request; calls of the wallet have an allowance of their own.
 
         Raises:
             ExchangeError: -1003 as 429 beyond the limit; as 418 who goes on asking.
         """
         visitor = self._visitor(address)
-        if self._add(visitor.weight, self.weight, weight, now) > self.weight.limit:
-            raise self._too_many(visitor, self.weight, now)
+        allowance, window = (self.wallet, visitor.wallet) if in_wallet else (self.weight, visitor.weight)
+        if self._add(window, allowance, weight, now) > allowance.limit:
+            raise self._too_many(visitor, allowance, now)
         visitor.ignored = 0
 
     def give_back(self, address: str, weight: int, now: datetime) -> None:
@@ -121,9 +125,10 @@ class Limits:
             retry_after=seconds,
         )
 
-    def used(self, address: str, now: datetime) -> int:
+    def used(self, address: str, now: datetime, *, in_wallet: bool = False) -> int:
         """Return the weight that `address` has used in the present minute."""
-        return self._add(self._visitor(address).weight, self.weight, 0, now)
+        visitor = self._visitor(address)
+        return self._add(visitor.wallet if in_wallet else visitor.weight, self.weight, 0, now)
 
     def refuse(self, address: str, seconds: float, now: datetime, *, ban: bool) -> ExchangeError:
         """Return the refusal of an address that has to wait for `seconds` though it used nothing up."""

@@ -47,12 +47,18 @@ class Rest:
             reply = Reply({"code": error.code, "msg": error.message}, error.http_status)
             if error.retry_after is not None:
                 counts["Retry-After"] = str(max(1, -int(-error.retry_after // 1)))
-        return self._respond(reply, address, counts)
+        return self._respond(reply, request, counts)
 
-    def _respond(self, reply: Reply, address: str, more: dict[str, str]) -> web.Response:
-        used = str(self._gateway.limits.used(address, self._gateway.now()))
-        name = f"X-MBX-USED-WEIGHT-{self._gateway.limits.weight.letter}"
-        headers = {"Content-Type": "application/json;charset=UTF-8", "X-MBX-USED-WEIGHT": used, name: used} | more
+    def _respond(self, reply: Reply, request: web.Request, more: dict[str, str]) -> web.Response:
+        limits, now, address = self._gateway.limits, self._gateway.now(), request.remote or ""
+        if request.path.startswith("/sapi/"):
+            used = {
+                f"X-SAPI-USED-IP-WEIGHT-{limits.wallet.letter}": str(limits.used(address, now, in_wallet=True))
+            }
+        else:
+            weight = str(limits.used(address, now))
+            used = {"X-MBX-USED-WEIGHT": weight, f"X-MBX-USED-WEIGHT-{limits.weight.letter}": weight}
+        headers = {"Content-Type": "application/json;charset=UTF-8", **used, **more}
         return web.Response(body=encoded(reply.body), status=reply.status, headers=headers)
 
 

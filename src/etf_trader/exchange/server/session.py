@@ -3,8 +3,8 @@
 from etf_trader.exchange.refusal import ExchangeError
 from etf_trader.exchange.server import refusals
 from etf_trader.exchange.server.calls import Ask, Call, Reply, Security, Table
-from etf_trader.exchange.server.feed import Event
 from etf_trader.exchange.server.signing import ED25519
+from etf_trader.exchange.server.user_events import Event
 from etf_trader.exchange.server.user_stream import Subscription
 from etf_trader.exchange.server.websocket import Session
 
@@ -76,7 +76,14 @@ def _subscribe(ask: Ask, session: Session, account: str) -> Reply:
 
     gateway = ask.gateway
 
-    made = Subscription(gateway.feed, gateway.faults, account, send, session.abort)
+    made = Subscription(
+        gateway.feed,
+        gateway.faults,
+        account,
+        send,
+        session.abort,
+        in_microseconds=session.in_microseconds,
+    )
     session.subscriptions[number] = made
     return Reply({"subscriptionId": number}, after=made.start)
 

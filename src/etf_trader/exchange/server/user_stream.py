@@ -5,7 +5,8 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from etf_trader.exchange.server.faults import Fault, Faults
-from etf_trader.exchange.server.feed import Event, Feed
+from etf_trader.exchange.server.feed import Feed
+from etf_trader.exchange.server.user_events import Event
 
 
 class Subscription:
@@ -18,6 +19,8 @@ class Subscription:
         account: str,
         send: Callable[[Event], Awaitable[None]],
         cut: Callable[[], None],
+        *,
+        in_microseconds: bool = False,
     ) -> None:
         """`send` sends one event; `cut` ends the connection."""
         self.account = account
@@ -29,7 +32,7 @@ class Subscription:
         self._is_silent = False
         self._stalled = 0.0
         self._late: set[asyncio.TimerHandle] = set()
-        self._unsubscribe = feed.subscribe(account, self._heard)
+        self._unsubscribe = feed.subscribe(account, self._heard, in_microseconds=in_microseconds)
         self._task: asyncio.Task[None] | None = None
 
     def start(self) -> None:

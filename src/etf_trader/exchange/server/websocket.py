@@ -16,7 +16,6 @@ from etf_trader.exchange.refusal import ExchangeError, illegal
 from etf_trader.exchange.server import messages, refusals
 from etf_trader.exchange.server.access import Credentials
 from etf_trader.exchange.server.calls import Call, Reply, Table
-from etf_trader.exchange.server.feed import Event
 from etf_trader.exchange.server.gateway import Broken, Cut, Gateway, Request
 from etf_trader.exchange.server.keys import ApiKey
 from etf_trader.exchange.server.parameters import Parameters, milliseconds
@@ -125,6 +124,13 @@ class WebSocketApi:
         sessions = list(self._sessions)
         for session in sessions:
             await session.socket.close(code=1008)
+        return len(sessions)
+
+    def cut(self) -> int:
+        """Cut every connection without a word; return how many there were."""
+        sessions = list(self._sessions)
+        for session in sessions:
+            session.abort()
         return len(sessions)
 
     def __len__(self) -> int:
@@ -252,6 +258,3 @@ def _text(value: Any) -> str:
 
 def _no_constant(name: str) -> Any:
     raise ValueError(name)
-
-
-__all__ = ["Event", "Session", "WebSocketApi", "read"]
