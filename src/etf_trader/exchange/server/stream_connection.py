@@ -2,6 +2,7 @@
 
 import asyncio
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from aiohttp import WSMsgType, web
@@ -44,6 +45,8 @@ class Connection:
         self.combined = combined
         self.in_microseconds = in_microseconds
         self.names: dict[str, None] = {}
+        self.private: dict[str, Callable[[], None]] = {}
+        """How the streams end that are its alone, by name."""
         self.began = now
         self._pinged = now
         self._pings: dict[bytes, float] = {}
@@ -76,11 +79,15 @@ class Connection:
         if transport is not None and not self._waiting and transport.get_write_buffer_size() <= self._low:
             await self._put(message)
             return
+        self.send_soon(message)
+
+    def send_soon(self, message: bytes) -> None:
+        """Send a message after those that wait, unless too many do."""
         if len(self._waiting) >= self._settings.backlog:
             self.drop()
             return
         self._waiting.append(message)
-        if transport is not None:
+        if self._transport is not None:
             self._write_later()
 
     def _write_later(self) -> None:

@@ -9,10 +9,9 @@ two moves, so that every tick tells all streams what the last move, or an order,
 import asyncio
 import logging
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import Any
 
 import msgspec
 from aiohttp import WSMsgType, web
@@ -24,6 +23,7 @@ from etf_trader.exchange.server.stream_connection import GOING_AWAY, POLICY, Con
 from etf_trader.exchange.server.stream_feeds import Feed, Moment, make_feed
 from etf_trader.exchange.server.stream_messages import Payload
 from etf_trader.exchange.server.stream_names import TICK_MS, parse
+from etf_trader.exchange.server.user_events import Event, in_milliseconds
 
 _LONGEST_MESSAGE = 1 << 20
 _UNLIMITED = 1 << 62
@@ -42,11 +42,23 @@ class Topic:
     listeners: dict[Connection, None] = field(default_factory=dict)
 
 
+Tell = Callable[[list[Event]], None]
+Private = Callable[[str, Tell], Callable[[], None] | None]
+"""Begins to tell the user events of a stream, times in microseconds, and returns how to end it; None: no such."""
+
+
 class Hub:
     """Serves the market streams of one exchange."""
 
-    def __init__(self, exchange: PaperExchange, settings: StreamSettings | None = None) -> None:
+    def __init__(
+        self,
+        exchange: PaperExchange,
+        settings: StreamSettings | None = None,
+        private: Private | None = None,
+    ) -> None:
+        """`private` knows the streams that belong to one account, such as those named by a listen key."""
         self._exchange = exchange
+        self._private = private
         self._settings = settings or StreamSettings()
         self._topics: dict[str, Topic] = {}
         self._connections: dict[Connection, None] = {}
@@ -61,7 +73,7 @@ class Hub:
         app.router.add_get("/ws", self.handle)
         app.router.add_get("/ws/{names:.*}", self.handle)
         app.router.add_get("/stream", self.handle)
-        app.cleanup_ctx.append(self._running)
+        app.cleanup_ctx.append(self.running)
         app.on_shutdown.append(lambda _: self.shut_down())
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
@@ -118,6 +130,8 @@ class Hub:
     async def _subscribe(self, connection: Connection, names: Iterable[str]) -> None:
         new = [name for name in dict.fromkeys(names) if name not in connection.names]
         connection.names |= dict.fromkeys(new)
+        for name in new:
+            self._begin_private(connection, name)
         topics = [topic for name in new if (topic := self._topics.get(name) or _topic(name)) is not None]
         if not topics:
             return
@@ -130,9 +144,20 @@ class Hub:
             for payload in topic.feed.standing(moment):
                 await _tell(topic.name, payload, [connection])
 
+    def _begin_private(self, connection: Connection, name: str) -> None:
+        def tell(events: list[Event]) -> None:
+            for event in events:
+                told = event if connection.in_microseconds else in_milliseconds(event)
+                connection.send_soon(_wrapped(name, _encode(told), connection.combined))
+
+        if self._private is not None and (stop := self._private(name, tell)) is not None:
+            connection.private[name] = stop
+
     def _unsubscribe(self, connection: Connection, names: Iterable[str]) -> None:
         for name in names:
             connection.names.pop(name, None)
+            if stop := connection.private.pop(name, None):
+                stop()
             topic = self._topics.get(name)
             if topic is not None:
                 topic.listeners.pop(connection, None)
@@ -187,7 +212,8 @@ class Hub:
     def __len__(self) -> int:
         return len(self._connections)
 
-    async def _running(self, app: web.Application) -> Any:
+    async def running(self, app: web.Application) -> AsyncIterator[None]:
+        """Look at the exchange, and after connections, while `app` runs."""
         tasks = [asyncio.create_task(self._tick()), asyncio.create_task(self._keep())]
         yield
         for task in tasks:
@@ -242,16 +268,13 @@ async def _tell(name: str, payload: Payload, listeners: list[Connection]) -> Non
         way = connection.combined, connection.in_microseconds
         message = written.get(way)
         if message is None:
-            message = written[way] = b"".join(_written(name, payload, *way))
+            data = _encode(payload(microseconds if connection.in_microseconds else milliseconds))
+            message = written[way] = _wrapped(name, data, connection.combined)
         await connection.send(message)
 
 
-def _written(name: str, payload: Payload, combined: bool, in_microseconds: bool) -> Iterator[bytes]:
-    data = _encode(payload(microseconds if in_microseconds else milliseconds))
-    if combined:
-        yield from (b'{"stream":', _encode(name), b',"data":', data, b"}")
-    else:
-        yield data
+def _wrapped(name: str, data: bytes, combined: bool) -> bytes:
+    return b'{"stream":%b,"data":%b}' % (_encode(name), data) if combined else data
 
 
 def _names(request: web.Request) -> list[str]:
