@@ -14,7 +14,7 @@ from etf_trader.cli.commands import HOW, WHAT, command, group
 from etf_trader.cli.invocation import output, settings
 from etf_trader.cli.numbers import count, local_time, spoken_duration
 from etf_trader.cli.options import read_duration
-from etf_trader.cli.output import Page
+from etf_trader.cli.output import Page, bad
 from etf_trader.cli.services import in_loop
 
 if TYPE_CHECKING:
@@ -171,7 +171,7 @@ def record(
 ) -> None:
     """Record order books and trades, in the format that the paper exchange replays."""
     from etf_trader.cli.working import interruptible
-    from etf_trader.errors import UsageError
+    from etf_trader.errors import UsageError, VenueUnavailable
     from etf_trader.venue.market_data import Wanted
 
     wanted = list(dict.fromkeys(name for text in symbols for name in read_symbols(text)))
@@ -192,6 +192,8 @@ def record(
 
         environment, recorded = _with_market_data(follow, records=True, endless=duration is None)
     _show(environment, recorded)
+    if recorded.missing:
+        raise typer.Exit(VenueUnavailable.exit_code)
     if asked.exit_code is not None and duration is not None:
         raise typer.Exit(asked.exit_code)
 
@@ -211,6 +213,7 @@ def _show(environment: str, recorded: Recorded) -> None:
         "trades": recorded.trades,
         "gaps": recorded.gaps,
         "bytes": recorded.bytes,
+        "missing": [{"symbol": symbol, "why": why} for symbol, why in recorded.missing.items()],
     }
 
     folder, rules = recorded.path.parent.resolve(), recorded.exchange_info
@@ -225,6 +228,8 @@ def _show(environment: str, recorded: Recorded) -> None:
             f"Recorded {count(len(recorded.symbols), 'symbol')} on {environment} for {spoken_duration(lasted)}, "
             f"from {local_time(recorded.began)} on: {', '.join(told)}."
         )
+        for symbol, why in recorded.missing.items():
+            page.line(bad(f"{symbol} was not recorded: {why}."))
         page.line(f"It is in {recorded.path}, {recorded.bytes:,} bytes; the symbols' rules are beside it.")
         page.line()
         page.line(

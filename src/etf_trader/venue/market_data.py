@@ -47,7 +47,10 @@ class Pair:
 
 @dataclass(frozen=True, slots=True)
 class Recorded:
-    """What a recording holds; `gaps` are the times that updates were missing and a book began anew."""
+    """What a recording holds; `gaps` are the times that updates were missing and a book began anew.
+
+    `missing` are the symbols that are not in it at all, and why.
+    """
 
     path: Path
     exchange_info: Path
@@ -59,6 +62,7 @@ class Recorded:
     trades: int
     gaps: int
     bytes: int
+    missing: Mapping[str, str]
 
 
 @dataclass(frozen=True, slots=True)

@@ -97,6 +97,7 @@ class SampledMarketData:
             trades=sampler.trades,
             gaps=0,
             bytes=file.size,
+            missing={},
         )
 
     async def close(self) -> None:

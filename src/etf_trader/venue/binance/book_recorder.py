@@ -57,6 +57,7 @@ class BookRecorder:
     ) -> None:
         """Take the address of the streams, who reads snapshots of `limit` levels a side, and where to write."""
         self._streams = Streams(url, self, clock, settings)
+        self._trades = Streams(url, self, clock, settings)  # apart: what ails them is not to cost a book
         self._reader = reader
         self._clock = clock
         self._file = file
@@ -77,7 +78,8 @@ class BookRecorder:
         """Record until `duration` is over, counted from the first books, or until `stop` says so."""
         self._symbols = {symbol: _Symbol(symbol) for symbol in symbols}
         self._file.mark(self.began, "start", {"symbols": list(symbols), "source": "stream"})
-        await self._streams.add(symbol.lower() + kind for symbol in symbols for kind in (DEPTH, TRADE))
+        await self._streams.add(symbol.lower() + DEPTH for symbol in symbols)
+        await self._trades.add(symbol.lower() + TRADE for symbol in symbols)
         loop = asyncio.get_running_loop()
         end: float | None = None
         begun = flushed = loop.time()
@@ -99,7 +101,8 @@ class BookRecorder:
 
     def missing(self) -> dict[str, str]:
         """Return the symbols that are not in the file at all, and why."""
-        return {each.name: each.why for each in self._symbols.values() if not each.has_begun}
+        why = self._streams.trouble or "it was stopped too early"
+        return {each.name: each.why or why for each in self._symbols.values() if not each.has_begun}
 
     # What the streams tell
 
@@ -214,12 +217,14 @@ class BookRecorder:
 
     def _check(self) -> None:
         self._streams.check()
+        self._trades.check()
         for each in self._symbols.values():
             if each.task is not None and each.task.done() and not each.task.cancelled():
                 each.task.result()
 
     async def _close(self) -> None:
         await self._streams.close()
+        await self._trades.close()
         for each in self._symbols.values():
             if each.task is not None:
                 each.task.cancel()

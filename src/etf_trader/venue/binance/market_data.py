@@ -11,7 +11,7 @@ from etf_trader.venue.binance.book_recorder import BookRecorder
 from etf_trader.venue.binance.book_source import BookSource, Told
 from etf_trader.venue.binance.book_stream import StreamSettings
 from etf_trader.venue.binance.client import Network
-from etf_trader.venue.binance.depth import limit_for
+from etf_trader.venue.binance.depth import FIRST_LIMIT, limit_for
 from etf_trader.venue.binance.errors import Refusal
 from etf_trader.venue.binance.rest_depth import RestDepth
 from etf_trader.venue.binance.venue import BinanceVenue
@@ -49,7 +49,7 @@ class BinanceMarketData:
 
     async def look(self, symbols: Sequence[str], depth: int) -> Mapping[str, Seen]:
         """Return the books as they are now."""
-        return await self._source.look(symbols, depth)
+        return await self._source.look(symbols, max(depth, FIRST_LIMIT))
 
     async def record(
         self, symbols: Sequence[str], folder: Path, wanted: Wanted, stop: Callable[[], bool], told: Progress
@@ -79,7 +79,7 @@ class BinanceMarketData:
             file.close()
         missing = recorder.missing()
         if len(missing) == len(symbols):
-            why = next(iter(missing.values())) or "it was stopped too early"
+            why = next(iter(missing.values()))
             file.path.unlink(missing_ok=True)
             raise VenueUnavailable(f"nothing was recorded: {why}", where=", ".join(missing))
         return Recorded(
@@ -93,6 +93,7 @@ class BinanceMarketData:
             recorder.trades,
             recorder.gaps,
             file.size,
+            missing,
         )
 
     async def close(self) -> None:
