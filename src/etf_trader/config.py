@@ -80,7 +80,7 @@ class BinanceSettings(Struct, frozen=True, kw_only=True):
         str | None,
         Meta(
             pattern=r"^https?://(localhost|127(\.[0-9]{1,3}){3}|\[::1\])(:[0-9]{1,5})?/?$",
-            title="a server on this machine, like http://127.0.0.1:8080",
+            title="a server on this machine, like http://127.0.0.1:8899",
             description="where the environment local is",
         ),
     ] = None

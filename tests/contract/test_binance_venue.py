@@ -3,6 +3,7 @@
 import asyncio
 import itertools
 from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from datetime import timedelta
 from decimal import Decimal
@@ -10,7 +11,7 @@ from pathlib import Path
 
 import pytest
 from tests.contract.suite import CASH, OWNED, Stage, VenueContract
-from tests.unit.venue.test_paper_venue import make_market
+from tests.unit.venue.test_paper_venue import BOOKS, make_market
 
 from etf_trader.database import Database
 from etf_trader.exchange.paper import ExchangeSettings, OrderRequest, PaperExchange
@@ -33,9 +34,10 @@ NUMBERS = itertools.count(1)
 class WireStage:
     """A paper exchange behind a socket, and the adapter before it."""
 
+    database: Database
     market: StaticMarket
     exchange: PaperExchange
-    address: Address
+    served: AsyncExitStack
     keys: Keys
     venue: BinanceVenue
 
@@ -71,11 +73,12 @@ class WireStage:
         return (count.resets_at - self.exchange.now()).total_seconds()
 
     async def close_market(self, symbol: str) -> None:
-        for row in self.market.symbols():
-            if row["symbol"] == symbol:
-                row["status"] = "BREAK"
+        rows = [row | {"status": "BREAK"} if row["symbol"] == symbol else row for row in self.market.symbols()]
+        closed = StaticMarket(rows, BOOKS)
+        exchange = PaperExchange.open(self.database, lambda kind, parameters: closed)
+        self.served.callback(exchange.close)
         await self.venue.close()
-        self.venue = make_venue(self.address, self.keys)
+        self.venue = make_venue(await self.served.enter_async_context(serving(exchange)), self.keys)
 
     async def trade_beside(self, symbol: str, quantity: Decimal) -> None:
         now = self.exchange.now()
@@ -101,8 +104,9 @@ class TestBinanceVenue(VenueContract):
         with database.write() as connection:
             made = add_key(connection, UID, exchange.now())
         keys = Keys(Secret(made.api_key), Secret(made.secret), "test")
-        async with serving(exchange) as address:
-            stage = WireStage(market, exchange, address, keys, make_venue(address, keys))
+        async with AsyncExitStack() as served:
+            served.callback(exchange.close)
+            address = await served.enter_async_context(serving(exchange))
+            stage = WireStage(database, market, exchange, served, keys, make_venue(address, keys))
             yield stage
             await stage.venue.close()
-        exchange.close()

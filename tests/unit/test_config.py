@@ -127,7 +127,7 @@ def test_numbers_are_read_exactly(tmp_path: Path, given: str, exact: str) -> Non
         ),
         (
             "[binance]\nurl = 'http://api.binance.com'",
-            'binance.url must be a server on this machine, like http://127.0.0.1:8080, not "http://api.binance.com"',
+            'binance.url must be a server on this machine, like http://127.0.0.1:8899, not "http://api.binance.com"',
             2,
         ),
         ("[binance]\nurl = 'http://127.0.0.1.evil.net'", "binance.url must be a server on this machine", 2),

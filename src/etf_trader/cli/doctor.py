@@ -22,6 +22,7 @@ from etf_trader.cli.invocation import output, settings
 from etf_trader.cli.numbers import count
 from etf_trader.cli.output import Page, Table, bad, dim, good, look, text
 from etf_trader.errors import EtfError
+from etf_trader.venue import PAPER
 
 if TYPE_CHECKING:
     from etf_trader.config import Settings
@@ -158,6 +159,8 @@ def check_databases(subject: Subject) -> Iterator[Finding]:
         yield Finding("database", SKIP, "not known without the configuration")
         return
     for section, database in databases(subject.settings).items():
+        if section == "exchange" and subject.settings.environment != PAPER:
+            continue
         name = "database" if section == "etf" else "exchange database"
         found = examine(section, database)
         place = str(found.file or found.url)
@@ -266,6 +269,14 @@ def check_terminal(_subject: Subject) -> Iterator[Finding]:
         yield Finding("terminal", OK if columns >= 80 else WARN, f"{columns} columns", advice)
 
 
+def check_binance(subject: Subject) -> Iterator[Finding]:
+    """Keys, permissions, clock, limits, stream, fees and delistings at Binance; on paper nothing is asked."""
+    from etf_trader.cli.doctor_binance import binance_rows
+
+    if subject.settings is not None:
+        yield from (Finding(*row) for row in binance_rows(subject.settings))
+
+
 CHECKS: list[Check] = [
     check_python,
     check_sqlite,
@@ -274,6 +285,7 @@ CHECKS: list[Check] = [
     check_trading,
     check_orders,
     check_clock,
+    check_binance,
     check_disk,
     check_terminal,
 ]

@@ -142,9 +142,16 @@ def reset(yes: YesOption = False) -> None:
     from etf_trader.cli.db import require_unled
     from etf_trader.clock import SystemClock
     from etf_trader.database import Database
-    from etf_trader.errors import EtfError, UsageError
+    from etf_trader.errors import ConfigError, EtfError, UsageError
+    from etf_trader.venue import PAPER
 
     current = settings()
+    if current.environment != PAPER:
+        raise ConfigError(
+            f"orders go to Binance {current.environment}: there is no paper exchange to reset",
+            where="environment",
+            hint="another database: etf config set database FILE",
+        )
     require_unled(Database(current.database))
     bootstrap.make_market(current)  # settings that cannot be must not cost the exchange there is
     if not yes:

@@ -56,6 +56,7 @@ def read_amount(text: str) -> Decimal:
     examples=(
         "etf init",
         "etf init --market recording --recordings ../data/recordings-2021 --deposit 5000000",
+        "etf init --environment demo                       Binance's demo, with the keys in .env",
     ),
 )
 def init(
@@ -104,6 +105,24 @@ def init(
             rich_help_panel=HOW,
         ),
     ] = None,
+    environment: Annotated[
+        str | None,
+        typer.Option(
+            "--environment",
+            help="Where orders go: paper, or Binance's demo, testnet, live or local.  [default: paper]",
+            metavar="NAME",
+            rich_help_panel=WHAT,
+        ),
+    ] = None,
+    url: Annotated[
+        str | None,
+        typer.Option(
+            "--url",
+            help="Where the environment local listens.",
+            metavar="URL",
+            rich_help_panel=WHAT,
+        ),
+    ] = None,
     here: Annotated[
         bool,
         typer.Option("--here", help="In this folder, though a folder above has an etf.toml.", rich_help_panel=HOW),
@@ -112,12 +131,15 @@ def init(
     """Make the configuration, the databases and a sample index; safe to repeat."""
     from etf_trader import bootstrap
     from etf_trader.database import Database
+    from etf_trader.venue import PAPER
 
-    asked = _asked(market, recordings, exchange_info, clock, seed, deposit)
+    asked = _asked(market, recordings, exchange_info, clock, seed, deposit) | _asked_of_binance(environment, url)
     target = _target(here=here)
     is_new = not target.is_file()
     settings = _write(target, asked) if is_new else _existing(target, asked)
-    paths = [Database(url).path for url in (settings.database, settings.exchange.database)]
+    at_binance = settings.environment != PAPER
+    urls = (settings.database,) if at_binance else (settings.database, settings.exchange.database)
+    paths = [Database(each).path for each in urls]
     missing = [path for path in paths if path is not None and not path.is_file()]
     try:
         made = bootstrap.make(settings)
@@ -126,6 +148,9 @@ def init(
             target.unlink(missing_ok=True)
         raise
     with closing(bootstrap.open_services(settings)) as opened:
+        if at_binance:
+            _show_binance(opened, target, is_new, missing)
+            return
         _show(opened, target, is_new, missing, made.deposit, _sample(opened))
 
 
@@ -162,6 +187,22 @@ def _asked(
     return {key: str(value) for key, value in given.items() if value is not None}
 
 
+def _asked_of_binance(environment: str | None, url: str | None) -> dict[str, str]:
+    """Return the options about Binance that were given, by the setting each stands for."""
+    from etf_trader.errors import UsageError
+
+    if url is not None and environment != "local":
+        raise UsageError("--url belongs to --environment local", where="--url")
+    if environment == "local" and url is None and not os.environ.get("ETF_BINANCE_URL"):
+        raise UsageError(
+            "a local environment needs its URL",
+            where="--url",
+            hint="etf init --environment local --url http://127.0.0.1:8899",
+        )
+    given = {"environment": environment, "binance.url": url}
+    return {key: value for key, value in given.items() if value is not None}
+
+
 def _absolute(path: Path) -> Path:
     return (Path.cwd() / path.expanduser()).resolve()
 
@@ -193,8 +234,9 @@ def _write(target: Path, asked: dict[str, str]) -> Settings:
     from etf_trader.config import Settings, edit, read_text, write_private
     from etf_trader.errors import ConfigError, UsageError
 
-    values = {"exchange.market": "model"} | asked
-    if values["exchange.market"] == "model":
+    is_paper = asked.get("environment", "paper") == "paper"
+    values = ({"exchange.market": "model"} if is_paper else {}) | asked
+    if values.get("exchange.market") == "model":
         values.setdefault("exchange.seed", "1")
     settings = []
 
@@ -325,6 +367,32 @@ def _show(
         "index": None if index is None else {"id": index.id, "symbol": index.symbol, "is_new": sample.is_new},
         "note": sample.excuse or None,
         "next": sample.next,
+    }
+    output().emit("etf.init/1", payload, draw)
+
+
+def _show_binance(opened: Services, target: Path, is_new: bool, missing: list[Path]) -> None:
+    account = opened.account
+    next_step = "etf doctor, then etf reconcile: it finds what the account holds, and how to book it"
+
+    def draw(page: Page) -> None:
+        page.line(
+            f"{'Made' if is_new else 'There already:'} {target.name}, orders go to Binance {account.environment}."
+        )
+        if missing:
+            page.line(f"Made {missing[0].name} in {missing[0].parent}, for the account {account.uid}.")
+        else:
+            page.line(f"The database is there already, for the account {account.uid}.")
+        page.line()
+        page.line(f"Next: {next_step}.")
+
+    payload = {
+        "file": target,
+        "file_is_new": is_new,
+        "databases_made": missing,
+        "environment": account.environment,
+        "account": account.uid,
+        "next": next_step,
     }
     output().emit("etf.init/1", payload, draw)
 

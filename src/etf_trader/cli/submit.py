@@ -59,6 +59,7 @@ class _Way:
     detach: bool
     no_wait: bool
     on_interrupt: str
+    yes: bool
 
     def check(self) -> None:
         """Refuse what excludes each other."""
@@ -103,7 +104,7 @@ def buy(
 ) -> None:
     """Buy units of an index at the least cost that the order books allow."""
     schedule = _schedule(algo, duration, at_end, participation, passive, tif)
-    way = _Way(dry_run, detach, no_wait, on_interrupt)
+    way = _Way(dry_run, detach, no_wait, on_interrupt, yes)
     _submit("buy", index, Quantity(qty), position, limit, max_loss, tif, on_shortfall, client_key, schedule, way)
 
 
@@ -137,7 +138,7 @@ def sell(
 ) -> None:
     """Sell units of an index for the most that the order books pay."""
     schedule = _schedule(algo, duration, at_end, participation, passive, tif)
-    way = _Way(dry_run, detach, no_wait, on_interrupt)
+    way = _Way(dry_run, detach, no_wait, on_interrupt, yes)
     _submit("sell", index, qty, position, limit, max_loss, tif, on_shortfall, client_key, schedule, way)
 
 
@@ -356,9 +357,12 @@ def _leadership(opened: Services) -> int | None:
 
 
 def _run(opened: Services, request: OrderRequest, symbol: str, way: _Way, *, key_is_new: bool) -> None:
+    from etf_trader.cli.live import confirm_live
     from etf_trader.cli.orders import exit_code_of, order_facts
     from etf_trader.orders.store import index_order, index_order_by_key
 
+    amount = "all units" if request.quantity is None else unit_count(request.quantity)
+    confirm_live(opened, f"{'Buy' if request.side.sign > 0 else 'Sell'} {amount} of {symbol}", yes=way.yes)
     with opened.database.read() as connection:
         is_known = index_order_by_key(connection, request.client_key) is not None
     _require_agreement(opened)

@@ -77,7 +77,7 @@ def environment(name: str, url: str | None = None) -> Environment:
         raise ConfigError(
             "the environment is local and binance.url is not set",
             where="binance.url",
-            hint="etf config set binance.url http://127.0.0.1:8080, where etf exchange serve listens",
+            hint="etf config set binance.url http://127.0.0.1:8899, where etf exchange serve listens",
         )
     base = loopback(url)
     sockets = "ws" + base.removeprefix("http")
@@ -94,7 +94,7 @@ def loopback(url: str) -> str:
         raise ConfigError(
             "binance.url must be a server on this machine",
             where="binance.url",
-            hint="like http://127.0.0.1:8080: keys are not sent to another host",
+            hint="like http://127.0.0.1:8899: keys are not sent to another host",
         )
     return url.rstrip("/")
 

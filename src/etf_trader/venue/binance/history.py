@@ -182,7 +182,8 @@ async def transfers(client: BinanceClient, after: int) -> list[Transfer]:
     """Return deposits and withdrawals with a larger sequence number than `after`, oldest first.
 
     The number is the venue's time of the transfer in milliseconds, times a
-    thousand, plus its place among those of the same millisecond.
+    thousand, plus its place among those of the same millisecond; so one that
+    becomes known after a later one was booked is not told: it stays a difference.
     """
     now = client.clock.now()
     seen = _EPOCH + timedelta(milliseconds=after // IN_A_MILLISECOND)
@@ -254,11 +255,16 @@ def _written(value: object) -> datetime:
     return datetime.strptime(text, "%Y-%m-%d %H:%M:%S").replace(tzinfo=UTC)
 
 
+def _last_millisecond(transfer: Transfer) -> int:
+    """Return the latest that a transfer can have been: withdrawals are dated in whole seconds."""
+    return milliseconds(transfer.at) + (999 if transfer.amount < 0 else 0)
+
+
 def numbered(found: Sequence[Transfer]) -> list[Transfer]:
     """Return transfers in order, each with its number."""
     ordered: list[Transfer] = []
-    for each in sorted(found, key=lambda one: (one.at, one.transfer_id)):
-        number = milliseconds(each.at) * IN_A_MILLISECOND
+    for each in sorted(found, key=lambda one: (_last_millisecond(one), one.transfer_id)):
+        number = _last_millisecond(each) * IN_A_MILLISECOND
         if ordered and ordered[-1].sequence >= number:
             number = ordered[-1].sequence + 1
         ordered.append(Transfer(number, each.transfer_id, each.asset, each.amount, each.at))

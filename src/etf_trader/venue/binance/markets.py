@@ -22,7 +22,7 @@ SOME_GOOD_FOR = 60.0
 
 FEES_GOOD_FOR = 3600.0
 
-FEW = 30
+FEW = 10
 """The fees of so many markets are asked for one by one, where there is no list of them."""
 
 MOST_NAMED = 100
@@ -132,7 +132,7 @@ class Markets:
         for symbol in sorted(wanted & self._rows.keys()):
             if self._is_old(self._single.get(symbol)):
                 self._single[symbol] = Kept(await _commission(client, symbol), self._now())
-        single = {symbol: kept.value for symbol, kept in self._single.items()}
+        single = {symbol: kept.value for symbol, kept in self._single.items() if kept.value is not None}
         return {symbol: single.get(symbol) or listed.get(symbol) or general for symbol in self._rows}
 
     async def _listed(self, client: BinanceClient) -> Mapping[str, Fees]:
@@ -156,8 +156,13 @@ class Markets:
         return kept is None or self._now() - kept.at > FEES_GOOD_FOR
 
 
-async def _commission(client: BinanceClient, symbol: str) -> Fees:
-    return fees_from((await client.get("account/commission", signed=True, symbol=symbol)).body)
+async def _commission(client: BinanceClient, symbol: str) -> Fees | None:
+    try:
+        return fees_from((await client.get("account/commission", signed=True, symbol=symbol)).body)
+    except Refusal as error:
+        if error.status in ABSENT and not error.code:
+            return None
+        raise
 
 
 def fees_from(row: Mapping[str, Any]) -> Fees:

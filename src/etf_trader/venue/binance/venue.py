@@ -7,7 +7,7 @@ from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from functools import partial
-from typing import Any, Protocol, TypeVar
+from typing import Any, NamedTuple, Protocol, TypeVar
 
 from etf_trader.clock import Clock
 from etf_trader.errors import DataError, EtfError, OrderRejected, VenueUnavailable
@@ -44,7 +44,7 @@ Value = TypeVar("Value")
 ERA_SYMBOL = "BTCUSDT"
 """Where history begins again, its first trade tells when."""
 
-MOST_UNENDED = 1000
+MOST_UNTOLD = 1000
 ACCOUNT_GOOD_FOR = 3600.0
 
 
@@ -54,6 +54,13 @@ class Books(Protocol):
     async def books(self, symbols: Sequence[str], depth: int) -> Mapping[str, OrderBook]:
         """Return the books of `symbols`, `depth` levels a side."""
         ...
+
+
+class _Untold(NamedTuple):
+    """An order whose end the user stream has not told; `placed` is the answer to it, if that told its end."""
+
+    symbol: str
+    placed: Placed | None = None
 
 
 class BinanceVenue:
@@ -89,7 +96,7 @@ class BinanceVenue:
         self._stream: UserStream | None = None
         self._following: asyncio.Task[None] | None = None
         self._listeners: dict[object, Listener] = {}
-        self._unended: dict[str, str] = {}
+        self._untold: dict[str, _Untold] = {}
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.environment.name})"
@@ -202,7 +209,7 @@ class BinanceVenue:
         self._markets.use([order.symbol])
         client = self.client()
         stp = messages.self_trade_prevention(self._markets.row(order.symbol))
-        self._note_unended(order.client_order_id, order.symbol)
+        self._note_untold(order.client_order_id, _Untold(order.symbol))
         try:
             answer = await client.post("order", **messages.order_params(order, stp))
             placed = messages.placed(answer)
@@ -210,8 +217,8 @@ class BinanceVenue:
             raise self._of_order(error, order) from error
         if self._stream is not None:
             self._stream.expect(order.client_order_id)
-        if placed.order.status.is_final:
-            self._unended.pop(order.client_order_id, None)
+        if order.client_order_id in self._untold and placed.order.status.is_final and placed.trades is not None:
+            self._untold[order.client_order_id] = _Untold(order.symbol, placed)
         return placed
 
     def _of_order(self, error: Exception, order: LimitOrder) -> EtfError:
@@ -219,7 +226,7 @@ class BinanceVenue:
         if isinstance(error, Refusal) and error.code == -1013:
             self._markets.expire()  # the rules have changed, or the market's state
         if isinstance(found, OrderRejected | VenueUnavailable):
-            self._unended.pop(order.client_order_id, None)
+            self._untold.pop(order.client_order_id, None)
         return found
 
     async def find(self, symbol: str, client_order_id: str) -> VenueOrder | None:
@@ -299,6 +306,12 @@ class BinanceVenue:
         """Return which markets will end; None where the venue does not tell."""
         return await self._asked(delistings(self.client()))
 
+    async def is_streaming(self) -> None:
+        """Return once the user stream is subscribed; somebody must listen."""
+        self._follow()
+        assert self._stream is not None
+        await self._stream.is_subscribed.wait()
+
     async def close(self) -> None:
         """Close the connection of this event loop, if there is one."""
         if self._following is not None:
@@ -321,25 +334,30 @@ class BinanceVenue:
 
     def _tell(self, report: Report) -> None:
         if report.order.status.is_final:
-            self._unended.pop(report.order.client_order_id, None)
+            self._untold.pop(report.order.client_order_id, None)
         for key, listener in tuple(self._listeners.items()):
             if key in self._listeners:
                 listener(report)
 
     async def _catch_up(self) -> None:
-        """Ask for every order whose end we have not heard, and tell what came of it."""
-        for name, symbol in tuple(self._unended.items()):
-            order = await self.find(symbol, name)
-            if order is None:
-                continue
-            for trade in await self.trades_of(symbol, order.order_id) if order.executed_quantity else ():
+        """Tell what came of every order whose end the stream has not told: from its answer, or by asking."""
+        for name, untold in tuple(self._untold.items()):
+            if untold.placed is not None:
+                order, trades = untold.placed.order, untold.placed.trades
+            else:
+                found = await self.find(untold.symbol, name)
+                if found is None:
+                    continue
+                order, trades = found, tuple(await self.trades_of(untold.symbol, found.order_id))
+            for trade in trades or ():
                 self._tell(Report(order, trade))
             self._tell(Report(order, None))
 
-    def _note_unended(self, name: str, symbol: str) -> None:
-        self._unended[name] = symbol
-        while len(self._unended) > MOST_UNENDED:
-            del self._unended[next(iter(self._unended))]
+    def _note_untold(self, name: str, untold: "_Untold") -> None:
+        if self._listeners:
+            self._untold[name] = untold
+        while len(self._untold) > MOST_UNTOLD:
+            del self._untold[next(iter(self._untold))]
 
     # Asking.
 

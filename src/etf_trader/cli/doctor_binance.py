@@ -1,0 +1,221 @@
+"""What `etf doctor` asks of Binance: keys, permissions, clock, limits, stream, fees, delistings."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import AsyncIterator, Callable, Iterator
+from datetime import timedelta
+from decimal import Decimal
+from typing import TYPE_CHECKING, NamedTuple
+
+from etf_trader.cli.numbers import count, local_time
+from etf_trader.errors import ConfigError, EtfError
+from etf_trader.money import plain
+from etf_trader.venue import PAPER
+
+if TYPE_CHECKING:
+    from etf_trader.config import Settings
+    from etf_trader.venue.binance.standing import Standing
+    from etf_trader.venue.binance.venue import BinanceVenue
+
+OK, WARN, FAIL, SKIP = "ok", "warn", "fail", "skip"
+
+MOST_OFFSET = timedelta(seconds=1)
+"""A request dated further ahead of the venue is refused, were its time not reckoned."""
+
+STREAM_SECONDS = 5.0
+SOON = timedelta(days=30)
+
+
+class Row(NamedTuple):
+    """The result of one check."""
+
+    check: str
+    state: str
+    found: str
+    advice: str = ""
+
+
+ALL = ("keys", "venue clock", "account", "permissions", "limits", "fees", "user stream", "delistings")
+
+
+def binance_rows(settings: Settings) -> Iterator[Row]:
+    """Check the account at Binance; on paper nothing is asked."""
+    if settings.environment == PAPER:
+        return
+    yield from keys_row(settings)
+    from etf_trader.bootstrap import binance_venue
+
+    try:
+        venue = binance_venue(settings)
+    except ConfigError as error:
+        yield Row("venue", FAIL, error.message, error.hint or "")
+        return
+    yield from asyncio.run(_rows(venue, settings))
+
+
+def keys_row(settings: Settings) -> Iterator[Row]:
+    """Where the keys are found, and whether others may read them."""
+    from etf_trader.bootstrap import key_file
+    from etf_trader.venue.binance.keys import find_keys, is_open_to_others
+
+    path = key_file(settings)
+    try:
+        keys = find_keys(settings.environment, os.environ, path)
+    except ConfigError as error:
+        yield Row("keys", FAIL, error.message, error.hint or "")
+        return
+    kind = "Ed25519" if keys.is_ed25519 else "HMAC"
+    if is_open_to_others(path):
+        yield Row("keys", WARN, f"{kind}, from {keys.source}; {path} can be read by others", f"chmod 600 {path}")
+    else:
+        yield Row("keys", OK, f"{kind}, from {keys.source}")
+
+
+async def _rows(venue: BinanceVenue, settings: Settings) -> list[Row]:
+    """Ask one thing after the other; after the first that cannot be asked the rest is skipped."""
+    rows: list[Row] = []
+    checks: dict[str, Callable[[], AsyncIterator[Row]]] = {
+        "venue clock": lambda: _clock(venue),
+        "account": lambda: _account(venue, settings),
+        "permissions": lambda: _permissions(venue, settings),
+        "limits": lambda: _limits(venue),
+        "fees": lambda: _fees(venue),
+        "user stream": lambda: _stream(venue),
+        "delistings": lambda: _delistings(venue),
+    }
+    failed = ""
+    for name, check in checks.items():
+        if failed:
+            rows.append(Row(name, SKIP, f"not known: {failed}"))
+            continue
+        try:
+            rows += [row async for row in check()]
+        except EtfError as error:
+            rows.append(Row(name, FAIL, error.message, error.hint or ""))
+            failed = "the venue cannot be asked"
+    await venue.close()
+    return rows
+
+
+async def _clock(venue: BinanceVenue) -> AsyncIterator[Row]:
+    from etf_trader.clock import SystemClock
+
+    now = await venue.server_time()
+    offset, error = now - SystemClock().now(), venue.clock_error()
+    told = f"this machine is {_milliseconds(-offset)} ms off the venue's, known to {_milliseconds(error)} ms"
+    if abs(offset) > MOST_OFFSET:
+        yield Row(
+            "venue clock", WARN, told, "set this machine's clock (NTP); requests carry the venue's time anyway"
+        )
+    else:
+        yield Row("venue clock", OK, told)
+
+
+async def _account(venue: BinanceVenue, settings: Settings) -> AsyncIterator[Row]:
+    from etf_trader.bootstrap import open_services
+
+    identity = await venue.identity()
+    told = f"{identity.environment} account {identity.uid}"
+    try:
+        opened = open_services(settings)
+    except ConfigError as error:
+        yield Row("account", SKIP, f"{told}; {error.message}", error.hint or "")
+        return
+    known = opened.account
+    opened.close()
+    if (known.uid, known.era) != (identity.uid, identity.era):
+        yield Row(
+            "account",
+            FAIL,
+            f"{told}, since {identity.era}; the database belongs to {known.uid}, since {known.era}",
+            "take the keys of that account, or another database",
+        )
+    else:
+        yield Row("account", OK, told)
+
+
+async def _permissions(venue: BinanceVenue, settings: Settings) -> AsyncIterator[Row]:
+    from etf_trader.venue.binance.standing import obstacle
+
+    found = await venue.standing()
+    allows = settings.binance.allow_withdraw_key
+    in_the_way = obstacle(found, is_live=venue.environment.is_live, allows_withdraw_key=allows)
+    if in_the_way is not None:
+        yield Row("permissions", FAIL, in_the_way.message, in_the_way.hint or "")
+        return
+    if found.key_trades is None:
+        yield Row("permissions", OK, "the account may trade; the venue does not tell what the key may")
+        return
+    yield _of_key(found)
+
+
+def _of_key(found: Standing) -> Row:
+    may = "the key may trade" + (" and withdraw" if found.key_withdraws else ", and not withdraw")
+    if found.key_withdraws:
+        return Row("permissions", WARN, may, "take the right to withdraw from it: nothing here needs it")
+    if not found.is_ip_restricted:
+        return Row("permissions", WARN, f"{may}; from any address", "restrict the key to this machine's address")
+    return Row("permissions", OK, f"{may}; from its own addresses only")
+
+
+async def _limits(venue: BinanceVenue) -> AsyncIterator[Row]:
+    limits, counts = await venue.order_limits(), await venue.order_counts()
+    used = {each.seconds: each.count for each in counts.counts}
+    told = ", ".join(
+        f"{used.get(each.seconds, 0):,} of {each.limit:,} orders in {each.seconds:,} s" for each in limits
+    )
+    yield Row("limits", OK if limits else WARN, told or "the venue names no limit on orders")
+
+
+async def _fees(venue: BinanceVenue) -> AsyncIterator[Row]:
+    rules = await venue.rules()
+    rates = sorted({rule.taker_fee for rule in rules.values() if rule.is_trading})
+    closed = sum(not rule.is_trading for rule in rules.values())
+    most = max(rates, default=Decimal(0))
+    told = f"at most {plain(most * 10_000)} bps on {count(len(rules) - closed, 'market')}; {closed} not trading"
+    if (await venue.standing()).pays_in_bnb:
+        yield Row("fees", FAIL, "this account pays its fees in BNB", "switch it off at the venue")
+    else:
+        yield Row("fees", OK, told)
+
+
+async def _stream(venue: BinanceVenue) -> AsyncIterator[Row]:
+    stop = venue.subscribe(lambda _: None)
+    try:
+        await asyncio.wait_for(venue.is_streaming(), STREAM_SECONDS)
+    except TimeoutError:
+        yield Row(
+            "user stream",
+            WARN,
+            "it cannot be subscribed",
+            "trading works without it, by asking; is a proxy between?",
+        )
+    else:
+        yield Row("user stream", OK, "it is subscribed")
+    finally:
+        stop()
+
+
+async def _delistings(venue: BinanceVenue) -> AsyncIterator[Row]:
+    found = await venue.delistings()
+    if found is None:
+        yield Row("delistings", SKIP, "the venue does not tell")
+        return
+    now = await venue.server_time()
+    coming = [each for each in found if now <= each.at <= now + SOON]
+    if not coming:
+        yield Row("delistings", OK, f"none in {SOON.days} days")
+    for each in coming:
+        names = ", ".join(each.symbols)
+        yield Row(
+            "delistings",
+            WARN,
+            f"{names} until {local_time(each.at)}",
+            "etf index show tells whether an index holds it",
+        )
+
+
+def _milliseconds(span: timedelta) -> str:
+    return f"{span.total_seconds() * 1000:.0f}"
