@@ -241,6 +241,8 @@ def binance_venue(settings: Settings, database: Database | None = None) -> Binan
     """
     from etf_trader.venue.binance.environments import environment
     from etf_trader.venue.binance.keys import find_keys
+    from etf_trader.venue.binance.rest_depth import RestDepth
+    from etf_trader.venue.binance.streamed_books import StreamedBooks
     from etf_trader.venue.binance.timekeeping import MeasuredTime
     from etf_trader.venue.binance.venue import BinanceVenue
 
@@ -253,13 +255,15 @@ def binance_venue(settings: Settings, database: Database | None = None) -> Binan
         )
     keys = find_keys(chosen.name, os.environ, key_file(settings))
     clock = MeasuredTime()
-    return BinanceVenue(
+    venue = BinanceVenue(
         chosen,
         keys,
         meter=None if database is None else _meter(settings, database, clock),
         clock=clock,
         allows_withdraw_key=settings.binance.allow_withdraw_key,
     )
+    venue.read_books_from(StreamedBooks(chosen.streams, RestDepth(venue), clock))
+    return venue
 
 
 def _meter(settings: Settings, database: Database, clock: Clock) -> Meter:

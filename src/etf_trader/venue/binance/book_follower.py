@@ -100,6 +100,11 @@ class BookFollower:
             self._following[symbol] = Following(LocalBook(symbol))
         await self._streams.add(symbol.lower() + SUFFIX for symbol in fresh)
 
+    @property
+    def connections(self) -> int:
+        """How many connections are kept."""
+        return self._streams.connections
+
     def following(self, symbol: str) -> Following:
         """Return how a symbol is doing; it is followed.
 

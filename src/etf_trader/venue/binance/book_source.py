@@ -71,6 +71,10 @@ class BookSource:
         self._traded: dict[str, datetime] = {}
         self._turns = asyncio.Semaphore(AT_ONCE)
 
+    def follow(self, follower: BookFollower) -> None:
+        """Have the stream as primary source from now on."""
+        self._follower = follower
+
     async def start(self, symbols: Iterable[str], seconds: float = 5) -> None:
         """Follow these symbols, and give their streams a moment to begin."""
         if self._follower is not None:
