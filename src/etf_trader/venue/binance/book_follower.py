@@ -121,6 +121,8 @@ class BookFollower:
         each = self.following(symbol)
         if not (each.is_live and each.book.is_known) or each.at is None:
             return None
+        if not each.book.shows(1):
+            return None  # no market without bids or asks, but a window that the market has left
         return each.book.book(depth, each.at)
 
     def why_not(self, symbol: str) -> str:
@@ -238,7 +240,8 @@ class BookFollower:
             each.at = received if event.at is None else min(event.at, received)
             each.changed.set()
             if not each.book.shows(each.limit // 2):
-                self._repair(each)  # the market has moved to the edge of the window
+                each.why = "the market has moved to the edge of its window"
+                self._repair(each)
         elif outcome is Outcome.OLD:
             each.old += 1
             if each.old >= MOST_OLD:

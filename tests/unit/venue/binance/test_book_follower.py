@@ -255,6 +255,22 @@ async def test_a_window_is_renewed_when_the_market_moves_to_its_edge() -> None:
     assert bench.reader.asked.count(10) > 1
 
 
+async def test_a_window_that_the_market_has_left_is_no_book() -> None:
+    bench = Bench()
+    await bench.start()
+    following = bench.follower.following("X")
+    following.limit = 2
+    following.book.forget()
+    bench.follower.live([STREAM])
+    await settle()
+    bench.reader.gate.clear()
+    gone = [(f"{price}", "0") for price in following.book.bids.prices]
+    bench.tell(DepthEvent("X", bench.truth.update_id + 1, bench.truth.update_id + 1, gone, []))
+    assert following.book.is_known
+    assert bench.follower.book("X", 10) is None
+    assert bench.follower.why_not("X") == "the market has moved to the edge of its window"
+
+
 async def source(bench: Bench) -> tuple[BookSource, list[Switch]]:
     switches: list[Switch] = []
     await bench.start()
