@@ -534,7 +534,8 @@ def _binance_market_data(settings: Settings, told: Callable[[str], None]) -> Mar
     # With a database the processes of this machine share one budget; public books need none.
     meter = _meter(settings, database, clock) if schema.is_at_head(database, "etf") else OwnMeter(clock)
     chosen = environment(settings.environment, settings.binance.url)
-    return BinanceMarketData(BinanceVenue(chosen, None, meter=meter, clock=clock), told=lambda each: told(str(each)))
+    venue = BinanceVenue(chosen, None, meter=meter, clock=clock)
+    return BinanceMarketData(venue, told=lambda switch: told(str(switch)))
 
 
 def _copy_of(exchange: PaperExchange, settings: Settings, folder: Path) -> PaperExchange:

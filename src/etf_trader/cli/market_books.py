@@ -63,7 +63,8 @@ def headline(pair: Pair, book: OrderBook) -> str:
     spread = book.asks[0].price - book.bids[0].price
     wide = spread_bps(book)
     assert wide is not None
-    return f"mid {price(mid, pair.tick * HALF)} {pair.quote}, spread {price(spread, pair.tick)} ({spoken_bps(wide)} bps)"
+    shown = price(spread, pair.tick)
+    return f"mid {price(mid, pair.tick * HALF)} {pair.quote}, spread {shown} ({spoken_bps(wide)} bps)"
 
 
 def spoken_bps(value: Decimal) -> str:

@@ -185,9 +185,7 @@ class _Lane:
             self._link.end(why)
 
     async def close(self) -> None:
-        self._task.cancel()
-        with suppress(asyncio.CancelledError):
-            await self._task
+        await _ended(self._task)
 
     async def _run(self) -> None:
         try:
@@ -309,12 +307,8 @@ class _Link:
                 answer.set_exception(_Closed(why))
 
     async def close(self) -> None:
-        current = asyncio.current_task()
         for task in self._tasks:
-            if task is not current:
-                task.cancel()
-                with suppress(asyncio.CancelledError):
-                    await task
+            await _ended(task)
         self._tasks.clear()
         for answer in self._answers.values():
             answer.cancel()
@@ -417,3 +411,11 @@ class _Link:
                 if self._heard == heard:
                     self.end(f"the venue said nothing for {settings.quiet + settings.answer_timeout:g} s")
                     return
+
+
+async def _ended(task: asyncio.Task[None]) -> None:
+    """Cancel a task and wait for its end; what it died of is told elsewhere."""
+    task.cancel()
+    await asyncio.wait([task])
+    if not task.cancelled():
+        task.exception()

@@ -162,7 +162,8 @@ def test_a_whole_feed_gives_the_true_book_level_by_level(seed: int, limit: int, 
 )
 @pytest.mark.parametrize("symbol", ["BTCUSDT", "ETHUSDT"])
 def test_a_recorded_feed_gives_the_best_prices_that_the_venue_told_beside_it(symbol: str) -> None:
-    book, held, checked = LocalBook(symbol), [], 0
+    book, checked = LocalBook(symbol), 0
+    held: list[DepthEvent] = []
     tickers: dict[int, tuple[str, str, str, str]] = {}
     with gzip.open(RECORDINGS / f"spot_{symbol.lower()}_20240808.gz", "rt") as lines:
         for line in lines:
