@@ -216,8 +216,8 @@ def open_all(settings: Settings) -> list[Services]:
     return [first, *(Services(settings, first.database, account) for account in others)]
 
 
-def open_exchange(settings: Settings) -> PaperExchange:
-    """Open the paper exchange of `settings`.
+def open_exchange(settings: Settings, *, tape_ids: bool = False) -> PaperExchange:
+    """Open the paper exchange of `settings`; with `tape_ids` trades have the ids that everyone sees.
 
     Raises:
         ConfigError: there is none, or it is of another version.
@@ -227,7 +227,7 @@ def open_exchange(settings: Settings) -> PaperExchange:
 
     database = Database(settings.exchange.database)
     schema.require_head(database, "exchange")
-    return PaperExchange.open(database, market_from)
+    return PaperExchange.open(database, market_from, tape_ids=tape_ids)
 
 
 def binance_venue(settings: Settings, database: Database | None = None) -> BinanceVenue:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ipaddress
 from decimal import Decimal
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import typer
 
@@ -16,11 +16,13 @@ from etf_trader.cli.output import Page
 from etf_trader.cli.services import in_loop
 
 if TYPE_CHECKING:
+    from etf_trader.config import Settings
     from etf_trader.exchange.paper import PaperExchange
     from etf_trader.exchange.server.app import Address
     from etf_trader.exchange.server.gateway import ServerSettings
 
 PORT = 8899
+TOKEN_FILE = "exchange-admin.token"
 
 account = group()
 
@@ -71,6 +73,16 @@ def serve(
             rich_help_panel=HOW,
         ),
     ] = "127.0.0.1",
+    admin_port: Annotated[
+        int | None,
+        typer.Option(
+            "--admin-port",
+            help="Where to take faults and moves of the clock; nowhere by default.",
+            metavar="PORT",
+            parser=read_port,
+            rich_help_panel=HOW,
+        ),
+    ] = None,
     listen_keys: Annotated[
         bool, typer.Option("--listen-keys", help="Let old clients have listen keys.", rich_help_panel=HOW)
     ] = False,
@@ -79,11 +91,31 @@ def serve(
     from etf_trader.bootstrap import open_exchange
     from etf_trader.exchange.server.gateway import ServerSettings
 
-    exchange = open_exchange(settings())
-    in_loop(_serve(exchange, ServerSettings(listen_keys=listen_keys), host, port))
+    current = settings()
+    exchange = open_exchange(current, tape_ids=True)
+    chosen = Served(ServerSettings(listen_keys=listen_keys), host, port, admin_port, _token_file(current))
+    in_loop(_serve(exchange, chosen))
 
 
-async def _serve(exchange: PaperExchange, chosen: ServerSettings, host: str, port: int) -> None:
+class Served(NamedTuple):
+    """What is served, and where."""
+
+    settings: ServerSettings
+    host: str
+    port: int
+    admin_port: int | None
+    token_file: Path
+
+
+def _token_file(current: Settings) -> Path:
+    """Return where the token of the admin endpoint is written: beside the exchange's database."""
+    from etf_trader.database import Database
+
+    path = Database(current.exchange.database).path
+    return (path.parent if path is not None else Path.cwd()) / TOKEN_FILE
+
+
+async def _serve(exchange: PaperExchange, chosen: Served) -> None:
     import asyncio
     import signal
 
@@ -97,26 +129,44 @@ async def _serve(exchange: PaperExchange, chosen: ServerSettings, host: str, por
 
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stop, number)
-    async with serving(exchange, chosen, host=host, port=port) as address:
-        _tell(address)
-        number = await stopped
+    served = serving(exchange, chosen.settings, host=chosen.host, port=chosen.port, admin_port=chosen.admin_port)
+    async with served as address:
+        if address.admin_port is not None:
+            _write_private(chosen.token_file, address.admin_token)
+        try:
+            _tell(address, chosen.token_file)
+            signalled = await stopped
+        finally:
+            if address.admin_port is not None:
+                chosen.token_file.unlink(missing_ok=True)
     exchange.close()
     output().note("Stopped.")
-    raise typer.Exit(128 + number)
+    raise typer.Exit(128 + signalled)
 
 
-def _tell(address: Address) -> None:
-    facts = {
+def _write_private(path: Path, text: str) -> None:
+    """Write a file that nobody else can read, also not while it is written."""
+    path.unlink(missing_ok=True)
+    path.touch(0o600, exist_ok=False)
+    path.write_text(text + "\n")
+
+
+def _tell(address: Address, token_file: Path) -> None:
+    facts: dict[str, object] = {
         "url": address.url,
         "rest": address.rest,
         "websocket_api": address.websocket_api,
         "streams": address.streams,
+        "admin": None,
+        "token_file": None,
     }
+    rows = [("REST", address.rest), ("WebSocket API", address.websocket_api), ("streams", address.streams)]
+    if address.admin_port is not None:
+        facts |= {"admin": address.admin, "token_file": token_file}
+        rows += [("admin", address.admin), ("its token", str(token_file))]
 
     def draw(page: Page) -> None:
-        page.fields(
-            [("REST", address.rest), ("WebSocket API", address.websocket_api), ("streams", address.streams)]
-        )
+        page.fields(rows)
         page.line("Ctrl-C ends it. etf exchange account add NAME makes keys.")
 
     output().emit("etf.exchange_address/1", facts, draw)

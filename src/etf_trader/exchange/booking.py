@@ -1,6 +1,6 @@
 """What happens to orders, as it is written: balances, fees, trades, counts, reports, all in one transaction."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
@@ -41,6 +41,9 @@ _SAME_NAME = select(_COLUMN.order_id).where(
     _COLUMN.client_order_id == bindparam("client_order_id"),
     _COLUMN.is_open.is_(True),
 )
+_NAMES = select(_COLUMN.order_id, _COLUMN.client_order_id).where(
+    _COLUMN.account == bindparam("account"), _COLUMN.is_open.is_(True)
+)
 _NEW_ORDER, _NEW_TRADE = insert(tables.orders), insert(tables.trade)
 _UPDATE_ORDER = (
     update(tables.orders)
@@ -66,28 +69,48 @@ class Booking:
         self._now = now
         self._fees = Fees(connection, market, symbols, self.balances, now)
         self._reports = Reports(connection)
+        self._last_id: int | None = None
+        self._asked: set[str] = set()
+        self._names: dict[str, dict[str, list[int]]] = {}
+        """The open orders of accounts by name, of those that place several in this turn."""
         self._new: list[Order] = []
         self._changed: dict[int, Order] = {}
         self._trades: list[dict[str, Any]] = []
 
     def next_order_id(self) -> int:
         """Return the id of an order that is taken now."""
-        last: int = self._connection.scalar(_LAST_ID) or 0
-        return max([last, *(order.order_id for order in self._new)]) + 1
+        if self._last_id is None:
+            self._last_id = self._connection.scalar(_LAST_ID) or 0
+        self._last_id += 1
+        return self._last_id
 
     def is_name_taken(self, account: str, client_order_id: str) -> bool:
         """Return whether an open order of `account` has this name."""
-        asked = {"account": account, "client_order_id": client_order_id}
-        return any(
-            (known := self._changed.get(order_id)) is None or known.is_open
-            for order_id in self._connection.scalars(_SAME_NAME, asked)
-        )
+        names = self._names.get(account)
+        if names is None and account not in self._asked:
+            self._asked.add(account)
+            asked = {"account": account, "client_order_id": client_order_id}
+            return self._is_one_open(self._connection.scalars(_SAME_NAME, asked))
+        if names is None:  # the second order of a turn: from now on it is cheaper to know them all
+            names = self._names[account] = {}
+            for order_id, name in self._connection.execute(_NAMES, {"account": account}):
+                names.setdefault(name, []).append(order_id)
+            for order in self._new:
+                if order.account == account:
+                    names.setdefault(order.client_order_id, []).append(order.order_id)
+        return self._is_one_open(names.get(client_order_id, ()))
+
+    def _is_one_open(self, order_ids: Iterable[int]) -> bool:
+        return any((known := self._changed.get(order_id)) is None or known.is_open for order_id in order_ids)
 
     def accept(self, rule: SymbolRules, order: Order) -> None:
         """Take a new order: it counts, and what it may cost is locked."""
         self.counts.add(order.account)
         self.lock(rule, order, order.remaining)
         self._new.append(order)
+        self._changed[order.order_id] = order
+        if order.account in self._names:
+            self._names[order.account].setdefault(order.client_order_id, []).append(order.order_id)
         self._reports.add(reports.NEW, order, self._now)
 
     def trigger(self, rule: SymbolRules, order: Order) -> None:

@@ -76,8 +76,9 @@ class Fees:
         """Return what `amount` of what an order receives is worth in BNB, at the fill's price and present mids."""
         if rules.received(side) == BNB:
             return amount
-        value = amount * price if side == BUY else amount
-        return self._worth(value, rules.quote)
+        in_base, in_quote = (amount, amount * price) if side == BUY else (divide(amount, price), amount)
+        value = self._worth(in_quote, rules.quote)
+        return self._worth(in_base, rules.base) if value is None else value
 
     def _worth(self, amount: Decimal, asset: str) -> Decimal | None:
         if (direct := self._exchanged(amount, asset, BNB)) is not None:

@@ -12,7 +12,7 @@ from decimal import Decimal
 from typing import Any
 
 from etf_trader.exchange.matching import BUY, CONDITIONAL, Order, Range
-from etf_trader.exchange.parameters import STOP_LOSS, STOP_LOSS_LIMIT, WITHOUT_LIMIT, Terms
+from etf_trader.exchange.parameters import MARKET, STOP_LOSS, STOP_LOSS_LIMIT, WITHOUT_LIMIT, Terms
 from etf_trader.exchange.refusal import filter_failure, rejected
 from etf_trader.exchange.rules import TRADING, SymbolRules, check_digits, within
 from etf_trader.money import ZERO
@@ -53,24 +53,15 @@ def check(rules: SymbolRules, side: str, kind: str, terms: Terms, reference: Ref
         _check_iceberg(rules, terms)
     elif terms.quote_quantity is None:
         check_digits("quantity", terms.quantity, rules.quantity_digits)
-        check_market_lot(rules, terms.quantity)
+        if terms.quantity <= 0 or not rules.lot.holds(terms.quantity):
+            raise filter_failure("LOT_SIZE")
+        if kind == MARKET and not rules.market_lot.holds(terms.quantity):
+            raise filter_failure("MARKET_LOT_SIZE")
         average = reference(rules.notional_minutes) if rules.notional_filter else None
         check_market_notional(rules, None if average is None else average * terms.quantity)
     else:
         check_digits("quoteOrderQty", terms.quote_quantity, rules.price_digits)
         check_market_notional(rules, terms.quote_quantity)
-
-
-def check_market_lot(rules: SymbolRules, quantity: Decimal) -> None:
-    """Check the quantity of an order without a limit: both lots bind.
-
-    Raises:
-        ExchangeError: -1013.
-    """
-    if quantity <= 0 or not rules.lot.holds(quantity):
-        raise filter_failure("LOT_SIZE")
-    if not rules.market_lot.holds(quantity):
-        raise filter_failure("MARKET_LOT_SIZE")
 
 
 def check_market_notional(rules: SymbolRules, notional: Decimal | None) -> None:
@@ -95,7 +86,7 @@ def check_counts(rules: SymbolRules, kind: str, terms: Terms, open_here: Sequenc
     """
     if rules.max_orders is not None and len(open_here) >= rules.max_orders:
         raise filter_failure("MAX_NUM_ORDERS")
-    algo = sum(order.is_conditional for order in open_here)
+    algo = sum(order.is_waiting for order in open_here)
     if kind in CONDITIONAL and rules.max_algo_orders is not None and algo >= rules.max_algo_orders:
         raise filter_failure("MAX_NUM_ALGO_ORDERS")
     icebergs = sum(order.iceberg_quantity is not None for order in open_here)
@@ -156,7 +147,7 @@ def execution_range(rules: SymbolRules, side: str, reference: Reference) -> Rang
     """Return the prices at which a taker may trade now; None where the symbol has no such rule."""
     if not rules.execution_range:
         return None
-    price = reference(rules.band_minutes or rules.notional_minutes)
+    price = reference(rules.reference_minutes)
     if price is None:
         return None
     down, up = rules.execution_range[side]
@@ -174,7 +165,8 @@ def check_liquidity(rules: SymbolRules, takeable: Decimal, wanted: Decimal) -> N
     for name, lot in (("LOT_SIZE", rules.lot), ("MARKET_LOT_SIZE", rules.market_lot)):
         if takeable < lot.least <= wanted:
             raise rejected(f"Order book liquidity is less than {name} filter minimum quantity.")
-    check_market_lot(rules, wanted)
+        if not lot.holds(wanted):
+            raise filter_failure(name)
 
 
 def _check_allowed(rules: SymbolRules, terms: Terms) -> None:

@@ -5,6 +5,7 @@ of symbol and time; what accounts take from the books is kept by the exchange, a
 the market only says how fast it comes back.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -33,6 +34,19 @@ class MarketBook:
     complete: bool
 
 
+class Print(NamedTuple):
+    """A trade among others than accounts; `number` counts those of its symbol, upwards in time, from 0 or later.
+
+    `is_buyer_maker` says that the seller took.
+    """
+
+    number: int
+    at: datetime
+    price: Decimal
+    quantity: Decimal
+    is_buyer_maker: bool
+
+
 class Market(Protocol):
     """A source of books: the seeded model or a recording."""
 
@@ -43,6 +57,10 @@ class Market(Protocol):
 
     def symbols(self) -> tuple[dict[str, Any], ...]:
         """Return the rows of exchangeInfo's `symbols`: Binance's keys, filters with decimals as strings."""
+        ...
+
+    def exchange_filters(self) -> tuple[dict[str, Any], ...]:
+        """Return exchangeInfo's `exchangeFilters`: how many orders an account may have open everywhere."""
         ...
 
     def fees(self, symbol: str) -> tuple[Decimal, Decimal]:
@@ -81,6 +99,22 @@ class Market(Protocol):
         The same arguments give the same volume, and adjoining spans add up exactly:
         traded(a, b) + traded(b, c) == traded(a, c).
         """
+        ...
+
+    def prints(self, symbol: str, first: int, last: int) -> Iterator[Print]:
+        """Yield the trades that make up `traded`, those numbered from `first` until before `last`, in order.
+
+        A number may be left out. Between two moments at which nothing is half told
+        their quantities sum up to what was traded.
+        """
+        ...
+
+    def printed(self, symbol: str, until: datetime) -> int:
+        """Return the number of the first trade that is not before `until`."""
+        ...
+
+    def print_time(self, symbol: str, number: int) -> datetime:
+        """Return when the trade of that number is made, or would be."""
         ...
 
     def finished(self, at: datetime) -> bool:

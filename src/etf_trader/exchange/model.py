@@ -23,7 +23,7 @@ from typing import Any, NamedTuple
 
 from etf_trader.errors import NotFound
 from etf_trader.exchange.ladder import Ladder, Shape
-from etf_trader.exchange.market import MarketBook
+from etf_trader.exchange.market import MarketBook, Print
 from etf_trader.exchange.model_parameters import (
     COIN_BAND,
     COINS,
@@ -42,10 +42,13 @@ from etf_trader.exchange.model_parameters import (
 )
 from etf_trader.exchange.model_rows import symbol_row
 from etf_trader.exchange.model_volume import DayVolumes, Volume
-from etf_trader.exchange.paths import Path, Remembered, key
+from etf_trader.exchange.paths import Path, Remembered, digest, key
 
 EPOCH = datetime(2026, 1, 5, tzinfo=UTC)
 """Where the paths of all seeds begin, at the prices of the parameter table."""
+
+FIRST_PRINT = datetime(2017, 7, 14, tzinfo=UTC)
+"""Trades are numbered from here on, one a second: long before the epoch, since they were made before it too."""
 
 USDT = "USDT"
 FEE = Decimal("0.001")
@@ -76,6 +79,7 @@ class ModelMarket:
         """
         self.start = start
         self.since: datetime | None = None
+        self._seed = seed
         self._fees = dict(fees or {})
         self._values = _Values(seed)
         self._symbols = {each.name: each for each in _symbols(seed)}
@@ -153,6 +157,35 @@ class ModelMarket:
         """Return what others traded, on the step; before the epoch they traded too, at the epoch's prices."""
         first, last = ((at - EPOCH) // _MICROSECOND for at in (start, end))
         return self._volumes[self._symbol(symbol).name].steps(first, last) * self._symbol(symbol).ladder.step
+
+    def prints(self, symbol: str, first: int, last: int) -> Iterator[Print]:
+        """Yield a trade for each second, at the best bid or ask; a second in which nothing is traded has none.
+
+        It stands at the last microsecond of its second, when all of it is traded.
+        """
+        found = self._symbol(symbol)
+        sides = key(self._seed, found.name, "prints")
+        for number in range(max(0, first), last):
+            at = FIRST_PRINT + number * _SECOND
+            quantity = self.traded(symbol, at, at + _SECOND)
+            if quantity:
+                second = _second(at)
+                sells = bool(digest(sides, 0, 0, number, 1)[0] % 2)
+                bid, ask = found.ladder.best(second, self.mid_ticks(symbol, second))
+                price = (bid if sells else ask) * found.ladder.tick
+                yield Print(number, self.print_time(symbol, number), price, quantity, sells)
+
+    def printed(self, symbol: str, until: datetime) -> int:
+        """Return how many seconds had passed at `until` since the first trade of all."""
+        return max(0, (until - FIRST_PRINT) // _SECOND)
+
+    def print_time(self, symbol: str, number: int) -> datetime:
+        """Return the last microsecond of the second of that number."""
+        return FIRST_PRINT + (number + 1) * _SECOND - _MICROSECOND
+
+    def exchange_filters(self) -> tuple[dict[str, Any], ...]:
+        """Return none."""
+        return ()
 
     def finished(self, at: datetime) -> bool:
         """Return False: the model has no end."""

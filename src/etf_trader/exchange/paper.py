@@ -5,29 +5,23 @@ orders and trades as they were before the call or as they are after it.
 """
 
 import hashlib
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from dataclasses import replace
-from datetime import datetime, timedelta
 from decimal import Decimal
-from typing import Any, TypeVar
 
-from sqlalchemy import ColumnElement, Connection, select, update
+from sqlalchemy import ColumnElement, Connection
 
-from etf_trader.clock import Clock, SystemClock
-from etf_trader.database import Database
-from etf_trader.errors import UsageError
-from etf_trader.exchange import accounts, archive, fees, foundation, parameters, rules, tables, tape
-from etf_trader.exchange.counts import CreditDelay
-from etf_trader.exchange.foundation import STEPPED, WALL
-from etf_trader.exchange.market import Depth, Market
-from etf_trader.exchange.matching import ASK, BID, Order
+from etf_trader.exchange import accounts, archive, fees, parameters, tables
+from etf_trader.exchange.market import Depth
+from etf_trader.exchange.market_data import MarketData
+from etf_trader.exchange.matching import Order
 from etf_trader.exchange.parameters import Terms
 from etf_trader.exchange.refusal import ExchangeError
 from etf_trader.exchange.reports import last_report, order_view, reports_after
-from etf_trader.exchange.rules import SymbolRules
 from etf_trader.exchange.turn import Turn
 from etf_trader.exchange.views import (
+    AverageView,
     BalanceView,
     BookView,
     ExchangeSettings,
@@ -35,8 +29,10 @@ from etf_trader.exchange.views import (
     OrderCount,
     OrderRequest,
     OrderView,
+    PublicTradeView,
     ReplaceView,
     ReportView,
+    TickerView,
     TradeView,
     TransferView,
     VolumeView,
@@ -44,6 +40,7 @@ from etf_trader.exchange.views import (
 from etf_trader.money import money_context
 
 __all__ = [
+    "AverageView",
     "BalanceView",
     "BookView",
     "Depth",
@@ -54,8 +51,10 @@ __all__ = [
     "OrderRequest",
     "OrderView",
     "PaperExchange",
+    "PublicTradeView",
     "ReplaceView",
     "ReportView",
+    "TickerView",
     "TradeView",
     "TransferView",
     "VolumeView",
@@ -63,223 +62,10 @@ __all__ = [
 
 STOP_ON_FAILURE, ALLOW_FAILURE = "STOP_ON_FAILURE", "ALLOW_FAILURE"
 RESTRICTIONS = {"ONLY_NEW": "NEW", "ONLY_PARTIALLY_FILLED": "PARTIALLY_FILLED"}
-CENTURY = 100 * 366 * 86_400
-SYSTEM_CLOCK = SystemClock()
-Answer = TypeVar("Answer")
 
 
-class PaperExchange:
+class PaperExchange(MarketData):
     """One simulated exchange: its market, its accounts and its clock."""
-
-    era: str
-    """Random, made with the exchange: ids of another era mean nothing in this one."""
-
-    def __init__(
-        self, database: Database, settings: ExchangeSettings, market: Market, clock: Clock, era: str
-    ) -> None:
-        self.era = era
-        self._database = database
-        self._settings = settings
-        self._market = market
-        self._clock = clock
-        self._delay = CreditDelay(settings.credit_delay, settings.parameters.get("seed"))
-        self._rows: tuple[dict[str, Any], ...] = ()
-        self._in_force: dict[str, SymbolRules] = {}
-        self._assets = {asset for rule in self._symbols.values() for asset in (rule.base, rule.quote)}
-
-    @property
-    def _symbols(self) -> dict[str, SymbolRules]:
-        """The rules in force: a market may halt a symbol or drop it, and has other rows then."""
-        rows = self._market.symbols()
-        if rows is not self._rows:
-            self._rows, self._in_force = rows, {row["symbol"]: SymbolRules.from_row(row) for row in rows}
-        return self._in_force
-
-    @classmethod
-    def create(
-        cls,
-        database: Database,
-        settings: ExchangeSettings,
-        market: Market,
-        *,
-        account: str = "paper",
-        clock: Clock = SYSTEM_CLOCK,
-        era: str | None = None,
-    ) -> "PaperExchange":
-        """Make the exchange and open `account`; where it exists with equal settings, open it.
-
-        Its era is random, unless one is given so that a run repeats bit for bit.
-
-        Raises:
-            UsageError: the settings cannot be.
-            ConfigError: it exists with other settings, or its database is of another version.
-        """
-        foundation.make(database, settings, market, account, clock, era)
-        return cls.open(database, lambda kind, parameters: market, clock)
-
-    @classmethod
-    def open(
-        cls,
-        database: Database,
-        market_factory: Callable[[str, Mapping[str, Any]], Market],
-        clock: Clock = SYSTEM_CLOCK,
-    ) -> "PaperExchange":
-        """Open the exchange in `database`; its market is made again from its kind and parameters.
-
-        Raises:
-            ConfigError: there is none.
-        """
-        row = foundation.stored(database)
-        settings = foundation.settings_of(row)
-        return cls(database, settings, market_factory(settings.market, settings.parameters), clock, row.era)
-
-    @staticmethod
-    def settings(database: Database) -> ExchangeSettings:
-        """Return what the exchange in `database` was made with.
-
-        Raises:
-            ConfigError: there is none.
-        """
-        return foundation.settings_of(foundation.stored(database))
-
-    @property
-    def is_stepped(self) -> bool:
-        """Whether its clock moves by steps."""
-        return self._settings.clock == STEPPED
-
-    @property
-    def database(self) -> Database:
-        """Where it is kept."""
-        return self._database
-
-    @property
-    def assets(self) -> frozenset[str]:
-        """Everything that its accounts can hold."""
-        return frozenset(self._assets)
-
-    def close(self) -> None:
-        """Give up connections."""
-        self._database.close()
-
-    # Time
-
-    def now(self) -> datetime:
-        """Return the exchange's time: the wall clock's, or where the stepped clock stands."""
-        if self._settings.clock == WALL:
-            return self._clock.now()
-        with self._database.read() as connection:
-            return self._now(connection)
-
-    def advance(self, seconds: Decimal | float) -> datetime:
-        """Move the stepped clock on, fill what falls due, and return the new time.
-
-        Raises:
-            UsageError: the exchange runs on the wall clock, or `seconds` is negative or beyond a century.
-        """
-        if self._settings.clock == WALL:
-            raise UsageError(
-                "this exchange runs on the wall clock, which only waiting moves",
-                hint="make one with the stepped clock to move its time by hand",
-            )
-        if not 0 <= seconds <= CENTURY:
-            raise UsageError(f"the clock cannot be moved by {seconds} s", hint="from 0 s to a century")
-        step = timedelta(seconds=float(seconds))
-        with self._writing(step) as turn:
-            turn.settle(turn.symbols_with_open_orders())
-            turn.save()
-            return turn.now
-
-    def finished(self) -> bool:
-        """Return whether its recording is over and its last books stand from now on."""
-        return self._market.finished(self.now())
-
-    # What trades
-
-    def exchange_info(self, symbols: Iterable[str] | None = None) -> dict[str, Any]:
-        """Return Binance's exchangeInfo, of all symbols or of those named.
-
-        Raises:
-            ExchangeError: -1121, there is no such symbol.
-        """
-        wanted = None if symbols is None else set(symbols)
-        for symbol in wanted or ():
-            self._rule(symbol)
-        return {
-            "timezone": "UTC",
-            "serverTime": _milliseconds(self.now()),
-            "rateLimits": rules.rate_limits(),
-            "exchangeFilters": [],
-            "symbols": [
-                self._symbols[row["symbol"]].info(row)
-                for row in self._market.symbols()
-                if wanted is None or row["symbol"] in wanted
-            ],
-        }
-
-    def fees(self, account: str, symbol: str) -> tuple[Decimal, Decimal]:
-        """Return the maker and the taker rate of `symbol`, fractions of what is received; the same for everyone.
-
-        Raises:
-            ExchangeError: -1121, there is no such symbol.
-        """
-        self._rule(symbol)
-        return self._market.fees(symbol)
-
-    def depth(self, symbol: str, limit: int = 100, *, settled: bool = False) -> BookView:
-        """Return the book of `symbol` now, at most `limit` levels a side; `settled` as for `depths`.
-
-        Raises:
-            ExchangeError: -1121, there is no such symbol.
-        """
-        return self.depths([symbol], limit, settled=settled)[symbol]
-
-    def depths(self, symbols: Iterable[str], limit: int = 100, *, settled: bool = False) -> dict[str, BookView]:
-        """Return the books of `symbols` at one moment, at most `limit` levels a side.
-
-        With `settled`, fills that fell due are booked first: what is only shown may
-        be gone a moment later, and its update id with it.
-
-        Raises:
-            ExchangeError: -1121, there is no such symbol; -1130, `limit` is not positive.
-        """
-        if limit < 1:
-            raise ExchangeError(-1130, "Data sent for parameter 'limit' is not valid.")
-        wanted = list(symbols)
-        for symbol in wanted:
-            self._rule(symbol)
-        with self._reading() as turn:
-            if not settled or not turn.is_due(wanted):
-                return self._books(turn, wanted, limit)
-        with self._writing() as turn:
-            turn.settle(wanted)
-            turn.save()
-            return self._books(turn, wanted, limit)
-
-    def klines(self, symbol: str, seconds: int, start: datetime, end: datetime) -> tuple[KlineView, ...]:
-        """Return the candles of 60, 3600 or 86,400 s that open in [start, end), at most 1000, oldest first.
-
-        They stand on whole intervals of UTC. The last may be running; none opens after now.
-
-        Raises:
-            ExchangeError: -1121, there is no such symbol; -1120, no such interval.
-        """
-        self._rule(symbol)
-        with self._reading() as turn:
-            return tape.klines(turn.connection, self._market, symbol, seconds, start, end, turn.now)
-
-    def volume(self, account: str, symbol: str, start: datetime, end: datetime) -> VolumeView:
-        """Return what was traded of `symbol` in [start, end) up to now, and what `account` traded of it.
-
-        Raises:
-            ExchangeError: -1121, there is no such symbol.
-        """
-        self._rule(symbol)
-        until = min(end, self.now())
-        return self._look(
-            account,
-            symbol,
-            lambda connection: tape.volume(connection, self._market, account, symbol, start, until),
-        )
 
     # Orders
 
@@ -289,14 +75,44 @@ class PaperExchange:
         Raises:
             ExchangeError: it is refused, with Binance's code; only -1015 is worth repeating.
         """
-        self._rule(request.symbol)
+        (answer,) = self.place_all([(account, request)])
+        if isinstance(answer, ExchangeError):
+            raise answer
+        return answer
 
-        def decide(turn: Turn) -> OrderView:
-            terms = self._check(turn, account, request)
-            turn.counts.check_room(account)
-            return _placed(turn, account, turn.place(account, request, terms))
+    def place_all(self, orders: Sequence[tuple[str, OrderRequest]]) -> list[OrderView | ExchangeError]:
+        """Take new orders one after the other, in one transaction, and return what `place` would of each.
 
-        return self._change(account, request.symbol, decide)
+        A refusal is the end of that order alone; fills that fell due before stand.
+        """
+        answers, commit = self.begin_all(orders)
+        commit()
+        return answers
+
+    def begin_all(
+        self, orders: Sequence[tuple[str, OrderRequest]]
+    ) -> tuple[list[OrderView | ExchangeError], Callable[[], None]]:
+        """Do what `place_all` does as far as the commit, and return the answers with it.
+
+        Nothing stands, and nobody may be answered, before the returned function was
+        called; it waits for the disk, and any thread may call it.
+        """
+        answers: list[OrderView | ExchangeError] = []
+        with ExitStack() as stack:
+            connection = stack.enter_context(self._database.write())
+            with money_context():
+                turn = self._turn(connection, self._now(connection, lock=True))
+                known: set[str] = set()
+                for account, request in orders:
+                    try:
+                        if account not in known:
+                            self._known(turn, account)
+                            known.add(account)
+                        answers.append(self._place(turn, account, request))
+                    except ExchangeError as refusal:
+                        answers.append(refusal)
+                turn.save()
+            return answers, stack.pop_all().close
 
     def test(self, account: str, request: OrderRequest) -> None:
         """Check a new order as `place` does before it looks at the book and the account's money; place nothing.
@@ -408,7 +224,7 @@ class PaperExchange:
                     turn.counts.add(account)
                     return ReplaceView(cancelled, None)
             try:
-                return ReplaceView(cancelled, _placed(turn, account, turn.place(account, request, terms)))
+                return ReplaceView(cancelled, self._placed(turn, account, request, terms))
             except ExchangeError as refusal:
                 return ReplaceView(cancelled, refusal)
 
@@ -429,7 +245,7 @@ class PaperExchange:
             found = archive.find(connection, account, symbol, order_id, client_order_id)
             if found is None:
                 raise ExchangeError(-2013, "Order does not exist.")
-            return order_view(found, archive.trades_of(connection, found.order_id))
+            return self._shown(order_view(found, archive.trades_of(connection, found.order_id)))
 
         return self._look(account, symbol, answer)
 
@@ -455,14 +271,24 @@ class PaperExchange:
         Raises:
             ExchangeError: -1121, there is no such symbol.
         """
-        column = tables.trade.c
-        conditions = [column.account == account, column.trade_id >= from_id]
         if symbol is not None:
             self._rule(symbol)
-            conditions.append(column.symbol == symbol)
-        if order_id is not None:
-            conditions.append(column.order_id == order_id)
-        return self._look(account, symbol, lambda connection: tuple(archive.trades(connection, *conditions)))
+
+        def answer(turn: Turn) -> tuple[TradeView, ...]:
+            column = tables.trade.c
+            conditions = [column.account == account]
+            if symbol is not None:
+                conditions.append(column.symbol == symbol)
+            if order_id is not None:
+                conditions.append(column.order_id == order_id)
+            if not self._tape_ids:
+                conditions.append(column.trade_id >= from_id)
+            elif symbol is not None and from_id > 0:
+                conditions.append(column.trade_id >= self._tape(turn, symbol).first_trade(from_id))
+            found = map(self._numbered, archive.trades(turn.connection, *conditions))
+            return tuple(trade for trade in found if trade.trade_id >= from_id)
+
+        return self._look_at(symbol, answer, account)
 
     def order_counts(self, account: str) -> tuple[OrderCount, ...]:
         """Return how many unfilled orders `account` has in the current window of each limit."""
@@ -486,8 +312,10 @@ class PaperExchange:
         """
         if settled:
             with self._reading() as turn:
-                return tuple(reports_after(turn.connection, account, after))
-        return self._look(account, None, lambda connection: tuple(reports_after(connection, account, after)))
+                return tuple(map(self._reported, reports_after(turn.connection, account, after)))
+        return self._look(
+            account, None, lambda connection: tuple(map(self._reported, reports_after(connection, account, after)))
+        )
 
     # Money
 
@@ -544,16 +372,23 @@ class PaperExchange:
 
     # Inside
 
-    def _books(self, turn: Turn, symbols: list[str], limit: int) -> dict[str, BookView]:
-        turn.load(symbols)
-        finished = self._market.finished(turn.now)
-        return {symbol: _book(turn, symbol, limit, finished) for symbol in symbols}
+    def _place(self, turn: Turn, account: str, request: OrderRequest) -> OrderView:
+        self._rule(request.symbol)
+        turn.settle([request.symbol])
+        terms = self._check(turn, account, request)
+        turn.counts.check_room(account)
+        return self._placed(turn, account, request, terms)
 
     def _check(self, turn: Turn, account: str, request: OrderRequest) -> Terms:
         parameters.check_time(request, turn.now)
         terms = parameters.check_parameters(request)
         turn.check(account, request, terms)
         return terms
+
+    def _placed(self, turn: Turn, account: str, request: OrderRequest, terms: Terms) -> OrderView:
+        order = turn.place(account, request, terms)
+        view = self._shown(order_view(order, turn.trade_views(order)))
+        return replace(view, counts=turn.counts.views(account))
 
     def _cancel(
         self,
@@ -573,7 +408,7 @@ class PaperExchange:
         order = turn.cancel(symbol, found.order_id, cancel_id or self._made_up(found))
         assert order is not None
         before = archive.trades_of(turn.connection, order.order_id)
-        return order_view(order, (*before, *turn.trade_views(order)))
+        return self._shown(order_view(order, (*before, *turn.trade_views(order))))
 
     def _made_up(self, order: Order) -> str:
         """Return the name of a cancellation that nobody named: the same each time."""
@@ -594,82 +429,9 @@ class PaperExchange:
             self._rule(symbol)
             wanted.append(column.symbol == symbol)
 
-        return self._look(account, symbol, lambda connection: archive.orders(connection, *wanted))
-
-    def _look(self, account: str, symbol: str | None, answer: Callable[[Connection], Answer]) -> Answer:
-        """Answer from one consistent state, after booking the fills that fell due, if any did."""
-        with self._reading() as turn:
-            self._known(turn, account)
-            if not turn.is_due(turn.symbols_with_open_orders(symbol)):
-                return answer(turn.connection)
-        with self._writing() as turn:
-            turn.settle(turn.symbols_with_open_orders(symbol))
-            turn.save()
-            return answer(turn.connection)
-
-    def _change(self, account: str, symbol: str, decide: Callable[[Turn], Answer]) -> Answer:
-        """Let `decide` change something; fills that fell due before stand even when it refuses."""
-        with self._writing() as turn:
-            self._known(turn, account)
-            turn.settle([symbol])
-            refusal: ExchangeError | None = None
-            try:
-                answer = decide(turn)
-            except ExchangeError as error:
-                refusal = error
-            turn.save()
-        if refusal is not None:
-            raise refusal
-        return answer
-
-    @contextmanager
-    def _reading(self) -> Iterator[Turn]:
-        with money_context(), self._database.read() as connection:
-            yield Turn(connection, self._market, self._symbols, self._now(connection), self._delay)
-
-    @contextmanager
-    def _writing(self, step: timedelta | None = None) -> Iterator[Turn]:
-        with money_context(), self._database.write() as connection:
-            # On PostgreSQL the lock on this row is what keeps two writers apart.
-            now = self._now(connection, lock=True)
-            if step is not None:
-                now += step
-                connection.execute(update(tables.exchange).values(time=now))
-            yield Turn(connection, self._market, self._symbols, now, self._delay)
-
-    def _now(self, connection: Connection, *, lock: bool = False) -> datetime:
-        if self._settings.clock == WALL and not lock:
-            return self._clock.now()
-        query = select(tables.exchange.c.time)
-        time = connection.execute(query.with_for_update() if lock else query).scalar_one()
-        return self._clock.now() if time is None else time
-
-    def _rule(self, symbol: str) -> SymbolRules:
-        if symbol not in self._symbols:
-            raise ExchangeError(-1121, "Invalid symbol.")
-        return self._symbols[symbol]
-
-    def _known(self, turn: Turn, account: str) -> None:
-        if not accounts.is_account(turn.connection, account):
-            raise ExchangeError(-2015, "Invalid API-key, IP, or permissions for action.", http_status=401)
-
-
-def _book(turn: Turn, symbol: str, limit: int, finished: bool) -> BookView:
-    trading = turn.trading(symbol)
-    bids, asks = trading.book.levels(BID), trading.book.levels(ASK)
-    return BookView(
-        symbol=symbol,
-        bids=bids[:limit],
-        asks=asks[:limit],
-        update_id=trading.market.update_id + trading.changes,
-        at=turn.now,
-        complete=trading.market.complete and max(len(bids), len(asks)) <= limit,
-        finished=finished,
-    )
-
-
-def _placed(turn: Turn, account: str, order: Order) -> OrderView:
-    return replace(order_view(order, turn.trade_views(order)), counts=turn.counts.views(account))
+        return self._look(
+            account, symbol, lambda connection: tuple(map(self._shown, archive.orders(connection, *wanted)))
+        )
 
 
 def _check_name(order_id: int | None, client_order_id: str | None) -> None:
@@ -677,7 +439,3 @@ def _check_name(order_id: int | None, client_order_id: str | None) -> None:
         raise ExchangeError(
             -1102, "Param 'origClientOrderId' or 'orderId' must be sent, but both were empty/null!"
         )
-
-
-def _milliseconds(at: datetime) -> int:
-    return int(at.timestamp() * 1000)

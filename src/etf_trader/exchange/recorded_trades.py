@@ -2,7 +2,7 @@
 
 import json
 from bisect import bisect_left
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from decimal import Decimal
 from itertools import accumulate
 from typing import NamedTuple
@@ -27,6 +27,16 @@ class TradeLine(NamedTuple):
     """JSON."""
 
 
+class RecordedTrade(NamedTuple):
+    """What a line says; the time is microseconds since the recording's time 0."""
+
+    trade_id: int
+    time: int
+    price: Decimal
+    quantity: Decimal
+    is_buyer_maker: bool
+
+
 class RecordedTrades:
     """The trades of one symbol, in order of time."""
 
@@ -36,7 +46,8 @@ class RecordedTrades:
         kind = next((kind for kind in KINDS if any(line.kind == kind for line in lines)), None)
         self._lines = sorted((line for line in lines if line.kind == kind), key=lambda line: line.time)
         self._first_time = first_time
-        self._sums: list[Decimal] | None = None
+        self._sums: list[Decimal] = []
+        self._trades: list[RecordedTrade] | None = None
         self._times: list[int] = []
 
     def between(self, start: int, end: int) -> Decimal:
@@ -45,29 +56,54 @@ class RecordedTrades:
         Raises:
             ConfigError: a trade cannot be read.
         """
-        if self._sums is None:
-            self._sums = self._read()
-        first, last = (bisect_left(self._times, time) for time in (start, max(start, end)))
+        first, last = self.before(start), self.before(max(start, end))
         return self._sums[last] - self._sums[first]
 
-    def _read(self) -> list[Decimal]:
-        """Note the times, and return the sums of the quantities before each trade and after the last."""
-        seen: set[int] = set()
-        quantities = []
-        for line in self._lines:
-            trade_id, quantity = self._decode(line)
-            if trade_id not in seen:  # a stream that was connected again may tell a trade twice
-                seen.add(trade_id)
-                self._times.append(line.time - self._first_time)
-                quantities.append(quantity)
-        return list(accumulate(quantities, initial=Decimal(0)))
+    def before(self, time: int) -> int:
+        """Return how many trades there were before `time`, microseconds since time 0.
 
-    def _decode(self, line: TradeLine) -> tuple[int, Decimal]:
+        Raises:
+            ConfigError: a trade cannot be read.
+        """
+        self._read()
+        return bisect_left(self._times, time)
+
+    def numbered(self, first: int, last: int) -> Iterator[tuple[int, RecordedTrade]]:
+        """Yield the trades from the one numbered `first` until before `last`, counted from 0, with their numbers.
+
+        Raises:
+            ConfigError: a trade cannot be read.
+        """
+        first = max(0, first)
+        return enumerate(self._read()[first : max(first, last)], first)
+
+    def _read(self) -> list[RecordedTrade]:
+        """Return the trades; read and summed up once."""
+        if self._trades is None:
+            seen: set[int] = set()
+            trades = []
+            for line in self._lines:
+                trade = self._decode(line)
+                if trade.trade_id not in seen:  # a stream that was connected again may tell a trade twice
+                    seen.add(trade.trade_id)
+                    trades.append(trade)
+            self._times = [trade.time for trade in trades]
+            self._sums = list(accumulate((trade.quantity for trade in trades), initial=Decimal(0)))
+            self._trades = trades
+        return self._trades
+
+    def _decode(self, line: TradeLine) -> RecordedTrade:
         try:
             message = json.loads(line.line)
             message = message.get("ws", message)
             data = message.get("data", message)
-            return int(data[_ID[line.kind]]), Decimal(data["q"])
+            return RecordedTrade(
+                int(data[_ID[line.kind]]),
+                line.time - self._first_time,
+                Decimal(data["p"]),
+                Decimal(data["q"]),
+                bool(data.get("m", False)),
+            )
         except (KeyError, TypeError, ValueError, ArithmeticError) as error:
             raise ConfigError(
                 f"{self._source} has a trade of {line.symbol} that cannot be read", where="exchange.recordings"

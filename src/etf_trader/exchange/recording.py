@@ -21,11 +21,12 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from etf_trader.errors import ConfigError, NotFound
-from etf_trader.exchange.market import Depth, MarketBook
+from etf_trader.exchange.market import Depth, MarketBook, Print
 from etf_trader.exchange.recorded_trades import KINDS, RecordedTrades, TradeLine
 
 _MICROSECOND = timedelta(microseconds=1)
@@ -261,6 +262,30 @@ class RecordingMarket:
         """
         return self._trades[self._symbol(symbol).symbol].between(self._time(start), self._time(end))
 
+    def prints(self, symbol: str, first: int, last: int) -> Iterator[Print]:
+        """Yield the recorded trades from the one numbered `first` until before `last`, counted from 0.
+
+        Raises:
+            NotFound, ConfigError: as for `traded`.
+        """
+        for number, trade in self._trades[self._symbol(symbol).symbol].numbered(first, last):
+            yield Print(
+                number, self.start + trade.time * _MICROSECOND, trade.price, trade.quantity, trade.is_buyer_maker
+            )
+
+    def printed(self, symbol: str, until: datetime) -> int:
+        """Return how many trades were recorded before `until`."""
+        return self._trades[self._symbol(symbol).symbol].before(self._time(until))
+
+    def print_time(self, symbol: str, number: int) -> datetime:
+        """Return when the trade of that number was received."""
+        ((_, trade),) = self._trades[self._symbol(symbol).symbol].numbered(number, number + 1)
+        return self.start + trade.time * _MICROSECOND
+
+    def exchange_filters(self) -> tuple[dict[str, Any], ...]:
+        """Return those of the saved exchange info; none where there is no such file."""
+        return _exchange_filters(self._exchange_info) if self._exchange_info else ()
+
     def finished(self, at: datetime) -> bool:
         """Return whether the last of the recordings is over at `at`."""
         return self._time(at) >= self._end
@@ -490,6 +515,12 @@ def _exchange_info_rows(path: Path) -> dict[str, dict[str, Any]]:
             f"{path} is not a saved response of exchangeInfo: it has no list of symbols with filters",
             where="exchange.exchange_info",
         ) from error
+
+
+@cache
+def _exchange_filters(path: Path) -> tuple[dict[str, Any], ...]:
+    _exchange_info_rows(path)
+    return tuple(json.loads(_content(path)).get("exchangeFilters", ()))
 
 
 def _inferred_row(recorded: _Recorded) -> dict[str, Any]:

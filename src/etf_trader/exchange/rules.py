@@ -219,6 +219,11 @@ class SymbolRules:
         """What the quantity of any order may be."""
         return Lot(self.min_quantity, self.max_quantity, self.step)
 
+    @property
+    def reference_minutes(self) -> int:
+        """Over how many minutes the reference price is a mean."""
+        return self.band_minutes if self.band_filter else self.notional_minutes
+
     def mode(self, asked: str | None) -> str:
         """Return the mode of self-trade prevention of an order that asked for one, or for none.
 

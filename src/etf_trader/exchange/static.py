@@ -1,16 +1,17 @@
 """A market whose books never change; what is taken from them stays taken."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
-from etf_trader.exchange.market import Depth, MarketBook
+from etf_trader.exchange.market import Depth, MarketBook, Print
 from etf_trader.exchange.parameters import ORDER_TYPES
 
 EPOCH = datetime(2026, 1, 1, tzinfo=UTC)
 ALWAYS = datetime.min.replace(tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
+_SECOND = timedelta(seconds=1)
 
 
 def symbol_row(symbol: str, base: str, quote: str, **changes: str) -> dict[str, Any]:
@@ -99,6 +100,7 @@ class StaticMarket:
         free: Iterable[str] = (),
         start: datetime = EPOCH,
         complete: bool = True,
+        exchange_filters: Iterable[Mapping[str, Any]] = (),
     ) -> None:
         """Make a market.
 
@@ -110,6 +112,7 @@ class StaticMarket:
             free: Symbols that cost neither.
             start: Where its clock begins.
             complete: Whether nothing lies beyond the levels given.
+            exchange_filters: Entries of exchangeInfo's `exchangeFilters`.
         """
         self.start = start
         self.since: datetime | None = None
@@ -117,6 +120,7 @@ class StaticMarket:
         self._fees = (maker, taker)
         self._free = frozenset(free)
         self._complete = complete
+        self._exchange_filters = tuple(dict(entry) for entry in exchange_filters)
         self._books: dict[str, MarketBook] = {}
         self._rates: dict[str, list[tuple[datetime, Decimal]]] = {}
         """Base units a second, and since when."""
@@ -183,6 +187,28 @@ class StaticMarket:
             span = min(ends, end) - max(since, start)
             total += per_second * Decimal(max(0, span // _MICROSECOND)).scaleb(-6)
         return total
+
+    def prints(self, symbol: str, first: int, last: int) -> Iterator[Print]:
+        """Yield the volume that was set, a trade a second from the start on, in turn at the best bid and ask."""
+        book = self._books[symbol]
+        for number in range(max(0, first), last):
+            at = self.start + number * _SECOND
+            quantity = self.traded(symbol, at, at + _SECOND)
+            levels = book.asks if number % 2 else book.bids
+            if quantity and levels:
+                yield Print(number, self.print_time(symbol, number), levels[0].price, quantity, number % 2 == 0)
+
+    def printed(self, symbol: str, until: datetime) -> int:
+        """Return how many seconds had passed at `until`; none count where no volume was ever set."""
+        return max(0, (until - self.start) // _SECOND) if symbol in self._rates else 0
+
+    def print_time(self, symbol: str, number: int) -> datetime:
+        """Return the last microsecond of the second of that number."""
+        return self.start + (number + 1) * _SECOND - _MICROSECOND
+
+    def exchange_filters(self) -> tuple[dict[str, Any], ...]:
+        """Return what it was made with."""
+        return self._exchange_filters
 
     def finished(self, at: datetime) -> bool:
         """Return False: it has no end."""

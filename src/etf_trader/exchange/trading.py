@@ -175,6 +175,20 @@ class Tradings:
         return found
 
 
+def changed_statuses(connection: Connection) -> dict[str, dict[str, str]]:
+    """Return the statuses that symbols were given, as parts of their rows of exchangeInfo."""
+    state = tables.symbol_state.c
+    rows = connection.execute(select(state.symbol, state.status).where(state.status.is_not(None)))
+    return {row.symbol: {"status": row.status} for row in rows}
+
+
+def set_status(connection: Connection, symbol: str, status: str | None) -> None:
+    """Give a symbol another status than the market's, or the market's again."""
+    table = tables.symbol_state
+    if not connection.execute(update(table).where(table.c.symbol == symbol).values(status=status)).rowcount:
+        connection.execute(_NEW_STATE, [{"symbol": symbol, "changes": 0, "last_trade_id": 0, "status": status}])
+
+
 def _shows(market: MarketBook, side: str, price: Decimal) -> bool:
     """Return whether the market has a level at `price`; most that accounts took from are gone by now."""
     levels, sign = (market.bids, -1) if side == BID else (market.asks, 1)

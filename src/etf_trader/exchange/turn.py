@@ -3,26 +3,34 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from datetime import datetime
+from decimal import Decimal
+from functools import partial
 
 from sqlalchemy import Connection, bindparam, select
 
-from etf_trader.exchange import filters, rules, tables
+from etf_trader.exchange import filters, rules, stops, tables
 from etf_trader.exchange.booking import Booking
 from etf_trader.exchange.counts import Counts, CreditDelay
 from etf_trader.exchange.filters import Reference
 from etf_trader.exchange.market import Market
-from etf_trader.exchange.matching import BUY, SELL, Order, Range
+from etf_trader.exchange.matching import BUY, CONDITIONAL, SELL, Order, Range
 from etf_trader.exchange.parameters import LIMIT_MAKER, WITHOUT_LIMIT, Terms
-from etf_trader.exchange.refusal import rejected
-from etf_trader.exchange.rules import SymbolRules
+from etf_trader.exchange.public_trades import PublicTrades
+from etf_trader.exchange.refusal import ExchangeError, rejected
+from etf_trader.exchange.rules import TRADING, SymbolRules
+from etf_trader.exchange.ticker import Lately
 from etf_trader.exchange.trading import Trading, Tradings
 from etf_trader.exchange.views import OrderRequest, TradeView
 from etf_trader.money import ZERO
 
 INSUFFICIENT = "Account has insufficient balance for requested action."
 NO_LIQUIDITY, OUT_OF_RANGE = "INSUFFICIENT_LIQUIDITY", "EXECUTION_RULE_PRICE_RANGE_EXCEEDED"
+CANCELLED_HERE = "EXCHANGE_CANCELED"
 
 _COLUMN = tables.orders.c
+_OPEN_OF = select(_COLUMN.type, _COLUMN.triggered_at, _COLUMN.iceberg_quantity).where(
+    _COLUMN.account == bindparam("account"), _COLUMN.is_open.is_(True)
+)
 _IN_USE = select(_COLUMN.symbol).where(_COLUMN.is_open.is_(True)).distinct()
 _IN_USE_HERE = _IN_USE.where(_COLUMN.symbol == bindparam("symbol"))
 
@@ -37,8 +45,10 @@ class Turn:
         symbols: Mapping[str, SymbolRules],
         now: datetime,
         delay: CreditDelay,
+        lately: Lately,
     ) -> None:
         self.now = now
+        self._lately = lately
         self.connection = connection
         self._market = market
         self._tradings = Tradings(connection, market, symbols, now)
@@ -69,7 +79,7 @@ class Turn:
         """Return whether some open order of `symbols` has something to do by now."""
         wanted = list(symbols)
         self.load(wanted)
-        return any(self.trading(symbol).due for symbol in wanted)
+        return any(self.trading(symbol).due or self._would_wake(self.trading(symbol)) for symbol in wanted)
 
     def trade_views(self, order: Order) -> tuple[TradeView, ...]:
         """Return the trades of `order` that this turn made."""
@@ -78,11 +88,12 @@ class Turn:
     # Deciding
 
     def settle(self, symbols: Iterable[str]) -> None:
-        """Book the fills of resting orders that fell due by now."""
+        """Book the fills of resting orders that fell due by now, and trigger what waited for the price."""
         wanted = list(symbols)
         self.load(wanted)
         for symbol in wanted:
             trading = self.trading(symbol)
+            prices = [fill.price for fill in trading.due]
             for fill in trading.due:
                 assert fill.resting is not None
                 trading.last_trade_id += 1
@@ -91,6 +102,8 @@ class Turn:
             if trading.due:
                 trading.due = ()
                 self._note_touched(trading)
+            if trading.waiting() and trading.status == TRADING:
+                self._wake(trading, [*prices, *self._mid(trading)])
 
     def check(self, account: str, request: OrderRequest, terms: Terms) -> None:
         """Check a new order as far as it can be without the book and the account's money.
@@ -104,6 +117,9 @@ class Turn:
         filters.check(rule, request.side, request.type, terms, reference)
         rule.mode(request.self_trade_prevention)
         filters.check_counts(rule, request.type, terms, trading.open_orders(account))
+        filters.check_exchange_counts(
+            self._market.exchange_filters(), request.type, terms, partial(self._count_open, account)
+        )
         if request.side == BUY and rule.max_position is not None:
             held = self._booking.balances.get(account, rule.base)
             buying = sum((each.remaining for each in trading.open_orders(account) if each.side == BUY), ZERO)
@@ -124,11 +140,16 @@ class Turn:
         order = self._order(trading, account, request, terms)
         if order.quote_quantity is not None:
             self._size(trading, order)
+        if order.is_waiting:
+            self._prepare_stop(trading, order)
         self._check_money(trading, order)
         if order.type == LIMIT_MAKER and trading.book.would_trade(order):
             raise rejected("Order would immediately match and take.")
         self._booking.accept(trading.rules, order)
-        self._work(trading, order)
+        if order.is_waiting:
+            trading.resting[order.order_id] = order
+        else:
+            self._wake(trading, self._work(trading, order))
         return order
 
     def cancel(self, symbol: str, order_id: int, cancel_id: str | None = None) -> Order | None:
@@ -181,7 +202,7 @@ class Turn:
         """Return whether the account has too little for `order`: what it locks, or what it trades at once."""
         rule = trading.rules
         self._booking.balances.load(rule.base, rule.quote)
-        needed = order.locks(order.remaining)
+        needed = ZERO if order.triggered_at else order.locks(order.remaining)
         if order.price == 0 and not order.is_waiting:
             if order.side == SELL:
                 needed = order.remaining
@@ -191,12 +212,12 @@ class Turn:
             self._booking.balances.get(order.account, rule.quote if order.side == BUY else rule.base).free < needed
         )
 
-    def _work(self, trading: Trading, order: Order) -> None:
-        """Let an order that is taken trade what it can."""
+    def _work(self, trading: Trading, order: Order) -> list[Decimal]:
+        """Let an order that is taken or triggered trade what it can, and return the prices it traded at."""
         within = filters.execution_range(trading.rules, order.side, self._reference(trading))
         if order.time_in_force == "FOK" and not trading.book.fills_whole(order, within):
             self._booking.end(trading.rules, order, "EXPIRED", "UNFILLED_FOK_ORDER_EXPIRED")
-            return
+            return []
         match = trading.book.take(replace(order), within)
         ending = [each for each in match.prevented if each.ends and each.order.order_id == order.order_id]
         for each in match.prevented:
@@ -224,6 +245,7 @@ class Turn:
         if match.fills or match.prevented or order.is_open:
             trading.changes += 1
         self._note_touched(trading)
+        return [fill.price for fill in match.fills]
 
     def _expires(self, trading: Trading, order: Order, within: Range | None) -> str | None:
         """Return why what remains of a taker that met nothing more expires; None when it rests."""
@@ -234,8 +256,69 @@ class Turn:
             return NO_LIQUIDITY
         return "UNFILLED_IOC_QUANTITY_EXPIRED" if order.time_in_force == "IOC" else None
 
+    def _prepare_stop(self, trading: Trading, order: Order) -> None:
+        """Check an order that is to wait against the price now; a trailing one without a stop follows it."""
+        price = next(iter(self._mid(trading)), None)
+        if order.trailing_delta is None:
+            if price is not None and stops.reached(order, price):
+                raise rejected("Order would trigger immediately.")
+        elif order.stop_price is None:
+            order.trail = price
+        if order.price == 0 and order.side == BUY:
+            order.reserve = price if order.stop_price is None else order.stop_price
+            if order.reserve is None:
+                raise ExchangeError(-1112, "No orders on book for symbol.")
+
+    def _wake(self, trading: Trading, prices: list[Decimal]) -> None:
+        """Show `prices` to the orders that wait, oldest first, and the prices at which triggered ones trade."""
+        coming = list(prices) if trading.waiting() else []
+        for price in coming:
+            for order in trading.waiting():
+                stood = order.trail
+                if stops.show(order, price):
+                    coming += self._trigger(trading, order)
+                elif order.trail != stood:
+                    self._booking.change(order)
+
+    def _would_wake(self, trading: Trading) -> bool:
+        """Return whether the price now triggers a waiting order, or moves one that trails it."""
+        if trading.status != TRADING:
+            return False
+        for order in trading.waiting():
+            seen = replace(order)
+            if any(stops.show(seen, price) or seen.trail != order.trail for price in self._mid(trading)):
+                return True
+        return False
+
+    def _trigger(self, trading: Trading, order: Order) -> list[Decimal]:
+        self._booking.trigger(trading.rules, order)
+        if self._lacks(trading, order):
+            self._booking.end(trading.rules, order, "EXPIRED", CANCELLED_HERE)
+            return []
+        return self._work(trading, order)
+
+    def _mid(self, trading: Trading) -> tuple[Decimal, ...]:
+        mid = self._market.mid(trading.rules.symbol, self.now)
+        return () if mid is None else (mid,)
+
+    def _count_open(self, account: str) -> tuple[int, int, int]:
+        """Return how many orders `account` has open everywhere, how many of them wait, how many are icebergs."""
+        rows = self.connection.execute(_OPEN_OF, {"account": account}).all()
+        waiting = sum(row.type in CONDITIONAL and row.triggered_at is None for row in rows)
+        return len(rows), waiting, sum(row.iceberg_quantity is not None for row in rows)
+
+    def reference_price(self, symbol: str, minutes: int) -> Decimal | None:
+        """Return the mean price of the last whole minutes (of 0: the last price), else the mid of the book."""
+        trading = self.trading(symbol)
+        if minutes:
+            price = self._lately.mean(self.connection, trading.rules, minutes, self.now)
+        else:
+            newest = PublicTrades(self.connection, self._market, symbol, self.now).recent(1)
+            price = newest[0].price if newest else None
+        return rules.reference_price(trading.market) if price is None else price
+
     def _reference(self, trading: Trading) -> Reference:
-        return lambda minutes: rules.reference_price(trading.market)
+        return partial(self.reference_price, trading.rules.symbol)
 
     def _note_touched(self, trading: Trading) -> None:
         self._booking.change(*trading.book.touched.values())

@@ -45,7 +45,7 @@ def market() -> StaticMarket:
 def exchange(tmp_path: Path, market: StaticMarket) -> Iterator[PaperExchange]:
     """An exchange on the wall clock with two accounts of 1000 USDT and 10 BTC."""
     database = Database(f"sqlite:///{tmp_path / 'exchange.db'}")
-    made = PaperExchange.create(database, ExchangeSettings("wall", "static", {"seed": 7}), market)
+    made = PaperExchange.create(database, ExchangeSettings("wall", "static", {"seed": 7}), market, tape_ids=True)
     made.open_account("other")
     for account in ("paper", "other"):
         made.deposit(account, "USDT", D(1000), "start")

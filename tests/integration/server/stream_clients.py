@@ -11,7 +11,7 @@ from aiohttp import web
 
 from etf_trader.exchange.paper import PaperExchange
 from etf_trader.exchange.server.stream_connection import StreamSettings
-from etf_trader.exchange.server.streams import Hub, Private
+from etf_trader.exchange.server.streams import Hub
 
 NEVER = 1e9
 BY_HAND = StreamSettings(messages=1_000_000, tick=NEVER)
@@ -20,11 +20,9 @@ PATIENCE = 5.0
 
 
 @asynccontextmanager
-async def streams(
-    exchange: PaperExchange, settings: StreamSettings = BY_HAND, private: Private | None = None
-) -> AsyncIterator[tuple[Hub, str]]:
+async def streams(exchange: PaperExchange, settings: StreamSettings = BY_HAND) -> AsyncIterator[tuple[Hub, str]]:
     """Serve the streams alone; yields the hub and the address, with a slash at its end."""
-    hub = Hub(exchange, settings, private)
+    hub = Hub(exchange, settings)
     app = web.Application()
     hub.mount(app)
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=1)

@@ -14,13 +14,14 @@ import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+from tests.integration.server.following import Follower
+from tests.integration.server.stream_clients import StreamClient, connected, streams
 
 from etf_trader.database import Database
 from etf_trader.exchange.model import ModelMarket
 from etf_trader.exchange.paper import ExchangeError, ExchangeSettings, OrderRequest, PaperExchange
 from etf_trader.exchange.server import messages
-from tests.integration.server.following import Follower
-from tests.integration.server.stream_clients import StreamClient, connected, streams
+from etf_trader.exchange.server.streams import Hub
 
 D = Decimal
 SETTINGS = ExchangeSettings("stepped", "model", {"seed": 5})
@@ -59,9 +60,9 @@ def open_copy(folder: Path) -> PaperExchange:
     return PaperExchange.open(Database(f"sqlite:///{path}"), lambda kind, parameters: _market)
 
 
-def snapshot(exchange: PaperExchange, symbol: str) -> dict[str, Any]:
+def snapshot(hub: Hub, symbol: str) -> dict[str, Any]:
     """Return what REST answers."""
-    return messages.depth(exchange.depth(symbol, 5000, settled=True))
+    return messages.depth(hub.book(symbol, 5000))
 
 
 def send(
@@ -150,6 +151,14 @@ class FollowedBooks(RuleBasedStateMachine):
     def look(self) -> None:
         self.run(self.hub.look())
 
+    @rule(symbol=st.sampled_from(SYMBOLS), lots=st.integers(1, 9))
+    def flash(self, symbol: str, lots: int) -> None:
+        """Show a level to who asks, and take it away again before the streams look."""
+        send(self.exchange, "one", symbol, "BUY", -3, lots, "GTC")
+        self.ask()
+        for order in self.exchange.open_orders("one", symbol):
+            self.exchange.cancel("one", symbol, order_id=order.order_id)
+
     @rule(name=st.sampled_from([f"{symbol.lower()}@{speed}" for symbol in SYMBOLS for speed in SPEEDS]))
     def connect_again(self, name: str) -> None:
         stack, _ = self.clients.pop(name)
@@ -161,7 +170,7 @@ class FollowedBooks(RuleBasedStateMachine):
         """Take the snapshots, which come to the clients later."""
         for name, follower in self.followers.items():
             if not follower.is_following:
-                self.asked[name] = snapshot(self.exchange, name.partition("@")[0].upper())
+                self.asked[name] = snapshot(self.hub, name.partition("@")[0].upper())
 
     @precondition(lambda self: self.asked)
     @rule()
@@ -214,7 +223,7 @@ async def test_a_follower_has_the_servers_book_through_hours_in_which_orders_tra
     began = exchange.now()
     async with streams(exchange) as (hub, address), connected(address, "ws/shibusdt@depth@100ms") as client:
         follower = Follower()
-        assert follower.begin(snapshot(exchange, "SHIBUSDT"))
+        assert follower.begin(snapshot(hub, "SHIBUSDT"))
         while exchange.now() - began < timedelta(hours=3):
             exchange.advance(dice.choice([1, 1, 5, 20, 90, 600]))
             if dice.random() < 0.7:

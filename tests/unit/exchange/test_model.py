@@ -222,8 +222,18 @@ def test_what_was_taken_comes_back_monotonically(
 
 def test_a_time_constant_later_1_in_e_is_still_missing() -> None:
     price = MARKET.book("BTCUSDT", EPOCH).asks[0].price
-    left = MARKET.still_consumed("BTCUSDT", "ASK", price, Decimal(1), EPOCH, after(1.5))
+    left = MARKET.still_consumed("BTCUSDT", "ASK", price, Decimal(1), after(0.5), after(2))
     assert left == Decimal("0.36788")  # 1 / e on the step of 0.00001
+
+
+def test_what_was_taken_comes_back_with_whole_seconds_as_the_books_change() -> None:
+    price = MARKET.book("BTCUSDT", EPOCH).asks[0].price
+
+    def missing(at: float) -> Decimal:
+        return MARKET.still_consumed("BTCUSDT", "ASK", price, Decimal(1), after(0.5), after(at))
+
+    assert missing(0.5) == missing(0.999) == 1
+    assert 1 > missing(1) == missing(1.4) == missing(1.999) > missing(2)
 
 
 def test_thin_and_distant_levels_come_back_later() -> None:

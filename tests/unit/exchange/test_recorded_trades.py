@@ -104,7 +104,7 @@ quantities = st.decimals("0.00000001", "100000", places=8)
 )
 def test_adjoining_spans_of_trades_add_up_exactly(trades: list[tuple[int, Decimal]], three: list[int]) -> None:
     lines = [
-        TradeLine(1000 + time, "AAAUSDT", "trade", json.dumps({"t": place, "q": str(quantity)}).encode())
+        TradeLine(1000 + time, "AAAUSDT", "trade", json.dumps({"t": place, "p": "1", "q": str(quantity)}).encode())
         for place, (time, quantity) in enumerate(trades)
     ]
     recorded = RecordedTrades("a file", lines, 1000)

@@ -7,7 +7,7 @@ from enum import Enum
 from typing import TYPE_CHECKING, Any
 
 from etf_trader.exchange.server.parameters import Parameters, microseconds, milliseconds
-from etf_trader.exchange.views import OrderCount
+from etf_trader.exchange.views import OrderCount, OrderRequest, OrderView
 
 if TYPE_CHECKING:
     from etf_trader.exchange.server.gateway import Gateway
@@ -65,7 +65,16 @@ class Reply:
     """What is to happen once a WebSocket client has it."""
 
 
-Handler = Callable[[Ask], Reply]
+@dataclass(frozen=True, slots=True)
+class Placing:
+    """A new order that is to be placed; several are placed in one go. `told` makes the answer of it."""
+
+    account: str
+    request: OrderRequest
+    told: Callable[[OrderView], Reply]
+
+
+Handler = Callable[[Ask], Reply | Placing]
 Weight = int | Callable[[Parameters], int]
 
 
@@ -88,6 +97,8 @@ class Call:
     method: str | None = None
     is_free: bool = False
     changes: bool = False
+    is_placing: bool = False
+    """Whether its handler only says which order is to be placed."""
     is_order: bool = False
     """Whether it may bring a new order: its reply over the WebSocket API shows the order counts."""
 

@@ -1,6 +1,7 @@
 """Between the wire and the exchange: who asks, how much they may ask, and what they asked."""
 
 import asyncio
+import logging
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -9,20 +10,24 @@ from datetime import datetime, timedelta
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
+from etf_trader.errors import DatabaseFailure
 from etf_trader.exchange.paper import PaperExchange
 from etf_trader.exchange.refusal import ExchangeError
 from etf_trader.exchange.server import refusals
 from etf_trader.exchange.server.access import AHEAD, Credentials, admit, identify
-from etf_trader.exchange.server.calls import Ask, Call, Reply, Security
+from etf_trader.exchange.server.calls import Ask, Call, Placing, Reply, Security
 from etf_trader.exchange.server.faults import Fault, Faults, Veil
 from etf_trader.exchange.server.feed import Feed
 from etf_trader.exchange.server.keys import Keys
 from etf_trader.exchange.server.limits import Limits
 from etf_trader.exchange.server.parameters import Parameters
 from etf_trader.exchange.server.streams import Hub
+from etf_trader.exchange.server.writer import Writer
 
 if TYPE_CHECKING:
     from etf_trader.exchange.server.websocket import Session
+
+log = logging.getLogger(__name__)
 
 SIGNING = frozenset(("timestamp", "recvWindow", "signature", "apiKey"))
 
@@ -88,6 +93,11 @@ FAILURES_AFTER: Mapping[Fault, Callable[[], Exception]] = {
 }
 
 
+def _answered(answer: Reply | Placing) -> Reply:
+    assert isinstance(answer, Reply)
+    return answer
+
+
 class Gateway:
     """Answers requests, whichever way they came."""
 
@@ -97,6 +107,7 @@ class Gateway:
         self.limits = Limits(self.settings.weight, self.settings.raw, self.settings.connections)
         self.keys = Keys(exchange.database)
         self.faults = Faults()
+        self.writer = Writer(exchange)
         self.veil = Veil(self.faults)
         self.feed = Feed(exchange)
         self.hub = Hub(exchange)
@@ -139,6 +150,13 @@ class Gateway:
             ExchangeError: it is refused.
             Cut, Broken: a fault wants the transport to fail.
         """
+        try:
+            return await self._answer(request)
+        except DatabaseFailure as failure:
+            log.error("%s (%s)", failure.message, failure.where)
+            raise ExchangeError(-1001, refusals.INTERNAL, http_status=500) from failure
+
+    async def _answer(self, request: Request) -> Reply:
         call, now = request.call, self.now()
         weight = call.weighs(request.parameters)
         self.limits.charge(request.address, weight, now, in_wallet=call.is_wallet)
@@ -152,11 +170,13 @@ class Gateway:
         return reply
 
     async def _perform(self, request: Request, now: datetime) -> Reply:
-        ask = self._ask(request, now)
-        handler = request.call.handler
-        reply = await self._run(lambda: handler(ask))
-        if request.call.changes:
-            self.wake()
+        call, ask = request.call, self._ask(request, now)
+        if not call.changes:
+            return _answered(call.handler(ask))
+        work = call.handler(ask) if call.is_placing else lambda: _answered(call.handler(ask))
+        assert not isinstance(work, Reply)
+        reply = await self.writer.do(work)
+        self.wake()
         return reply
 
     async def _perform_badly(self, request: Request, fault: Fault) -> Reply:
@@ -191,13 +211,15 @@ class Gateway:
         task.add_done_callback(self._late.discard)
 
     async def start(self) -> None:
-        """Begin to tell user events."""
+        """Begin to take orders, and to tell what happens to them."""
+        self.writer.start()
         await self.feed.start()
 
     async def stop(self) -> None:
         """End what runs beside the requests."""
         for task in self._late:
             task.cancel()
+        await self.writer.stop()
         await self.feed.stop()
 
     def _ask(self, request: Request, now: datetime) -> Ask:
@@ -216,9 +238,6 @@ class Gateway:
         if read < len(parameters):
             raise refusals.unread(read, len(parameters))
         return ask
-
-    async def _run(self, work: Callable[[], Reply]) -> Reply:
-        return work()
 
     def rate_limits(self) -> list[dict[str, Any]]:
         """Return the limits as exchangeInfo tells them."""

@@ -35,6 +35,14 @@ class Allowance:
         """The window as the names of headers spell it: 1M."""
         return f"{self.number}{self.interval[0]}"
 
+    def window(self, now: datetime) -> int:
+        """Return the number of the window that `now` lies in."""
+        return (now - EPOCH) // self.length
+
+    def ends(self, now: datetime) -> datetime:
+        """Return the end of the window that `now` lies in."""
+        return EPOCH + (self.window(now) + 1) * self.length
+
     def row(self) -> dict[str, object]:
         """Return this as exchangeInfo tells it."""
         return {
@@ -63,6 +71,8 @@ class Visitor:
     connections: Window = field(default_factory=Window)
     ignored: int = 0
     """How many requests were refused for weight in this window."""
+    waits_until: datetime | None = None
+    """Until when it was told to wait though it had used nothing up."""
     banned_until: datetime | None = None
     ban: timedelta = FIRST_BAN
     """How long the next ban lasts."""
@@ -90,6 +100,10 @@ class Limits:
             if now < visitor.banned_until:
                 raise banned(visitor.banned_until, now)
             visitor.banned_until = None
+        if visitor.waits_until is not None:
+            if now < visitor.waits_until:
+                raise self._too_many(visitor, self.weight, now, visitor.waits_until)
+            visitor.waits_until = None
         if self._add(visitor.raw, self.raw, 1, now) > self.raw.limit:
             raise self._too_many(visitor, self.raw, now)
 
@@ -116,8 +130,7 @@ class Limits:
 
     def refuse_connection(self, now: datetime) -> ExchangeError:
         """Return the refusal of a connection too many."""
-        ends = EPOCH + ((now - EPOCH) // self.connections.length + 1) * self.connections.length
-        seconds = max(1, ceil((ends - now).total_seconds()))
+        seconds = max(1, ceil((self.connections.ends(now) - now).total_seconds()))
         return ExchangeError(
             -1034,
             f"Too many connections; current limit is {self.connections.limit} attempts per 5 MINUTE.",
@@ -132,10 +145,11 @@ class Limits:
 
     def refuse(self, address: str, seconds: float, now: datetime, *, ban: bool) -> ExchangeError:
         """Return the refusal of an address that has to wait for `seconds` though it used nothing up."""
+        visitor, until = self._visitor(address), now + timedelta(seconds=seconds)
         if ban:
-            visitor = self._visitor(address)
-            visitor.banned_until = now + timedelta(seconds=seconds)
-            return banned(visitor.banned_until, now)
+            visitor.banned_until = until
+            return banned(until, now)
+        visitor.waits_until = until
         return self._wait(self.weight, seconds)
 
     def pardon(self) -> None:
@@ -146,21 +160,22 @@ class Limits:
         return self._visitors.setdefault(address, Visitor())
 
     def _add(self, window: Window, allowance: Allowance, amount: int, now: datetime) -> int:
-        start = (now - EPOCH) // allowance.length
+        start = allowance.window(now)
         if window.start != start:
             window.start, window.used = start, 0
         window.used = max(0, window.used + amount)
         return window.used
 
-    def _too_many(self, visitor: Visitor, allowance: Allowance, now: datetime) -> ExchangeError:
+    def _too_many(
+        self, visitor: Visitor, allowance: Allowance, now: datetime, until: datetime | None = None
+    ) -> ExchangeError:
         visitor.ignored += 1
         if visitor.ignored > PATIENCE:
             visitor.ignored = 0
             visitor.banned_until = now + visitor.ban
             visitor.ban = min(2 * visitor.ban, LONGEST_BAN)
             return banned(visitor.banned_until, now)
-        ends = EPOCH + ((now - EPOCH) // allowance.length + 1) * allowance.length
-        return self._wait(allowance, (ends - now).total_seconds())
+        return self._wait(allowance, ((until or allowance.ends(now)) - now).total_seconds())
 
     def _wait(self, allowance: Allowance, seconds: float) -> ExchangeError:
         window = f"{allowance.number} {allowance.interval}"

@@ -1,7 +1,7 @@
 """What anyone may ask: the time, what trades, the books, and what was traded."""
 
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from etf_trader.exchange.refusal import ExchangeError, missing
@@ -12,6 +12,9 @@ from etf_trader.exchange.server.parameters import EPOCH, Parameters
 
 MOST_LEVELS = 5000
 MOST_ROWS = 1000
+MOST_CANDLES = 10_000
+LONG_WINDOW = timedelta(hours=6)
+WINDOW = r"^(([1-9]|[1-5][0-9])m|([1-9]|1[0-9]|2[0-3])h|[1-7]d)$"
 _DEPTH_WEIGHTS = ((100, 5), (500, 25), (1000, 50))
 _OF_EVERY_SYMBOL: Mapping[str, Any] = {
     "quotePrecision": 8,
@@ -62,7 +65,7 @@ def depth(ask: Ask) -> Reply:
     """Tell the book of a symbol."""
     symbol = ask.parameters.symbol()
     limit = ask.parameters.limit(100, MOST_LEVELS)
-    return Reply(messages.depth(ask.gateway.exchange.depth(symbol, limit)))
+    return Reply(messages.depth(ask.gateway.hub.book(symbol, limit)))
 
 
 def trades(ask: Ask) -> Reply:
@@ -106,7 +109,7 @@ def klines(ask: Ask) -> Reply:
 
 def average_price(ask: Ask) -> Reply:
     """Tell the mean price of the last minutes."""
-    view = ask.gateway.exchange.average_price(ask.parameters.symbol())
+    view = ask.gateway.exchange.avg_price(ask.parameters.symbol())
     return Reply({"mins": view.minutes, "price": messages.amount(view.price), "closeTime": ask.time(view.closed)})
 
 
@@ -119,12 +122,12 @@ def ticker_day(ask: Ask) -> Reply:
 
 def ticker_window(ask: Ask) -> Reply:
     """Tell the statistics of a window of some minutes, hours or days."""
-    kind = ask.parameters.choice("type", ("FULL", "MINI"), refusals.invalid("type")) or "FULL"
-    window = ask.parameters.text("windowSize", r"^(([1-9]|[1-5][0-9])m|([1-9]|1[0-9]|2[0-3])h|[1-7]d)$") or "1d"
-    _one_or_many(ask.parameters)
-    seconds = int(window[:-1]) * {"m": 60, "h": 3600, "d": 86_400}[window[-1]]
-    exchange = ask.gateway.exchange
-    return _each(ask, lambda symbol: messages.ticker(ask, exchange.ticker(symbol, seconds), kind))
+    parameters = ask.parameters
+    kind = parameters.choice("type", ("FULL", "MINI"), refusals.invalid("type")) or "FULL"
+    size = parameters.text("windowSize", WINDOW) or "1d"
+    _one_or_many(parameters)
+    window = timedelta(seconds=int(size[:-1]) * {"m": 60, "h": 3600, "d": 86_400}[size[-1]])
+    return _each(ask, lambda symbol: _window(ask, symbol, ask.now - window, kind))
 
 
 def ticker_today(ask: Ask) -> Reply:
@@ -132,9 +135,15 @@ def ticker_today(ask: Ask) -> Reply:
     kind = ask.parameters.choice("type", ("FULL", "MINI"), refusals.invalid("type")) or "FULL"
     _one_or_many(ask.parameters)
     midnight = ask.now.replace(hour=0, minute=0, second=0, microsecond=0)
-    seconds = max(1, int((ask.now - midnight).total_seconds()))
-    exchange = ask.gateway.exchange
-    return _each(ask, lambda symbol: messages.ticker(ask, exchange.ticker(symbol, seconds), kind))
+    return _each(ask, lambda symbol: _window(ask, symbol, midnight, kind))
+
+
+def _window(ask: Ask, symbol: str, start: datetime, kind: str) -> dict[str, Any]:
+    """Return the statistics of a symbol from the minute, or in long windows the hour, that `start` lies in."""
+    interval = Interval(60 if ask.now - start <= LONG_WINDOW else 3600)
+    opened = interval.opening(start)
+    rows = candles(ask.gateway.exchange, symbol, interval, opened, ask.now, MOST_CANDLES)
+    return messages.window_ticker(ask, symbol, rows, opened, kind)
 
 
 def ticker_price(ask: Ask) -> Reply:
@@ -146,9 +155,16 @@ def ticker_price(ask: Ask) -> Reply:
 def ticker_book(ask: Ask) -> Reply:
     """Tell the best prices of books."""
     wanted, is_one = _symbols(ask)
-    books = ask.gateway.exchange.depths(wanted, 1)
+    books = ask.gateway.exchange.depths(wanted, 1, settled=True)
     rows = [messages.book_ticker(books[symbol]) for symbol in wanted]
     return Reply(rows[0] if is_one else rows)
+
+
+def execution_rules(ask: Ask) -> Reply:
+    """Tell the rules that takers are held to as they trade."""
+    exchange, (wanted, _) = ask.gateway.exchange, _symbols(ask)
+    found = [{"symbol": symbol, "rules": list(exchange.execution_rules(symbol))} for symbol in wanted]
+    return Reply({"symbolRules": [row for row in found if row["rules"]]})
 
 
 def _each(ask: Ask, row: Any) -> Reply:
@@ -212,6 +228,10 @@ def _window_weight(parameters: Parameters) -> int:
     return min(200, 4 * (_count(parameters) or 1))
 
 
+def _rules_weight(parameters: Parameters) -> int:
+    return min(40, 2 * (_count(parameters) or 20))
+
+
 def _price_weight(parameters: Parameters) -> int:
     return 2 if "symbol" in parameters else 4
 
@@ -236,6 +256,7 @@ def add_to(table: Table) -> None:
         ("ticker/tradingDay", "ticker.tradingDay", ticker_today, _window_weight, (*names, "type", "timeZone")),
         ("ticker/price", "ticker.price", ticker_price, _price_weight, names),
         ("ticker/bookTicker", "ticker.book", ticker_book, _price_weight, names),
+        ("executionRules", "executionRules", execution_rules, _rules_weight, names),
         ("ticker", "ticker", ticker_window, _window_weight, (*names, "type", "windowSize")),
     )
     for path, method, handler, weight, takes in rows:

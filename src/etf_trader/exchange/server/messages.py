@@ -4,15 +4,15 @@ Source:
     Binance Spot API, rest-api.md.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
+from etf_trader.exchange.market import Depth
 from etf_trader.exchange.server.calls import Ask
 from etf_trader.exchange.views import (
     BookView,
-    Depth,
     KlineView,
     OrderCount,
     OrderView,
@@ -248,6 +248,32 @@ def ticker(ask: Ask, view: TickerView, kind: str, *, is_day: bool = False) -> di
         | prices
         | rest
     )
+
+
+def window_ticker(ask: Ask, symbol: str, rows: Sequence[KlineView], opened: datetime, kind: str) -> dict[str, Any]:
+    """Return the statistics of candles; which trades they have is not kept."""
+    volume = sum((row.volume for row in rows), ZERO)
+    value = sum((row.quote_volume for row in rows), ZERO)
+    view = TickerView(
+        symbol=symbol,
+        opened=opened,
+        closed=ask.now,
+        open=rows[0].open if rows else None,
+        high=max((row.high for row in rows), default=None),
+        low=min((row.low for row in rows), default=None),
+        last=rows[-1].close if rows else None,
+        last_quantity=ZERO,
+        previous_close=None,
+        average=divide(value, volume, Decimal("1e-8")) if volume else None,
+        volume=volume,
+        quote_volume=value,
+        first_id=-1,
+        last_id=-1,
+        count=0,
+        bid=None,
+        ask=None,
+    )
+    return ticker(ask, view, kind)
 
 
 def last_price(view: TickerView) -> dict[str, Any]:

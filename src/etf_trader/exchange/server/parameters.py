@@ -108,7 +108,7 @@ class Parameters:
             return None
         legal = '^\\["[A-Z0-9-_.]{1,20}"(,"[A-Z0-9-_.]{1,20}"){0,}\\]$'
         try:
-            found = json.loads(value)
+            found: list[str] = json.loads(value)
         except ValueError:
             raise illegal("symbols", legal) from None
         fits = isinstance(found, list) and found

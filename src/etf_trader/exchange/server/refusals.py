@@ -11,6 +11,7 @@ UNKNOWN_OUTCOME = (
 )
 
 UNEXPECTED = "An unexpected response was received from the message bus. Execution status unknown."
+INTERNAL = "Internal error; unable to process your request. Please try again."
 UNKNOWN = "An unknown error occurred while processing the request."
 OVERLOADED = "Server is currently overloaded with other requests. Please try again in a few minutes."
 

@@ -2,7 +2,6 @@
 
 import asyncio
 from collections import deque
-from collections.abc import Callable
 from dataclasses import dataclass
 
 from aiohttp import WSMsgType, web
@@ -45,8 +44,6 @@ class Connection:
         self.combined = combined
         self.in_microseconds = in_microseconds
         self.names: dict[str, None] = {}
-        self.private: dict[str, Callable[[], None]] = {}
-        """How the streams end that are its alone, by name."""
         self.began = now
         self._pinged = now
         self._pings: dict[bytes, float] = {}
@@ -79,10 +76,6 @@ class Connection:
         if transport is not None and not self._waiting and transport.get_write_buffer_size() <= self._low:
             await self._put(message)
             return
-        self.send_soon(message)
-
-    def send_soon(self, message: bytes) -> None:
-        """Send a message after those that wait, unless too many do."""
         if len(self._waiting) >= self._settings.backlog:
             self.drop()
             return
@@ -143,11 +136,15 @@ class Connection:
             except _QUIETLY:
                 self.drop()
 
-    def drop(self) -> None:
-        """Cut the connection without a word."""
+    def end(self) -> None:
+        """Send nothing more."""
         self._waiting.clear()
         if self._writer is not None:
             self._writer.cancel()
+
+    def drop(self) -> None:
+        """Cut the connection without a word."""
+        self.end()
         if self._transport is not None:
             self._transport.abort()
 

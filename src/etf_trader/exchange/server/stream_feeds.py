@@ -18,6 +18,7 @@ from etf_trader.exchange.server.candles import Interval, candles
 from etf_trader.exchange.server.stream_messages import Payload
 from etf_trader.exchange.server.stream_names import StreamName
 from etf_trader.exchange.views import BookView, KlineView, PublicTradeView, TickerView
+from etf_trader.money import ZERO
 
 EVERYTHING = 1_000_000
 """As many levels as no book has."""
@@ -77,6 +78,10 @@ class Feed(Protocol):
         """Yield what has changed since the last look."""
         ...
 
+    def shown(self, book: BookView) -> None:
+        """Take note that somebody was shown a book of its symbol between two looks."""
+        ...
+
 
 def make_feed(name: StreamName) -> Feed:
     """Return the feed of a stream, which has to begin before it is looked at."""
@@ -102,6 +107,8 @@ class DepthFeed:
         self._told: BookView | None = None
         self._last = 0
         """The last update id that was told, or that stood when this began."""
+        self._shown: dict[int, BookView] = {}
+        """Snapshots since, by update id."""
 
     def begin(self, moment: Moment) -> None:
         """Remember the book."""
@@ -114,18 +121,33 @@ class DepthFeed:
 
     def look(self, moment: Moment) -> Iterator[Payload]:
         """Yield the levels that differ, unless none does."""
-        book, told = moment.book(self._symbol), self._told
-        if book is None or (told is not None and book.update_id <= told.update_id):
+        book = moment.book(self._symbol)
+        if book is None or (self._told is not None and book.update_id <= self._told.update_id):
             return
-        bids = difference(told.bids if told else (), book.bids)
-        asks = difference(told.asks if told else (), book.asks)
-        self._told = book
+        # Whoever begins with a snapshot from between two looks has to come to this book too: a level that
+        # came and went in between is told like any other.
+        before = [self._told, *self._shown.values()]
+        bids = _differences([each.bids if each else () for each in before], book.bids)
+        asks = _differences([each.asks if each else () for each in before], book.asks)
+        self._told, self._shown = book, {}
         if bids or asks:
             first, self._last = self._last + 1, book.update_id
             yield partial(messages.depth_update, book=book, first=first, bids=bids, asks=asks)
 
+    def shown(self, book: BookView) -> None:
+        """Remember a snapshot that is newer than what was told."""
+        if self._told is None or book.update_id > self._told.update_id:
+            self._shown[book.update_id] = book
 
-class PartialFeed:
+
+class _Unshown:
+    """A feed that does not mind what else was shown."""
+
+    def shown(self, book: BookView) -> None:
+        """Do nothing."""
+
+
+class PartialFeed(_Unshown):
     """The best levels of a book."""
 
     def __init__(self, symbol: str, count: int) -> None:
@@ -167,7 +189,7 @@ class BestFeed(PartialFeed):
             yield lambda _: messages.book_ticker(book)
 
 
-class TradeFeed:
+class TradeFeed(_Unshown):
     """Trades, as they happen."""
 
     books: tuple[str, ...] = ()
@@ -199,7 +221,7 @@ class TradeFeed:
             trades = moment.trades(self._symbol, self._last) if len(trades) == MOST_TRADES else ()
 
 
-class TickerFeed:
+class TickerFeed(_Unshown):
     """The last 24 hours of a symbol, or in one array those of all that have changed."""
 
     books: tuple[str, ...] = ()
@@ -243,7 +265,7 @@ class TickerFeed:
             yield lambda time: [shape(time, view, now) for view in views]
 
 
-class KlineFeed:
+class KlineFeed(_Unshown):
     """Candles: the running one as it changes, and each as it closes."""
 
     books: tuple[str, ...] = ()
@@ -293,7 +315,13 @@ def difference(before: Iterable[Depth], after: Iterable[Depth]) -> list[Depth]:
     """Return the levels that differ as they stand after, with quantity 0 where they are gone."""
     old, new = dict(before), dict(after)
     changed = [Depth(price, quantity) for price, quantity in new.items() if old.get(price) != quantity]
-    return changed + [Depth(price, old[price] * 0) for price in old if price not in new]
+    return changed + [Depth(price, ZERO) for price in old if price not in new]
+
+
+def _differences(befores: Iterable[Iterable[Depth]], after: tuple[Depth, ...]) -> list[Depth]:
+    """Return the levels that differ from any of several books."""
+    found = {level.price: level for before in befores for level in difference(before, after)}
+    return list(found.values())
 
 
 def listed(exchange: PaperExchange) -> list[str]:

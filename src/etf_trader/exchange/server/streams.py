@@ -9,9 +9,9 @@ two moves, so that every tick tells all streams what the last move, or an order,
 import asyncio
 import logging
 import time
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Iterable
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import msgspec
 from aiohttp import WSMsgType, web
@@ -20,10 +20,10 @@ from etf_trader.exchange.paper import PaperExchange
 from etf_trader.exchange.server.parameters import microseconds, milliseconds
 from etf_trader.exchange.server.stream_commands import MOST_STREAMS, obey
 from etf_trader.exchange.server.stream_connection import GOING_AWAY, POLICY, Connection, StreamSettings
-from etf_trader.exchange.server.stream_feeds import Feed, Moment, make_feed
+from etf_trader.exchange.server.stream_feeds import EVERYTHING, Feed, Moment, make_feed
 from etf_trader.exchange.server.stream_messages import Payload
 from etf_trader.exchange.server.stream_names import TICK_MS, parse
-from etf_trader.exchange.server.user_events import Event, in_milliseconds
+from etf_trader.exchange.views import BookView
 
 _LONGEST_MESSAGE = 1 << 20
 _UNLIMITED = 1 << 62
@@ -42,23 +42,11 @@ class Topic:
     listeners: dict[Connection, None] = field(default_factory=dict)
 
 
-Tell = Callable[[list[Event]], None]
-Private = Callable[[str, Tell], Callable[[], None] | None]
-"""Begins to tell the user events of a stream, times in microseconds, and returns how to end it; None: no such."""
-
-
 class Hub:
     """Serves the market streams of one exchange."""
 
-    def __init__(
-        self,
-        exchange: PaperExchange,
-        settings: StreamSettings | None = None,
-        private: Private | None = None,
-    ) -> None:
-        """`private` knows the streams that belong to one account, such as those named by a listen key."""
+    def __init__(self, exchange: PaperExchange, settings: StreamSettings | None = None) -> None:
         self._exchange = exchange
-        self._private = private
         self._settings = settings or StreamSettings()
         self._topics: dict[str, Topic] = {}
         self._connections: dict[Connection, None] = {}
@@ -102,7 +90,7 @@ class Hub:
         finally:
             del self._connections[connection]
             self._unsubscribe(connection, list(connection.names))
-            connection.drop()
+            connection.end()
         return socket
 
     async def _listen(self, connection: Connection, socket: web.WebSocketResponse) -> None:
@@ -130,8 +118,6 @@ class Hub:
     async def _subscribe(self, connection: Connection, names: Iterable[str]) -> None:
         new = [name for name in dict.fromkeys(names) if name not in connection.names]
         connection.names |= dict.fromkeys(new)
-        for name in new:
-            self._begin_private(connection, name)
         topics = [topic for name in new if (topic := self._topics.get(name) or _topic(name)) is not None]
         if not topics:
             return
@@ -144,25 +130,29 @@ class Hub:
             for payload in topic.feed.standing(moment):
                 await _tell(topic.name, payload, [connection])
 
-    def _begin_private(self, connection: Connection, name: str) -> None:
-        def tell(events: list[Event]) -> None:
-            for event in events:
-                told = event if connection.in_microseconds else in_milliseconds(event)
-                connection.send_soon(_wrapped(name, _encode(told), connection.combined))
-
-        if self._private is not None and (stop := self._private(name, tell)) is not None:
-            connection.private[name] = stop
-
     def _unsubscribe(self, connection: Connection, names: Iterable[str]) -> None:
         for name in names:
             connection.names.pop(name, None)
-            if stop := connection.private.pop(name, None):
-                stop()
             topic = self._topics.get(name)
             if topic is not None:
                 topic.listeners.pop(connection, None)
                 if not topic.listeners:
                     del self._topics[name]
+
+    # Snapshots
+
+    def book(self, symbol: str, limit: int) -> BookView:
+        """Return the book of `symbol` for a client, who may begin to follow a stream with it.
+
+        Raises:
+            ExchangeError: -1121, there is no such symbol.
+        """
+        book = self._exchange.depth(symbol, EVERYTHING, settled=True)
+        for topic in self._topics.values():
+            if symbol in topic.feed.books:
+                topic.feed.shown(book)
+        is_whole = max(len(book.bids), len(book.asks)) <= limit
+        return replace(book, bids=book.bids[:limit], asks=book.asks[:limit], complete=book.complete and is_whole)
 
     # The clockwork
 

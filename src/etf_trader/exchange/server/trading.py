@@ -6,7 +6,7 @@ from typing import Any
 
 from etf_trader.exchange.refusal import ExchangeError
 from etf_trader.exchange.server import messages, refusals
-from etf_trader.exchange.server.calls import Ask, Call, Reply, Security, Table
+from etf_trader.exchange.server.calls import Ask, Call, Placing, Reply, Security, Table
 from etf_trader.exchange.server.keys import LETTERS
 from etf_trader.exchange.server.parameters import Parameters
 from etf_trader.exchange.views import OrderRequest, OrderView, ReplaceView
@@ -48,13 +48,16 @@ REPLACE = NEW_ORDER | {
 }
 
 
-def place(ask: Ask) -> Reply:
+def place(ask: Ask) -> Placing:
     """Take a new order."""
     request = order_request(ask)
     shape = response_shape(ask.parameters, request.type)
-    view = ask.gateway.exchange.place(ask.account, request)
-    ask.gateway.veil.placed(view.order_id)
-    return Reply(messages.placed(ask, view, shape), counts=view.counts)
+
+    def told(view: OrderView) -> Reply:
+        ask.gateway.veil.placed(view.order_id)
+        return Reply(messages.placed(ask, view, shape), counts=view.counts)
+
+    return Placing(ask.account, request, told)
 
 
 def try_out(ask: Ask) -> Reply:
@@ -274,7 +277,7 @@ def add_to(table: Table) -> None:
     path, all_open = "/api/v3/order", "/api/v3/openOrders"
     new, gone = {"is_free": True, "changes": True, "is_order": True}, {"is_free": True, "changes": True}
     for call in (
-        Call(place, NEW_ORDER, 1, trade, "POST", path, "order.place", **new),
+        Call(place, NEW_ORDER, 1, trade, "POST", path, "order.place", is_placing=True, **new),
         Call(
             try_out,
             NEW_ORDER | {"computeCommissionRates"},

@@ -23,8 +23,6 @@ from etf_trader.money import ZERO, money_context
 Event = dict[str, Any]
 _OPEN = ("NEW", "PARTIALLY_FILLED")
 _NOTHING = BalanceView(ZERO, ZERO)
-_TIMES = frozenset("ETOWDu")
-"""What is a time in an event, by its letter."""
 
 
 class AccountNews:
@@ -183,11 +181,6 @@ def balance_update(transfer: TransferView, now: datetime, time: Time = microseco
         "d": amount(delta),
         "T": time(transfer.at),
     }
-
-
-def in_milliseconds(event: Event) -> Event:
-    """Return an event, whose times are microseconds, with milliseconds instead."""
-    return {name: value // 1000 if name in _TIMES and value > 0 else value for name, value in event.items()}
 
 
 def _told(report: ReportView, so_far: dict[int, Decimal], now: datetime, time: Time) -> Event:

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import logging
 import re
 import time
 from collections.abc import Callable
@@ -22,6 +23,8 @@ from etf_trader.exchange.server.parameters import Parameters, milliseconds
 from etf_trader.exchange.server.rest import encoded
 from etf_trader.exchange.server.signing import sorted_payload
 from etf_trader.exchange.server.user_stream import Subscription
+
+log = logging.getLogger(__name__)
 
 PING_EVERY = 20.0
 SILENCE = 60.0
@@ -192,6 +195,9 @@ class WebSocketApi:
             answer = refused(ExchangeError(-1000, refusals.UNKNOWN, http_status=error.status), gateway.now())
         except ExchangeError as error:
             answer = refused(error, gateway.now())
+        except Exception:  # the outermost place of a request
+            log.exception("a request over the WebSocket API failed")
+            answer = refused(ExchangeError(-1000, refusals.UNKNOWN, http_status=500), gateway.now())
         if shows_limits:
             answer["rateLimits"] = [*counts, self._used(session)]
         await session.send({"id": name} | answer)
