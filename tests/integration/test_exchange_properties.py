@@ -21,17 +21,28 @@ from sqlalchemy import select
 from etf_trader.database import Database
 from etf_trader.errors import UsageError
 from etf_trader.exchange import tables
-from etf_trader.exchange.matching import PREVENTION_MODES
+from etf_trader.exchange.matching import CONDITIONAL, PREVENTION_MODES
 from etf_trader.exchange.paper import ExchangeError, ExchangeSettings, OrderRequest, PaperExchange, ReportView
+from etf_trader.exchange.parameters import ORDER_TYPES
 from etf_trader.exchange.rules import SymbolRules, credit_delay
 from etf_trader.exchange.static import StaticMarket, symbol_row
-from etf_trader.money import ZERO, money_context
+from etf_trader.money import ZERO, floor_to, money_context
 
 D = Decimal
 SETTINGS = ExchangeSettings("stepped", "static", {})
 ACCOUNTS = ("one", "two")
-ASSETS = ("BTC", "ETH", "USDT")
-PAIRS = {"BTCUSDT": 100, "ETHUSDT": 50, "ETHBTC": 2}
+ASSETS = ("BTC", "ETH", "USDT", "BNB")
+PAIRS = {"BTCUSDT": 100, "ETHUSDT": 50, "ETHBTC": 2, "BNBUSDT": 7}
+OLD_PAIRS = ("BTCUSDT", "ETHBTC", "ETHUSDT")
+
+
+RANGE = {
+    "ruleType": "PRICE_RANGE",
+    "bidMultiplierUp": "1.005",
+    "bidMultiplierDown": "0.5",
+    "askMultiplierUp": "2",
+    "askMultiplierDown": "0.995",
+}
 
 
 class RestlessMarket(StaticMarket):
@@ -58,6 +69,7 @@ def make_market() -> RestlessMarket:
         symbol_row("BTCUSDT", "BTC", "USDT", precision="6"),
         symbol_row("ETHUSDT", "ETH", "USDT", max_orders="4"),
         symbol_row("ETHBTC", "ETH", "BTC", min_notional="0.1", up="1.05", down="0.95"),
+        symbol_row("BNBUSDT", "BNB", "USDT", min_notional="1") | {"executionRules": [RANGE]},
     ]
     return RestlessMarket(rows, {}, maker=D("0.0003"), taker=D("0.00075"))
 
@@ -66,7 +78,7 @@ def make_exchange(database: Database) -> PaperExchange:
     exchange = PaperExchange.create(database, SETTINGS, make_market(), account="one")
     exchange.open_account("two")
     for account in ACCOUNTS:
-        for asset, amount in (("BTC", "20"), ("ETH", "30"), ("USDT", "2500")):
+        for asset, amount in (("BTC", "20"), ("ETH", "30"), ("USDT", "2500"), ("BNB", "0.05")):
             exchange.deposit(account, asset, D(amount), f"start-{asset}")
     return exchange
 
@@ -96,8 +108,9 @@ def audit(exchange: PaperExchange, database: Database) -> None:
             for row in orders:
                 if row.account == account and row.is_open:
                     rule, left = rules[row.symbol], row.quantity - row.executed - row.prevented
+                    each = row.price if row.reserve is None else row.reserve
                     locked[rule.quote if row.side == "BUY" else rule.base] += (
-                        row.price * left if row.side == "BUY" else left
+                        each * left if row.side == "BUY" else left
                     )
             for row in balances:
                 if row.account == account:
@@ -119,17 +132,26 @@ def audit(exchange: PaperExchange, database: Database) -> None:
             assert (row.executed == row.quantity) <= (row.status == "FILLED")
             assert (row.status == "EXPIRED_IN_MATCH") <= (0 < row.prevented == row.quantity - row.executed)
             assert (row.status == "NEW") <= (row.executed == 0)
-            if row.time_in_force == "FOK":
+            is_waiting = row.type in CONDITIONAL and row.triggered_at is None
+            if row.time_in_force == "FOK" and not is_waiting:
                 assert (row.status, row.executed) in (("FILLED", row.quantity), ("EXPIRED", ZERO))
             if row.type == "LIMIT_MAKER":
                 assert all(each.is_maker for each in own), "a post-only order took"
+            is_free = row.type in ("MARKET", "STOP_LOSS", "TAKE_PROFIT")
             assert row.price % D("0.01") == 0
+            assert (row.price == 0) == is_free
             assert row.quantity % D("0.01") == 0
-            assert row.price * row.quantity >= rules[row.symbol].min_notional
+            assert is_free or row.price * row.quantity >= rules[row.symbol].min_notional
+            assert is_waiting or not (is_free and row.is_open)
+            assert not (is_waiting and own)
             for each in own:
-                assert each.price <= row.price if row.side == "BUY" else each.price >= row.price
+                assert is_free or (each.price <= row.price if row.side == "BUY" else each.price >= row.price)
                 assert each.quote_quantity == each.price * each.quantity
                 assert each.price == row.price or not each.is_maker
+            if row.quote_quantity is not None and row.status == "FILLED":
+                assert row.cumulative_quote <= row.quote_quantity
+            if row.iceberg_quantity is not None and row.is_open:
+                assert 0 < min(row.shown, row.quantity - row.executed - row.prevented) <= row.iceberg_quantity
             if row.is_open:
                 assert (row.account, row.client_order_id) not in names
                 names.add((row.account, row.client_order_id))
@@ -161,7 +183,8 @@ def audit_reports(exchange: PaperExchange) -> None:
             told.setdefault(each.order.order_id, []).append(each)
         for order in exchange.orders(account):
             life = told.pop(order.order_id)
-            assert [each.kind for each in life].count("NEW") == 1
+            stops = order.type in CONDITIONAL and order.working_at is not None
+            assert [each.kind for each in life].count("NEW") == 1 + stops
             assert (life[0].kind, life[0].order.status, life[0].order.executed_quantity) == ("NEW", "NEW", ZERO)
             assert [each.trade for each in life if each.kind == "TRADE"] == list(order.trades)
             assert replace(life[-1].order, trades=order.trades) == order
@@ -180,18 +203,42 @@ def act(exchange: PaperExchange, step: Mapping[str, Any], name: str) -> None:
         if step["what"] == "place":
             exchange.place(
                 account,
-                OrderRequest(
-                    symbol=step["symbol"],
-                    side=step["side"],
-                    type="LIMIT_MAKER" if step["time_in_force"] is None else "LIMIT",
-                    time_in_force=step["time_in_force"],
-                    self_trade_prevention=step["mode"],
-                    quantity=step["quantity"],
-                    price=PAIRS[step["symbol"]] + step["away"],
-                    client_order_id=name,
-                    timestamp=exchange.now(),
+                replace(
+                    OrderRequest(
+                        symbol=step["symbol"],
+                        side=step["side"],
+                        type="LIMIT_MAKER" if step["time_in_force"] is None else "LIMIT",
+                        time_in_force=step["time_in_force"],
+                        self_trade_prevention=step["mode"],
+                        quantity=step["quantity"],
+                        price=PAIRS[step["symbol"]] + step["away"],
+                        client_order_id=name,
+                        timestamp=exchange.now(),
+                    ),
+                    **of_kind(step),
                 ),
             )
+        elif step["what"] == "replace":
+            standing = exchange.open_orders(account, step["symbol"])
+            chosen = standing[step["which"] % len(standing)] if standing else None
+            request = OrderRequest(
+                step["symbol"],
+                step["side"],
+                "LIMIT",
+                "GTC",
+                step["quantity"],
+                PAIRS[step["symbol"]] + step["away"],
+                name if chosen is None else chosen.client_order_id,
+                exchange.now(),
+            )
+            mode = ("STOP_ON_FAILURE", "ALLOW_FAILURE")[step["which"] % 2]
+            exchange.cancel_replace(account, request, mode, order_id=chosen.order_id if chosen else 10_000)
+        elif step["what"] == "cancel all":
+            exchange.cancel_all(account, step["symbol"])
+        elif step["what"] == "burn":
+            exchange.set_bnb_burn(account, step["which"] > 1)
+        elif step["what"] == "status":
+            exchange.set_status(step["symbol"], (None, None, "HALT", "CANCEL_ONLY", None, "BREAK")[step["which"]])
         elif step["what"] == "cancel":
             standing = exchange.open_orders(account)
             if standing:
@@ -207,11 +254,31 @@ def act(exchange: PaperExchange, step: Mapping[str, Any], name: str) -> None:
         pass
 
 
+def of_kind(step: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what makes an order of another kind out of a limit order; nothing for the kinds of old."""
+    kind, price = step.get("kind"), PAIRS[step["symbol"]] + step["away"]
+    if kind is None:
+        return {}
+    if kind == "ICEBERG":
+        part = {"iceberg_quantity": floor_to(step["quantity"] * D("0.4"), D("0.01"))}
+        return part if step["time_in_force"] in ("GTC", None) else part | {"time_in_force": "GTC"}
+    if kind in ("MARKET", "QUOTE"):
+        free = {"type": "MARKET", "price": None, "time_in_force": None}
+        if kind == "QUOTE":
+            return free | {"quantity": None, "quote_quantity": 20 * step["quantity"]}
+        return free | {"quantity": step["quantity"] * (6 if step["which"] == 1 else 1)}
+    trails = step["which"] == 0
+    stop = {"type": kind, "stop_price": None if trails else price, "trailing_delta": 5 if trails else None}
+    if kind in ("STOP_LOSS", "TAKE_PROFIT"):
+        return stop | {"price": None, "time_in_force": None}
+    return stop | {"time_in_force": step["time_in_force"] or "GTC"}
+
+
 actions = st.fixed_dictionaries(
     {
         "what": st.sampled_from(["place"] * 6 + ["cancel", "advance", "advance", "withdraw", "look"]),
         "account": st.sampled_from(ACCOUNTS),
-        "symbol": st.sampled_from(sorted(PAIRS)),
+        "symbol": st.sampled_from(OLD_PAIRS),
         "side": st.sampled_from(["BUY", "SELL"]),
         "time_in_force": st.sampled_from(["GTC", "GTC", "IOC", "FOK", None]),
         "mode": st.sampled_from([None, *PREVENTION_MODES]),
@@ -232,6 +299,61 @@ def test_any_history_leaves_the_books_in_order(history: list[dict[str, Any]]) ->
             act(exchange, step, f"step-{number}")
         audit(exchange, database)
         database.close()
+
+
+KINDS = (None, "ICEBERG", "MARKET", "QUOTE", *CONDITIONAL)
+WIDER = ["place"] * 8 + [
+    "cancel",
+    "advance",
+    "advance",
+    "replace",
+    "cancel all",
+    "burn",
+    "status",
+    "look",
+    "withdraw",
+]
+wider = st.tuples(actions, st.sampled_from(WIDER), st.sampled_from(KINDS), st.sampled_from(sorted(PAIRS))).map(
+    lambda four: four[0] | {"what": four[1], "kind": four[2], "symbol": four[3]}
+)
+
+
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(st.lists(wider, max_size=25))
+def test_any_history_of_every_kind_of_order_leaves_the_books_in_order(history: list[dict[str, Any]]) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        database = Database(f"sqlite:///{folder}/exchange.db")
+        exchange = make_exchange(database)
+        for number, step in enumerate(history):
+            act(exchange, step, f"step-{number}")
+        audit(exchange, database)
+        database.close()
+
+
+@pytest.mark.parametrize("seed", range(2))
+def test_a_long_history_of_every_kind_of_order_meets_everything(tmp_path: Path, seed: int) -> None:
+    chance = random.Random(seed)
+    database = Database(f"sqlite:///{tmp_path / 'exchange.db'}")
+    exchange = make_exchange(database)
+    for number in range(500):
+        step = some_step(chance) | {"symbol": chance.choice(sorted(PAIRS)), "kind": chance.choice(KINDS)}
+        if number % 25 == 0:
+            step["what"] = chance.choice(["replace", "cancel all", "burn", "status"])
+        act(exchange, step, f"wide-{number}")
+        if number % 100 == 99:
+            audit(exchange, database)
+    orders = [order for account in ACCOUNTS for order in exchange.orders(account)]
+    assert {order.type for order in orders} == set(ORDER_TYPES)
+    assert {"INSUFFICIENT_LIQUIDITY", "EXECUTION_RULE_PRICE_RANGE_EXCEEDED"} <= {
+        order.expiry_reason for order in orders
+    }
+    for kind in CONDITIONAL:
+        assert any(order.type == kind and order.trades for order in orders), kind
+        assert any(order.trailing_delta is not None and order.trades for order in orders), kind
+    assert any(len(each.trades) > 1 and each.iceberg_quantity for each in orders)
+    assert any(each.quote_quantity and each.trades for each in orders)
+    assert {"BNB", "USDT"} <= {trade.commission_asset for order in orders for trade in order.trades}
+    database.close()
 
 
 @settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -299,7 +421,7 @@ def some_step(chance: random.Random) -> dict[str, Any]:
     return {
         "what": chance.choice(["place"] * 8 + ["cancel", "advance", "look"]),
         "account": chance.choice(ACCOUNTS),
-        "symbol": chance.choice(sorted(PAIRS)),
+        "symbol": chance.choice(OLD_PAIRS),
         "side": chance.choice(["BUY", "SELL"]),
         "time_in_force": chance.choice(["GTC", "GTC", "IOC", "IOC", "FOK", None]),
         "mode": chance.choice([None, *PREVENTION_MODES]),

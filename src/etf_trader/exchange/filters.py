@@ -20,6 +20,8 @@ from etf_trader.money import ZERO
 Reference = Callable[[int], Decimal | None]
 """Gives the reference price over so many minutes; None where there is none."""
 
+_NOTHING = "Price * QTY is zero or less."
+
 
 def check_open(rules: SymbolRules, kind: str, status: str | None = None) -> None:
     """Check that the symbol trades, and by orders of this type.
@@ -47,9 +49,11 @@ def check(rules: SymbolRules, side: str, kind: str, terms: Terms, reference: Ref
     _check_stop(rules, side, kind, terms)
     if kind not in WITHOUT_LIMIT:
         if terms.price * terms.quantity <= 0 and not rules.min_price and not rules.min_quantity:
-            raise rejected("Price * QTY is zero or less.")
+            raise rejected(_NOTHING)
         banded = reference(rules.band_minutes) if rules.band_filter is not None else None
         rules.check(side, terms.price, terms.quantity, banded)
+        if terms.price <= 0:
+            raise rejected(_NOTHING)
         _check_iceberg(rules, terms)
     elif terms.quote_quantity is None:
         check_digits("quantity", terms.quantity, rules.quantity_digits)

@@ -225,12 +225,16 @@ class Turn:
                 mine = each.order.order_id == order.order_id
                 self._booking.prevent(trading.rules, order if mine else each.order, each)
         for fill in match.fills:
+            if fill.resting is not None:  # the book has reduced it already, an iceberg for several fills
+                fill.resting.executed -= fill.quantity
+        for fill in match.fills:
             trading.last_trade_id += 1
             order.executed += fill.quantity
             self._booking.trade(trading, order, fill, is_maker=False)
             if fill.resting is None:
                 self._booking.trade_of_market(trading.rules, order.side, fill)
             else:
+                fill.resting.executed += fill.quantity
                 self._booking.trade(trading, fill.resting, fill, is_maker=True)
         for each in ending:
             self._booking.prevent(trading.rules, order, each)
