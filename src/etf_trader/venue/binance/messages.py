@@ -35,6 +35,9 @@ _NO_NAME = (None, "", "null")
 PREFERRED_STP = "EXPIRE_MAKER"
 """Of two orders of ours that meet, the one that rests gives way."""
 
+MOST_LEVELS = 5000
+"""A book is told no deeper."""
+
 _SECONDS = {"SECOND": 1, "MINUTE": 60, "HOUR": 3600, "DAY": 86_400}
 _LETTERS = {"S": 1, "M": 60, "H": 3600, "D": 86_400}
 _KINDS = {

@@ -157,7 +157,7 @@ class BinanceVenue:
         return await self._asked(self._markets.limits(self.client()))
 
     async def books(self, symbols: Sequence[str], depth: int) -> Mapping[str, OrderBook]:
-        """Return the books of `symbols`, each as of its answer.
+        """Return the books of `symbols`, each dated when it was asked for, so never too late.
 
         Raises:
             DataError: the venue has no such market.
@@ -169,7 +169,7 @@ class BinanceVenue:
         return {book.symbol: book for book in found}
 
     async def _book(self, symbol: str, depth: int) -> OrderBook:
-        limit = min(depth, 5000)
+        limit, asked = min(depth, messages.MOST_LEVELS), self._clock.now()
         try:
             answer = await self.client().get("depth", symbol=symbol, limit=limit)
         except Refusal as error:
@@ -178,7 +178,7 @@ class BinanceVenue:
             raise errors.of_question(error, symbol) from error
         except Network as error:
             raise errors.of_question(error, symbol) from error
-        return messages.book(symbol, answer.body, limit, self._clock.now())
+        return messages.book(symbol, answer.body, limit, asked)
 
     async def balances(self) -> Mapping[str, VenueBalance]:
         """Return what the account holds of each asset."""
@@ -234,8 +234,8 @@ class BinanceVenue:
 
     def _of_order(self, error: Exception, order: LimitOrder) -> EtfError:
         found = errors.of_order(error, order.symbol)
-        if isinstance(error, Refusal) and error.code == -1013:
-            self._markets.expire()  # the rules have changed, or the market's state
+        if isinstance(found, OrderRejected):
+            self._markets.expire()  # perhaps the rules have changed, or the market's state
         if isinstance(found, OrderRejected | VenueUnavailable):
             self._untold.pop(order.client_order_id, None)
         return found
