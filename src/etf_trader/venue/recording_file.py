@@ -10,9 +10,11 @@ Each flush appends one whole gzip member of whole lines and syncs it: a file tha
 nobody closed is read up to its last member.
 """
 
+import asyncio
 import gzip
 import json
 import os
+import threading
 from collections.abc import Mapping
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
@@ -50,6 +52,7 @@ class RecordingFile:
         self.size = 0
         self._lines: list[str] = []
         self._kept = 0
+        self._lock = threading.Lock()
         self._file = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o644)
         _sync_folder(folder)
 
@@ -78,21 +81,43 @@ class RecordingFile:
         Raises:
             OSError: it could not be; the file ends with what was flushed before.
         """
-        if not self._lines:
-            return
-        member = gzip.compress("".join(self._lines).encode(), compresslevel=6)
+        lines = self._taken()
         try:
-            _write_all(self._file, member)
-            os.fsync(self._file)
-        except OSError as error:
-            with suppress(OSError):
-                os.ftruncate(self._file, self.size)
-            if error.filename is None:
-                error.filename = str(self.path)
+            self._append(lines)
+        except OSError:
+            self._lines[:0] = lines
             raise
-        self.size += len(member)
-        self._lines.clear()
-        self._kept = 0
+
+    async def flush_aside(self) -> None:
+        """The same, while the event loop goes on; what is written meanwhile belongs to the next flush."""
+        lines = self._taken()
+        try:
+            await asyncio.to_thread(self._append, lines)
+        except OSError:
+            self._lines[:0] = lines
+            raise
+
+    def _taken(self) -> list[str]:
+        lines, self._lines, self._kept = self._lines, [], 0
+        return lines
+
+    def _append(self, lines: list[str]) -> None:
+        """Append one member of these lines; of two at a time the second waits."""
+        if not lines:
+            return
+        member = gzip.compress("".join(lines).encode(), compresslevel=6)
+        with self._lock:
+            try:
+                _write_all(self._file, member)
+                os.fsync(self._file)
+            except OSError as error:
+                with suppress(OSError):
+                    os.ftruncate(self._file, self.size)
+                    os.lseek(self._file, self.size, os.SEEK_SET)
+                if error.filename is None:
+                    error.filename = str(self.path)
+                raise
+            self.size += len(member)
 
     def close(self) -> None:
         """Flush, and let go of the file; one in which nothing was written goes away."""

@@ -1,9 +1,11 @@
 """What a recording file has on the disk can be replayed at any time, however its writer ended."""
 
+import asyncio
 import errno
 import gzip
 import json
 import os
+import threading
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -115,6 +117,30 @@ def test_a_full_disk_leaves_what_was_flushed_before(tmp_path: Path, monkeypatch:
     assert replayed(tmp_path, 9) == 2
     file.close()
     assert replayed(tmp_path, 9) == 3
+
+
+async def test_what_is_written_while_the_disk_is_busy_is_not_lost(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = begun(tmp_path)
+    sync, is_syncing, go_on = os.fsync, threading.Event(), threading.Event()
+
+    def slowly(handle: int) -> None:
+        is_syncing.set()
+        go_on.wait(10)
+        sync(handle)
+
+    monkeypatch.setattr(os, "fsync", slowly)
+    add(file, 2)
+    flushing = asyncio.create_task(file.flush_aside())
+    while not is_syncing.is_set():
+        await asyncio.sleep(0.001)
+    add(file, 3)
+    go_on.set()
+    await flushing
+    add(file, 4)
+    file.close()
+    assert [replayed(tmp_path, number) for number in (2, 3, 4)] == [2, 3, 4]
 
 
 def test_rules_beside_a_recording_are_no_recording(tmp_path: Path) -> None:

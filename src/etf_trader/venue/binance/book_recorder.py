@@ -90,7 +90,7 @@ class BookRecorder:
                 if end is None and duration is not None and (not self.missing() or loop.time() > begun + PATIENCE):
                     end = loop.time() + duration.total_seconds()
                 if self._file.is_full or loop.time() - flushed >= FLUSH_EVERY:
-                    await asyncio.to_thread(self._file.flush)
+                    await self._file.flush_aside()
                     flushed = loop.time()
                     told(self._clock.now() - self.began, self.updates)
         finally:

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
+from itertools import pairwise
 from typing import Any
 
 import msgspec
@@ -182,7 +183,7 @@ async def test_a_bad_connection_is_given_up_and_another_one_opened(manner: Manne
 async def test_a_server_that_slams_the_door_is_tried_less_and_less_often() -> None:
     async with served(slamming) as server, following(server, Heard()):
         await asyncio.sleep(1.5)
-    gaps = [after - before for before, after in zip(server.connected, server.connected[1:], strict=False)]
+    gaps = [after - before for before, after in pairwise(server.connected)]
     assert len(server.connected) < 20
     assert gaps[-1] > gaps[0]
 
@@ -209,7 +210,7 @@ async def test_many_streams_are_asked_for_in_few_messages_and_slowly() -> None:
     asked = [name for _, params in server.asked for name in params]
     assert sorted(asked) == sorted([*names, "y@depth"])
     times = [at for at, params in server.asked if params[0] in names[:MOST_STREAMS]]
-    assert all(after - before > 0.04 for before, after in zip(times, times[1:], strict=False))
+    assert all(after - before > 0.04 for before, after in pairwise(times))
 
 
 @pytest.mark.parametrize("word", ['{"e":"serverShutdown","E":1}', '{"stream":"!serverShutdown","data":{"E":1}}'])
