@@ -14,13 +14,14 @@ from collections.abc import Iterable
 from datetime import datetime
 from decimal import Decimal
 from enum import Enum
-from itertools import islice
 
 from etf_trader.errors import VenueUnavailable
 from etf_trader.market.book import Level, OrderBook
 from etf_trader.venue.binance.depth import DepthEvent, DepthSnapshot, Pairs
 
 ZERO = Decimal(0)
+MOST_READ = 20_000
+"""Prices that are remembered as they were written, of one side."""
 
 
 class Outcome(Enum):
@@ -34,7 +35,7 @@ class Outcome(Enum):
 class BookSide:
     """The levels of one side: what is at each price, and the prices in ascending order."""
 
-    __slots__ = ("_is_bids", "edge", "prices", "quantities")
+    __slots__ = ("_is_bids", "_read", "edge", "prices", "quantities")
 
     def __init__(self, *, is_bids: bool) -> None:
         self._is_bids = is_bids
@@ -42,6 +43,7 @@ class BookSide:
         """The last price that is known; None: the whole side is."""
         self.prices: list[Decimal] = []
         self.quantities: dict[Decimal, Decimal] = {}
+        self._read: dict[str, Decimal] = {}
 
     def load(self, levels: Iterable[Level], edge: Decimal | None) -> None:
         """Begin anew."""
@@ -55,9 +57,10 @@ class BookSide:
         Raises:
             ValueError, ArithmeticError: a number makes no sense; the side is in disorder.
         """
-        quantities, prices, edge = self.quantities, self.prices, self.edge
+        quantities, prices, edge, read = self.quantities, self.prices, self.edge, self._read
         for price_text, quantity_text in changes:
-            price, quantity = Decimal(price_text), Decimal(quantity_text)
+            price = read.get(price_text) or self._price(price_text)
+            quantity = Decimal(quantity_text)
             if edge is not None and (price < edge if self._is_bids else price > edge):
                 continue
             if quantity > ZERO:
@@ -71,9 +74,18 @@ class BookSide:
 
     def best(self, depth: int) -> tuple[Level, ...]:
         """Return at most `depth` levels, best first."""
-        prices, quantities = self.prices, self.quantities
-        chosen = reversed(prices) if self._is_bids else iter(prices)
-        return tuple(Level(price, quantities[price]) for price in islice(chosen, depth))
+        chosen = self.prices[: -depth - 1 : -1] if self._is_bids else self.prices[:depth]
+        return tuple(map(Level, chosen, map(self.quantities.__getitem__, chosen)))
+
+    def _price(self, text: str) -> Decimal:
+        """Read a price, and remember it: the same ones come again and again."""
+        price = Decimal(text)
+        if price <= ZERO:
+            raise ValueError(f"a price of {price}")
+        if len(self._read) >= MOST_READ:
+            self._read.clear()
+        self._read[text] = price
+        return price
 
     def touch(self) -> Decimal | None:
         """Return the best price; None where nothing is known."""
