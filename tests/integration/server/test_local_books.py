@@ -12,12 +12,14 @@ import aiohttp
 import pytest
 from tests.integration.server.test_stream_follower import SYMBOLS, open_copy, send
 
+from etf_trader.errors import DataError
 from etf_trader.exchange.paper import PaperExchange
 from etf_trader.exchange.recording import RecordingMarket
 from etf_trader.exchange.server.app import Address, serving
 from etf_trader.money import money_context
 from etf_trader.venue.binance import book_follower, streamed_books
 from etf_trader.venue.binance.book_follower import BookFollower
+from etf_trader.venue.binance.book_source import BookSource
 from etf_trader.venue.binance.book_stream import StreamSettings
 from etf_trader.venue.binance.environments import LOCAL, environment
 from etf_trader.venue.binance.market_data import BinanceMarketData
@@ -288,3 +290,32 @@ def test_streams_end_with_their_event_loop(tmp_path: Path) -> None:
     with money_context(), pytest.MonkeyPatch.context() as patch:
         patch.setattr(streamed_books, "FOLLOW_AFTER", 0.1)
         asyncio.run(work())
+
+
+async def test_a_server_that_stops_and_comes_again_is_followed_again(exchange: PaperExchange) -> None:
+    async with serving(exchange) as address:
+        venue = BinanceVenue(environment(LOCAL, address.url), None)
+        follower = BookFollower(venue.environment.streams, RestDepth(venue), venue.clock(), QUICK)
+        await follower.follow(SYMBOLS)
+        assert await follower.until_known(SYMBOLS, PATIENCE)
+    exchange.advance(100)
+    loop = asyncio.get_running_loop()
+    deadline = loop.time() + PATIENCE
+    while follower.book(SYMBOLS[0], 1) is not None:
+        assert loop.time() < deadline
+        await asyncio.sleep(0.01)
+    async with serving(exchange, port=address.port):
+        await until_same(follower, exchange)
+        await follower.close()
+        await venue.close()
+
+
+async def test_books_that_cannot_be_read_now_are_named_one_by_one(
+    exchange: PaperExchange, venue: BinanceVenue
+) -> None:
+    data = BinanceMarketData(venue, settings=QUICK)
+    seen = await data.look(["BTCUSDT", "NOPEUSDT"], 5)
+    assert isinstance(seen["BTCUSDT"], Sourced)
+    assert isinstance(seen["NOPEUSDT"], DataError)
+    with pytest.raises(DataError, match="Invalid symbol"):
+        await BookSource(RestDepth(venue), venue.clock()).books(["BTCUSDT", "NOPEUSDT"])
