@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Coroutine
 from datetime import timedelta
 from pathlib import Path
@@ -103,6 +102,8 @@ def watch(
     ] = None,
 ) -> None:
     """Watch order books live: in place on a terminal, else a line with each change."""
+    import asyncio  # `--help` does without
+
     from etf_trader.cli.market_watch import Screen
     from etf_trader.cli.working import interruptible
 

@@ -19,7 +19,7 @@ import msgspec
 from etf_trader.clock import Clock
 from etf_trader.errors import DataError, RateLimited, VenueError, VenueUnavailable
 from etf_trader.market.book import OrderBook
-from etf_trader.venue.binance.book_stream import Streams, StreamSettings
+from etf_trader.venue.binance.book_stream import Streams, StreamSettings, ended
 from etf_trader.venue.binance.depth import (
     FIRST_LIMIT,
     DepthEvent,
@@ -184,9 +184,7 @@ class BookFollower:
         await self._streams.close()
         for each in self._following.values():
             if each.task is not None:
-                each.task.cancel()
-                with suppress(asyncio.CancelledError):
-                    await each.task
+                await ended(each.task)
         self._following.clear()
 
     # What the streams tell

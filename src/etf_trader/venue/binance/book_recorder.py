@@ -8,7 +8,6 @@ at no time does the file end in a gap that nothing closes.
 import asyncio
 from collections import deque
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
@@ -16,7 +15,7 @@ import msgspec
 
 from etf_trader.clock import Clock
 from etf_trader.errors import DataError, RateLimited, VenueError, VenueUnavailable
-from etf_trader.venue.binance.book_stream import Streams, StreamSettings
+from etf_trader.venue.binance.book_stream import Streams, StreamSettings, ended
 from etf_trader.venue.binance.depth import DepthReader, DepthSnapshot, event_from
 from etf_trader.venue.recording_file import RecordingFile
 
@@ -227,6 +226,4 @@ class BookRecorder:
         await self._trades.close()
         for each in self._symbols.values():
             if each.task is not None:
-                each.task.cancel()
-                with suppress(asyncio.CancelledError):
-                    await each.task
+                await ended(each.task)

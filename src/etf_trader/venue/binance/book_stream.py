@@ -185,7 +185,7 @@ class _Lane:
             self._link.end(why)
 
     async def close(self) -> None:
-        await _ended(self._task)
+        await ended(self._task)
 
     async def _run(self) -> None:
         try:
@@ -308,7 +308,7 @@ class _Link:
 
     async def close(self) -> None:
         for task in self._tasks:
-            await _ended(task)
+            await ended(task)
         self._tasks.clear()
         for answer in self._answers.values():
             answer.cancel()
@@ -413,7 +413,7 @@ class _Link:
                     return
 
 
-async def _ended(task: asyncio.Task[None]) -> None:
+async def ended(task: asyncio.Task[None]) -> None:
     """Cancel a task and wait for its end; what it died of is told elsewhere."""
     task.cancel()
     await asyncio.wait([task])

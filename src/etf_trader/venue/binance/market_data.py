@@ -1,5 +1,6 @@
 """Binance's books for those who only look: followed by stream, read by REST, recorded as they come."""
 
+import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ from etf_trader.venue.binance.venue import BinanceVenue
 from etf_trader.venue.market_data import Pair, Progress, Recorded, Seen, Wanted, pairs_of
 from etf_trader.venue.recording_file import RecordingFile, write_exchange_info
 
-START_SECONDS = 5.0
+START_SECONDS = 1.5
 """How long streams are given to begin before books are read one by one."""
 
 
@@ -39,7 +40,7 @@ class BinanceMarketData:
 
     async def pairs(self, symbols: Sequence[str]) -> Mapping[str, Pair]:
         """Return what is known of these symbols."""
-        return pairs_of((await self._exchange_info())["symbols"], symbols)
+        return pairs_of((await self._exchange_info(symbols))["symbols"], symbols)
 
     async def follow(self, symbols: Iterable[str]) -> None:
         """Follow these books by their streams from now on."""
@@ -59,7 +60,7 @@ class BinanceMarketData:
         Raises:
             VenueUnavailable: nothing came of it: not one book could be begun.
         """
-        info = await self._exchange_info()
+        info = await self._exchange_info(symbols)
         pairs_of(info["symbols"], symbols)
         await self._venue.server_time()
         file = RecordingFile(folder, self.clock.now())
@@ -101,8 +102,17 @@ class BinanceMarketData:
         await self._source.close()
         await self._venue.close()
 
-    async def _exchange_info(self) -> Mapping[str, Any]:
+    async def _exchange_info(self, symbols: Sequence[str]) -> Mapping[str, Any]:
+        """Return what the venue says of these symbols, or of all where it does not know one of them."""
+        asked = json.dumps(sorted(symbols), separators=(",", ":"))
         try:
-            return (await self._venue.client().get("exchangeInfo")).body  # type: ignore[no-any-return]
+            try:
+                answer = await self._venue.client().get("exchangeInfo", symbols=asked)
+            except Refusal as error:
+                if error.code != errors.NO_SYMBOL:
+                    raise
+                answer = await self._venue.client().get("exchangeInfo")
         except (Refusal, *Network) as error:
             raise errors.of_question(error) from error
+        found: Mapping[str, Any] = answer.body
+        return found
