@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import os
 import secrets
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 from functools import cached_property
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, NamedTuple
+
+from msgspec import structs
 
 from etf_trader import schema
 from etf_trader.clock import Clock, SystemClock
-from etf_trader.config import Settings
+from etf_trader.config import DatabaseUrl, ExchangeSettings, Settings
 from etf_trader.database import Database
 from etf_trader.errors import ConfigError, UsageError
 from etf_trader.ledger import accounts
@@ -42,6 +47,7 @@ if TYPE_CHECKING:
     from etf_trader.execution.settings import ExecutionSettings
     from etf_trader.venue.binance.venue import BinanceVenue
     from etf_trader.venue.interface import Meter
+    from etf_trader.venue.market_data import MarketData
     from etf_trader.venue.paper import PaperVenue
 
 EIGHT_PLACES = Decimal("1e-8")
@@ -248,13 +254,15 @@ def binance_venue(settings: Settings, database: Database | None = None) -> Binan
     """
     from etf_trader.venue.binance.environments import environment
     from etf_trader.venue.binance.keys import find_keys
+    from etf_trader.venue.binance.rest_depth import RestDepth
+    from etf_trader.venue.binance.streamed_books import StreamedBooks
     from etf_trader.venue.binance.timekeeping import MeasuredTime
     from etf_trader.venue.binance.venue import BinanceVenue
 
     chosen = environment(settings.environment, settings.binance.url)
     keys = find_keys(chosen.name, os.environ, key_file(settings))
     clock = MeasuredTime()
-    return BinanceVenue(
+    venue = BinanceVenue(
         chosen,
         keys,
         meter=None if database is None else _meter(settings, database, clock),
@@ -262,6 +270,8 @@ def binance_venue(settings: Settings, database: Database | None = None) -> Binan
         allows_withdraw_key=settings.binance.allow_withdraw_key,
         may_send=settings.live or not chosen.is_live,
     )
+    venue.read_books_from(StreamedBooks(chosen.streams, RestDepth(venue), clock))
+    return venue
 
 
 def _meter(settings: Settings, database: Database, clock: Clock) -> Meter:
@@ -484,3 +494,76 @@ def _make_exchange(settings: Settings, start: datetime | None, era: str | None) 
         account=chosen.account,
         era=era,
     )
+
+
+@contextmanager
+def open_market_data(
+    settings: Settings, told: Callable[[str], None], *, ahead: bool = False
+) -> Iterator[MarketData]:
+    """Open the order books of the environment; `etf init` need not have been there.
+
+    Args:
+        told: Is told what a person should know of where the books come from.
+        ahead: Where a stepped clock stands still, show the time to come on a copy of the exchange; the
+            exchange itself stays where it is.
+
+    Raises:
+        ConfigError: the exchange cannot be opened, or made from these settings.
+    """
+    if settings.environment != PAPER:
+        yield _binance_market_data(settings, told)
+        return
+    from etf_trader.venue.paper import paper_market_data
+
+    with TemporaryDirectory(prefix="etf-market-") as folder:
+        if Database(settings.exchange.database).exists():
+            exchange = open_exchange(settings)
+            is_copy = ahead and exchange.is_stepped
+            if is_copy:
+                exchange = _copy_of(exchange, settings, Path(folder))
+        else:
+            told(f"There is no exchange here yet: these are books of the {settings.exchange.market} market.")
+            exchange, is_copy = _exchange_for_now(settings, Path(folder)), ahead
+        try:
+            yield paper_market_data(exchange, settings.exchange.account, may_move=is_copy)
+        finally:
+            exchange.close()
+
+
+def _binance_market_data(settings: Settings, told: Callable[[str], None]) -> MarketData:
+    """Return the books of Binance; they are public, so that no key is looked for."""
+    from etf_trader.venue.binance.environments import environment
+    from etf_trader.venue.binance.market_data import BinanceMarketData
+    from etf_trader.venue.binance.own_meter import OwnMeter
+    from etf_trader.venue.binance.timekeeping import MeasuredTime
+    from etf_trader.venue.binance.venue import BinanceVenue
+
+    clock, database = MeasuredTime(), Database(settings.database)
+    # With a database the processes of this machine share one budget; public books need none.
+    meter = _meter(settings, database, clock) if schema.is_at_head(database, "etf") else OwnMeter(clock)
+    chosen = environment(settings.environment, settings.binance.url)
+    venue = BinanceVenue(chosen, None, meter=meter, clock=clock)
+    return BinanceMarketData(venue, told=lambda switch: told(str(switch)))
+
+
+def _copy_of(exchange: PaperExchange, settings: Settings, folder: Path) -> PaperExchange:
+    """Return a copy of an exchange that is in a file, else another one of the same market and time."""
+    from etf_trader.backup import back_up
+
+    database = Database(settings.exchange.database)
+    if database.path is None:
+        now = exchange.now()
+        exchange.close()
+        return _exchange_for_now(settings, folder, now)
+    exchange.close()
+    copy = back_up({"exchange": database}, folder / "copy")["exchange"]
+    return open_exchange(structs.replace(settings, exchange=_in_file(settings, copy)))
+
+
+def _exchange_for_now(settings: Settings, folder: Path, start: datetime | None = None) -> PaperExchange:
+    path = folder / "exchange.db"
+    return _make_exchange(structs.replace(settings, exchange=_in_file(settings, path)), start, None)
+
+
+def _in_file(settings: Settings, path: Path) -> ExchangeSettings:
+    return structs.replace(settings.exchange, database=DatabaseUrl(f"sqlite:///{path}"))

@@ -46,6 +46,15 @@ def require_head(database: Database, section: str) -> None:
         )
 
 
+def is_at_head(database: Database, section: str) -> bool:
+    """Return whether `database` is there and has the schema of this version."""
+    try:
+        require_head(database, section)
+    except ConfigError:
+        return False
+    return True
+
+
 def upgrade(database: Database, section: str, to: str = "head") -> None:
     """Bring `database` to revision `to`, in one transaction."""
     from alembic import command

@@ -63,6 +63,7 @@ COMMANDS = {
     "resume": Entry("resume", "Trade again after a halt.", "Safety"),
     "ledger": Entry("ledger", "Prove the books.", "Safety"),
     "exchange": Entry("exchange", "Show, fund, move on or reset the paper exchange.", "Venue"),
+    "market": Entry("market", "Show, watch or record order books.", "Venue"),
     "worker": Entry("worker", "Work the open orders.", "Venue"),
     "config": Entry("config", "Show or change the configuration.", "Venue"),
     "db": Entry("db", "Look at, upgrade, back up or restore the databases.", "Venue"),

@@ -3,7 +3,6 @@
 LATER = {
     "rebalance": "today: etf submit buy and etf submit sell, by hand",
     "schedule": "today: a crontab line of your own that runs etf worker --once",
-    "market": "today: etf exchange status",
     "dashboard": "today: etf report fills and etf report holdings",
     "backtest": "today: etf demo, or etf init --market recording",
     "index edit": "today: etf index create makes another index",

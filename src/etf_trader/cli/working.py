@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from types import FrameType
@@ -39,17 +40,29 @@ class Interruption:
         self._signal = number
 
 
+SAME_SECONDS = 0.2
+"""Within so long it is the same signal: who ends a group of processes may send it to each of them twice."""
+
+SETTLING = "Stopping: what was sent is settled first; once more leaves at once."
+
+
 @contextmanager
-def interruptible() -> Iterator[Interruption]:
-    """Turn the first Ctrl-C or SIGTERM into a note; a second one takes its usual way."""
+def interruptible(told: str | None = SETTLING) -> Iterator[Interruption]:
+    """Turn the first Ctrl-C or SIGTERM into a note; a second one takes its usual way. `told` is said then."""
     asked = Interruption()
     usual: dict[int, Any] = {}
+    said: list[float] = []
 
     def note(number: int, _frame: FrameType | None) -> None:
-        asked.take(number)
-        for each, handler in usual.items():
-            signal.signal(each, handler)
-        output().note("Stopping: what was sent is settled first; once more leaves at once.")
+        if not said:
+            said.append(time.monotonic())
+            asked.take(number)
+            if told is not None:
+                output().note(told)
+        elif time.monotonic() - said[0] >= SAME_SECONDS:
+            for each, handler in usual.items():
+                signal.signal(each, handler)
+            signal.raise_signal(number)
 
     for number in (signal.SIGINT, signal.SIGTERM):
         usual[number] = signal.signal(number, note)

@@ -34,6 +34,7 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _FEE = Decimal("0.001")
 
 _SUFFIXES = (".gz", ".jsonl")
+_GZIP = b"\x1f\x8b"
 
 _JSON_LINE = re.compile(
     rb'\{"t":\s*(?P<t>[\d.]+),\s*'
@@ -465,7 +466,7 @@ def _first_time(path: Path) -> int:
 def _first_line(path: Path) -> bytes:
     try:
         with path.open("rb") as plain:
-            if plain.read(2) != b"\x1f\x8b":
+            if plain.read(2) != _GZIP:
                 plain.seek(0)
                 return plain.readline()
         with gzip.open(path) as packed:
@@ -477,9 +478,32 @@ def _first_line(path: Path) -> bytes:
 def _content(path: Path) -> bytes:
     try:
         data = path.read_bytes()
-        return gzip.decompress(data) if data.startswith(b"\x1f\x8b") else data
+        if not data.startswith(_GZIP):
+            return data
+        try:
+            return gzip.decompress(data)
+        except (EOFError, gzip.BadGzipFile):
+            if whole := _whole_members(data):
+                return whole  # who recorded was killed while the last member was written
+            raise
     except (OSError, EOFError, zlib.error) as error:
         raise _broken(path, error) from error
+
+
+def _whole_members(data: bytes) -> bytes:
+    """Return what the gzip members of a file hold, without the one that it ends in the middle of.
+
+    Nothing, where something else than a member stands behind them.
+    """
+    found = []
+    while data.startswith(_GZIP):
+        member = zlib.decompressobj(wbits=31)
+        content = member.decompress(data)
+        if not member.eof:
+            break
+        found.append(content)
+        data = member.unused_data
+    return b"".join(found) if data[:2] == _GZIP[: len(data)] else b""
 
 
 def _exchange_info_rows(path: Path) -> dict[str, dict[str, Any]]:

@@ -46,6 +46,7 @@ from etf_trader.venue.interface import (
     VenueOrder,
     VenueOrderStatus,
 )
+from etf_trader.venue.sampling import SampledMarketData
 
 BATCH_SECONDS = Decimal(1)
 """How far a stepped exchange moves on after each batch."""
@@ -104,6 +105,30 @@ class WaitingClock(SystemClock):
         """Return after `seconds` of real time."""
         await super().sleep(seconds)
         self._woken()
+
+
+class WatchingClock(SystemClock):
+    """The exchange's stepped clock as one sees it who only looks: others move it, sleeping is real."""
+
+    LOOK_EVERY = 0.2
+
+    def __init__(self, exchange: PaperExchange) -> None:
+        self._exchange = exchange
+
+    def now(self) -> datetime:
+        """Return the exchange's time."""
+        return self._exchange.now()
+
+    async def sleep(self, seconds: float) -> None:
+        """Give others a moment to move the clock."""
+        await super().sleep(self.LOOK_EVERY)
+
+
+def paper_market_data(exchange: PaperExchange, account: str, *, may_move: bool) -> SampledMarketData:
+    """Return the books of an exchange for those who only look; they move a stepped clock only if they may."""
+    venue = PaperVenue(exchange, account, is_stepped=exchange.is_stepped)
+    clock = WatchingClock(exchange) if exchange.is_stepped and not may_move else venue.clock()
+    return SampledMarketData(PAPER, venue, clock, exchange.exchange_info)
 
 
 class PaperVenue:

@@ -1,1 +1,1 @@
-"""Binance Spot as a venue: REST and the user stream, in the words of `venue/interface.py`."""
+"""Binance Spot as a venue: REST and the user stream, and order books kept from the market streams."""

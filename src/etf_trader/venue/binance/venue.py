@@ -55,6 +55,10 @@ class Books(Protocol):
         """Return the books of `symbols`, `depth` levels a side."""
         ...
 
+    def traded(self, symbol: str, at: datetime) -> None:
+        """Take note that we may have traded until `at`: older books are of no use now."""
+        ...
+
 
 class _Untold(NamedTuple):
     """An order whose end the user stream has not told; `placed` is the answer to it, if that told its end."""
@@ -102,6 +106,10 @@ class BinanceVenue:
         self._following: asyncio.Task[None] | None = None
         self._listeners: dict[object, Listener] = {}
         self._untold: dict[str, _Untold] = {}
+
+    def read_books_from(self, books: Books) -> None:
+        """Take the books from there from now on."""
+        self._books = books
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.environment.name})"
@@ -223,6 +231,9 @@ class BinanceVenue:
             placed = messages.placed(answer)
         except (Refusal, *Network, KeyError) as error:
             raise self._of_order(error, order) from error
+        finally:
+            if self._books is not None:
+                self._books.traded(order.symbol, self._clock.now())
         if self._stream is not None:
             self._stream.expect(order.client_order_id)
         if order.client_order_id in self._untold and placed.order.status.is_final and placed.trades is not None:
