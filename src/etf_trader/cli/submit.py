@@ -357,8 +357,8 @@ def _leadership(opened: Services) -> int | None:
 
 
 def _run(opened: Services, request: OrderRequest, symbol: str, way: _Way, *, key_is_new: bool) -> None:
-    from etf_trader.cli.real_money import confirm_live
     from etf_trader.cli.orders import exit_code_of, order_facts
+    from etf_trader.cli.real_money import confirm_live
     from etf_trader.orders.store import index_order, index_order_by_key
 
     amount = "all units" if request.quantity is None else unit_count(request.quantity)
