@@ -142,6 +142,19 @@ class Shell:
             connection.execute(statement)
         connection.close()
 
+    def is_writable(self) -> bool:
+        """Whether nobody holds the databases at this moment."""
+        for name in ("etf.db", "exchange.db"):
+            connection = sqlite3.connect(self.folder / name, timeout=0, isolation_level=None)
+            try:
+                connection.execute("BEGIN EXCLUSIVE")
+                connection.execute("ROLLBACK")
+            except sqlite3.OperationalError:
+                return False
+            finally:
+                connection.close()
+        return True
+
     def fingerprint(self) -> str:
         """Return a hash of everything in both databases, and of the files that lie here."""
         digest = hashlib.sha256()

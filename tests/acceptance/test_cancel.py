@@ -31,6 +31,16 @@ def state_of(process: int) -> str:
     return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0]
 
 
+def is_stopped_between_writes(shell: Shell, worker: subprocess.Popen[str]) -> bool:
+    """Stop a process; let it go on again if it holds the database, which then nobody could write."""
+    worker.send_signal(signal.SIGSTOP)
+    wait_until(lambda: state_of(worker.pid) == "T")
+    if shell.is_writable():
+        return True
+    worker.send_signal(signal.SIGCONT)
+    return False
+
+
 @contextmanager
 def stopped_worker(shell: Shell) -> Iterator[subprocess.Popen[str]]:
     """A worker that leads the account and was stopped: it goes on when it is told to."""
@@ -38,8 +48,7 @@ def stopped_worker(shell: Shell) -> Iterator[subprocess.Popen[str]]:
     try:
         wait_until(lambda: shell.rows("SELECT process FROM lease") == [(worker.pid,)])
         time.sleep(0.5)  # past its first round
-        worker.send_signal(signal.SIGSTOP)
-        wait_until(lambda: state_of(worker.pid) == "T")
+        wait_until(lambda: is_stopped_between_writes(shell, worker))
         yield worker
     finally:
         worker.kill()
