@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from etf_trader.execution.manager import Manager
     from etf_trader.execution.quoting import Quoter
     from etf_trader.execution.settings import ExecutionSettings
+    from etf_trader.venue.binance.timekeeping import MeasuredTime, SteppedTime
     from etf_trader.venue.binance.venue import BinanceVenue
     from etf_trader.venue.interface import Meter
     from etf_trader.venue.market_data import MarketData
@@ -256,12 +257,12 @@ def binance_venue(settings: Settings, database: Database | None = None) -> Binan
     from etf_trader.venue.binance.keys import find_keys
     from etf_trader.venue.binance.rest_depth import RestDepth
     from etf_trader.venue.binance.streamed_books import StreamedBooks
-    from etf_trader.venue.binance.timekeeping import MeasuredTime
+    from etf_trader.venue.binance.timekeeping import SteppedTime
     from etf_trader.venue.binance.venue import BinanceVenue
 
     chosen = environment(settings.environment, settings.binance.url)
     keys = find_keys(chosen.name, os.environ, key_file(settings))
-    clock = MeasuredTime()
+    clock = binance_time(settings)
     venue = BinanceVenue(
         chosen,
         keys,
@@ -270,8 +271,26 @@ def binance_venue(settings: Settings, database: Database | None = None) -> Binan
         allows_withdraw_key=settings.binance.allow_withdraw_key,
         may_send=settings.live or not chosen.is_live,
     )
-    venue.read_books_from(StreamedBooks(chosen.streams, RestDepth(venue), clock))
+    are_followed = not isinstance(clock, SteppedTime)
+    venue.read_books_from(StreamedBooks(chosen.streams, RestDepth(venue), clock, are_followed=are_followed))
     return venue
+
+
+def binance_time(settings: Settings) -> MeasuredTime | SteppedTime:
+    """Return the venue's time: measured, or that of a local server whose clock its admin endpoint moves.
+
+    Raises:
+        ConfigError: `binance.admin` is not on this machine.
+    """
+    from etf_trader.venue.binance.environments import LOCAL, loopback
+    from etf_trader.venue.binance.stepper import Stepper
+    from etf_trader.venue.binance.timekeeping import MeasuredTime, SteppedTime
+
+    chosen = settings.binance
+    if settings.environment != LOCAL or chosen.admin is None or chosen.admin_token is None:
+        return MeasuredTime()
+    stepper = Stepper(loopback(chosen.admin, "binance.admin"), chosen.admin_token)
+    return SteppedTime(stepper.move, stepper.now)
 
 
 def _meter(settings: Settings, database: Database, clock: Clock) -> Meter:
@@ -315,7 +334,7 @@ def make(settings: Settings, *, start: datetime | None = None, era: str | None =
         if path is not None:
             path.parent.mkdir(parents=True, exist_ok=True)
     # The exchange first: a market that cannot be made leaves nothing behind.
-    exchange = _make_exchange(settings, start, era)
+    exchange = make_exchange(settings, start=start, era=era)
     if not database.exists():
         schema.upgrade(database, "etf")
     schema.require_head(database, "etf")
@@ -481,7 +500,14 @@ def make_market(settings: Settings) -> tuple[Market, dict[str, object]]:
     return market_from(chosen.market, parameters), parameters
 
 
-def _make_exchange(settings: Settings, start: datetime | None, era: str | None) -> PaperExchange:
+def make_exchange(
+    settings: Settings, *, start: datetime | None = None, era: str | None = None
+) -> PaperExchange:
+    """Make the paper exchange and its account, as far as they do not exist, and open it; nothing is deposited.
+
+    Raises:
+        ConfigError: it exists with other settings, or its market cannot be made.
+    """
     from etf_trader.exchange.paper import ExchangeSettings, PaperExchange
 
     market, parameters = make_market(settings)
@@ -562,7 +588,7 @@ def _copy_of(exchange: PaperExchange, settings: Settings, folder: Path) -> Paper
 
 def _exchange_for_now(settings: Settings, folder: Path, start: datetime | None = None) -> PaperExchange:
     path = folder / "exchange.db"
-    return _make_exchange(structs.replace(settings, exchange=_in_file(settings, path)), start, None)
+    return make_exchange(structs.replace(settings, exchange=_in_file(settings, path)), start=start)
 
 
 def _in_file(settings: Settings, path: Path) -> ExchangeSettings:
