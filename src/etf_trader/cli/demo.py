@@ -22,6 +22,8 @@ app = single()
 SEED = 1
 ERA = "demo"
 DEPOSIT = "30000000"
+STOPPED = (130, 143)
+"""A command that was interrupted or terminated has said so itself."""
 
 INDEX_FILE = """\
 symbol = "DEMO8"
@@ -110,6 +112,8 @@ def _play(folder: Path, opening: str) -> None:
         shown.say(dim(f"$ etf {step.typed}"))
         code, text = _run(folder, step, captured=not shown.is_table)
         steps.append({"command": f"etf {step.typed}", "exit": code, "text": text})
+        if code in STOPPED:
+            raise typer.Exit(code)
         if code != step.exit_code:
             raise EtfError(
                 f"step {place} of the demo ended with {code} instead of {step.exit_code}",
@@ -168,6 +172,8 @@ def _quietly(folder: Path, typed: str, exit_code: int = 0) -> str:
         EtfError: it ended with another code.
     """
     code, text = _run(folder, Step("", typed, exit_code), captured=True)
+    if code in STOPPED:
+        raise typer.Exit(code)
     if code != exit_code:
         raise EtfError(f"the demo could not be prepared: it ended with {code}", where=f"etf {typed}")
     return text

@@ -17,7 +17,8 @@ SECONDS = 5.0
 """How long the server may take to end before it is ended."""
 
 LOG = "serve.log"
-SERVE = ("exchange", "serve", "--port", "0", "--admin-port", "0", "--until-eof", "--json")
+SERVE = ("exchange", "serve", "--port", "0", "--admin-port", "0", "--weight", "60000", "--until-eof", "--json")
+"""All of the story is told in a minute of the stepped clock, which no wait for weight is to move."""
 
 Quietly = Callable[..., str]
 """Runs a command in a folder, perhaps with the exit code that it must end with, and returns what it printed."""

@@ -90,6 +90,16 @@ def serve(
     listen_keys: Annotated[
         bool, typer.Option("--listen-keys", help="Let old clients have listen keys.", rich_help_panel=HOW)
     ] = False,
+    weight: Annotated[
+        int,
+        typer.Option(
+            "--weight",
+            help="Request weight of an address in a minute.",
+            metavar="N",
+            min=1000,
+            rich_help_panel=HOW,
+        ),
+    ] = 6000,
     until_eof: Annotated[
         bool,
         typer.Option(
@@ -104,7 +114,12 @@ def serve(
     current = settings()
     exchange = open_exchange(current, tape_ids=True)
     chosen = Served(
-        ServerSettings(listen_keys=listen_keys), host, port, admin_port, _token_file(current), until_eof
+        ServerSettings(weight=weight, listen_keys=listen_keys),
+        host,
+        port,
+        admin_port,
+        _token_file(current),
+        until_eof,
     )
     in_loop(_serve(exchange, chosen))
 

@@ -18,7 +18,7 @@ class Stepper:
     """The admin endpoint of a server on this machine, as far as it tells and moves the time."""
 
     def __init__(self, url: str, token_file: Path) -> None:
-        """Take its address, without a slash at the end, and the file with its token, which ends with the server."""
+        """Take its address, without a slash at the end, and the file with its token."""
         self._url = url
         self._token_file = token_file
 
@@ -38,6 +38,13 @@ class Stepper:
             )
         return datetime.fromisoformat(told["now"])
 
+    def weight(self) -> int:
+        """Return how much request weight the server grants in a minute, which lasts as long as its clock stands.
+
+        Raises as `now`.
+        """
+        return int(self._asked("GET", "/")["weight"])
+
     async def move(self, seconds: float) -> datetime:
         """Have the server move on by `seconds`, and return its time then; raises as `now`."""
         told = await asyncio.to_thread(self._asked, "POST", "/clock", {"seconds": f"{seconds:.6f}"})
@@ -52,7 +59,9 @@ class Stepper:
         )
         try:
             # What proxies the environment names are for other hosts than this one.
-            with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(request, timeout=SECONDS) as answer:
+            with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(
+                request, timeout=SECONDS
+            ) as answer:
                 return json.load(answer)
         except urllib.error.HTTPError as error:
             with error:

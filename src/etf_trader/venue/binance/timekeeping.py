@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from typing import Protocol
 
 from etf_trader.clock import Clock, SystemClock
+from etf_trader.errors import EtfError
 
 GOOD_FOR = 60.0
 """Seconds after which the venue is asked again."""
@@ -22,6 +23,9 @@ RESOLUTION = 0.001
 
 SAMPLES = 3
 """So often the time is asked for when it is not known; the quickest answer is the surest."""
+
+LOOK_EVERY = 0.2
+"""Seconds of real time after which a stepped server is asked anew."""
 
 BATCH_SECONDS = 1.0
 """How far a stepped server moves on after each batch."""
@@ -160,30 +164,44 @@ class SteppedTime:
     """The time of a local server whose clock only moves by steps: it is asked each time, and never reckoned.
 
     `move` tells that server to go on by some seconds, and may return its time then; `ask` returns its
-    time before it has told any, and raises what is wrong with it.
+    time, and raises what is wrong with it.
     """
 
     def __init__(
         self,
         move: Callable[[float], datetime | Awaitable[datetime] | None],
         ask: Callable[[], datetime] | None = None,
+        counter: Counter = time.monotonic,
     ) -> None:
         self._told: datetime | None = None
+        self._heard = float("-inf")
         self._wall = SystemClock()
+        self._counter = counter
         self._move = move
         self._ask = ask
 
     def now(self) -> datetime:
-        """Return what the server told last; it is asked where it has told nothing."""
-        if self._told is None and self._ask is not None:
-            self._told = self._ask()
+        """Return what the server told last: others move its clock too, so it is asked a few times a second."""
+        if self._ask is not None and self._counter() - self._heard > LOOK_EVERY:
+            self._look(self._ask)
         return self._wall.now() if self._told is None else self._told
+
+    def _look(self, ask: Callable[[], datetime]) -> None:
+        try:
+            self._hear(ask())
+        except EtfError:
+            if self._told is None:
+                raise
+            self._heard = self._counter()  # it stands as far as we know, and who sends something finds out
 
     async def sleep(self, seconds: float) -> None:
         """Have the server move on by `seconds`."""
-        before, moved = self.now(), self._move(seconds)
+        before, moved = self._told, self._move(seconds)
         at = await moved if isinstance(moved, Awaitable) else moved
-        self._hear(at or before + timedelta(seconds=seconds))
+        if at is None and before is not None:
+            at = before + timedelta(seconds=seconds)
+        if at is not None:
+            self._hear(at)
 
     async def batch_done(self) -> None:
         """Have the server move on by a second, so that the next batch finds other books."""
@@ -195,7 +213,8 @@ class SteppedTime:
 
     def note(self, server: datetime, sent: float) -> None:
         """Take note of the server's time, once it is known that it moves by steps."""
-        self.now()
+        if self._told is None:
+            self.now()
         self._hear(server)
 
     def doubt(self) -> None:
@@ -219,3 +238,4 @@ class SteppedTime:
     def _hear(self, server: datetime) -> None:
         """Believe the latest: an answer may arrive after a move that came after it."""
         self._told = server if self._told is None else max(self._told, server)
+        self._heard = self._counter()
