@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import secrets
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -20,7 +20,7 @@ from etf_trader import schema
 from etf_trader.clock import Clock, SystemClock
 from etf_trader.config import DatabaseUrl, ExchangeSettings, Settings
 from etf_trader.database import Database
-from etf_trader.errors import ConfigError, UsageError
+from etf_trader.errors import ConfigError, EtfError, UsageError
 from etf_trader.ledger import accounts
 from etf_trader.ledger.repository import (
     Account,
@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from etf_trader.execution.manager import Manager
     from etf_trader.execution.quoting import Quoter
     from etf_trader.execution.settings import ExecutionSettings
+    from etf_trader.venue.binance.stepper import Stepper
     from etf_trader.venue.binance.venue import BinanceVenue
     from etf_trader.venue.interface import Meter
     from etf_trader.venue.market_data import MarketData
@@ -256,30 +257,51 @@ def binance_venue(settings: Settings, database: Database | None = None) -> Binan
     from etf_trader.venue.binance.keys import find_keys
     from etf_trader.venue.binance.rest_depth import RestDepth
     from etf_trader.venue.binance.streamed_books import StreamedBooks
-    from etf_trader.venue.binance.timekeeping import MeasuredTime
+    from etf_trader.venue.binance.timekeeping import MeasuredTime, SteppedTime
     from etf_trader.venue.binance.venue import BinanceVenue
 
     chosen = environment(settings.environment, settings.binance.url)
     keys = find_keys(chosen.name, os.environ, key_file(settings))
-    clock = MeasuredTime()
+    stepper = _stepper(settings)
+    clock = MeasuredTime() if stepper is None else SteppedTime(stepper.move, stepper.now)
     venue = BinanceVenue(
         chosen,
         keys,
-        meter=None if database is None else _meter(settings, database, clock),
+        meter=None if database is None else _meter(settings, database, clock, stepper),
         clock=clock,
         allows_withdraw_key=settings.binance.allow_withdraw_key,
         may_send=settings.live or not chosen.is_live,
     )
-    venue.read_books_from(StreamedBooks(chosen.streams, RestDepth(venue), clock))
+    books = StreamedBooks(chosen.streams, RestDepth(venue), clock, are_followed=stepper is None)
+    venue.read_books_from(books)
     return venue
 
 
-def _meter(settings: Settings, database: Database, clock: Clock) -> Meter:
+def _stepper(settings: Settings) -> Stepper | None:
+    """Return what moves the clock of a local server; None where time passes by itself.
+
+    Raises:
+        ConfigError: `binance.admin` is not on this machine.
+    """
+    from etf_trader.venue.binance.environments import LOCAL, loopback
+    from etf_trader.venue.binance.stepper import Stepper
+
+    chosen = settings.binance
+    if settings.environment != LOCAL or chosen.admin is None or chosen.admin_token is None:
+        return None
+    return Stepper(loopback(chosen.admin, "binance.admin"), chosen.admin_token)
+
+
+def _meter(settings: Settings, database: Database, clock: Clock, stepper: Stepper | None = None) -> Meter:
     from etf_trader.execution.lease import this_host
     from etf_trader.execution.weights import USUAL_LIMIT, USUAL_SECONDS, WeightLimit, Weights
 
-    usual = WeightLimit(USUAL_SECONDS, USUAL_LIMIT)
-    return Weights(database, clock, settings.host or this_host(), usual)
+    limit = USUAL_LIMIT
+    if stepper is not None:
+        # Here waiting moves the clock, so it is known beforehand. What is wrong is told to who asks for the time.
+        with suppress(EtfError):
+            limit = stepper.weight()
+    return Weights(database, clock, settings.host or this_host(), WeightLimit(USUAL_SECONDS, limit))
 
 
 def key_file(settings: Settings) -> Path:
@@ -315,7 +337,7 @@ def make(settings: Settings, *, start: datetime | None = None, era: str | None =
         if path is not None:
             path.parent.mkdir(parents=True, exist_ok=True)
     # The exchange first: a market that cannot be made leaves nothing behind.
-    exchange = _make_exchange(settings, start, era)
+    exchange = make_exchange(settings, start=start, era=era)
     if not database.exists():
         schema.upgrade(database, "etf")
     schema.require_head(database, "etf")
@@ -481,7 +503,12 @@ def make_market(settings: Settings) -> tuple[Market, dict[str, object]]:
     return market_from(chosen.market, parameters), parameters
 
 
-def _make_exchange(settings: Settings, start: datetime | None, era: str | None) -> PaperExchange:
+def make_exchange(settings: Settings, *, start: datetime | None = None, era: str | None = None) -> PaperExchange:
+    """Make the paper exchange and its account, as far as they do not exist, and open it; nothing is deposited.
+
+    Raises:
+        ConfigError: it exists with other settings, or its market cannot be made.
+    """
     from etf_trader.exchange.paper import ExchangeSettings, PaperExchange
 
     market, parameters = make_market(settings)
@@ -562,7 +589,7 @@ def _copy_of(exchange: PaperExchange, settings: Settings, folder: Path) -> Paper
 
 def _exchange_for_now(settings: Settings, folder: Path, start: datetime | None = None) -> PaperExchange:
     path = folder / "exchange.db"
-    return _make_exchange(structs.replace(settings, exchange=_in_file(settings, path)), start, None)
+    return make_exchange(structs.replace(settings, exchange=_in_file(settings, path)), start=start)
 
 
 def _in_file(settings: Settings, path: Path) -> ExchangeSettings:

@@ -84,6 +84,17 @@ class BinanceSettings(Struct, frozen=True, kw_only=True):
             description="where the environment local is",
         ),
     ] = None
+    admin: Annotated[
+        str | None,
+        Meta(
+            pattern=r"^https?://(localhost|127(\.[0-9]{1,3}){3}|\[::1\])(:[0-9]{1,5})?/?$",
+            title="a server on this machine, like http://127.0.0.1:8900",
+            description="where the stepped clock of the environment local is moved",
+        ),
+    ] = None
+    admin_token: Annotated[
+        Path | None, Meta(description="file with the token of binance.admin, written by etf exchange serve")
+    ] = None
     allow_withdraw_key: Annotated[bool, Meta(description="trade live with a key that may also withdraw")] = False
 
 
@@ -427,6 +438,12 @@ def _settings(values: Mapping[str, Value], project: Path | None, user: Path) -> 
             'exchange.market is "recording" and exchange.recordings is not set',
             where=sources["exchange.market"],
             hint="name the folder: etf config set exchange.recordings PATH",
+        )
+    if plain["binance.admin"] is not None and plain["binance.admin_token"] is None:
+        raise ConfigError(
+            "binance.admin is set and binance.admin_token is not",
+            where=sources["binance.admin"],
+            hint="name the file that etf exchange serve --admin-port writes",
         )
     if plain["exchange.clock"] is None:
         plain["exchange.clock"] = "stepped" if plain["exchange.market"] == "recording" else "wall"

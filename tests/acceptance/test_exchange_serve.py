@@ -73,6 +73,28 @@ def test_it_serves_until_it_is_told_to_stop(made: Shell) -> None:
             assert process.stderr.read() == "Stopped.\n"
 
 
+def test_it_ends_with_standard_input_and_grants_the_weight_that_it_was_told(made: Shell) -> None:
+    words = ("exchange", "serve", "--port", "0", "--weight", "7000", "--until-eof")
+    with subprocess.Popen(
+        [sys.executable, "-m", "etf_trader", *words],
+        cwd=made.folder,
+        env=made._environment(),
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        info = get(f"{process.stdout.readline().split()[1]}/v3/exchangeInfo?symbol=BTCUSDT")
+        limits = {row["limit"] for row in info["rateLimits"] if row["rateLimitType"] == "REQUEST_WEIGHT"}
+        assert limits == {7000}
+        process.stdin.close()
+        assert process.wait(20) == 0
+    answer = made.etf("exchange", "serve", "--weight", "5")
+    assert answer.code == 2
+    assert "--weight" in answer.err
+
+
 def test_an_account_of_its_own_has_keys_and_money(made: Shell) -> None:
     said = made.ok("exchange", "account", "add", "alice", "--deposit", "1000")
     assert re.search(r"^API key +[A-Za-z0-9]{64}$", said, re.MULTILINE)

@@ -132,6 +132,8 @@ def test_numbers_are_read_exactly(tmp_path: Path, given: str, exact: str) -> Non
         ),
         ("[binance]\nurl = 'http://127.0.0.1.evil.net'", "binance.url must be a server on this machine", 2),
         ("[binance]\nurl = 'http://u@127.0.0.1'", "binance.url must be a server on this machine", 2),
+        ("[binance]\nadmin = 'http://10.0.0.1:8900'", "binance.admin must be a server on this machine", 2),
+        ("[binance]\nadmin = 'http://127.0.0.1:8900'", "binance.admin is set and binance.admin_token is not", 2),
         (
             "database = 'mysql://u:secret@h/x'",
             'database must be a file or a database URL, not "mysql://u:***@h/x"',

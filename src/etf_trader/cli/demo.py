@@ -8,9 +8,11 @@ import shlex
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import Annotated, NamedTuple
 
-from etf_trader.cli.commands import command, single
+import typer
+
+from etf_trader.cli.commands import HOW, command, single
 from etf_trader.cli.invocation import output
 from etf_trader.cli.output import Page, dim
 from etf_trader.errors import EtfError
@@ -18,7 +20,10 @@ from etf_trader.errors import EtfError
 app = single()
 
 SEED = 1
+ERA = "demo"
 DEPOSIT = "30000000"
+STOPPED = (130, 143)
+"""A command that was interrupted or terminated has said so itself."""
 
 INDEX_FILE = """\
 symbol = "DEMO8"
@@ -74,18 +79,41 @@ STORY = (
 )
 
 
-@command(app, examples=("etf demo", "etf demo --json"))
-def demo() -> None:
+@command(app, examples=("etf demo", "etf demo --over-the-wire", "etf demo --json"))
+def demo(
+    over_the_wire: Annotated[
+        bool,
+        typer.Option(
+            "--over-the-wire",
+            help="With the exchange as a server of its own, spoken to as Binance is.",
+            rich_help_panel=HOW,
+        ),
+    ] = False,
+) -> None:
     """Play the whole story on paper: create an index, buy, hit a limit, cancel, sell, report, audit."""
     folder = _fresh_folder()
+    if not over_the_wire:
+        _make_on_paper(folder)
+        _play(folder, "This is etf on its own paper exchange: real commands, seeded books, no real money.")
+        return
+    from etf_trader.cli.demo_server import served_exchange
+
+    with served_exchange(folder, EXCHANGE, DEPOSIT, _quietly) as url:
+        _play(folder, f"This is etf over sockets, its exchange a process of its own at {url}: no real money.")
+
+
+def _play(folder: Path, opening: str) -> None:
+    """Tell the story in the demo's folder, after an opening line."""
     shown = output()
     steps = []
-    shown.say("This is etf on its own paper exchange: real commands, seeded books, no real money.")
+    shown.say(opening)
     for place, step in enumerate(STORY, start=1):
         shown.say(f"\n{place}. {step.told}")
         shown.say(dim(f"$ etf {step.typed}"))
         code, text = _run(folder, step, captured=not shown.is_table)
         steps.append({"command": f"etf {step.typed}", "exit": code, "text": text})
+        if code in STOPPED:
+            raise typer.Exit(code)
         if code != step.exit_code:
             raise EtfError(
                 f"step {place} of the demo ended with {code} instead of {step.exit_code}",
@@ -103,30 +131,52 @@ def demo() -> None:
         shown.emit("etf.demo/1", {"steps": steps}, _nothing)
 
 
+EXCHANGE = {"exchange.seed": str(SEED), "exchange.clock": "stepped"}
+
+
 def _fresh_folder() -> Path:
-    """Make the demo's folder anew, with its configuration, databases and index file."""
+    """Make the demo's folder anew, with its index file."""
     from platformdirs import user_data_path
 
-    from etf_trader.bootstrap import make
-    from etf_trader.config import APP, Settings, edit
+    from etf_trader.config import APP
 
     folder = user_data_path(APP) / "demo"
     if folder.exists():
         shutil.rmtree(folder)
     folder.mkdir(parents=True, mode=0o700)
     (folder / "demo8.toml").write_text(INDEX_FILE, encoding="utf-8")
+    return folder
+
+
+def _make_on_paper(folder: Path) -> None:
+    """Make the configuration and the databases of a fund on an exchange in this process."""
+    from etf_trader.bootstrap import make
+    from etf_trader.config import Settings, edit
+
     edit(
         folder / "etf.toml",
         {
             "database": f"sqlite:///{folder / 'etf.db'}",
             "exchange.database": f"sqlite:///{folder / 'exchange.db'}",
-            "exchange.seed": str(SEED),
-            "exchange.clock": "stepped",
+            **EXCHANGE,
             "exchange.deposit": DEPOSIT,
         },
     )
-    make(Settings.load(cwd=folder, config_path=folder / "etf.toml", environ={}), era="demo")
-    return folder
+    make(Settings.load(cwd=folder, config_path=folder / "etf.toml", environ={}), era=ERA)
+
+
+def _quietly(folder: Path, typed: str, exit_code: int = 0) -> str:
+    """Run a command that is no step of the story, and return what it printed.
+
+    Raises:
+        EtfError: it ended with another code.
+    """
+    code, text = _run(folder, Step("", typed, exit_code), captured=True)
+    if code in STOPPED:
+        raise typer.Exit(code)
+    if code != exit_code:
+        raise EtfError(f"the demo could not be prepared: it ended with {code}", where=f"etf {typed}")
+    return text
 
 
 def _run(folder: Path, step: Step, *, captured: bool) -> tuple[int, str]:

@@ -77,7 +77,7 @@ async def _rows(venue: BinanceVenue, settings: Settings) -> list[Row]:
     """Ask one thing after the other; after the first that cannot be asked the rest is skipped."""
     rows: list[Row] = []
     checks: dict[str, Callable[[], AsyncIterator[Row]]] = {
-        "venue clock": lambda: _clock(venue),
+        "venue clock": lambda: clock_rows(venue),
         "account": lambda: _account(venue, settings),
         "permissions": lambda: _permissions(venue, settings),
         "limits": lambda: _limits(venue),
@@ -99,10 +99,15 @@ async def _rows(venue: BinanceVenue, settings: Settings) -> list[Row]:
     return rows
 
 
-async def _clock(venue: BinanceVenue) -> AsyncIterator[Row]:
+async def clock_rows(venue: BinanceVenue) -> AsyncIterator[Row]:
+    """How far this machine's clock is off the venue's."""
     from etf_trader.clock import SystemClock
+    from etf_trader.venue.binance.timekeeping import SteppedTime
 
     now = await venue.server_time()
+    if isinstance(venue.clock(), SteppedTime):
+        yield Row("venue clock", OK, f"it stands at {local_time(now)} until somebody moves it")
+        return
     offset, error = now - SystemClock().now(), venue.clock_error()
     told = f"this machine is {_milliseconds(-offset)} ms off the venue's, known to {_milliseconds(error)} ms"
     if abs(offset) > MOST_OFFSET:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import ipaddress
+from collections.abc import Callable
 from decimal import Decimal
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NamedTuple
 
@@ -23,6 +25,8 @@ if TYPE_CHECKING:
 
 PORT = 8899
 TOKEN_FILE = "exchange-admin.token"
+ENDED = 0
+"""In place of a signal's number: standard input is over."""
 
 account = group()
 
@@ -86,6 +90,22 @@ def serve(
     listen_keys: Annotated[
         bool, typer.Option("--listen-keys", help="Let old clients have listen keys.", rich_help_panel=HOW)
     ] = False,
+    weight: Annotated[
+        int,
+        typer.Option(
+            "--weight",
+            help="Request weight of an address in a minute.",
+            metavar="N",
+            min=1000,
+            rich_help_panel=HOW,
+        ),
+    ] = 6000,
+    until_eof: Annotated[
+        bool,
+        typer.Option(
+            "--until-eof", help="End with standard input too, so with whoever started it.", rich_help_panel=HOW
+        ),
+    ] = False,
 ) -> None:
     """Serve the paper exchange to Binance clients on this machine, until Ctrl-C."""
     from etf_trader.bootstrap import open_exchange
@@ -93,7 +113,14 @@ def serve(
 
     current = settings()
     exchange = open_exchange(current, tape_ids=True)
-    chosen = Served(ServerSettings(listen_keys=listen_keys), host, port, admin_port, _token_file(current))
+    chosen = Served(
+        ServerSettings(weight=weight, listen_keys=listen_keys),
+        host,
+        port,
+        admin_port,
+        _token_file(current),
+        until_eof,
+    )
     in_loop(_serve(exchange, chosen))
 
 
@@ -105,6 +132,7 @@ class Served(NamedTuple):
     port: int
     admin_port: int | None
     token_file: Path
+    until_eof: bool = False
 
 
 def _token_file(current: Settings) -> Path:
@@ -129,6 +157,8 @@ async def _serve(exchange: PaperExchange, chosen: Served) -> None:
 
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stop, number)
+    if chosen.until_eof:
+        _call_at_eof(partial(asyncio.get_running_loop().call_soon_threadsafe, stop, ENDED))
     served = serving(exchange, chosen.settings, host=chosen.host, port=chosen.port, admin_port=chosen.admin_port)
     async with served as address:
         if address.admin_port is not None:
@@ -141,7 +171,23 @@ async def _serve(exchange: PaperExchange, chosen: Served) -> None:
                 chosen.token_file.unlink(missing_ok=True)
     exchange.close()
     output().note("Stopped.")
-    raise typer.Exit(128 + signalled)
+    raise typer.Exit(0 if signalled == ENDED else 128 + signalled)
+
+
+def _call_at_eof(end: Callable[[], object]) -> None:
+    """Call `end` when standard input is over; the thread that waits for it ends with the process."""
+    import sys
+    from contextlib import suppress
+    from threading import Thread
+
+    def wait() -> None:
+        with suppress(OSError):
+            while sys.stdin.buffer.read(1024):
+                pass
+        with suppress(RuntimeError):  # the loop has ended already
+            end()
+
+    Thread(target=wait, name="stdin", daemon=True).start()
 
 
 def _write_private(path: Path, text: str) -> None:

@@ -60,19 +60,24 @@ def fills(position: PositionOption = None, order: OrderOption = None) -> None:
     from etf_trader.orders.store import index_order, list_index_orders
     from etf_trader.reports.fills import fills_report
 
-    with services() as opened, opened.database.read() as connection:
-        number_of = position
-        if order is not None:
-            number_of = index_order(connection, order).position_id
-            if position not in (None, number_of):
-                raise UsageError(f"order {order} belongs to position {number_of}, not {position}", where="--order")
-        elif position is None:
-            number_of = _only_position(connection, opened.account.id)
-        assert number_of is not None
-        # Only what did not fill needs today's price; without it the exchange need not be opened.
-        unfilled = any(each.remaining for each in list_index_orders(connection, position_id=number_of))
+    with services() as opened:
+        with opened.database.read() as connection:
+            number_of = position
+            if order is not None:
+                number_of = index_order(connection, order).position_id
+                if position not in (None, number_of):
+                    raise UsageError(
+                        f"order {order} belongs to position {number_of}, not {position}", where="--order"
+                    )
+            elif position is None:
+                number_of = _only_position(connection, opened.account.id)
+            assert number_of is not None
+            # Only what did not fill needs today's price; without it the exchange need not be opened.
+            unfilled = any(each.remaining for each in list_index_orders(connection, position_id=number_of))
+        # The venue is asked while nothing is read: its requests are counted in this database.
         nav = _nav_now(opened, number_of) if unfilled else None
-        report = fills_report(connection, number_of, nav, order)
+        with opened.database.read() as connection:
+            report = fills_report(connection, number_of, nav, order)
     output().emit("etf.fills/1", _flat(report), lambda page: draw_fills(page, report), columns=_fill_columns())
 
 
@@ -264,18 +269,24 @@ async def _nav_of_position(opened: Services, position_id: int) -> Decimal | None
 
 
 async def _holdings(opened: Services, chosen: list[Index]) -> list[HoldingsReport]:
+    return [await _holdings_of(opened, index) for index in chosen]
+
+
+async def _holdings_of(opened: Services, index: Index) -> HoldingsReport:
+    """Report an index at prices of its own basket, also where it gets another one meanwhile."""
     from etf_trader.execution.look import look
     from etf_trader.index.store import current_basket
     from etf_trader.reports.holdings import holdings_report
 
-    reports = []
-    for index in chosen:
+    while True:
         with opened.database.read() as connection:
             basket = current_basket(connection, index.id)
-            view = await look(opened.venue, basket, 5)
-            priced_at = min(book.at for book in view.books.values())
-            reports.append(holdings_report(connection, index, view.mids(basket.symbols), priced_at))
-    return reports
+        # The venue is asked while nothing is read: its requests are counted in this database.
+        view = await look(opened.venue, basket, 5)
+        priced_at = min(book.at for book in view.books.values())
+        with opened.database.read() as connection:
+            if current_basket(connection, index.id) == basket:
+                return holdings_report(connection, index, view.mids(basket.symbols), priced_at)
 
 
 def _only_position(connection: Connection, account_id: int) -> int:

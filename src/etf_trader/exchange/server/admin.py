@@ -75,6 +75,7 @@ class Admin:
             "now": gateway.now().isoformat(),
             "clock": "stepped" if gateway.exchange.is_stepped else "wall",
             "era": gateway.exchange.era,
+            "weight": gateway.settings.weight,
             "faults": gateway.faults.plan.document(),
             "fired": {str(fault): count for fault, count in gateway.faults.fired.items()},
             "meanings": {str(fault): meaning for fault, meaning in MEANINGS.items()},

@@ -42,9 +42,6 @@ PATIENCE = 15.0
 """Seconds after which it is not put again."""
 
 MOST_CONNECTIONS = 40
-SAMPLES = 3
-"""So often the time is asked for when it is not known; the quickest answer is the surest."""
-
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND = timedelta(milliseconds=1)
 
@@ -154,7 +151,7 @@ class BinanceClient(AsyncClient):  # type: ignore[misc]  # it has no types
         self._allowance.limited(seconds, limit)
 
     async def _measure(self) -> None:
-        for _ in range(SAMPLES if not self.clock.is_known else 1):
+        for _ in range(self.clock.samples):
             await self._may_send(1, urgent=True)
             sent = self.clock.sent()
             answer = await self._answered(self._request_api("get", "time"))

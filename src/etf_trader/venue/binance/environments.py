@@ -85,16 +85,16 @@ def environment(name: str, url: str | None = None) -> Environment:
     return Environment(LOCAL, f"{base}/api", f"{base}/sapi", f"{sockets}/ws-api/v3", sockets)
 
 
-def loopback(url: str) -> str:
-    """Return the URL of a server on this machine, without a slash at the end.
+def loopback(url: str, key: str = "binance.url") -> str:
+    """Return the URL of a server on this machine, without a slash at the end; it stands at this `key`.
 
     Raises:
         ConfigError: it is another URL: keys would be sent to another host.
     """
     if not _is_here(url):
         raise ConfigError(
-            "binance.url must be a server on this machine",
-            where="binance.url",
+            f"{key} must be a server on this machine",
+            where=key,
             hint="like http://127.0.0.1:8899: keys are not sent to another host",
         )
     return url.rstrip("/")

@@ -22,13 +22,24 @@ class StreamedBooks:
     """The books of one venue; each event loop has its own, which ends with it."""
 
     def __init__(
-        self, streams: str, reader: DepthReader, clock: Clock, settings: StreamSettings | None = None
+        self,
+        streams: str,
+        reader: DepthReader,
+        clock: Clock,
+        settings: StreamSettings | None = None,
+        *,
+        are_followed: bool = True,
     ) -> None:
-        """Take the address of the streams and who reads snapshots."""
+        """Take the address of the streams and who reads snapshots.
+
+        Unless they `are_followed` books are always read: where a clock moves by steps, each of them may
+        change them all before any stream can have told of it.
+        """
         self._streams = streams
         self._reader = reader
         self._clock = clock
         self._settings = settings
+        self._are_followed = are_followed
         self._loop: asyncio.AbstractEventLoop | None = None
         self._source = BookSource(reader, clock)
         self._keeper: asyncio.Task[None] | None = None
@@ -48,7 +59,7 @@ class StreamedBooks:
             self._loop, self._keeper = loop, None
             self._source = BookSource(self._reader, self._clock, told=_log)
             self._follow_from = loop.time() + FOLLOW_AFTER
-        if self._keeper is None and loop.time() >= self._follow_from:
+        if self._are_followed and self._keeper is None and loop.time() >= self._follow_from:
             follower = BookFollower(self._streams, self._reader, self._clock, self._settings)
             self._source.follow(follower)
             self._keeper = loop.create_task(_kept(self._source))

@@ -1,12 +1,13 @@
 """The venue's time, as we reckon it between two questions, and how far it may be off."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Protocol
 
 from etf_trader.clock import Clock, SystemClock
+from etf_trader.errors import EtfError
 
 GOOD_FOR = 60.0
 """Seconds after which the venue is asked again."""
@@ -19,6 +20,15 @@ JUMP = 0.25
 
 RESOLUTION = 0.001
 """Seconds: the venue tells whole milliseconds."""
+
+SAMPLES = 3
+"""So often the time is asked for when it is not known; the quickest answer is the surest."""
+
+LOOK_EVERY = 0.2
+"""Seconds of real time after which a stepped server is asked anew."""
+
+BATCH_SECONDS = 1.0
+"""How far a stepped server moves on after each batch."""
 
 Counter = Callable[[], float]
 
@@ -56,9 +66,18 @@ class Timekeeping(Protocol):
         """Believe nothing any more: the venue said that our time is wrong."""
         ...
 
+    async def batch_done(self) -> None:
+        """Let the time of a batch pass, where it does not pass by itself."""
+        ...
+
     @property
     def is_known(self) -> bool:
         """Whether the venue need not be asked again yet."""
+        ...
+
+    @property
+    def samples(self) -> int:
+        """How often the venue is asked in a row."""
         ...
 
     @property
@@ -117,6 +136,14 @@ class MeasuredTime:
         by_wall = (self._wall.now() - known.wall).total_seconds()
         return passed <= GOOD_FOR and abs(by_wall - passed) <= JUMP
 
+    async def batch_done(self) -> None:
+        """Nothing is to be done: time passes by itself."""
+
+    @property
+    def samples(self) -> int:
+        """How often the venue is asked in a row: a few times where nothing is known."""
+        return 1 if self.is_known else SAMPLES
+
     @property
     def offset(self) -> timedelta:
         """How far the venue's clock is ahead of this machine's."""
@@ -136,36 +163,59 @@ class MeasuredTime:
 class SteppedTime:
     """The time of a local server whose clock only moves by steps: it is asked each time, and never reckoned.
 
-    `move` tells that server to go on by some seconds.
+    `move` tells that server to go on by some seconds, and may return its time then; `ask` returns its
+    time, and raises what is wrong with it.
     """
 
-    def __init__(self, move: Callable[[float], object] | None = None) -> None:
+    def __init__(
+        self,
+        move: Callable[[float], datetime | Awaitable[datetime] | None],
+        ask: Callable[[], datetime] | None = None,
+        counter: Counter = time.monotonic,
+    ) -> None:
         self._told: datetime | None = None
+        self._heard = float("-inf")
         self._wall = SystemClock()
+        self._counter = counter
         self._move = move
+        self._ask = ask
 
     def now(self) -> datetime:
-        """Return what the server told last."""
-        return self._told or self._wall.now()
+        """Return what the server told last: others move its clock too, so it is asked a few times a second."""
+        if self._ask is not None and self._counter() - self._heard > LOOK_EVERY:
+            self._look(self._ask)
+        return self._wall.now() if self._told is None else self._told
+
+    def _look(self, ask: Callable[[], datetime]) -> None:
+        try:
+            self._hear(ask())
+        except EtfError:
+            if self._told is None:
+                raise
+            self._heard = self._counter()  # it stands as far as we know, and who sends something finds out
 
     async def sleep(self, seconds: float) -> None:
         """Have the server move on by `seconds`."""
-        if self._move is None:
-            await self._wall.sleep(seconds)
-            return
-        moved = self._move(seconds)
-        if hasattr(moved, "__await__"):
-            await moved
-        if self._told is not None:
-            self._told += timedelta(seconds=seconds)
+        before, moved = self._told, self._move(seconds)
+        at = await moved if isinstance(moved, Awaitable) else moved
+        if at is None and before is not None:
+            at = before + timedelta(seconds=seconds)
+        if at is not None:
+            self._hear(at)
+
+    async def batch_done(self) -> None:
+        """Have the server move on by a second, so that the next batch finds other books."""
+        await self.sleep(BATCH_SECONDS)
 
     def sent(self) -> float:
         """Return nothing of use: no time passes under way."""
         return 0.0
 
     def note(self, server: datetime, sent: float) -> None:
-        """Take note of the server's time."""
-        self._told = server
+        """Take note of the server's time, once it is known that it moves by steps."""
+        if self._told is None:
+            self.now()
+        self._hear(server)
 
     def doubt(self) -> None:
         """Nothing was taken for granted."""
@@ -176,6 +226,16 @@ class SteppedTime:
         return False
 
     @property
+    def samples(self) -> int:
+        """What the server tells is exact."""
+        return 1
+
+    @property
     def error(self) -> timedelta:
         """None: what the server tells is exact."""
         return timedelta(0)
+
+    def _hear(self, server: datetime) -> None:
+        """Believe the latest: an answer may arrive after a move that came after it."""
+        self._told = server if self._told is None else max(self._told, server)
+        self._heard = self._counter()

@@ -2,11 +2,13 @@
 
 from datetime import UTC, datetime, timedelta
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from etf_trader.clock import SimulatedClock
-from etf_trader.venue.binance.timekeeping import DRIFT, GOOD_FOR, MeasuredTime, SteppedTime
+from etf_trader.errors import ConfigError, VenueUnavailable
+from etf_trader.venue.binance.timekeeping import DRIFT, GOOD_FOR, LOOK_EVERY, MeasuredTime, SteppedTime
 
 START = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
@@ -114,3 +116,50 @@ async def test_a_stepped_time_is_what_was_told_last_and_sleeping_moves_it() -> N
     await time.sleep(1.5)
     assert moved == [1.5]
     assert time.now() == START + timedelta(seconds=1.5)
+
+
+async def test_a_stepped_server_is_believed_about_where_it_was_moved() -> None:
+    async def move(seconds: float) -> datetime:
+        return START + timedelta(seconds=60 * seconds)
+
+    time = SteppedTime(move)
+    await time.batch_done()
+    assert time.now() == START + timedelta(minutes=1)
+
+
+def test_a_stepped_time_does_not_go_back_when_an_old_answer_comes_late() -> None:
+    time = SteppedTime(lambda _: None)
+    time.note(START + timedelta(seconds=1), 0.0)
+    time.note(START, 0.0)
+    assert time.now() == START + timedelta(seconds=1)
+
+
+def test_a_stepped_server_is_asked_before_it_has_told_and_again_after_a_moment() -> None:
+    answers: list[datetime | None] = [None, START, None, START + timedelta(hours=1)]
+    seconds = [0.0]
+
+    def ask() -> datetime:
+        told = answers.pop(0)
+        if told is None:
+            raise VenueUnavailable("it does not answer")
+        return told
+
+    time = SteppedTime(lambda _: None, ask, lambda: seconds[0])
+    with pytest.raises(VenueUnavailable):
+        time.now()
+    assert time.now() == START
+    seconds[0] += LOOK_EVERY / 2
+    assert time.now() == START
+    seconds[0] += LOOK_EVERY
+    assert time.now() == START  # no answer: it stands as far as we know
+    seconds[0] += 2 * LOOK_EVERY
+    assert time.now() == START + timedelta(hours=1)
+
+
+def test_what_is_wrong_with_a_stepped_server_is_told_before_its_time_is_believed() -> None:
+    def ask() -> datetime:
+        raise ConfigError("the server runs on the machine's clock, which nobody moves")
+
+    time = SteppedTime(lambda _: None, ask)
+    with pytest.raises(ConfigError):
+        time.note(START, 0.0)

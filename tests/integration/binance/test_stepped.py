@@ -1,0 +1,119 @@
+"""A local server whose clock stands still is moved by who trades there, and by nobody who may not."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import timedelta
+from decimal import Decimal
+from pathlib import Path
+from typing import Literal
+
+import pytest
+from tests.contract.wire import UID
+from tests.unit.venue.test_paper_venue import make_market
+
+from etf_trader.cli import doctor_binance
+from etf_trader.database import Database
+from etf_trader.errors import ConfigError, VenueUnavailable
+from etf_trader.exchange.paper import ExchangeSettings, PaperExchange
+from etf_trader.exchange.server.app import Address, serving
+from etf_trader.exchange.server.gateway import ServerSettings
+from etf_trader.exchange.server.keys import add_key
+from etf_trader.venue.binance.environments import LOCAL, environment
+from etf_trader.venue.binance.keys import Keys, Secret
+from etf_trader.venue.binance.rest_depth import RestDepth
+from etf_trader.venue.binance.stepper import Stepper
+from etf_trader.venue.binance.streamed_books import StreamedBooks
+from etf_trader.venue.binance.timekeeping import SteppedTime
+from etf_trader.venue.binance.venue import BinanceVenue
+
+
+@asynccontextmanager
+async def served(
+    folder: Path, clock: Literal["wall", "stepped"] = "stepped"
+) -> AsyncIterator[tuple[PaperExchange, Address, Stepper]]:
+    """Serve an exchange, with what moves it."""
+    database = Database(f"sqlite:///{folder / 'exchange.db'}")
+    exchange = PaperExchange.create(database, ExchangeSettings(clock, "static", {}), make_market(), account=UID)
+    async with serving(exchange, ServerSettings(weight=7_000), admin_port=0) as address:
+        token = folder / "token"
+        token.write_text(address.admin_token + "\n")
+        yield exchange, address, Stepper(address.admin, token)
+    exchange.close()
+
+
+def venue_at(exchange: PaperExchange, address: Address, stepper: Stepper) -> BinanceVenue:
+    with exchange.database.write() as connection:
+        made = add_key(connection, UID, exchange.now())
+    keys = Keys(Secret(made.api_key), Secret(made.secret), "test")
+    return BinanceVenue(environment(LOCAL, address.url), keys, clock=SteppedTime(stepper.move))
+
+
+async def test_it_tells_the_time_and_moves_it(tmp_path: Path) -> None:
+    async with served(tmp_path) as (exchange, _, stepper):
+        began = exchange.now()
+        assert await asyncio.to_thread(stepper.now) == began
+        assert await stepper.move(0.25) == began + timedelta(seconds=0.25)
+        assert exchange.now() == began + timedelta(seconds=0.25)
+        assert await asyncio.to_thread(stepper.weight) == 7_000
+
+
+async def test_sleeping_and_a_batch_move_the_server_and_our_clock_with_it(tmp_path: Path) -> None:
+    async with served(tmp_path) as (exchange, address, stepper):
+        venue, began = venue_at(exchange, address, stepper), exchange.now()
+        await venue.clock().sleep(90)
+        await venue.batch_done()
+        assert exchange.now() == venue.clock().now() == began + timedelta(seconds=91)
+        exchange.advance(Decimal(5))  # somebody else does
+        assert await venue.server_time() == began + timedelta(seconds=96)
+        await venue.close()
+
+
+async def test_books_of_a_stepped_server_are_read_however_long_one_stays(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("etf_trader.venue.binance.streamed_books.FOLLOW_AFTER", 0.0)
+    async with served(tmp_path) as (exchange, address, stepper):
+        venue = venue_at(exchange, address, stepper)
+        books = StreamedBooks(venue.environment.streams, RestDepth(venue), venue.clock(), are_followed=False)
+        venue.read_books_from(books)
+        for _ in range(3):
+            await venue.batch_done()
+            book = (await venue.books(["AUSDT"], 5))["AUSDT"]
+            assert book.at == exchange.now()
+        await venue.close()
+
+
+async def test_who_has_no_token_moves_nothing(tmp_path: Path) -> None:
+    async with served(tmp_path) as (exchange, address, _):
+        began = exchange.now()
+        with pytest.raises(ConfigError, match="cannot be read"):
+            await Stepper(address.admin, tmp_path / "nowhere").move(1)
+        (tmp_path / "other").write_text("guessed")
+        with pytest.raises(ConfigError, match="another server's"):
+            await Stepper(address.admin, tmp_path / "other").move(1)
+        assert exchange.now() == began
+
+
+async def test_real_time_is_moved_by_nobody(tmp_path: Path) -> None:
+    async with served(tmp_path, "wall") as (_, _, stepper):
+        with pytest.raises(ConfigError, match="machine's clock"):
+            await asyncio.to_thread(stepper.now)
+        with pytest.raises(VenueUnavailable, match="wall clock"):
+            await stepper.move(1)
+
+
+async def test_a_server_that_is_not_there_is_told_of(tmp_path: Path) -> None:
+    async with served(tmp_path) as (_, _, stepper):
+        pass
+    with pytest.raises(VenueUnavailable, match="does not answer"):
+        await stepper.move(1)
+
+
+async def test_doctor_says_that_the_time_stands(tmp_path: Path) -> None:
+    async with served(tmp_path) as (exchange, address, stepper):
+        venue = venue_at(exchange, address, stepper)
+        rows = [row async for row in doctor_binance.clock_rows(venue)]
+        assert [(row.check, row.state) for row in rows] == [("venue clock", "ok")]
+        assert "until somebody moves it" in rows[0].found
+        await venue.close()
