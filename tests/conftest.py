@@ -10,6 +10,8 @@ from hypothesis import HealthCheck, settings
 
 from etf_trader.money import money_context
 
+pytest.register_assert_rewrite("tests.contract.suite")
+
 settings.register_profile("default", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.register_profile("ci", settings.get_profile("default"), derandomize=True)
 settings.load_profile("ci" if os.environ.get("CI") else "default")

@@ -1,5 +1,0 @@
-"""The suite's assertions tell what they saw, as those of a test module do."""
-
-import pytest
-
-pytest.register_assert_rewrite("tests.contract.suite")
