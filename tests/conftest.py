@@ -77,3 +77,9 @@ def refused_skips() -> dict[str, str]:
     section = CONTRIBUTING.read_text().partition("### Allowed reasons to skip")[2].partition("\n#")[0]
     allowed = tuple(re.findall(r"^- `([^`]+)`", section, flags=re.MULTILINE))
     return {test: reason for test, reason in _skipped.items() if not reason.startswith(allowed)}
+
+
+def pytest_xdist_auto_num_workers() -> int:
+    """Use half as many workers again as there are cores: many tests wait for processes, sockets and clocks."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return max(2, cores + cores // 2)

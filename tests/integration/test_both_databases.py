@@ -94,7 +94,7 @@ def test_the_exchange_tells_the_same_on_both_databases(
         market.set_book("AUSDT", [("99", "5")], [("100", "0.5")])
         exchange.advance(1)
         counted.append([each.count for each in exchange.order_counts("paper")])
-        exchange.cancel("paper", "AUSDT", client_order_id="quote")
+        exchange.cancel("paper", "AUSDT", client_order_id="quote", new_cancel_id="gone")
         exchange.advance(1)
         counted.append([each.count for each in exchange.order_counts("paper")])
         told = exchange.reports("paper")
