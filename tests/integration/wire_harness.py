@@ -21,10 +21,9 @@ from typing import Any
 from unittest import mock
 
 import aiohttp
-from tests.factories import MILLION, UID, House, HookedVenue, WatchedDatabase, copy_template
+from tests.factories import MILLION, UID, HookedVenue, House, WatchedDatabase, copy_template
 from tests.integration import quick_loop
 from tests.integration.harness import (
-    ALL_ARRIVED_SECONDS,
     STARTS,
     WATCHED,
     Ends,
@@ -46,7 +45,7 @@ from etf_trader.events import EventLog
 from etf_trader.exchange.market import Market
 from etf_trader.exchange.paper import ExchangeSettings, OrderRequest, PaperExchange
 from etf_trader.exchange.refusal import ExchangeError
-from etf_trader.exchange.server import gateway
+from etf_trader.exchange.server import feed, gateway
 from etf_trader.exchange.server.app import Address, serving
 from etf_trader.exchange.server.faults import Fault, FaultPlan
 from etf_trader.exchange.server.keys import add_key
@@ -73,8 +72,24 @@ from etf_trader.venue.binance.venue import BinanceVenue
 START = datetime(2026, 3, 2, 9, 30, 0, 250_000, UTC)
 WALL = ExchangeSettings("wall", "static", {})
 
-UPSETS = ("streams/hold", "streams/let_go", "streams/cut", "streams/disconnect", "sockets/cut", "sockets/disconnect")
+UPSETS = (
+    "streams/hold",
+    "streams/let_go",
+    "streams/cut",
+    "streams/disconnect",
+    "sockets/cut",
+    "sockets/disconnect",
+)
 """What the admin endpoint does to connections, beside the faults of requests and events."""
+
+ALL_ARRIVED_SECONDS = 150
+"""What was late has arrived by then, and the longest Retry-After is over."""
+
+FEED_EVERY = 1.0
+"""Seconds in which the server looks for what nobody asked for: seldom, because plays wait for minutes."""
+
+RARE = {"timed buy": 1, "quoted buy": 1}
+"""Scenarios that are long over the wire, and how often they are drawn where others are drawn 5 times."""
 
 LEAST_NOTICE = 0.05
 """Seconds after it was told to wait in which a client may still send what was on its way."""
@@ -205,23 +220,26 @@ class Scene:
         self.tasks.add(task)
         task.add_done_callback(self.tasks.discard)
 
-    def venue(self) -> BinanceVenue:
-        """Return the adapter as a new process makes it."""
+    def venue(self) -> tuple[BinanceVenue, StreamedBooks | None]:
+        """Return the adapter as a new process makes it, and where it reads books, if not from itself."""
         clock = MeasuredTime(self.machine, self.loop.time)
         meter = Weights(self.ours, clock, this_host(), WeightLimit(USUAL_SECONDS, USUAL_LIMIT))
         chosen = environment(LOCAL, self.address.url)
         venue = BinanceVenue(chosen, self.keys, meter=meter, clock=clock)
-        if self.streams_books:
-            venue.read_books_from(StreamedBooks(chosen.streams, RestDepth(venue), clock))
-        return venue
+        books = StreamedBooks(chosen.streams, RestDepth(venue), clock) if self.streams_books else None
+        if books is not None:
+            venue.read_books_from(books)
+        return venue, books
 
     @asynccontextmanager
     async def process(self) -> AsyncIterator[tuple[House, BinanceVenue]]:
         """Begin as another process of ours does, and end as it does."""
-        venue = self.venue()
+        venue, books = self.venue()
         try:
             yield open_wire_house(self, venue, await self._account(venue)), venue
         finally:
+            if books is not None:
+                await books.close()
             await venue.close()
 
     async def _account(self, venue: BinanceVenue) -> Account:
@@ -297,7 +315,7 @@ class WireShop:
         is_calm = not weather.plan.chances and not weather.upset
         calm = None if moves or is_calm else self.calm(name)
         base = self.set_back(name)
-        with scenario.limits():
+        with scenario.limits(), mock.patch.object(feed, "EVERY", FEED_EVERY):
             play = quick_loop.run(lambda loop: self._played(loop, scenario, base, weather))
         if calm is not None and not play.stops["GaveUp"]:
             play.findings += differences(scenario, calm, play.ends)
@@ -306,7 +324,8 @@ class WireShop:
     def play_seed(self, seed: int) -> WirePlay:
         """Play the scenario and the weather that a seed stands for."""
         dice = random.Random(f"play {seed}")
-        (name,) = dice.choices(list(SCENARIOS), [each.weight for each in SCENARIOS.values()])
+        weights = [RARE.get(name, 5 * each.weight) for name, each in SCENARIOS.items()]
+        (name,) = dice.choices(list(SCENARIOS), weights)
         moves = dice.random() < 0.4 and SCENARIOS[name].may_move
         played = self.play(name, Weather.seeded(seed), moves=moves)
         return replace(played, name=f"seed {seed}: {name}{', moving' if moves else ''}")
