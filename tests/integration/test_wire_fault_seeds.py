@@ -14,7 +14,7 @@ from tests.integration.wire_harness import RARE, Weather, played, wire_shop
 from etf_trader.exchange.server.faults import Fault
 
 CHUNKS = 8
-SEEDS = 5
+SEEDS = 4
 FIRST = int(os.environ.get("ETF_TEST_FAULT_FROM", "0"))
 
 

@@ -9,6 +9,7 @@ another connection, another measurement of the time.
 import asyncio
 import random
 import shutil
+import time
 import traceback
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
@@ -38,7 +39,7 @@ from tests.integration.quick_loop import LoopClock, QuickLoop
 from tests.integration.scenarios import SCENARIOS, Scenario
 from tests.invariants import standing_findings
 
-from etf_trader.clock import SimulatedClock
+from etf_trader.clock import Clock, SimulatedClock
 from etf_trader.database import Database
 from etf_trader.errors import EtfError, RateLimited
 from etf_trader.events import EventLog
@@ -191,25 +192,89 @@ class Base:
 
 
 @dataclass(slots=True)
-class Scene:
-    """A served exchange, and everything that our processes reach it with."""
+class Process:
+    """What a process of ours begins with: where the exchange is, a key, and a database."""
 
-    loop: QuickLoop
-    exchange: WatchedExchange
+    exchange: PaperExchange
     market: Market
     address: Address
-    session: aiohttp.ClientSession
-    limits: WatchedLimits
     ours: WatchedDatabase
     keys: Keys
-    machine: LoopClock
-    streams_books: bool
+    machine: Clock
+    counter: Callable[[], float] = time.monotonic
+    streams_books: bool = False
+
+    def venue(self) -> tuple[BinanceVenue, StreamedBooks | None]:
+        """Return the adapter as a new process makes it, and where it reads books, if not from itself."""
+        clock = MeasuredTime(self.machine, self.counter)
+        meter = Weights(self.ours, clock, this_host(), WeightLimit(USUAL_SECONDS, USUAL_LIMIT))
+        chosen = environment(LOCAL, self.address.url)
+        venue = BinanceVenue(chosen, self.keys, meter=meter, clock=clock)
+        books = StreamedBooks(chosen.streams, RestDepth(venue), clock) if self.streams_books else None
+        if books is not None:
+            venue.read_books_from(books)
+        return venue, books
+
+    async def account(self, venue: BinanceVenue) -> Account:
+        """Return the account of the database, made when it is new."""
+        with self.ours.read() as connection:
+            known = account_of(connection, LOCAL, str(gateway.Gateway(self.exchange).uid(UID)))
+        if known is not None:
+            return known
+        identity = await venue.identity()
+        with self.ours.write() as connection:
+            now = venue.clock().now()
+            made = add_account(connection, identity.environment, identity.uid, identity.era, now)
+            begin_incarnation(connection, "init", now)
+            write_limit(connection, made.id, "price_collar", None, now, by="test")
+        return made
+
+
+@asynccontextmanager
+async def process(ours: Process) -> AsyncIterator[tuple[House, BinanceVenue]]:
+    """Begin as another process of ours does, and end as it does."""
+    venue, books = ours.venue()
+    try:
+        yield open_wire_house(ours, venue, await ours.account(venue)), venue
+    finally:
+        if books is not None:
+            await books.close()
+        await venue.close()
+
+
+def open_wire_house(ours: Process, venue: BinanceVenue, account: Account) -> House:
+    """Put our services behind an adapter."""
+    settings, clock, log = ExecutionSettings(), venue.clock(), EventLog()
+    return House(
+        market=ours.market,
+        exchange=ours.exchange,
+        database=ours.ours,
+        venue=HookedVenue(ours.exchange, UID, is_stepped=False),
+        clock=clock,
+        account=account,
+        settings=settings,
+        log=log,
+        desk=Desk(ours.ours, venue, clock, account, "self", settings, log),
+        manager=Manager(ours.ours, venue, clock, ours.machine, account, settings, log),
+        administration=Administration(ours.ours, venue, clock, account, "self"),
+    )
+
+
+@dataclass(slots=True)
+class Scene:
+    """A served exchange, its admin endpoint, and our side of it."""
+
+    ours: Process
+    exchange: WatchedExchange
+    session: aiohttp.ClientSession
+    limits: WatchedLimits
     tasks: set["asyncio.Task[Any]"] = field(default_factory=set)
 
     async def admin(self, verb: str, path: str, document: Mapping[str, Any] | None = None) -> Any:
         """Ask the admin endpoint for something."""
-        headers = {"Authorization": f"Bearer {self.address.admin_token}"}
-        url = f"{self.address.admin}/{path}"
+        address = self.ours.address
+        headers = {"Authorization": f"Bearer {address.admin_token}"}
+        url = f"{address.admin}/{path}"
         async with self.session.request(verb, url, headers=headers, json=document or {}) as answer:
             assert answer.status == 200, await answer.text()
             return await answer.json()
@@ -219,59 +284,6 @@ class Scene:
         task = asyncio.ensure_future(self.admin("POST", path))
         self.tasks.add(task)
         task.add_done_callback(self.tasks.discard)
-
-    def venue(self) -> tuple[BinanceVenue, StreamedBooks | None]:
-        """Return the adapter as a new process makes it, and where it reads books, if not from itself."""
-        clock = MeasuredTime(self.machine, self.loop.time)
-        meter = Weights(self.ours, clock, this_host(), WeightLimit(USUAL_SECONDS, USUAL_LIMIT))
-        chosen = environment(LOCAL, self.address.url)
-        venue = BinanceVenue(chosen, self.keys, meter=meter, clock=clock)
-        books = StreamedBooks(chosen.streams, RestDepth(venue), clock) if self.streams_books else None
-        if books is not None:
-            venue.read_books_from(books)
-        return venue, books
-
-    @asynccontextmanager
-    async def process(self) -> AsyncIterator[tuple[House, BinanceVenue]]:
-        """Begin as another process of ours does, and end as it does."""
-        venue, books = self.venue()
-        try:
-            yield open_wire_house(self, venue, await self._account(venue)), venue
-        finally:
-            if books is not None:
-                await books.close()
-            await venue.close()
-
-    async def _account(self, venue: BinanceVenue) -> Account:
-        with self.ours.read() as connection:
-            uid = str(gateway.Gateway(self.exchange).uid(UID))
-            account = account_of(connection, LOCAL, uid)
-        if account is None:
-            identity = await venue.identity()
-            with self.ours.write() as connection:
-                now = venue.clock().now()
-                account = add_account(connection, identity.environment, identity.uid, identity.era, now)
-                begin_incarnation(connection, "init", now)
-                write_limit(connection, account.id, "price_collar", None, now, by="test")
-        return account
-
-
-def open_wire_house(scene: Scene, venue: BinanceVenue, account: Account) -> House:
-    """Put our services behind an adapter."""
-    settings, clock, log = ExecutionSettings(), venue.clock(), EventLog()
-    return House(
-        market=scene.market,
-        exchange=scene.exchange,
-        database=scene.ours,
-        venue=HookedVenue(scene.exchange, UID, is_stepped=False),
-        clock=clock,
-        account=account,
-        settings=settings,
-        log=log,
-        desk=Desk(scene.ours, venue, clock, account, "self", settings, log),
-        manager=Manager(scene.ours, venue, clock, scene.machine, account, settings, log),
-        administration=Administration(scene.ours, venue, clock, account, "self"),
-    )
 
 
 class WireShop:
@@ -357,7 +369,7 @@ class WireShop:
 
         async def before(loop: QuickLoop) -> datetime:
             async with self._scene(loop, scenario, Base(START, keys), Weather()) as scene:
-                async with scene.process() as (house, venue):
+                async with process(scene.ours) as (house, venue):
                     await book_transfers(house.database, venue, house.account)
                     await scenario.before(house)
                 return scene.exchange.now()
@@ -387,18 +399,17 @@ class WireShop:
             address = await served.__aenter__()
         try:
             async with aiohttp.ClientSession() as session:
-                scene = Scene(
-                    loop,
+                ours = Process(
                     exchange,
                     market,
                     address,
-                    session,
-                    made[0],
                     self.ours,
                     base.keys,
                     LoopClock(loop, base.start, weather.ahead),
+                    loop.time,
                     weather.streams_books,
                 )
+                scene = Scene(ours, exchange, session, made[0])
                 yield scene
         finally:
             await served.__aexit__(None, None, None)
@@ -412,7 +423,7 @@ class WireShop:
             fired: Counter[str] = Counter()
             wrong = await _run(scene, scenario, weather, stops, fired)
             self.ours.watch = None
-            async with scene.process() as (house, _):
+            async with process(scene.ours) as (house, _):
                 wrong += seen[:3] + judge(house, scenario) + _incidents(scene)
                 ends, gave_up = ends_of(house), gave_up_on_the_venue(house)
             stops["GaveUp"] += gave_up
@@ -428,7 +439,7 @@ async def _run(
         if start == STARTS:
             await _clear_up(scene, fired)
         try:
-            async with scene.process() as (house, _):
+            async with process(scene.ours) as (house, _):
                 _stir(scene, house, scenario, weather)
                 await submit(house, scenario.requests)
             break
@@ -436,13 +447,13 @@ async def _run(
             stops[type(error).__name__] += 1
             if start == STARTS + 1:
                 return [f"it does not end: {type(error).__name__}: {error} ({error.where})"]
-            await scene.machine.sleep(error.retry_after if isinstance(error, RateLimited) else 1)
+            await scene.ours.machine.sleep(error.retry_after if isinstance(error, RateLimited) else 1)
         except Exception:  # noqa: BLE001 - a bug is a finding, and the next seed is played
             return [traceback.format_exc(limit=-6)]
     await _clear_up(scene, fired)
-    await scene.machine.sleep(ALL_ARRIVED_SECONDS)
+    await scene.ours.machine.sleep(ALL_ARRIVED_SECONDS)
     try:
-        async with scene.process() as (house, venue):
+        async with process(scene.ours) as (house, venue):
             await submit(house, scenario.requests)
             return await unbooked(house.database, venue, house.account)
     except Exception:  # noqa: BLE001 - as above
