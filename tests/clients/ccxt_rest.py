@@ -6,6 +6,7 @@ ours: `python ccxt_rest.py URL KEY SECRET`.
 
 import json
 import sys
+from collections.abc import Callable
 from typing import Any
 
 import ccxt
@@ -98,7 +99,7 @@ def main(url: str, key: str, secret: str) -> None:
     facts["withdrawals"] = exchange.fetch_withdrawals()
     facts["balance_after"] = exchange.fetch_balance()
     facts["refused"] = {}
-    for name, ask in {
+    asked: dict[str, Callable[[], Any]] = {
         "too small": lambda: exchange.create_order(SYMBOL, "limit", "buy", 0.00001, 1000),
         "no money": lambda: exchange.create_order(
             SYMBOL, "limit", "buy", 50, exchange.price_to_precision(SYMBOL, last)
@@ -106,7 +107,8 @@ def main(url: str, key: str, secret: str) -> None:
         "no order": lambda: exchange.fetch_order("987654321", SYMBOL),
         "no order to cancel": lambda: exchange.cancel_order("987654321", SYMBOL),
         "wrong secret": lambda: client(url, key, "x" * 64).fetch_balance(),
-    }.items():
+    }
+    for name, ask in asked.items():
         try:
             ask()
             facts["refused"][name] = None

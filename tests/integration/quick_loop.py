@@ -9,11 +9,13 @@ import asyncio
 import selectors
 import time
 from collections.abc import Callable, Coroutine
+from concurrent.futures import Executor
 from datetime import UTC, datetime, timedelta
-from typing import Any, TypeVar
+from typing import Any, TypeVar, TypeVarTuple
 from unittest import mock
 
 Value = TypeVar("Value")
+Given = TypeVarTuple("Given")
 
 PATIENCE = 20.0
 """Real seconds without anything to do, and nothing to come: the play hangs."""
@@ -41,7 +43,9 @@ class QuickLoop(asyncio.SelectorEventLoop):
         """Whether something is done outside of the loop."""
         return bool(self._at_work)
 
-    def run_in_executor(self, executor: Any, func: Callable[..., Any], *args: Any) -> Any:
+    def run_in_executor(
+        self, executor: Executor | None, func: Callable[[*Given], Value], *args: *Given
+    ) -> asyncio.Future[Value]:
         """Run `func` in a thread; time stands still until its answer is here."""
         future = super().run_in_executor(executor, func, *args)
         self._at_work.add(future)
@@ -49,7 +53,7 @@ class QuickLoop(asyncio.SelectorEventLoop):
         return future
 
 
-class _Jumping(selectors.DefaultSelector):  # type: ignore[misc, valid-type]  # which it is depends on the system
+class _Jumping(selectors.DefaultSelector):
     """Looks at the sockets without waiting, and lets the loop's time jump where there is nothing."""
 
     def __init__(self, loop: QuickLoop) -> None:
