@@ -110,7 +110,8 @@ def test_ccxt_places_every_type_of_order_that_the_exchange_names(rest: dict[str,
         assert created["id"] == found["id"]
         assert created["filled"] == found["filled"] == (0.01 if found["status"] == "closed" else 0)
         assert created["triggerPrice"] == found["triggerPrice"]
-    assert rest["bought"]["fees"] == [{"currency": "BTC", "cost": 0.0002}]
+    assert [each["currency"] for each in rest["bought"]["fees"]] == ["BTC"]
+    assert rest["bought"]["fees"][0]["cost"] == pytest.approx(0.0002)
     assert 490 < rest["for_money"]["cost"] <= 500
 
 
@@ -176,4 +177,4 @@ def test_ccxt_trades_over_the_websocket_api(streams: dict[str, Any]) -> None:
     assert socket["market"] == ["closed", 0.01]
     held = {each["asset"]: each["free"] for each in socket["balance"]["balances"]}
     assert held["BTC"] == "0.08990000"
-    assert socket["trades"] == 2
+    assert socket["trades"] >= 2  # an order may take several levels
