@@ -3,6 +3,7 @@
     python benchmarks/faults.py --seeds 50                     a minute
     python benchmarks/faults.py --seeds 10000 --deaths all     the whole of it, on all cores
     python benchmarks/faults.py --seeds 1 --from 4711          one seed again
+    python benchmarks/faults.py --over-the-wire --seeds 300    the same behind real sockets
 
 Ends with 1 when anything was found; a finding is named with the seed, or with
 the line and the hit, that brings it back.
@@ -21,9 +22,10 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
+from tests.integration import harness, wire_harness  # noqa: E402
 from tests.integration.deaths import KILL, STOP, die_elsewhere  # noqa: E402
-from tests.integration.harness import played  # noqa: E402
 
+from etf_trader.exchange.server.faults import Fault as WireFault  # noqa: E402
 from etf_trader.venue.faulty import Fault  # noqa: E402
 
 CHUNK = 20
@@ -35,7 +37,8 @@ def main() -> int:
     """Play, print, and return the exit code."""
     asked = _arguments()
     start = time.monotonic()
-    wrong = _play_seeds(asked.first, asked.seeds, asked.jobs) + _let_die(asked.deaths, asked.first, asked.jobs)
+    wrong = _play_seeds(asked.first, asked.seeds, asked.jobs, over_the_wire=asked.over_the_wire)
+    wrong += _let_die(asked.deaths, asked.first, asked.jobs)
     for line in wrong:
         print(line)
     print(f"{len(wrong)} findings in {time.monotonic() - start:.0f} s on {asked.jobs} cores")
@@ -46,27 +49,30 @@ def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--seeds", type=int, default=50, metavar="N", help="how many fault seeds (50)")
     parser.add_argument("--from", type=int, default=0, dest="first", metavar="N", help="the first seed (0)")
+    parser.add_argument("--over-the-wire", action="store_true", help="against a served exchange, by its sockets")
     parser.add_argument("--deaths", default="0", metavar="N|all", help="points of death of each scenario (0)")
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="processes (all cores)")
     return parser.parse_args()
 
 
-def _play_seeds(first: int, count: int, jobs: int) -> list[str]:
+def _play_seeds(first: int, count: int, jobs: int, *, over_the_wire: bool) -> list[str]:
     chunks = [range(at, min(at + CHUNK, first + count)) for at in range(first, first + count, CHUNK)]
-    fired: Counter[Fault] = Counter()
+    played = wire_harness.played if over_the_wire else harness.played
+    faults = WireFault if over_the_wire else Fault
+    fired: Counter[str] = Counter()
     scenarios: Counter[str] = Counter()
     stops: Counter[str] = Counter()
     wrong = []
     with ProcessPoolExecutor(jobs, mp_context=multiprocessing.get_context("spawn")) as pool:
         for done, results in enumerate(pool.map(played, chunks), start=1):
             for each in results:
-                fired += each.fired
+                fired.update(each.fired)
                 stops += each.stops
                 scenarios[each.name.partition(": ")[2]] += 1
                 wrong += [f"{each.name}: {finding}" for finding in each.findings]
             _progress(f"{done * CHUNK} of {count} seeds, {len(wrong)} findings")
     print(f"seeds {first} to {first + count - 1}: {fired.total()} faults fired")
-    _table(Counter({str(fault): fired[fault] for fault in Fault}))
+    _table(Counter({str(fault): fired[fault] for fault in faults}))
     print("plays:")
     _table(scenarios)
     if stops:

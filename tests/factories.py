@@ -216,8 +216,8 @@ def make_house(
     """
     if url is None:
         url = f"sqlite:///{folder / 'etf.db'}"
-        _copy("etf", folder / "etf.db")
-    _copy("exchange", folder / "exchange.db")
+        copy_template("etf", folder / "etf.db")
+    copy_template("exchange", folder / "exchange.db")
     exchange = PaperExchange.create(Database(f"sqlite:///{folder / 'exchange.db'}"), LIVELY, market, account=UID)
     database = WatchedDatabase(url)
     with database.write() as connection:
@@ -275,6 +275,6 @@ def _template(section: str) -> Path:
     return path
 
 
-def _copy(section: str, path: Path) -> None:
+def copy_template(section: str, path: Path) -> None:
     if not path.exists():
         shutil.copyfile(_template(section), path)

@@ -152,6 +152,16 @@ async def test_what_was_signed_is_the_text_of_the_request(socket: Socket) -> Non
     assert (await socket.raw(text))["status"] == 200
 
 
+async def test_whether_limits_are_shown_is_signed_like_everything_else(socket: Socket) -> None:
+    payload = f"apiKey={socket.key.api_key}&returnRateLimits=false&timestamp={now_ms()}"
+    signature = hmac.new(socket.key.secret.encode(), payload.encode(), sha256).hexdigest()
+    params: dict[str, Any] = dict(part.split("=") for part in payload.split("&"))
+    params |= {"returnRateLimits": False, "timestamp": int(params["timestamp"]), "signature": signature}
+    answer = await socket.ask("account.status", params)
+    assert answer["status"] == 200, answer
+    assert "rateLimits" not in answer
+
+
 async def test_limits_are_shown_unless_they_are_not_wanted(address: Address, key: ApiKey) -> None:
     async with aiohttp.ClientSession() as session:
         async with session.ws_connect(f"{address.websocket_api}?returnRateLimits=false") as ws:

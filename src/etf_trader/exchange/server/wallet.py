@@ -82,6 +82,11 @@ def nothing(ask: Ask) -> Reply:
     return Reply([])
 
 
+def system_status(ask: Ask) -> Reply:
+    """Tell that the venue is not under maintenance: else nobody would answer."""
+    return Reply({"status": 0, "msg": "normal"})
+
+
 def delistings(ask: Ask) -> Reply:
     """Tell the delistings that were announced."""
     return Reply(
@@ -207,6 +212,7 @@ def add_to(table: Table) -> None:
         ("account/apiRestrictions", rights, 1, look, ()),
         ("spot/delist-schedule", delistings, 100, Security.KEY, ()),
         ("bnbBurn", bnb_burn, 1, look, ()),
+        ("system/status", system_status, 1, Security.NONE, ()),
         ("margin/allPairs", nothing, 1, Security.KEY, ("symbol",)),
         ("margin/isolated/allPairs", nothing, 10, Security.KEY, ("symbol",)),
     )

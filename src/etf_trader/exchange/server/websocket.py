@@ -183,7 +183,7 @@ class WebSocketApi:
             call = self._table.by_method.get(method)
             if call is None:
                 raise refusals.unsupported()
-            shows_limits = values.pop("returnRateLimits", str(shows_limits)).lower() != "false"
+            shows_limits = values.get("returnRateLimits", str(shows_limits)).lower() != "false"
             reply = await gateway.answer(self._request(session, call, values))
             counts = messages.count_limits(reply.counts) if call.is_order else []
             answer = told(reply)
@@ -206,6 +206,7 @@ class WebSocketApi:
 
     def _request(self, session: Session, call: Call, values: dict[str, str]) -> Request:
         payload = sorted_payload(values)
+        values.pop("returnRateLimits", None)  # it is signed like any other, and no call's own
         credentials = Credentials(values.pop("apiKey", None), payload, values.get("signature"), session.key)
         return Request(call, Parameters(values), session.address, credentials, session.in_microseconds, session)
 

@@ -53,6 +53,13 @@ class StreamedBooks:
         """Take note that we may have traded until `at`, by the venue's clock: older books are of no use now."""
         self._source.traded(symbol, at)
 
+    async def close(self) -> None:
+        """Close the streams of this event loop, if any are open; who asks again opens others."""
+        if self._keeper is not None and self._loop is asyncio.get_running_loop():
+            self._keeper.cancel()
+            await asyncio.wait([self._keeper])
+        self._loop = self._keeper = None
+
     def _of_this_loop(self) -> BookSource:
         loop = asyncio.get_running_loop()
         if self._loop is not loop:
