@@ -167,7 +167,7 @@ async def test_bnb_that_is_nobodys_of_the_owner_is_not_taken_silently(folder: Pa
     check(house)
 
 
-@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     units=st.decimals("0.5", "40", places=3),
     back=st.integers(1, 100),

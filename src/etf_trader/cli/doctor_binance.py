@@ -167,6 +167,8 @@ async def _limits(venue: BinanceVenue) -> AsyncIterator[Row]:
     told = ", ".join(
         f"{used.get(each.seconds, 0):,} of {each.limit:,} orders in {each.seconds:,} s" for each in limits
     )
+    if (age := venue.list_age()) is not None:
+        told = f"{told}; markets as told {age:.0f} s ago"
     yield Row("limits", OK if limits else WARN, told or "the venue names no limit on orders")
 
 

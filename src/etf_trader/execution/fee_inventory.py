@@ -234,8 +234,7 @@ def with_fees_apart(problem: OrderProblem, rate: Decimal) -> OrderProblem:
     for them, and so does the loss, also for the lots that go to the float. Of an
     order that leaves room (`leaves_room`).
     """
-    sign = problem.side.sign
-    factor = ONE + sign * rate
+    factor = ONE + problem.side.sign * rate
     cash, limit, most, done = problem.cash, problem.limit, problem.max_loss_bps, problem.loss_done
     if cash is not None:
         cash = divide(cash, factor)

@@ -42,7 +42,8 @@ def ask(state: OrderState, view: MarketView, slack_ticks: int, *, may_convert: b
     require_listed(state.basket, view.rules)
     problem = order_problem(state.wish(), state.basket, view, state.float, state.float_cash, slack_ticks)
     if view.fee_apart is not None:
-        problem = with_fees_apart(problem, view.fee_apart)
+        with money_context():
+            problem = with_fees_apart(problem, view.fee_apart)
     return Asked(state, problem, may_convert)
 
 

@@ -7,6 +7,7 @@ from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from functools import partial
+from pathlib import Path
 from typing import Any, NamedTuple, Protocol, TypeVar
 
 from etf_trader.clock import Clock
@@ -18,6 +19,7 @@ from etf_trader.venue.binance import errors, history, messages
 from etf_trader.venue.binance.client import Answer, BinanceClient, Network, moment
 from etf_trader.venue.binance.environments import Environment
 from etf_trader.venue.binance.errors import Refusal
+from etf_trader.venue.binance.info_file import InfoFile
 from etf_trader.venue.binance.keys import Keys
 from etf_trader.venue.binance.markets import Markets
 from etf_trader.venue.binance.standing import (
@@ -95,10 +97,12 @@ class BinanceVenue:
         books: Books | None = None,
         allows_withdraw_key: bool = False,
         may_send: bool = True,
+        info_file: Path | None = None,
     ) -> None:
         """`books` takes the place of asking for each book by REST; without `keys` only markets can be seen.
 
-        Unless it `may_send` no order leaves, whoever asks for it.
+        Unless it `may_send` no order leaves, whoever asks for it. `info_file` keeps
+        the list of all markets for the processes that come after.
         """
         self._may_send = may_send
         self._allows_withdraw_key = allows_withdraw_key
@@ -107,7 +111,8 @@ class BinanceVenue:
         self._clock: Timekeeping = clock or MeasuredTime()
         self._allowance = Allowance(meter, self._clock)
         self._books = books
-        self._markets = Markets(time.monotonic, self._account_facts)
+        file = None if info_file is None else InfoFile(info_file, environment.api)
+        self._markets = Markets(time.monotonic, self._account_facts, file)
         self._account: tuple[float, Mapping[str, Any]] | None = None
         self._burn: tuple[float, bool | None] | None = None
         self._delistings: tuple[float, Mapping[str, datetime] | None] | None = None
@@ -147,6 +152,14 @@ class BinanceVenue:
     def known_limits(self) -> Sequence[OrderLimit]:
         """Return the limits on orders as far as the venue told them, without asking."""
         return self._markets.known_limits
+
+    def list_age(self) -> float | None:
+        """Return how many seconds ago the venue told the list of all markets, to whichever process."""
+        return self._markets.list_age
+
+    def sors(self) -> Sequence[Mapping[str, Any]]:
+        """Return what the venue routes by itself among several markets, as far as it told."""
+        return self._markets.sors
 
     def rules_age(self) -> float | None:
         """Return how many seconds ago the venue told the rules of the markets in use."""
