@@ -235,7 +235,9 @@ async def require_agreement(database: Database, venue: Venue, account: Account) 
 
     Raises:
         ReconciliationMismatch: something differs, or did when the account was last compared.
+        ConfigError: fees are paid in what an index holds.
     """
+    await require_apart(database, venue, account)
     with database.read() as connection:
         seen = transfers_seen(connection, account.id)
         known = open_differences(connection, account.id)
