@@ -12,6 +12,7 @@ from etf_trader.database import insert_row
 from etf_trader.errors import LedgerError
 from etf_trader.ledger.tables import allocations, fills
 from etf_trader.market.symbol import Side
+from etf_trader.money import ZERO
 from etf_trader.orders.tables import shares
 from etf_trader.seal import seal
 
@@ -140,7 +141,7 @@ def add_fill(connection: Connection, fill: Fill, parts: Sequence[Part]) -> bool:
 def pays_apart(connection: Connection, account_id: int) -> bool:
     """Return whether the account's last fill at the venue paid its fee in neither base nor quote."""
     query = select(fills.c.fee_value).where(
-        fills.c.account_id == account_id, fills.c.era != INTERNAL, fills.c.fee > 0
+        fills.c.account_id == account_id, fills.c.era != INTERNAL, fills.c.fee != ZERO
     )
     return connection.execute(query.order_by(fills.c.id.desc()).limit(1)).scalar() is not None
 
