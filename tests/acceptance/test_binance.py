@@ -33,10 +33,15 @@ def address(exchange: Shell) -> Iterator[str]:
 
 def faults(exchange: Shell, verb: str, plan: dict[str, object]) -> None:
     """Switch the faults of the server: PUT a plan, or DELETE it."""
+    admin(exchange, verb, "/faults", plan)
+
+
+def admin(exchange: Shell, verb: str, path: str, body: dict[str, object]) -> None:
+    """Ask the server's admin endpoint for something."""
     (token,) = (path.read_text().strip() for path in exchange.folder.glob("*.token"))
     request = urllib.request.Request(
-        (exchange.folder / "admin").read_text() + "/faults",
-        json.dumps(plan).encode(),
+        (exchange.folder / "admin").read_text() + path,
+        json.dumps(body).encode(),
         {"Authorization": f"Bearer {token}"},
         method=verb,
     )
@@ -65,6 +70,38 @@ def made(fund: Shell, address: str) -> Shell:
     fund.ok("reconcile", "--book", "1", "--as", "opening", "--reason", "it was there before")
     fund.ok("index", "create", "TWO", "--weight", "BTC=0.6", "--weight", "ETH=0.4", "--float", "600")
     return fund
+
+
+def test_fees_in_bnb_are_booked_and_coming_delistings_told_over_the_wire(
+    exchange: Shell, fund: Shell, address: str
+) -> None:
+    made(fund, address)
+    name = fund.folder.name
+    admin(exchange, "POST", f"/accounts/{name}/deposits", {"asset": "BNB", "amount": "2", "id": f"{name}-bnb"})
+    assert "2 BNB booked for self" in fund.ok("reconcile")
+    assert fund.json("treasury", "fees", "1")["balances"][0]["quantity"] == "1"
+    exchange.ok("exchange", "account", "burn", "on", name)
+    assert fund.json("submit", "buy", "--index", "1", "--qty", "7")["status"] == "filled"
+    assert fund.json("submit", "sell", "--index", "1", "--qty", "3")["status"] == "filled"
+    assert {asset for (asset,) in fund.rows("select fee_asset from fill")} == {"BNB"}
+    inventory = fund.json("treasury", "fees")
+    assert inventory["asset"] == "BNB" and [row["asset"] for row in inventory["balances"]] == ["BNB", "USDT"]
+    fund.ok("ledger", "audit")
+    assert "agree" in fund.ok("reconcile")
+    doctor = {row["check"]: row["state"] for row in fund.json("doctor")["checks"]}
+    assert doctor["BNB"] == "ok"
+    with_bnb = fund.etf("index", "create", "MIXED", "--weight", "BTC=0.5", "--weight", "BNB=0.5", "--float", "600")
+    assert with_bnb.code == 0
+    refused = fund.etf("submit", "buy", "--index", "2", "--qty", "1")
+    assert refused.code == 4 and "MIXED holds BNB" in refused.err
+    assert fund.etf("doctor").code != 0
+    exchange.ok("exchange", "account", "burn", "off", name)
+    admin(
+        exchange, "PUT", "/delistings", {"delistings": [{"delistTime": 4_000_000_000_000, "symbols": ["ETHUSDT"]}]}
+    )
+    told = fund.etf("submit", "buy", "--index", "1", "--qty", "1")
+    admin(exchange, "PUT", "/delistings", {"delistings": []})
+    assert told.code == 0 and "ETHUSDT will be delisted" in told.err
 
 
 def test_a_fund_is_made_bought_sold_and_audited_over_the_wire(fund: Shell, address: str) -> None:

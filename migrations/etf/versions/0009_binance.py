@@ -1,7 +1,9 @@
-"""Transfers of a venue are numbered by its time, which a server's integers do not hold."""
+"""Room for a venue that numbers transfers by its time, and what fees in another asset cost the orders."""
 
 import sqlalchemy as sa
 from alembic import op
+
+from etf_trader.database import ExactDecimal
 
 revision = "0009"
 down_revision = "0008"
@@ -10,3 +12,5 @@ down_revision = "0008"
 def upgrade() -> None:
     if op.get_bind().dialect.name != "sqlite":  # whose integers have room already
         op.alter_column("account", "transfers_seen", type_=sa.BigInteger(), existing_nullable=False)
+    for table in ("fill", "allocation"):
+        op.add_column(table, sa.Column("fee_value", ExactDecimal))

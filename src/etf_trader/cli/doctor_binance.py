@@ -37,7 +37,7 @@ class Row(NamedTuple):
     advice: str = ""
 
 
-ALL = ("keys", "venue clock", "account", "permissions", "limits", "fees", "user stream", "delistings")
+ALL = ("keys", "venue clock", "account", "permissions", "limits", "fees", "BNB", "user stream", "delistings")
 
 
 def binance_rows(settings: Settings) -> Iterator[Row]:
@@ -82,8 +82,9 @@ async def _rows(venue: BinanceVenue, settings: Settings) -> list[Row]:
         "permissions": lambda: _permissions(venue, settings),
         "limits": lambda: _limits(venue),
         "fees": lambda: _fees(venue),
+        "BNB": lambda: _fee_payment(venue, settings),
         "user stream": lambda: _stream(venue),
-        "delistings": lambda: _delistings(venue),
+        "delistings": lambda: _delistings(venue, settings),
     }
     failed = ""
     for name, check in checks.items():
@@ -171,6 +172,8 @@ async def _limits(venue: BinanceVenue) -> AsyncIterator[Row]:
     told = ", ".join(
         f"{used.get(each.seconds, 0):,} of {each.limit:,} orders in {each.seconds:,} s" for each in limits
     )
+    if (age := venue.list_age()) is not None:
+        told = f"{told}; markets as told {age:.0f} s ago"
     yield Row("limits", OK if limits else WARN, told or "the venue names no limit on orders")
 
 
@@ -180,10 +183,40 @@ async def _fees(venue: BinanceVenue) -> AsyncIterator[Row]:
     closed = sum(not rule.is_trading for rule in rules.values())
     most = max(rates, default=Decimal(0))
     told = f"at most {plain(most * 10_000)} bps on {count(len(rules) - closed, 'market')}; {closed} not trading"
-    if (await venue.standing()).pays_in_bnb:
-        yield Row("fees", FAIL, "this account pays its fees in BNB", "switch it off at the venue")
+    yield Row("fees", OK, told)
+
+
+async def _fee_payment(venue: BinanceVenue, settings: Settings) -> AsyncIterator[Row]:
+    """Whether fees are paid in BNB, and whether the books can bear that."""
+    from etf_trader.bootstrap import open_services
+    from etf_trader.execution.fee_inventory import constituent_of
+    from etf_trader.ledger import accounts
+    from etf_trader.ledger.fill import pays_apart
+    from etf_trader.ledger.repository import Ledger
+
+    told = (await venue.standing()).pays_in_bnb
+    discount = await venue.fee_discount()
+    try:
+        opened = open_services(settings)
+    except ConfigError as error:
+        yield Row("BNB", SKIP, error.message, error.hint or "")
+        return
+    with opened.database.read() as connection:
+        has_paid = pays_apart(connection, opened.account.id)
+        held = Ledger(connection, opened.account.id).balance(accounts.FEE_INVENTORY, "BNB")
+        index = constituent_of(connection, opened.account.id, "BNB")
+    opened.close()
+    if discount is None and not (told is None and has_paid):
+        said = "fees are taken from what is received"
+        yield Row("BNB", OK, said if told is False else f"{said}, as far as fills tell; the venue does not")
+        return
+    by = "the last fill says" if told is None else "the venue says"
+    if index is not None:
+        yield Row("BNB", FAIL, f"fees are paid in BNB, {by}, and {index} holds BNB", "switch it off at the venue")
+    elif not held:
+        yield Row("BNB", WARN, f"fees are paid in BNB, {by}; the fee inventory is empty", "etf treasury fees 1")
     else:
-        yield Row("fees", OK, told)
+        yield Row("BNB", OK, f"fees are paid in BNB, {by}; the fee inventory holds {plain(held)}")
 
 
 async def _stream(venue: BinanceVenue) -> AsyncIterator[Row]:
@@ -203,22 +236,34 @@ async def _stream(venue: BinanceVenue) -> AsyncIterator[Row]:
         stop()
 
 
-async def _delistings(venue: BinanceVenue) -> AsyncIterator[Row]:
+async def _delistings(venue: BinanceVenue, settings: Settings) -> AsyncIterator[Row]:
+    from etf_trader.bootstrap import open_services
+    from etf_trader.execution.delisted import concerned
+
     found = await venue.delistings()
     if found is None:
         yield Row("delistings", SKIP, "the venue does not tell")
         return
     now = await venue.server_time()
-    coming = [each for each in found if now <= each.at <= now + SOON]
+    coming = {symbol: at for symbol, at in found.items() if now <= at <= now + SOON}
+    held: dict[str, list[str]] = {}
+    try:
+        opened = open_services(settings)
+        with opened.database.read() as connection:
+            held = concerned(connection, opened.account.id, coming)
+        opened.close()
+    except ConfigError:
+        pass  # there are no indices yet
     if not coming:
         yield Row("delistings", OK, f"none in {SOON.days} days")
-    for each in coming:
-        names = ", ".join(each.symbols)
+    elif not held:
+        yield Row("delistings", OK, f"{count(len(coming), 'market')} in {SOON.days} days, none of an index")
+    for symbol, indices in sorted(held.items()):
         yield Row(
             "delistings",
             WARN,
-            f"{names} until {local_time(each.at)}",
-            "etf index show tells whether an index holds it",
+            f"{symbol} of {', '.join(indices)} trades until {local_time(coming[symbol])}",
+            "sell the index, or what it holds, before then",
         )
 
 

@@ -38,6 +38,13 @@ def read_port(text: str) -> int:
     return int(text)
 
 
+def read_switch(text: str) -> str:
+    """Return on or off."""
+    if text not in ("on", "off"):
+        raise typer.BadParameter(f"{text!r} is neither on nor off")
+    return text
+
+
 def read_host(text: str) -> str:
     """Return an address of this machine alone."""
     host = "127.0.0.1" if text == "localhost" else text
@@ -289,6 +296,34 @@ def add(
             page.line("The secret is shown this once.")
 
     output().emit("etf.exchange_key/1", facts, draw)
+
+
+@command(account, "burn", examples=("etf exchange account burn on", "etf exchange account burn off alice"))
+def burn(
+    switch: Annotated[str, typer.Argument(help="on or off.", metavar="on|off", parser=read_switch)],
+    name: Annotated[
+        str | None,
+        typer.Argument(
+            help="The account; by default that of the configuration.", metavar="NAME", show_default=False
+        ),
+    ] = None,
+) -> None:
+    """Let an account of the paper exchange pay its fees in BNB, at three quarters, or no more."""
+    from etf_trader.bootstrap import open_exchange
+
+    current = settings()
+    whose, is_on = name or current.exchange.account, switch == "on"
+    exchange = open_exchange(current)
+    exchange.set_bnb_burn(whose, is_on)
+    exchange.close()
+
+    def draw(page: Page) -> None:
+        if is_on:
+            page.line(f"{whose} pays its fees in BNB while it has enough: etf treasury fees shows the inventory.")
+        else:
+            page.line(f"{whose} pays its fees in what it receives.")
+
+    output().emit("etf.exchange_burn/1", {"account": whose, "burns": is_on}, draw)
 
 
 def _public_key(path: Path) -> str:

@@ -177,6 +177,7 @@ def _submit(
             on_shortfall=Shortfall(on_shortfall),
             schedule=schedule,
         )
+        _tell_delistings(opened, found.id)
         if way.dry_run:
             _show_preview(opened, in_loop(opened.desk.preview(request)))
         else:
@@ -354,6 +355,22 @@ def _leadership(opened: Services) -> int | None:
         if leader(connection, opened.account.id, SystemClock().now(), opened.settings.host) is not None:
             return None
         return None if unsettled_plans(connection, opened.account.id) else epoch(connection, opened.account.id)
+
+
+def _tell_delistings(opened: Services, index_id: int) -> None:
+    """Tell which markets of an index will end, where the venue says so."""
+    from etf_trader.cli.numbers import local_time
+    from etf_trader.errors import VenueError
+    from etf_trader.index.store import current_basket
+
+    try:
+        ending = in_loop(opened.venue.delistings()) or {}
+    except VenueError:
+        return  # what is asked next says so
+    with opened.database.read() as connection:
+        symbols = sorted(ending.keys() & set(current_basket(connection, index_id).symbols.values()))
+    for symbol in symbols:
+        output().note(f"{symbol} will be delisted: it trades until {local_time(ending[symbol])}.")
 
 
 def _run(opened: Services, request: OrderRequest, symbol: str, way: _Way, *, key_is_new: bool) -> None:

@@ -10,7 +10,7 @@ import typer
 from etf_trader.cli.commands import WHAT, command, group
 from etf_trader.cli.invocation import output, settings
 from etf_trader.cli.numbers import amount_of
-from etf_trader.cli.options import AmountArgument
+from etf_trader.cli.options import AmountArgument, read_decimal
 from etf_trader.cli.output import Page, Table, number, text
 from etf_trader.cli.services import in_loop, services
 from etf_trader.market.currency import DEFAULT
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from etf_trader.bootstrap import Services
 
 app = group()
+
+FEE_ASSET = "BNB"
 
 HolderOption = Annotated[
     str | None,
@@ -72,6 +74,71 @@ def deposit(amount: AmountArgument, asset: AssetOption = DEFAULT, holder: Holder
 def withdraw(amount: AmountArgument, asset: AssetOption = DEFAULT, holder: HolderOption = None) -> None:
     """Take a holder's free money out of the exchange account."""
     _move(amount, asset, holder, is_deposit=False)
+
+
+@command(
+    app,
+    "fees",
+    examples=("etf treasury fees", "etf treasury fees 2 --asset BNB", "etf treasury fees -100 --asset USDT"),
+    csv="balances",
+)
+def fees(
+    amount: Annotated[
+        Decimal | None,
+        typer.Argument(
+            help="How much of the treasury's goes into the fee inventory; negative: back.",
+            metavar="[AMOUNT]",
+            parser=read_decimal,
+            show_default=False,
+        ),
+    ] = None,
+    asset: AssetOption = FEE_ASSET,
+    holder: HolderOption = None,
+) -> None:
+    """Show what fees are paid from where the venue takes them in BNB, or put BNB there."""
+    from etf_trader.errors import UsageError
+    from etf_trader.ledger import accounts
+    from etf_trader.ledger.repository import Ledger
+
+    name, what = holder_of(holder), asset.upper()
+    with services() as opened:
+        if amount is not None:
+            if not amount:
+                raise UsageError(
+                    "nothing is to be moved", where="amount", hint="etf treasury fees shows what is there"
+                )
+            in_loop(opened.administration.of(name).fund_fees(what, amount))
+        with opened.database.read() as connection:
+            ledger = Ledger(connection, opened.account.id)
+            held = ledger.holdings(accounts.FEE_INVENTORY)
+            lots = ledger.lot_book()
+            balances: list[dict[str, Any]] = [
+                {
+                    "asset": each,
+                    "quantity": quantity,
+                    "cost": lots.cost(accounts.FEE_INVENTORY, each) if each == FEE_ASSET else quantity,
+                }
+                for each, quantity in held.items()
+            ]
+        paid_in = in_loop(opened.venue.fee_discount())
+
+    def draw(page: Page) -> None:
+        if paid_in is None:
+            page.line("Fees are paid in what is received; the venue takes nothing from here.")
+        else:
+            page.line(f"The venue takes fees in {paid_in.asset} while there is enough of it.")
+        if not balances:
+            page.line(
+                f"The fee inventory is empty: etf treasury fees 1 puts 1 {FEE_ASSET} of the treasury into it."
+            )
+            return
+        table = Table(text("fee inventory"), number("quantity"), number("cost"))
+        for row in balances:
+            table.row(row["asset"], amount_of(row["quantity"], row["asset"]), amount_of(row["cost"], DEFAULT))
+        page.table(table)
+
+    payload = {"asset": None if paid_in is None else paid_in.asset, "balances": balances}
+    output().emit("etf.fee_inventory/1", payload, draw, columns=("asset", "quantity", "cost"))
 
 
 def _move(amount: Decimal, asset: str, holder: str | None, *, is_deposit: bool) -> None:

@@ -8,18 +8,22 @@ from sqlalchemy import Connection
 from etf_trader.clock import Clock
 from etf_trader.database import Database
 from etf_trader.errors import MissingPrice, UsageError
+from etf_trader.execution.fee_inventory import fee_price
 from etf_trader.execution.look import require_own
 from etf_trader.index.definition import BasketQuantities, IndexDefinition, basket_of
 from etf_trader.index.store import Index, add_index, find_index, list_indices, list_positions, set_status
 from etf_trader.ledger import accounts
-from etf_trader.ledger.booking import funding
+from etf_trader.ledger.booking import fee_funding, funding
 from etf_trader.ledger.repository import Account, Ledger, chain_head, holder_name
-from etf_trader.market.currency import CURRENCIES, how_to_deposit
+from etf_trader.market.currency import CURRENCIES, DEFAULT, how_to_deposit
 from etf_trader.market.symbol import SymbolRule
-from etf_trader.money import ZERO, spoken, spoken_cash
+from etf_trader.money import ZERO, plain, spoken, spoken_cash
 from etf_trader.orders.status import IndexOrderStatus
 from etf_trader.orders.store import list_index_orders
 from etf_trader.venue.interface import Venue
+
+FEE_ASSET = "BNB"
+"""What the fee inventory holds beside cash."""
 
 MOST_NAMED = 8
 """A hint has so many lines, not one for each of a hundred positions."""
@@ -34,6 +38,10 @@ class Administration:
         self._clock = clock
         self._account = account
         self._holder = holder
+
+    def of(self, holder: str) -> "Administration":
+        """Return the work of another holder on the same account."""
+        return Administration(self._database, self._venue, self._clock, self._account, holder)
 
     async def create_index(self, definition: IndexDefinition, depth: int) -> Index:
         """Write a new index: its basket at the mids of now, its float from the holder's treasury.
@@ -96,6 +104,38 @@ class Administration:
                 )
             self._fund(connection, index, amount)
             return ledger.balance(accounts.index_float(index.id), index.quote)
+
+    async def fund_fees(self, asset: str, amount: Decimal) -> Decimal:
+        """Move an asset from the treasury to the fee inventory (negative: back), and return what that holds then.
+
+        Raises:
+            UsageError: the giving side has not so much.
+            DataError: the asset has no price, which its lots begin with.
+        """
+        price = None
+        if asset not in (FEE_ASSET, *CURRENCIES):
+            raise UsageError(
+                f"no venue takes fees in {asset}", where="--asset", hint=f"fees are paid in {FEE_ASSET}"
+            )
+        if asset == FEE_ASSET:
+            price = (await fee_price(self._venue, asset, [DEFAULT])).mids[DEFAULT]
+        with self._database.write() as connection:
+            ledger = Ledger(connection, self._account.id)
+            source = accounts.treasury(self._holder) if amount > 0 else accounts.FEE_INVENTORY
+            held = ledger.balance(source, asset)
+            if held < abs(amount):
+                whose = f"the treasury of {self._holder}" if amount > 0 else "the fee inventory"
+                hint = f"on paper: etf exchange deposit {asset} {plain(amount)}" if amount > 0 else None
+                raise UsageError(
+                    f"{whose} holds {plain(held)} {asset}: {plain(abs(amount))} cannot be moved",
+                    where="amount",
+                    hint=hint,
+                )
+            number, _ = chain_head(connection, self._account.id)
+            cost = None if price is None else amount * price
+            key, now = f"fees:{number + 1}", self._clock.now()
+            ledger.post(fee_funding(self._holder, asset, amount, cost, key=key, at=now))
+            return ledger.balance(accounts.FEE_INVENTORY, asset)
 
     def close_index(self, reference: str) -> tuple[Index, Decimal, dict[str, Decimal]]:
         """Close an index without units: return it, the float cash given back, and the dust that stays.

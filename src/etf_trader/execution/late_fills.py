@@ -8,6 +8,7 @@ from sqlalchemy import Connection
 
 from etf_trader.errors import LedgerError
 from etf_trader.events import EventLog
+from etf_trader.execution.fee_inventory import is_foreign, valued
 from etf_trader.execution.fills import book_fill
 from etf_trader.execution.outcomes import fill_from_trade
 from etf_trader.ledger import accounts
@@ -25,13 +26,22 @@ from etf_trader.venue.interface import Trade
 
 
 def book_late_fill(
-    connection: Connection, log: EventLog, account: Account, order: AssetOrder, trade: Trade, now: datetime
+    connection: Connection,
+    log: EventLog,
+    account: Account,
+    order: AssetOrder,
+    trade: Trade,
+    now: datetime,
+    prices: Mapping[str, Decimal],
 ) -> str:
     """Book a trade of a finished asset order that its end does not count; return what prevents it, or nothing.
 
     The end stays sealed as it was, with a row beside it. What the trade took
     comes out of the order's account, else back out of its holder's treasury.
     An index order that had ended keeps what it got, and is stuck.
+
+    Args:
+        prices: What an asset is worth that fees were paid in beside base and quote.
     """
     if not order.status.is_final:
         return "the order is still in flight"
@@ -39,6 +49,8 @@ def book_late_fill(
     parts = late_parts(order, allotted(connection, order.id), fill)
     if parts is None:
         return "it is more than the order was for"
+    if is_foreign(fill, order.intent.asset):
+        parts = valued(parts, prices[fill.fee_asset])
     parties = {
         part.index_order_id: parties_of(connection, index_order(connection, part.index_order_id)) for part in parts
     }
@@ -53,7 +65,7 @@ def book_late_fill(
         if amounts := recalls[part.index_order_id]:
             owner = parties[part.index_order_id]
             ledger.post(recall(owner, fill, part, amounts, order.intent.asset, at=now))
-    book_fill(connection, log, fill, parts, parties, order.intent.asset)
+    book_fill(connection, log, fill, parts, parties, order.intent.asset, prices)
     add_late_fill(connection, fill, now)
     for part in parts:
         _reopen(connection, part.index_order_id, now)

@@ -17,7 +17,8 @@ def fill_loss(fill: Fill, intent: Intent, arrival: Mapping[str, Decimal]) -> Los
     s q (p - t); a maker's spread runs to p and has no depth. A level better
     than the touch seen shows as negative depth. Prices in another currency than
     the index's count at what that was worth at arrival; a trade between
-    currencies is a fill like any other.
+    currencies is a fill like any other. A fee in neither base nor quote costs
+    what the order paid the fee inventory for it.
     """
     fee_in_base = fill.fee_asset == intent.asset
     bought_fee = fill.fee if fee_in_base and fill.side.sign > 0 else ZERO
@@ -28,9 +29,16 @@ def fill_loss(fill: Fill, intent: Intent, arrival: Mapping[str, Decimal]) -> Los
         delay=signed * (intent.mid * rate - arrival[intent.asset]),
         spread=signed * (touch - intent.mid) * rate,
         depth=signed * (fill.price - touch) * rate,
-        fee=(fill.fee * fill.price if fee_in_base else fill.fee) * rate,
+        fee=fee_in_quote(fill, intent.asset) * rate,
         rounding=ZERO,
     )
+
+
+def fee_in_quote(fill: Fill, asset: str) -> Decimal:
+    """Return what a fill's fee costs its order, in the quote of its symbol; `asset` is the base."""
+    if fill.fee_value is not None:
+        return fill.fee_value
+    return fill.fee * fill.price if fill.fee_asset == asset else fill.fee
 
 
 def rounding_loss(

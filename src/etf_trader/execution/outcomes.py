@@ -2,9 +2,10 @@
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from decimal import Decimal
 from functools import partial
 from typing import TypeVar
 
@@ -15,6 +16,7 @@ from etf_trader.database import Database
 from etf_trader.errors import OutcomeUnknown, RateLimited, ReconciliationMismatch, VenueUnavailable
 from etf_trader.events import EventLog
 from etf_trader.execution.budget import give_back, note_answer, note_counts
+from etf_trader.execution.fee_inventory import prices_for
 from etf_trader.execution.fills import book_fill
 from etf_trader.execution.group_commit import GroupCommit
 from etf_trader.execution.latency import VenueTime
@@ -182,7 +184,8 @@ class Outcomes:
         if not may_rest:
             state = await self._cancelled(order, state)
         trades = told if told is not None and _is_whole(state, told) else await self._trades(state)
-        await self.commits.do(partial(self._learnt, order, state, trades, answered, counts))
+        prices = await self.ask(partial(prices_for, self._database, self._venue, order, trades))
+        await self.commits.do(partial(self._learnt, order, state, trades, prices, answered, counts))
         if state.status.is_final:
             self._heard.pop(order.intent.client_order_id, None)
 
@@ -191,6 +194,7 @@ class Outcomes:
         order: AssetOrder,
         state: VenueOrder,
         trades: Sequence[Trade],
+        prices: Mapping[str, Decimal],
         answered: datetime,
         counts: Sequence[OrderCount],
         connection: Connection,
@@ -199,7 +203,7 @@ class Outcomes:
         first = min((trade.at for trade in trades), default=None)
         note_answer(connection, order.id, answered, first, has_counts=bool(counts))
         note_counts(connection, self._account.id, answered, counts, is_last=False)
-        self._book(connection, order, trades)
+        self._book(connection, order, trades, prices)
         if state.status.is_final:
             self._end(connection, order, _ending(state), state.reason, state, trades)
         else:
@@ -241,7 +245,9 @@ class Outcomes:
             hint="etf reconcile books them when they appear",
         )
 
-    def _book(self, connection: Connection, order: AssetOrder, trades: Sequence[Trade]) -> None:
+    def _book(
+        self, connection: Connection, order: AssetOrder, trades: Sequence[Trade], prices: Mapping[str, Decimal]
+    ) -> None:
         """Book the trades of an order, each to the index orders that it was made for."""
         made = [fill_from_trade(self._account, order.id, trade) for trade in trades]
         parties = {
@@ -249,7 +255,7 @@ class Outcomes:
             for share in order.shares
         }
         for fill, parts in zip(made, parts_of(order, made), strict=True):
-            book_fill(connection, self._log, fill, parts, parties, order.intent.asset)
+            book_fill(connection, self._log, fill, parts, parties, order.intent.asset, prices)
 
     def _end(
         self,

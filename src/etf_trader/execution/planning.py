@@ -20,11 +20,14 @@ class MarketView:
     """The books of one moment and the rules they trade by, by symbol.
 
     `slots` is the most orders that the venue takes in one window; None: any number.
+    `fee_apart` is set where fees are paid from the inventory and not of what is
+    received: the part of what is traded that they come to at most.
     """
 
     books: Mapping[str, OrderBook]
     rules: Mapping[str, SymbolRule]
     slots: int | None = None
+    fee_apart: Decimal | None = None
 
     def mids(self, symbols: Mapping[str, str]) -> dict[str, Decimal]:
         """Return the mid of each asset; `symbols` maps asset to symbol.

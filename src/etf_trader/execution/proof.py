@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Any
 
@@ -10,6 +10,7 @@ from sqlalchemy import Connection
 
 from etf_trader.errors import NotFound
 from etf_trader.execution.batch import CONVERT, MOST_PIECES, QUOTE, TRADE, UNWIND
+from etf_trader.execution.fee_inventory import PLAN_KEY, with_fees_apart
 from etf_trader.index.store import Basket, list_baskets
 from etf_trader.market.symbol import Side
 from etf_trader.money import ZERO, money_context, plain
@@ -27,6 +28,7 @@ from etf_trader.orders.store import (
 )
 from etf_trader.solver.findings import Finding, differs
 from etf_trader.solver.passive import QUOTE as QUOTE_METHOD
+from etf_trader.solver.problem import OrderProblem
 from etf_trader.solver.reader import Malformed, Reader
 from etf_trader.solver.statement import Statement, planned_leg, read_statement, side_of
 from etf_trader.solver.verify import SHARED, Unprovable, verify
@@ -92,7 +94,7 @@ def prove(connection: Connection, plan_id: int) -> Proof:
     basket = next(each for each in list_baskets(connection) if each.id == stored.basket_id)
     with money_context():
         findings += _columns(stored, document)
-        findings += _asked(statement, order)
+        findings += _asked(statement, order, document)
         findings += _basket(statement, basket, document)
         findings += _sent(statement, stored, asset_orders_of_plan(connection, plan_id))
         if stored.method == SHARED:
@@ -134,7 +136,7 @@ def _purpose(document: Mapping[str, Any]) -> str:
     return CONVERT if document["side"] == "buy" and document.get("conversions") else TRADE
 
 
-def _asked(statement: Statement, order: IndexOrder) -> Iterator[Finding]:
+def _asked(statement: Statement, order: IndexOrder, document: Mapping[str, Any]) -> Iterator[Finding]:
     """Compare what the plan says it was asked with what was accepted."""
     where, problem = f"order {order.id}", statement.problem
     if order.seal != order.facts_seal():
@@ -146,13 +148,25 @@ def _asked(statement: Statement, order: IndexOrder) -> Iterator[Finding]:
     if statement.method == UNWIND_METHOD:
         return
     yield from differs(f"side of {where}", order.side, problem.side)
-    yield from differs(f"limit of {where}", order.limit_price, problem.limit)
+    limit, most = _limits(problem, order, document)
+    yield from differs(f"limit of {where}", limit, problem.limit)
     units = problem.units_done + problem.quantity
     beside_filled = problem.max_loss_bps is None and any(leg.held for leg in problem.legs)
     if not (beside_filled and units <= order.quantity):  # completing what is held goes by no loss limit
-        yield from differs(f"loss limit of {where}", order.max_loss_bps, problem.max_loss_bps)
+        yield from differs(f"loss limit of {where}", most, problem.max_loss_bps)
         is_slice = order.schedule is not None and units <= order.quantity
         yield from differs(f"quantity of {where}", order.quantity, order.quantity if is_slice else units)
+
+
+def _limits(
+    problem: OrderProblem, order: IndexOrder, document: Mapping[str, Any]
+) -> tuple[Decimal | None, Decimal | None]:
+    """Return the limit and the loss limit that the solver was to keep: less where fees are paid beside."""
+    rate = document.get(PLAN_KEY, {}).get("rate")
+    asked = replace(problem, limit=order.limit_price, max_loss_bps=order.max_loss_bps)
+    if rate is not None:
+        asked = with_fees_apart(asked, Decimal(rate))
+    return asked.limit, asked.max_loss_bps
 
 
 def _basket(statement: Statement, basket: Basket, document: Mapping[str, Any]) -> Iterator[Finding]:

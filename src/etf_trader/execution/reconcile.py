@@ -37,6 +37,7 @@ from etf_trader.execution.differences import (
     record,
     settle_unbooked,
 )
+from etf_trader.execution.fee_inventory import prices_for, require_apart
 from etf_trader.execution.late_fills import book_late_fill
 from etf_trader.execution.lease import Lease, check
 from etf_trader.execution.missing import Search, traded_symbols
@@ -132,6 +133,7 @@ class Reconciler:
         """
         await require_identity(self._venue, self._account)
         await self._venue.require_ready()
+        await require_apart(self._database, self._venue, self._account)
         orders = await put_in_order(self._database, self._venue, self._account)
         result = Reconciliation(self._account, tuple(orders.cancelled), warnings=tuple(orders.foreign))
         result, gaps, notes = await self._look(result)
@@ -140,7 +142,7 @@ class Reconciler:
         if gaps:
             rules = await self._venue.rules()
             missing = await self._search(gaps, rules)
-            booked, missing = self._book(lease, missing)
+            booked, missing = await self._book(lease, missing)
             result = replace(result, booked=(*result.booked, *booked))
             if booked:
                 gaps = await gaps_of(self._database, self._venue, self._account)
@@ -177,7 +179,7 @@ class Reconciler:
             missing = await search.trades(dict.fromkeys(wider_symbols(gaps, rules, traded), FROM_THE_START))
         return missing
 
-    def _book(self, lease: Lease, missing: Sequence[Missing]) -> tuple[list[str], list[Missing]]:
+    async def _book(self, lease: Lease, missing: Sequence[Missing]) -> tuple[list[str], list[Missing]]:
         """Book the fills of ours that the books lack, a transaction each; return them, and the other trades."""
         booked: list[str] = []
         left: list[Missing] = []
@@ -185,13 +187,16 @@ class Reconciler:
             if each.whose is not Whose.OURS or each.asset_order_id is None:
                 left.append(each)
                 continue
+            with self._database.read() as connection:
+                order = asset_order(connection, each.asset_order_id)
+            prices = await prices_for(self._database, self._venue, order, [each.trade])
             with self._database.write() as connection:
                 check(connection, lease)
                 order = asset_order(connection, each.asset_order_id)
                 if not order.status.is_final:
                     continue  # whoever follows it books it
                 now = self._clock.now()
-                obstacle = book_late_fill(connection, self._log, self._account, order, each.trade, now)
+                obstacle = book_late_fill(connection, self._log, self._account, order, each.trade, now, prices)
             if obstacle:
                 left.append(replace(each, obstacle=obstacle))
             else:
@@ -230,7 +235,9 @@ async def require_agreement(database: Database, venue: Venue, account: Account) 
 
     Raises:
         ReconciliationMismatch: something differs, or did when the account was last compared.
+        ConfigError: fees are paid in what an index holds.
     """
+    await require_apart(database, venue, account)
     with database.read() as connection:
         seen = transfers_seen(connection, account.id)
         known = open_differences(connection, account.id)

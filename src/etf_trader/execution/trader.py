@@ -1,12 +1,14 @@
 """Carries a batch out: written whole, sent, followed to its end, and settled."""
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 
 from etf_trader.clock import Clock
 from etf_trader.database import Database
 from etf_trader.events import EventLog
 from etf_trader.execution.batch import QUOTE, Batch, write_batch
+from etf_trader.execution.fee_inventory import PLAN_KEY, fee_price, require_apart
 from etf_trader.execution.lease import Lease, check
 from etf_trader.execution.queue import Queue
 from etf_trader.execution.resting import Quoter
@@ -14,6 +16,7 @@ from etf_trader.execution.risk_review import Gate
 from etf_trader.execution.settlement import MOVED, batch_prices, settle
 from etf_trader.execution.shift import Shift
 from etf_trader.ledger.repository import Account
+from etf_trader.money import plain
 from etf_trader.orders.store import stored_plan, unsettled_plans
 from etf_trader.venue.interface import Venue
 
@@ -44,7 +47,11 @@ class Trader:
 
         Args:
             known: What was wanted when a quote was planned.
+
+        Raises:
+            ConfigError: fees are paid in what an index holds; nothing was written or sent.
         """
+        batch = await self._with_fees(batch)
         with self.database.write() as connection:
             check(connection, lease)
             plans = write_batch(connection, self.log, self.account, batch, self.clock.now())
@@ -54,6 +61,22 @@ class Trader:
         for plan_id in plans:
             self.settle(plan_id, lease)
         await self.venue.batch_done()
+
+    async def _with_fees(self, batch: Batch) -> Batch:
+        """Return a batch whose plans say in what fees are paid beside what is traded, and its price."""
+        ask = self.queue.outcomes.ask
+        discount = await ask(partial(require_apart, self.database, self.venue, self.account))
+        if discount is None:
+            return batch
+        view = batch.view
+        currencies = {view.rules[demand.symbol].quote for demand in batch.demands}
+        price = await ask(partial(fee_price, self.venue, discount.asset, currencies))
+        said = price.document() | ({} if view.fee_apart is None else {"rate": plain(view.fee_apart)})
+        members = [
+            replace(each, plan=replace(each.plan, beside={**each.plan.beside, PLAN_KEY: said}))
+            for each in batch.members
+        ]
+        return replace(batch, members=tuple(members))
 
     async def trade_to_end(self, batch: Batch, lease: Lease) -> bool:
         """Trade a batch that ends its order, or makes it even: a cancel does not stop it, the gate may."""

@@ -1,14 +1,16 @@
 """The names of the ledger's accounts.
 
-Inside the venue account: treasury, order, index, float. Their sum is what the
+Inside the venue account: treasury, order, index, float, and the fee inventory. Their sum is what the
 venue holds for us. Units of an index live in position, order and redeemed
 accounts; what is outstanding stands against `issued`.
 """
 
 MARKET = "market"
 VENUE_FEES = "venue_fees"
+FEE_INVENTORY = "fee_inventory"
+"""What is kept to pay fees with, and the cash that orders paid it for those."""
 
-_INSIDE = ("treasury:", "order:", "index:", "float:")
+_INSIDE = ("treasury:", "order:", "index:", "float:", FEE_INVENTORY)
 
 
 def treasury(holder: str) -> str:

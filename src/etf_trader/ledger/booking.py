@@ -104,30 +104,32 @@ def fill_booking(fill: Fill, shares: Sequence[tuple[Parties, Part]], asset: str)
     """A trade: the orders it was made for against the market, its fee to the venue.
 
     What was paid in another currency costs what that was worth at arrival; a
-    trade between currencies is cash for cash and makes no lots.
+    trade between currencies is cash for cash and makes no lots. A fee in neither
+    base nor quote leaves the fee inventory, which the order pays for it.
 
     Raises:
-        LedgerError: the fee was taken in an asset that is neither base nor quote of the trade.
+        LedgerError: the fee was taken in an asset that is neither base nor quote of the trade, and has no value.
     """
     lines: list[Posting] = []
     moves: list[LotMove] = []
     quote = quote_of(fill.symbol, asset)
     for parties, part in shares:
-        if fill.fee and fill.fee_asset not in (asset, quote):
-            raise LedgerError(
-                f"the fee of trade {fill.trade_id} was taken in {fill.fee_asset}",
-                where=fill.symbol,
-                hint="switch off paying fees in BNB for this account",
-            )
         sign, account = fill.side.sign, parties.order
         lines += transfer(accounts.MARKET, account, asset, sign * part.quantity)
         lines += transfer(account, accounts.MARKET, quote, sign * part.value)
-        lines += transfer(account, accounts.VENUE_FEES, fill.fee_asset, part.fee)
-        if asset in parties.rates:
-            continue
         rate = parties.rate(quote)
         in_base = part.fee if fill.fee_asset == asset else ZERO
         in_quote = part.fee * rate if fill.fee_asset == quote else ZERO
+        if part.fee and fill.fee_asset not in (asset, quote):
+            worth = _fee_worth(fill, part)
+            in_quote = worth * rate
+            lines += transfer(accounts.FEE_INVENTORY, accounts.VENUE_FEES, fill.fee_asset, part.fee)
+            lines += transfer(account, accounts.FEE_INVENTORY, quote, worth)
+            moves.append(LotMove(LotAction.DISPOSE, accounts.FEE_INVENTORY, fill.fee_asset, part.fee, in_quote))
+        else:
+            lines += transfer(account, accounts.VENUE_FEES, fill.fee_asset, part.fee)
+        if asset in parties.rates:
+            continue
         if fill.side is Side.BUY:
             net, paid = part.quantity - in_base, part.value * rate + in_quote
             moves.append(LotMove(LotAction.ACQUIRE, account, asset, net, paid))
@@ -143,6 +145,37 @@ def fill_booking(fill: Fill, shares: Sequence[tuple[Parties, Part]], asset: str)
         lot_moves=tuple(moves),
         facts={"seal": fill.seal()},
         index_order_id=shares[0][0].order_id if len(shares) == 1 else None,
+    )
+
+
+def _fee_worth(fill: Fill, part: Part) -> Decimal:
+    if part.fee_value is None:
+        raise LedgerError(
+            f"the fee of trade {fill.trade_id} was taken in {fill.fee_asset}, and nobody said what that is worth",
+            where=fill.symbol,
+        )
+    return part.fee_value
+
+
+def fee_funding(
+    holder: str, asset: str, amount: Decimal, cost: Decimal | None, *, key: str, at: datetime
+) -> Transaction:
+    """A holder puts an asset into the fee inventory (`amount` < 0: takes it back).
+
+    Args:
+        cost: What the quantity is worth, of an asset that fees are paid in; None: cash, of which no lots are kept.
+    """
+    moves = []
+    if cost is not None:
+        action = LotAction.ACQUIRE if amount > 0 else LotAction.DISPOSE
+        moves.append(LotMove(action, accounts.FEE_INVENTORY, asset, abs(amount), abs(cost)))
+    return Transaction(
+        key=key,
+        kind="fees",
+        at=at,
+        narration=f"fee inventory: {plain(amount)} {asset} of {holder}",
+        postings=tuple(transfer(accounts.treasury(holder), accounts.FEE_INVENTORY, asset, amount)),
+        lot_moves=tuple(moves),
     )
 
 

@@ -162,10 +162,11 @@ def _check_differences(connection: Connection, account: Account, chain: Rows, fi
 
 
 def _check_parts(entry: str, fill: Fill, parts: Sequence[Allocation], find: Find) -> None:
-    for name in ("quantity", "value", "fee"):
-        shared = sum((getattr(part, name) for part in parts), ZERO)
-        if shared != getattr(fill, name):
-            find(entry, f"its allocations share out {plain(shared)} of its {name} of {plain(getattr(fill, name))}")
+    for name in ("quantity", "value", "fee", "fee_value"):
+        whole = getattr(fill, name) or ZERO
+        shared = sum((getattr(part, name) or ZERO for part in parts), ZERO)
+        if shared != whole:
+            find(entry, f"its allocations share out {plain(shared)} of its {name} of {plain(whole)}")
     if fill.value != fill.price * fill.quantity:
         find(entry, f"its value is {plain(fill.value)}, price x quantity is {plain(fill.price * fill.quantity)}")
 
@@ -192,7 +193,7 @@ def _check_executed(order: AssetOrder, own: Sequence[Fill], late: Sequence[Fill]
 def _allocations(connection: Connection, find: Find) -> dict[int, list[Allocation]]:
     grouped: dict[int, list[Allocation]] = {}
     for row in connection.execute(select(allocations)):
-        part = Allocation(row.fill_id, row.index_order_id, row.quantity, row.value, row.fee)
+        part = Allocation(row.fill_id, row.index_order_id, row.quantity, row.value, row.fee, row.fee_value)
         if part.seal() != row.seal:
             find(
                 f"allocation of fill {row.fill_id} to order {row.index_order_id}",

@@ -142,6 +142,7 @@ fills = Table(
     Column("value", ExactDecimal, nullable=False),  # price x quantity, quote
     Column("fee", ExactDecimal, nullable=False),
     Column("fee_asset", String(20), nullable=False),
+    Column("fee_value", ExactDecimal),  # quote, paid to the fee inventory; empty: the fee is base or quote
     Column("is_maker", Integer, nullable=False),
     Column("at", UtcDateTime, nullable=False),
     Column("seal", String(64), nullable=False),  # SHA-256 of everything above
@@ -158,6 +159,7 @@ allocations = Table(
     Column("quantity", ExactDecimal, nullable=False),
     Column("value", ExactDecimal, nullable=False),
     Column("fee", ExactDecimal, nullable=False),
+    Column("fee_value", ExactDecimal),
     Column("seal", String(64), nullable=False),
 )
 

@@ -7,7 +7,7 @@ from decimal import Decimal
 
 from sqlalchemy import Connection
 
-from etf_trader.execution.loss import fill_loss
+from etf_trader.execution.loss import fee_in_quote, fill_loss
 from etf_trader.execution.state import cash_of, fills_with_orders, settlements_of
 from etf_trader.index.store import current_basket, index_by_id, position_by_id
 from etf_trader.ledger import accounts
@@ -392,13 +392,12 @@ def _fill_line(order: IndexOrder, fill: Fill, sent: AssetOrder, venue: str) -> F
 
 def _cash(fill: Fill, asset: str) -> Decimal:
     """Return the cash a fill took (sell: negative, what it gave), after a fee in quote."""
-    fee = ZERO if fill.fee_asset == asset else fill.fee
-    return fill.side.sign * fill.value + fee
+    in_kind = fill.fee_value is None and fill.fee_asset == asset
+    return fill.side.sign * fill.value + (ZERO if in_kind else fee_in_quote(fill, asset))
 
 
 def _fee_value(fill: Fill, sent: AssetOrder, arrival: Mapping[str, Decimal]) -> Decimal:
-    in_quote = fill.fee * fill.price if fill.fee_asset == sent.intent.asset else fill.fee
-    return in_quote * _rate(sent, arrival)
+    return fee_in_quote(fill, sent.intent.asset) * _rate(sent, arrival)
 
 
 def _rate(sent: AssetOrder, arrival: Mapping[str, Decimal]) -> Decimal:

@@ -22,6 +22,7 @@ from etf_trader.market.book import OrderBook
 from etf_trader.market.candle import Candle
 from etf_trader.market.symbol import SymbolRule
 from etf_trader.venue.interface import (
+    FeeDiscount,
     LimitOrder,
     Listener,
     OrderCounts,
@@ -200,6 +201,14 @@ class FaultyVenue:
     async def require_ready(self) -> None:
         """Check that the account can be traded on."""
         await self._request(self._venue.require_ready)
+
+    async def fee_discount(self) -> FeeDiscount | None:
+        """Return in what fees are paid."""
+        return await self._request(self._venue.fee_discount)
+
+    async def delistings(self) -> Mapping[str, datetime] | None:
+        """Return when markets will end."""
+        return await self._request(self._venue.delistings)
 
     async def rules(self) -> Mapping[str, SymbolRule]:
         """Return the trading rules and our fee rates of every symbol."""

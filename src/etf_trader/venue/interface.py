@@ -23,6 +23,14 @@ class VenueIdentity:
 
 
 @dataclass(frozen=True, slots=True)
+class FeeDiscount:
+    """Fees are taken in `asset` where the account has enough of it: `part` of what they are otherwise."""
+
+    asset: str
+    part: Decimal
+
+
+@dataclass(frozen=True, slots=True)
 class OrderLimit:
     """At most `limit` orders in each window of `seconds`, windows fixed on the venue's clock."""
 
@@ -196,6 +204,14 @@ class Venue(Protocol):
         Raises:
             ConfigError: it cannot; says what to change at the venue.
         """
+        ...
+
+    async def fee_discount(self) -> FeeDiscount | None:
+        """Return in what the account pays its fees where it has enough of it; None: in what it receives."""
+        ...
+
+    async def delistings(self) -> Mapping[str, datetime] | None:
+        """Return when markets will end, by symbol; None where the venue does not tell."""
         ...
 
     async def rules(self) -> Mapping[str, SymbolRule]:

@@ -15,6 +15,7 @@ from etf_trader.errors import (
     VenueError,
     VenueUnavailable,
 )
+from etf_trader.exchange.fees import BNB, PAID_IN_BNB
 from etf_trader.exchange.paper import (
     BookView,
     ExchangeError,
@@ -31,6 +32,7 @@ from etf_trader.market.candle import Candle
 from etf_trader.market.symbol import Side, SymbolRule
 from etf_trader.venue import PAPER
 from etf_trader.venue.interface import (
+    FeeDiscount,
     LimitOrder,
     Listener,
     OrderCount,
@@ -165,6 +167,14 @@ class PaperVenue:
 
     async def require_ready(self) -> None:
         """A paper account is always ready."""
+
+    async def fee_discount(self) -> FeeDiscount | None:
+        """Return in what the account pays its fees."""
+        return FeeDiscount(BNB, PAID_IN_BNB) if self._exchange.bnb_burn(self._account) else None
+
+    async def delistings(self) -> Mapping[str, datetime] | None:
+        """Return nothing: the paper exchange tells of none."""
+        return None
 
     async def rules(self) -> Mapping[str, SymbolRule]:
         """Return the trading rules and our fee rates of every symbol."""

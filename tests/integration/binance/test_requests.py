@@ -1,9 +1,11 @@
 """What is signed, stamped and sent, and what becomes of it when the way to the venue fails."""
 
 import asyncio
+import json
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from decimal import Decimal
+from pathlib import Path
 
 import pytest
 from Crypto.PublicKey import ECC
@@ -18,7 +20,7 @@ from etf_trader.venue.binance.keys import Keys, Secret
 from etf_trader.venue.binance.timekeeping import MeasuredTime
 from etf_trader.venue.binance.venue import BinanceVenue
 from etf_trader.venue.binance.weight import Allowance
-from etf_trader.venue.interface import OrderKind, VenueOrderStatus
+from etf_trader.venue.interface import FeeDiscount, OrderKind, VenueOrderStatus
 
 D = Decimal
 
@@ -229,8 +231,49 @@ async def test_where_sending_is_not_switched_on_no_order_leaves(wire: Wire) -> N
     await venue.close()
 
 
-async def test_an_account_that_pays_its_fees_in_bnb_is_refused(wire: Wire) -> None:
-    await wire.venue.require_ready()
+async def test_what_fees_are_paid_in_is_asked_of_the_wallet(wire: Wire) -> None:
+    assert await wire.venue.fee_discount() is None
     wire.stage.exchange.set_bnb_burn(UID, True)
-    with pytest.raises(ConfigError, match="pays its fees in BNB"):
-        await wire.venue.require_ready()
+    fresh = make_venue(wire.stage.address, wire.stage.keys)
+    assert await fresh.fee_discount() == FeeDiscount("BNB", D("0.75"))
+    assert (await fresh.standing()).pays_in_bnb
+    await fresh.require_ready()  # whether an index is in the way, the books know
+    await fresh.close()
+
+
+async def test_without_a_wallet_a_fill_tells_what_fees_are_paid_in(wire: Wire) -> None:
+    bare = replace(environment(LOCAL, wire.stage.address.url), wallet=None)
+    venue = BinanceVenue(bare, wire.stage.keys)
+    assert await venue.fee_discount() is None
+    placed = await venue.place(await wire.order())
+    assert placed.trades and await venue.fee_discount() is None
+    told = [replace(each, fee_asset="BNB") for each in placed.trades]
+    venue._note_fees("AUSDT", told)
+    assert await venue.fee_discount() == FeeDiscount("BNB", D("0.75"))
+    await venue.close()
+
+
+async def test_the_list_of_markets_is_read_once_for_all_processes_of_an_hour(wire: Wire, tmp_path: Path) -> None:
+    kept, chosen = tmp_path / "info.json", environment(LOCAL, wire.stage.address.url)
+    first = BinanceVenue(chosen, wire.stage.keys, info_file=kept)
+    rules = await first.rules()
+    assert kept.stat().st_mode & 0o777 == 0o600
+    await first.close()
+    second = BinanceVenue(chosen, wire.stage.keys, info_file=kept)
+    before = second.list_age()
+    assert before is None and await second.rules() == rules
+    assert second.list_age() is not None and second.rules_age() is not None
+    document = json.loads(kept.read_text())
+    stated = document["at"]
+    assert document["body"]["symbols"] and list(second.sors()) == document["body"].get("sors", [])
+    await second.close()
+    document["at"] = (datetime.fromisoformat(stated) - timedelta(hours=2)).isoformat()
+    kept.write_text(json.dumps(document))
+    third = BinanceVenue(chosen, wire.stage.keys, info_file=kept)
+    assert await third.rules() == rules
+    assert json.loads(kept.read_text())["at"] > stated  # too old: asked anew
+    await third.close()
+    kept.write_text("{")
+    fourth = BinanceVenue(chosen, wire.stage.keys, info_file=kept)
+    assert await fourth.rules() == rules
+    await fourth.close()

@@ -180,10 +180,37 @@ def test_a_buy_whose_fee_was_taken_in_quote_costs_it_on_top() -> None:
     assert (move.quantity, move.amount) == (D(2), D("200.2"))
 
 
-def test_a_fee_in_a_third_asset_is_refused_with_its_remedy() -> None:
-    with pytest.raises(LedgerError, match="the fee of trade 6 was taken in BNB") as refusal:
+def test_a_fee_in_a_third_asset_is_not_booked_before_its_worth_is_known() -> None:
+    with pytest.raises(LedgerError, match="the fee of trade 6 was taken in BNB"):
         booked_fill(make_fill(fee_asset="BNB"))
-    assert refusal.value.hint is not None and "BNB" in refusal.value.hint
+
+
+@given(
+    side=st.sampled_from(Side),
+    fee=st.decimals("0.00000001", "1", places=8),
+    worth=st.decimals("0", "900", places=10),
+    share=st.integers(0, 200),
+)
+def test_a_fee_in_bnb_leaves_the_inventory_and_its_worth_comes_in(
+    side: Side, fee: Decimal, worth: Decimal, share: int
+) -> None:
+    fill = make_fill(side, fee=fee, fee_asset="BNB", fee_value=worth)
+    first = Part(3, D(share) / 100, D(share), fee * share / 200, worth * share / 200)
+    rest = Part(
+        4, fill.quantity - first.quantity, fill.value - first.value, fee - first.fee, worth - D(first[4] or 0)
+    )
+    other = replace(PARTIES, order_id=4)
+    booked = fill_booking(fill, [(PARTIES, first), (other, rest)], "A")
+    assert booked.residual() == {}
+    held = {(line.account, line.asset): line.amount for line in booked.postings}
+    assert held["fee_inventory", "BNB"] == -fee == -held["venue_fees", "BNB"]
+    assert held.get(("fee_inventory", "USDT"), ZERO) == worth
+    assert held.get(("order:3", "A"), ZERO) == side.sign * first.quantity  # nothing is taken of what was bought
+    used = [move for move in booked.lot_moves if move.asset == "BNB"]
+    assert sum((move.quantity for move in used), ZERO) == fee
+    assert sum((move.amount for move in used), ZERO) == worth
+    paid = [move.amount for move in booked.lot_moves if move.asset == "A"]
+    assert sum(paid, ZERO) == fill.value + side.sign * worth  # a buy costs it, a sell brings less
 
 
 def test_creation_moves_whole_baskets_and_settles_the_surplus_at_mid() -> None:

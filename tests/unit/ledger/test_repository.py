@@ -1,7 +1,7 @@
 """The chain as rows: written once, in order, with running balances and lots."""
 
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,7 @@ from tests.invariants import findings
 from etf_trader.database import Database
 from etf_trader.errors import LedgerError, UnbalancedTransaction
 from etf_trader.ledger.booking import deposit, withdrawal
-from etf_trader.ledger.fill import Fill, Part, add_fill
+from etf_trader.ledger.fill import Fill, Part, add_fill, fills_of
 from etf_trader.ledger.repository import (
     GENESIS,
     Ledger,
@@ -175,6 +175,24 @@ async def test_a_fill_is_known_by_its_key_and_halts_when_told_differently(tmp_pa
         assert add_fill(connection, make_fill(1, era="another life of the venue"), whole)
         with pytest.raises(LedgerError, match="differently now"):
             add_fill(connection, make_fill(1, price=D("100.01")), whole)
+
+
+async def test_a_fill_that_is_dated_twice_keeps_the_time_first_told(tmp_path: Path) -> None:
+    from tests.factories import make_definition, make_ladders
+
+    house = make_house(tmp_path, make_market({"A": make_ladders(D(100), D("0.01"), D(50))}))
+    await house.create(make_definition(basket={"A": D(1)}))
+    await house.buy(1)
+    with house.database.write() as connection:
+        fill = make_fill(1)
+        whole = [Part(1, fill.quantity, fill.value, fill.fee)]
+        later = AT + timedelta(milliseconds=2)
+        assert add_fill(connection, fill, whole)
+        assert not add_fill(connection, make_fill(1, at=later), whole)
+        assert [each.at for each in fills_of(connection, 1) if each.era == fill.era] == [AT]
+        for changes in ({"price": D(99)}, {"quantity": D(3)}, {"fee": D("0.003")}, {"fee_asset": "USDT"}):
+            with pytest.raises(LedgerError, match="differently now"):
+                add_fill(connection, make_fill(1, at=later, **changes), whole)
 
 
 def test_a_holder_is_written_down_at_the_first_mention(connection: Connection) -> None:

@@ -1,8 +1,9 @@
 """What Binance trades and by which rules, and what an account pays there: kept for a while, with its age."""
 
 import json
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
@@ -11,6 +12,7 @@ from etf_trader.money import ZERO
 from etf_trader.venue.binance import messages
 from etf_trader.venue.binance.client import BinanceClient
 from etf_trader.venue.binance.errors import NO_SYMBOL, Refusal
+from etf_trader.venue.binance.info_file import InfoFile, KeptInfo
 from etf_trader.venue.binance.standing import ABSENT
 from etf_trader.venue.interface import OrderLimit
 
@@ -45,10 +47,20 @@ class Kept:
 class Markets:
     """The markets of one account."""
 
-    def __init__(self, now: Callable[[], float], account: Callable[[], Awaitable[Mapping[str, Any]]]) -> None:
-        """`now` counts seconds; `account` returns what the venue tells of the account."""
+    def __init__(
+        self,
+        now: Callable[[], float],
+        account: Callable[[], Awaitable[Mapping[str, Any]]],
+        file: InfoFile | None = None,
+    ) -> None:
+        """`now` counts seconds; `account` returns what the venue tells of the account.
+
+        What all markets are is kept in `file` for the processes that come after.
+        """
         self._now = now
         self._account = account
+        self._file = file
+        self._sors: Sequence[Mapping[str, Any]] = ()
         self._rows: dict[str, Mapping[str, Any]] = {}
         self._limits: list[OrderLimit] = []
         self._all: float | None = None
@@ -76,6 +88,16 @@ class Markets:
         told = self._some if self._some is not None else self._all
         return None if told is None else self._now() - told
 
+    @property
+    def list_age(self) -> float | None:
+        """Seconds since the venue told the list of all markets, to whichever process; None: it has not."""
+        return None if self._all is None else self._now() - self._all
+
+    @property
+    def sors(self) -> Sequence[Mapping[str, Any]]:
+        """What the venue routes by itself: base assets, each with the symbols it may trade it on."""
+        return self._sors
+
     def row(self, symbol: str) -> Mapping[str, Any]:
         """Return what exchangeInfo said of a market last; nothing where it does not list it."""
         return self._rows.get(symbol, {})
@@ -95,6 +117,8 @@ class Markets:
 
     async def _refresh(self, client: BinanceClient) -> None:
         """Ask for what is too old: all markets, or those in use by their names."""
+        if self._all is None:
+            self._recall(client)
         if self._all is None or self._now() - self._all > ALL_GOOD_FOR:
             await self._read_all(client)
             return
@@ -117,11 +141,27 @@ class Markets:
 
     async def _read_all(self, client: BinanceClient) -> None:
         body = (await client.get("exchangeInfo")).body
+        self._take(client, body)
+        self._all = self._some = self._now()
+        if self._file is not None:
+            self._file.write(KeptInfo(datetime.now(UTC), body))
+
+    def _recall(self, client: BinanceClient) -> None:
+        """Take the list that another process was told within the hour; states of it are asked for anew."""
+        kept = None if self._file is None else self._file.read()
+        if kept is None:
+            return
+        age = (datetime.now(UTC) - kept.at).total_seconds()
+        if 0 <= age <= ALL_GOOD_FOR:
+            self._take(client, kept.body)
+            self._all = self._now() - age
+
+    def _take(self, client: BinanceClient, body: Mapping[str, Any]) -> None:
         self._rows = {row["symbol"]: row for row in body["symbols"]}
         self._limits = messages.order_limits(body["rateLimits"])
+        self._sors = tuple(body.get("sors", ()))
         if (limit := messages.weight_limit(body["rateLimits"])) is not None:
             client.limited(*limit)
-        self._all = self._some = self._now()
 
     async def _fees(self, client: BinanceClient, account: Mapping[str, Any]) -> dict[str, Fees]:
         """Return maker and taker fees: asked for singly, else listed, else what the account pays in general."""

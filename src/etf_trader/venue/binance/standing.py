@@ -7,13 +7,18 @@ Source:
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from decimal import Decimal
 from typing import Any
 
 from etf_trader.errors import ConfigError
 from etf_trader.venue.binance.client import BinanceClient, moment
-from etf_trader.venue.binance.errors import Refusal
+from etf_trader.venue.binance.errors import NO_SYMBOL, Refusal
 
 FEE_ASSET = "BNB"
+PAID_IN_FEE_ASSET = Decimal("0.75")
+"""Which part of a fee is due in it. The venue tells its discount in a way that may be read as 25 or as 75 %."""
+
+COMMISSION_SYMBOL = "BTCUSDT"
 
 ABSENT = (403, 404)
 """Answers of a host that has no such page."""
@@ -42,15 +47,29 @@ class Delisting:
 async def standing(client: BinanceClient, account: Mapping[str, Any]) -> Standing:
     """Ask how the account stands, of which `account` is what the venue told."""
     restrictions = await _wallet(client, "account/apiRestrictions") or {}
-    burn = await _wallet(client, "bnbBurn") or {}
     return Standing(
         uid=str(account["uid"]),
         can_trade=bool(account.get("canTrade", True)),
         key_trades=restrictions.get("enableSpotAndMarginTrading"),
         key_withdraws=restrictions.get("enableWithdrawals"),
         is_ip_restricted=restrictions.get("ipRestrict"),
-        pays_in_bnb=burn.get("spotBNBBurn"),
+        pays_in_bnb=await pays_in_bnb(client),
     )
+
+
+async def pays_in_bnb(client: BinanceClient) -> bool | None:
+    """Return whether the account pays its fees in BNB; None where neither wallet nor commission tells."""
+    burn = await _wallet(client, "bnbBurn")
+    if burn is not None:
+        return bool(burn["spotBNBBurn"])
+    try:
+        body = (await client.get("account/commission", signed=True, symbol=COMMISSION_SYMBOL)).body
+    except Refusal as error:
+        if error.code == NO_SYMBOL or (error.status in ABSENT and not error.code):
+            return None
+        raise
+    told = body.get("discount", {}).get("enabledForAccount")
+    return None if told is None else bool(told)
 
 
 async def delistings(client: BinanceClient) -> list[Delisting] | None:
@@ -75,13 +94,6 @@ def obstacle(found: Standing, *, is_live: bool, allows_withdraw_key: bool) -> Co
             "the API key may withdraw, which nothing here needs",
             where=where,
             hint="take that right from it at the venue; or etf config set binance.allow_withdraw_key true",
-        )
-    if found.pays_in_bnb:
-        # What is bought would not be what the plan says, and BNB of an index would pay for its neighbours.
-        return ConfigError(
-            f"this account pays its fees in {FEE_ASSET}, which the books of an index do not",
-            where=where,
-            hint=f"at the venue, switch off paying spot fees with {FEE_ASSET}",
         )
     return None
 

@@ -7,6 +7,7 @@ from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from functools import partial
+from pathlib import Path
 from typing import Any, NamedTuple, Protocol, TypeVar
 
 from etf_trader.clock import Clock
@@ -18,13 +19,23 @@ from etf_trader.venue.binance import errors, history, messages
 from etf_trader.venue.binance.client import Answer, BinanceClient, Network, moment
 from etf_trader.venue.binance.environments import Environment
 from etf_trader.venue.binance.errors import Refusal
+from etf_trader.venue.binance.info_file import InfoFile
 from etf_trader.venue.binance.keys import Keys
 from etf_trader.venue.binance.markets import Markets
-from etf_trader.venue.binance.standing import Delisting, Standing, delistings, obstacle, standing
+from etf_trader.venue.binance.standing import (
+    FEE_ASSET,
+    PAID_IN_FEE_ASSET,
+    Standing,
+    delistings,
+    obstacle,
+    pays_in_bnb,
+    standing,
+)
 from etf_trader.venue.binance.stream import UserStream
 from etf_trader.venue.binance.timekeeping import MeasuredTime, Timekeeping
 from etf_trader.venue.binance.weight import Allowance
 from etf_trader.venue.interface import (
+    FeeDiscount,
     LimitOrder,
     Listener,
     Meter,
@@ -46,6 +57,8 @@ ERA_SYMBOL = "BTCUSDT"
 
 MOST_UNTOLD = 1000
 ACCOUNT_GOOD_FOR = 3600.0
+BURN_GOOD_FOR = 60.0
+DELISTINGS_GOOD_FOR = 3600.0
 
 
 class Books(Protocol):
@@ -84,10 +97,12 @@ class BinanceVenue:
         books: Books | None = None,
         allows_withdraw_key: bool = False,
         may_send: bool = True,
+        info_file: Path | None = None,
     ) -> None:
         """`books` takes the place of asking for each book by REST; without `keys` only markets can be seen.
 
-        Unless it `may_send` no order leaves, whoever asks for it.
+        Unless it `may_send` no order leaves, whoever asks for it. `info_file` keeps
+        the list of all markets for the processes that come after.
         """
         self._may_send = may_send
         self._allows_withdraw_key = allows_withdraw_key
@@ -96,8 +111,11 @@ class BinanceVenue:
         self._clock: Timekeeping = clock or MeasuredTime()
         self._allowance = Allowance(meter, self._clock)
         self._books = books
-        self._markets = Markets(time.monotonic, self._account_facts)
+        file = None if info_file is None else InfoFile(info_file, environment.api)
+        self._markets = Markets(time.monotonic, self._account_facts, file)
         self._account: tuple[float, Mapping[str, Any]] | None = None
+        self._burn: tuple[float, bool | None] | None = None
+        self._delistings: tuple[float, Mapping[str, datetime] | None] | None = None
         self._identity: VenueIdentity | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._client: BinanceClient | None = None
@@ -134,6 +152,14 @@ class BinanceVenue:
     def known_limits(self) -> Sequence[OrderLimit]:
         """Return the limits on orders as far as the venue told them, without asking."""
         return self._markets.known_limits
+
+    def list_age(self) -> float | None:
+        """Return how many seconds ago the venue told the list of all markets, to whichever process."""
+        return self._markets.list_age
+
+    def sors(self) -> Sequence[Mapping[str, Any]]:
+        """Return what the venue routes by itself among several markets, as far as it told."""
+        return self._markets.sors
 
     def rules_age(self) -> float | None:
         """Return how many seconds ago the venue told the rules of the markets in use."""
@@ -234,6 +260,7 @@ class BinanceVenue:
         finally:
             if self._books is not None:
                 self._books.traded(order.symbol, self._clock.now())
+        self._note_fees(order.symbol, placed.trades or ())
         if self._stream is not None:
             self._stream.expect(order.client_order_id)
         if order.client_order_id in self._untold and placed.order.status.is_final and placed.trades is not None:
@@ -304,7 +331,7 @@ class BinanceVenue:
         return await self._asked(history.volume_of_others(self.client(), symbol, start, end), symbol)
 
     async def require_ready(self) -> None:
-        """Check that account and key may trade, and that fees are taken from what is traded.
+        """Check that account and key may trade.
 
         Raises:
             ConfigError: it is not so; or the key of a live account may withdraw.
@@ -322,9 +349,29 @@ class BinanceVenue:
         account = await self._account_facts(fresh=True)
         return await self._asked(standing(self.client(), account))
 
-    async def delistings(self) -> Sequence[Delisting] | None:
-        """Return which markets will end; None where the venue does not tell."""
-        return await self._asked(delistings(self.client()))
+    async def fee_discount(self) -> FeeDiscount | None:
+        """Return BNB if the account pays fees in it: by the venue's word, at most a minute old, or by a fill."""
+        now = time.monotonic()
+        if self._burn is None or now - self._burn[0] > BURN_GOOD_FOR:
+            told = await self._asked(pays_in_bnb(self.client()))
+            known = None if self._burn is None else self._burn[1]
+            self._burn = now, known if told is None else told
+        return FeeDiscount(FEE_ASSET, PAID_IN_FEE_ASSET) if self._burn[1] else None
+
+    def _note_fees(self, symbol: str, trades: Sequence[Trade]) -> None:
+        """Learn from fills that fees are paid in BNB: the one way where the venue does not tell."""
+        is_apart = FEE_ASSET not in symbol and any(each.fee and each.fee_asset == FEE_ASSET for each in trades)
+        if is_apart and not (self._burn and self._burn[1]):
+            self._burn = time.monotonic(), True
+
+    async def delistings(self) -> Mapping[str, datetime] | None:
+        """Return when markets will end, by symbol, as told within the hour; None where the venue does not tell."""
+        now = time.monotonic()
+        if self._delistings is None or now - self._delistings[0] > DELISTINGS_GOOD_FOR:
+            rows = await self._asked(delistings(self.client()))
+            found = None if rows is None else {name: each.at for each in rows for name in each.symbols}
+            self._delistings = now, found
+        return self._delistings[1]
 
     async def is_streaming(self) -> None:
         """Return once the user stream is subscribed; somebody must listen."""

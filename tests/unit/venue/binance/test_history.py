@@ -123,7 +123,6 @@ def test_an_account_in_order_may_be_traded_on(is_live: bool) -> None:
     [
         ({"can_trade": False}, "lets this account not trade"),
         ({"key_trades": False}, "may not trade"),
-        ({"pays_in_bnb": True}, "pays its fees in BNB"),
     ],
 )
 def test_what_keeps_an_account_from_being_traded_on_is_told(changes: dict[str, Any], sentence: str) -> None:
