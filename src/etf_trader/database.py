@@ -6,7 +6,7 @@ else differs between the two but the URL.
 
 import sqlite3
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
@@ -80,7 +80,9 @@ class UtcDateTime(TypeDecorator[datetime]):
         if value.tzinfo is None:
             raise ValueError(f"not an aware time: {value!r}")
         utc = value.astimezone(UTC)
-        return utc if dialect.name == "postgresql" else utc.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+        if dialect.name == "postgresql":
+            return utc
+        return utc.replace(tzinfo=None).isoformat(timespec="microseconds") + "Z"
 
     def process_result_value(self, value: Any, dialect: Dialect) -> datetime | None:
         if value is None:
@@ -142,12 +144,13 @@ class Database:
                     connection.rollback()
 
     @contextmanager
-    def write(self) -> Iterator[Connection]:
+    def write(self, kept: Connection | None = None) -> Iterator[Connection]:
         """Yield a connection that holds the write lock; commit at the end, or roll back on an error.
 
-        Callbacks left with `after_commit` run once the commit stands.
+        Callbacks left with `after_commit` run once the commit stands. It is one of
+        its own, unless one is given that is `kept` between such scopes.
         """
-        with self._translated(), self.engine.connect() as connection:
+        with self._translated(), self.engine.connect() if kept is None else nullcontext(kept) as connection:
             connection.info.pop("after_commit", None)
             connection = connection.execution_options(etf_write=True)
             with connection.begin():
