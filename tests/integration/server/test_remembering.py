@@ -18,13 +18,13 @@ from etf_trader.exchange.static import EPOCH, StaticMarket, symbol_row
 D = Decimal
 SYMBOLS = ("BTCUSDT", "ETHUSDT", "BNBUSDT")
 ACCOUNTS = ("paper", "other")
-NAMES = ("a", "b", "c", "d")
+NAMES = tuple("abcdefgh")
 PRICES = ("98", "99", "99.5", "100", "101")
 STOPPED = ("STOP_LOSS", "TAKE_PROFIT_LIMIT", "STOP_LOSS_LIMIT")
 
 new_orders = st.fixed_dictionaries(
     {
-        "account": st.sampled_from((*ACCOUNTS, *ACCOUNTS, *ACCOUNTS, "nobody")),
+        "account": st.sampled_from((*ACCOUNTS, *ACCOUNTS, *ACCOUNTS, *ACCOUNTS, "nobody")),
         "symbol": st.sampled_from(SYMBOLS),
         "side": st.sampled_from(("BUY", "SELL")),
         "type": st.sampled_from(("LIMIT", "LIMIT", "LIMIT", "LIMIT_MAKER", "MARKET", *STOPPED)),
@@ -37,9 +37,8 @@ new_orders = st.fixed_dictionaries(
     }
 )
 symbol_and_account = (st.sampled_from(SYMBOLS), st.sampled_from(ACCOUNTS))
-steps = st.one_of(
-    st.tuples(st.just("place"), st.lists(new_orders, min_size=1, max_size=4)),
-    st.tuples(st.just("place"), st.lists(new_orders, min_size=1, max_size=4)),
+placing = st.tuples(st.just("place"), st.lists(new_orders, min_size=2, max_size=4))
+others = st.one_of(
     st.tuples(st.just("cancel"), *symbol_and_account, st.sampled_from(NAMES)),
     st.tuples(st.just("cancel all"), *symbol_and_account),
     st.tuples(st.just("replace"), new_orders, st.sampled_from(NAMES)),
@@ -50,6 +49,7 @@ steps = st.one_of(
     st.tuples(st.just("halt"), st.sampled_from(SYMBOLS), st.sampled_from(("HALT", None))),
     st.tuples(st.just("look"), *symbol_and_account),
 )
+pairs = st.lists(st.tuples(placing, others), min_size=8, max_size=12)
 
 
 def request(drawn: dict[str, Any]) -> OrderRequest:
@@ -66,7 +66,9 @@ def request(drawn: dict[str, Any]) -> OrderRequest:
         timestamp=EPOCH,
         recv_window=60,
         stop_price=D(drawn["stop"]) if kind in STOPPED else None,
-        iceberg_quantity=D(drawn["iceberg"]) if drawn["iceberg"] and kind == "LIMIT" else None,
+        iceberg_quantity=D(drawn["iceberg"])
+        if drawn["iceberg"] and (kind, drawn["time_in_force"]) == ("LIMIT", "GTC")
+        else None,
     )
 
 
@@ -161,13 +163,13 @@ def _told(answer: Any) -> Any:
     return (answer.code, answer.message) if isinstance(answer, ExchangeError) else answer
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(drawn=st.lists(steps, min_size=3, max_size=14))
+@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(drawn=pairs)
 def test_what_is_remembered_leaves_the_rows_that_reading_anew_leaves(
-    template: Path, tmp_path: Path, drawn: list[tuple[Any, ...]]
+    template: Path, tmp_path: Path, drawn: list[tuple[tuple[Any, ...], tuple[Any, ...]]]
 ) -> None:
     sides = [Side(template, tmp_path / f"{name}.db", remembers=name == "one") for name in ("one", "two")]
-    for number, step in enumerate(drawn):
+    for number, step in enumerate(step for pair in drawn for step in pair):
         remembering, anew = (side.do(number, *step) for side in sides)
         assert remembering == anew, step
     remembering, anew = (side.rows() for side in sides)
