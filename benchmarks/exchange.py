@@ -32,6 +32,8 @@ from etf_trader.exchange.server.keys import add_key
 from etf_trader.exchange.static import StaticMarket, symbol_row
 
 KEY, SECRET = "k" * 64, "s" * 64
+MANY, MOST_CPU = 20, 9
+"""With so many connections or more, an order may take so many times the CPU of a bare handler."""
 SETTINGS = ExchangeSettings("wall", "static", {"seed": 1})
 
 
@@ -144,6 +146,7 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--seconds", type=float, default=5)
     parser.add_argument("--connections", type=int, nargs="+", default=[1, 50])
+    parser.add_argument("--check", action="store_true", help="fail where an order takes too much CPU")
     parser.add_argument("--only", choices=("orders", "streams"))
     parser.add_argument("--subscribers", type=int, default=100)
     parser.add_argument("--rounds", type=int, default=300)
@@ -167,9 +170,10 @@ def orders(asked: argparse.Namespace) -> None:
                 f"{connections:>11}  {served.__name__:<10} {rate:>11,.0f} {median:>11.2f}"
                 f" {percentile:>8.2f} {cpu:>13.0f} {memory:>11}"
             )
-        print(
-            f"{connections:>11}  {rates[1] / rates[0]:.0%} of the bare handler, for {costs[1] / costs[0]:.1f} times its CPU"
-        )
+        part, times = rates[1] / rates[0], costs[1] / costs[0]
+        print(f"{connections:>11}  {part:.0%} of the bare handler, for {times:.1f} times its CPU")
+        if asked.check and connections >= MANY and times > MOST_CPU:
+            raise SystemExit(f"an order takes more than {MOST_CPU} times the CPU of a bare handler")
 
 
 if __name__ == "__main__":

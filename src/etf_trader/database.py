@@ -6,7 +6,7 @@ else differs between the two but the URL.
 
 import sqlite3
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
@@ -144,23 +144,32 @@ class Database:
                     connection.rollback()
 
     @contextmanager
-    def write(self, kept: Connection | None = None) -> Iterator[Connection]:
+    def write(self) -> Iterator[Connection]:
         """Yield a connection that holds the write lock; commit at the end, or roll back on an error.
 
-        Callbacks left with `after_commit` run once the commit stands. It is one of
-        its own, unless one is given that is `kept` between such scopes.
+        Callbacks left with `after_commit` run once the commit stands.
         """
-        with self._translated(), self.engine.connect() if kept is None else nullcontext(kept) as connection:
+        with self._translated(), self.engine.connect() as connection:
             connection.info.pop("after_commit", None)
-            connection = connection.execution_options(etf_write=True)
-            with connection.begin():
-                if not self.is_sqlite:
-                    # What BEGIN IMMEDIATE is on SQLite: what a scope reads stands until it commits.
-                    connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": WRITE_LOCK})
+            with self._locked(connection):
                 yield connection
             callbacks = connection.info.pop("after_commit", [])
         for callback in callbacks:
             callback()
+
+    @contextmanager
+    def write_on(self, connection: Connection) -> Iterator[None]:
+        """Hold the write lock on a connection that stays open between such scopes; no callbacks are run."""
+        with self._translated(), self._locked(connection):
+            yield
+
+    @contextmanager
+    def _locked(self, connection: Connection) -> Iterator[None]:
+        with connection.execution_options(etf_write=True).begin():
+            if not self.is_sqlite:
+                # What BEGIN IMMEDIATE is on SQLite: what a scope reads stands until it commits.
+                connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": WRITE_LOCK})
+            yield
 
     @contextmanager
     def _translated(self) -> Iterator[None]:

@@ -238,16 +238,19 @@ class OpenExchange:
     def _keeping(self) -> Iterator[Turn]:
         """Yield a turn that is to be saved, and goes on from the last one if it is remembered."""
         memory = self._memory
-        with self._database.write(None if memory is None else memory.connection) as connection:
-            now = self._now(connection, lock=True)
-            turn = None if memory is None else memory.recall(self._symbols)
+        if memory is None:
+            with self._database.write() as connection:
+                yield self._turn(connection, self._now(connection, lock=True))
+            return
+        with self._database.write_on(memory.connection):
+            now = self._now(memory.connection, lock=True)
+            turn = memory.recall(self._symbols)
             if turn is None:
-                turn = self._turn(connection, now)
+                turn = self._turn(memory.connection, now)
             else:
                 turn.renew(now)
             yield turn
-        if memory is not None:
-            memory.keep(turn)
+        memory.keep(turn)
 
     def _turn(self, connection: Connection, now: datetime) -> Turn:
         return Turn(connection, self._market, self._symbols, now, self._delay, self._lately)

@@ -196,14 +196,15 @@ class Tradings:
 
     def _forget_restored(self, symbol: str, trading: Trading) -> None:
         restored = [
-            {"_symbol": symbol, "_side": side, "_price": price}
-            for side, price in trading.consumed
-            if (side, price) not in trading.book.taken and not self._missing(symbol, trading.consumed, side, price)
+            level
+            for level in trading.consumed
+            if level not in trading.book.taken and not self._missing(symbol, trading.consumed, *level)
         ]
         if restored:
-            self._connection.execute(_DELETE_CONSUMPTION, restored)
-            for row in restored:
-                del trading.consumed[row["_side"], row["_price"]]
+            rows = [{"_symbol": symbol, "_side": side, "_price": price} for side, price in restored]
+            self._connection.execute(_DELETE_CONSUMPTION, rows)
+            for level in restored:
+                del trading.consumed[level]
 
     def _rows(self, several: Select[Any], one: Select[Any], symbols: list[str]) -> Iterable[Any]:
         if len(symbols) == 1:
