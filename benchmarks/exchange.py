@@ -32,6 +32,8 @@ from etf_trader.exchange.server.keys import add_key
 from etf_trader.exchange.static import StaticMarket, symbol_row
 
 KEY, SECRET = "k" * 64, "s" * 64
+MANY, MOST_CPU = 20, 9
+"""With so many connections or more, an order may take so many times the CPU of a bare handler."""
 SETTINGS = ExchangeSettings("wall", "static", {"seed": 1})
 
 
@@ -54,11 +56,10 @@ def bare(pipe: Connection, _folder: str) -> None:
         await runner.setup()
         await web.TCPSite(runner, "127.0.0.1", 0).start()
         pipe.send((runner.addresses[0][1], KEY, SECRET))
-        await asyncio.to_thread(pipe.recv)
+        await until_stopped(pipe)
         await runner.cleanup()
 
     asyncio.run(serve())
-    pipe.send(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
 
 
 def exchange(pipe: Connection, folder: str) -> None:
@@ -77,10 +78,16 @@ def exchange(pipe: Connection, folder: str) -> None:
         async with serving(made) as address:
             print(f"exchange: made and served within {time.perf_counter() - began:.2f} s")
             pipe.send((address.port, key.api_key, key.secret))
-            await asyncio.to_thread(pipe.recv)
+            await until_stopped(pipe)
 
     asyncio.run(serve())
-    pipe.send(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+
+
+async def until_stopped(pipe: Connection) -> None:
+    """Serve until told to stop, and tell the CPU it took, in s, and the memory, in KB."""
+    began = time.process_time()
+    await asyncio.to_thread(pipe.recv)
+    pipe.send((time.process_time() - began, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss))
 
 
 async def drive(port: int, key: str, secret: str, connections: int, seconds: float) -> list[float]:
@@ -124,13 +131,14 @@ def measure(served: Callable[[Connection, str], None], connections: int, seconds
         process = multiprocessing.get_context("spawn").Process(target=served, args=(theirs, folder))
         process.start()
         port, key, secret = ours.recv()
-        asyncio.run(drive(port, key, secret, connections, 0.5))
+        first = asyncio.run(drive(port, key, secret, connections, 0.5))
         times = asyncio.run(drive(port, key, secret, connections, seconds))
         ours.send("stop")
-        memory = ours.recv() // 1024
+        cpu, memory = ours.recv()
         process.join()
     percentile = statistics.quantiles(times, n=100)[98] * 1000
-    return len(times) / seconds, (statistics.median(times) * 1000, percentile, memory)
+    each = cpu / (len(first) + len(times)) * 1e6
+    return len(times) / seconds, (statistics.median(times) * 1000, percentile, each, memory // 1024)
 
 
 def main() -> None:
@@ -138,6 +146,7 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--seconds", type=float, default=5)
     parser.add_argument("--connections", type=int, nargs="+", default=[1, 50])
+    parser.add_argument("--check", action="store_true", help="fail where an order takes too much CPU")
     parser.add_argument("--only", choices=("orders", "streams"))
     parser.add_argument("--subscribers", type=int, default=100)
     parser.add_argument("--rounds", type=int, default=300)
@@ -150,17 +159,21 @@ def main() -> None:
 
 def orders(asked: argparse.Namespace) -> None:
     """Measure orders."""
-    print("connections  served by     orders/s   median ms   p99 ms   memory MB")
+    print("connections  served by     orders/s   median ms   p99 ms   CPU us each   memory MB")
     for connections in asked.connections:
-        rates = []
+        rates, costs = [], []
         for served in (bare, exchange):
-            rate, (median, percentile, memory) = measure(served, connections, asked.seconds)
+            rate, (median, percentile, cpu, memory) = measure(served, connections, asked.seconds)
             rates.append(rate)
+            costs.append(cpu)
             print(
                 f"{connections:>11}  {served.__name__:<10} {rate:>11,.0f} {median:>11.2f}"
-                f" {percentile:>8.2f} {memory:>11}"
+                f" {percentile:>8.2f} {cpu:>13.0f} {memory:>11}"
             )
-        print(f"{connections:>11}  {rates[1] / rates[0]:.0%} of the bare handler")
+        part, times = rates[1] / rates[0], costs[1] / costs[0]
+        print(f"{connections:>11}  {part:.0%} of the bare handler, for {times:.1f} times its CPU")
+        if asked.check and connections >= MANY and times > MOST_CPU:
+            raise SystemExit(f"an order takes more than {MOST_CPU} times the CPU of a bare handler")
 
 
 if __name__ == "__main__":

@@ -80,7 +80,9 @@ class UtcDateTime(TypeDecorator[datetime]):
         if value.tzinfo is None:
             raise ValueError(f"not an aware time: {value!r}")
         utc = value.astimezone(UTC)
-        return utc if dialect.name == "postgresql" else utc.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+        if dialect.name == "postgresql":
+            return utc
+        return utc.replace(tzinfo=None).isoformat(timespec="microseconds") + "Z"
 
     def process_result_value(self, value: Any, dialect: Dialect) -> datetime | None:
         if value is None:
@@ -148,15 +150,25 @@ class Database:
         """
         with self._translated(), self.engine.connect() as connection:
             connection.info.pop("after_commit", None)
-            connection = connection.execution_options(etf_write=True)
-            with connection.begin():
-                if not self.is_sqlite:
-                    # What BEGIN IMMEDIATE is on SQLite: what a scope reads stands until it commits.
-                    connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": WRITE_LOCK})
+            with self._locked(connection):
                 yield connection
             callbacks = connection.info.pop("after_commit", [])
         for callback in callbacks:
             callback()
+
+    @contextmanager
+    def write_on(self, connection: Connection) -> Iterator[None]:
+        """Hold the write lock on a connection that stays open between such scopes; no callbacks are run."""
+        with self._translated(), self._locked(connection):
+            yield
+
+    @contextmanager
+    def _locked(self, connection: Connection) -> Iterator[None]:
+        with connection.execution_options(etf_write=True).begin():
+            if not self.is_sqlite:
+                # What BEGIN IMMEDIATE is on SQLite: what a scope reads stands until it commits.
+                connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": WRITE_LOCK})
+            yield
 
     @contextmanager
     def _translated(self) -> Iterator[None]:

@@ -70,7 +70,8 @@ def test_the_exchange_tells_the_same_on_both_databases(
 
     def play(database: Database) -> object:
         market = StaticMarket([symbol_row("AUSDT", "A", "USDT")], {"AUSDT": ((("99", "5"),), (("101", "5"),))})
-        exchange = PaperExchange.create(database, ExchangeSettings("stepped", "static", {}, None, 500), market)
+        made = ExchangeSettings("stepped", "static", {}, None, 500)
+        exchange = PaperExchange.create(database, made, market, era="e")  # names of cancellations come from it
         for asset in ("A", "USDT"):
             exchange.deposit("paper", asset, D(1000), asset)
 

@@ -15,6 +15,7 @@ from sqlalchemy import Connection, Row, Select, bindparam, insert, select, updat
 
 from etf_trader.errors import NotFound, UsageError
 from etf_trader.exchange import tables
+from etf_trader.exchange.many import Many
 from etf_trader.exchange.views import BalanceView, TransferView
 from etf_trader.money import ZERO, plain
 
@@ -25,18 +26,19 @@ _BALANCE = tables.balance.c
 _OF_ASSETS: Select[tuple[str, str, Decimal, Decimal]] = select(
     _BALANCE.account, _BALANCE.asset, _BALANCE.free, _BALANCE.locked
 ).where(_BALANCE.asset.in_(bindparam("assets", expanding=True)))
-_NEW = insert(tables.balance)
-_UPDATE = (
+_NEW = Many(insert(tables.balance))
+_UPDATE = Many(
     update(tables.balance)
     .where(*(tables.balance.c[name] == bindparam(f"_{name}") for name in ("account", "asset")))
     .values({name: bindparam(f"_{name}") for name in ("free", "locked")})
 )
 _ACCOUNT = select(tables.account.c.name).where(tables.account.c.name == bindparam("name"))
+_NOTHING = BalanceView(ZERO, ZERO)
 DEPOSIT, WITHDRAWAL = "deposit", "withdrawal"
 
 
 class Balances:
-    """The balances of some assets during one transaction; `save` writes what changed."""
+    """The balances of some assets, for as long as nobody else changes them; `save` writes what changed."""
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
@@ -57,8 +59,9 @@ class Balances:
 
     def get(self, account: str, asset: str) -> BalanceView:
         """Return what `account` has of `asset`."""
-        self.load(asset)
-        return self._known.get((account, asset), BalanceView(ZERO, ZERO))
+        if asset not in self._loaded:
+            self.load(asset)
+        return self._known.get((account, asset), _NOTHING)
 
     def add(self, account: str, asset: str, *, free: Decimal = ZERO, locked: Decimal = ZERO) -> None:
         """Add to the free and the locked balance; only the market's may fall below zero."""
@@ -77,10 +80,8 @@ class Balances:
             free, locked = self._known[account, asset]
             row = {"_account": account, "_asset": asset, "_free": free, "_locked": locked}
             (known if (account, asset) in self._stored else new).append(row)
-        if known:
-            self._connection.execute(_UPDATE, known)
-        if new:
-            self._connection.execute(_NEW, [{name[1:]: value for name, value in row.items()} for row in new])
+        _UPDATE.run(self._connection, known)
+        _NEW.run(self._connection, [{name[1:]: value for name, value in row.items()} for row in new])
         self._stored |= self._changed
         self._changed.clear()
 

@@ -11,6 +11,7 @@ from etf_trader.exchange import reports, rules, tables
 from etf_trader.exchange.accounts import FEES, MARKET, Balances
 from etf_trader.exchange.counts import Counts, CreditDelay
 from etf_trader.exchange.fees import Fees
+from etf_trader.exchange.many import Many
 from etf_trader.exchange.market import Market
 from etf_trader.exchange.matching import BUY, OPEN, Fill, Order, Prevention
 from etf_trader.exchange.reports import ORDER_COLUMNS, Reports
@@ -44,8 +45,8 @@ _SAME_NAME = select(_COLUMN.order_id).where(
 _NAMES = select(_COLUMN.order_id, _COLUMN.client_order_id).where(
     _COLUMN.account == bindparam("account"), _COLUMN.is_open.is_(True)
 )
-_NEW_ORDER, _NEW_TRADE = insert(tables.orders), insert(tables.trade)
-_UPDATE_ORDER = (
+_NEW_ORDER, _NEW_TRADE = Many(insert(tables.orders)), Many(insert(tables.trade))
+_UPDATE_ORDER = Many(
     update(tables.orders)
     .where(_COLUMN.order_id == bindparam("key"))
     .values({name: bindparam(f"new_{name}") for name in _MUTABLE})
@@ -53,7 +54,7 @@ _UPDATE_ORDER = (
 
 
 class Booking:
-    """The books of the exchange during one turn."""
+    """The books of the exchange during one turn, or several with `renew` between them."""
 
     def __init__(
         self,
@@ -72,10 +73,26 @@ class Booking:
         self._last_id: int | None = None
         self._asked: set[str] = set()
         self._names: dict[str, dict[str, list[int]]] = {}
-        """The open orders of accounts by name, of those that place several in this turn."""
+        """The open orders of accounts by name, of those that have placed several."""
         self._new: list[Order] = []
         self._changed: dict[int, Order] = {}
         self._trades: list[dict[str, Any]] = []
+        self._trades_of: dict[int, list[dict[str, Any]]] = {}
+
+    def renew(self, now: datetime) -> None:
+        """Let it be `now`, with what was saved."""
+        self._now = now
+        self.counts.renew(now)
+        self._fees.renew(now)
+        for order in (*self._new, *self._changed.values()):
+            if not order.is_open and (ids := self._names.get(order.account, {}).get(order.client_order_id)):
+                ids.remove(order.order_id)
+                if not ids:
+                    del self._names[order.account][order.client_order_id]
+        self._new.clear()
+        self._changed.clear()
+        self._trades.clear()
+        self._trades_of.clear()
 
     def next_order_id(self) -> int:
         """Return the id of an order that is taken now."""
@@ -90,7 +107,7 @@ class Booking:
             self._asked.add(account)
             asked = {"account": account, "client_order_id": client_order_id}
             return self._is_one_open(self._connection.scalars(_SAME_NAME, asked))
-        if names is None:  # the second order of a turn: from now on it is cheaper to know them all
+        if names is None:  # the second order: from now on it is cheaper to know them all
             names = self._names[account] = {}
             for order_id, name in self._connection.execute(_NAMES, {"account": account}):
                 names.setdefault(name, []).append(order_id)
@@ -144,23 +161,23 @@ class Booking:
         order.updated = self._now
         self.change(order)
         self._reports.add(reports.TRADE, order, self._now, trade_id=trading.last_trade_id)
-        self._trades.append(
-            {
-                "symbol": rule.symbol,
-                "trade_id": trading.last_trade_id,
-                "order_id": order.order_id,
-                "account": account,
-                "client_order_id": order.client_order_id,
-                "side": order.side,
-                "price": price,
-                "quantity": quantity,
-                "quote_quantity": value,
-                "commission": fee,
-                "commission_asset": asset,
-                "is_maker": is_maker,
-                "at": self._now,
-            }
-        )
+        row = {
+            "symbol": rule.symbol,
+            "trade_id": trading.last_trade_id,
+            "order_id": order.order_id,
+            "account": account,
+            "client_order_id": order.client_order_id,
+            "side": order.side,
+            "price": price,
+            "quantity": quantity,
+            "quote_quantity": value,
+            "commission": fee,
+            "commission_asset": asset,
+            "is_maker": is_maker,
+            "at": self._now,
+        }
+        self._trades.append(row)
+        self._trades_of.setdefault(order.order_id, []).append(row)
 
     def trade_of_market(self, rule: SymbolRules, side: str, fill: Fill) -> None:
         """Book the market's part of a fill with an order on `side`."""
@@ -202,8 +219,7 @@ class Booking:
         """Return the trades of `order` that this turn made."""
         return tuple(
             TradeView(**{name: value for name, value in row.items() if name != "account"})
-            for row in self._trades
-            if row["order_id"] == order.order_id
+            for row in self._trades_of.get(order.order_id, ())
         )
 
     def save(self) -> None:
@@ -211,13 +227,11 @@ class Booking:
         self.balances.save()
         for order in self._new:
             self._changed.pop(order.order_id, None)
-        if self._changed:  # first: a new order may have the name of one that ends here
-            rows = [{"key": order.order_id} | _changes(order) for order in self._changed.values()]
-            self._connection.execute(_UPDATE_ORDER, rows)
-        if self._new:
-            self._connection.execute(_NEW_ORDER, [_order_row(order) for order in self._new])
-        if self._trades:
-            self._connection.execute(_NEW_TRADE, self._trades)
+        # Changes come first: a new order may have the name of one that ends here.
+        rows = [{"key": order.order_id} | _changes(order) for order in self._changed.values()]
+        _UPDATE_ORDER.run(self._connection, rows)
+        _NEW_ORDER.run(self._connection, [_order_row(order) for order in self._new])
+        _NEW_TRADE.run(self._connection, self._trades)
         self._reports.save()
         self.counts.save()
 

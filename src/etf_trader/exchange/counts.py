@@ -7,6 +7,7 @@ from datetime import datetime
 from sqlalchemy import Connection, bindparam, delete, insert, select, update
 
 from etf_trader.exchange import rules, tables
+from etf_trader.exchange.many import Many
 from etf_trader.exchange.rules import ORDER_LIMITS
 from etf_trader.exchange.views import OrderCount
 
@@ -17,12 +18,13 @@ _STORED = select(_COUNT.seconds, _COUNT.window_start, _COUNT["count"]).where(
 _DUE = select(_CREDIT.order_id, _CREDIT.returned).where(
     _CREDIT.account == bindparam("account"), _CREDIT.due <= bindparam("now")
 )
-_NEW, _LATE = insert(tables.order_count), insert(tables.credit)
-_UPDATE = (
+_NEW, _LATE = Many(insert(tables.order_count)), Many(insert(tables.credit))
+_UPDATE = Many(
     update(tables.order_count)
     .where(_COUNT.account == bindparam("of"), _COUNT.seconds == bindparam("length"))
     .values({"window_start": bindparam("window"), "count": bindparam("counted")})
 )
+_LENGTHS = [(limit, limit.length) for limit in ORDER_LIMITS]
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,37 +36,45 @@ class CreditDelay:
 
 
 class Counts:
-    """The order counts of some accounts during one transaction; `save` writes what changed."""
+    """The order counts of some accounts, for as long as nobody else changes them; `save` writes what changed."""
 
     def __init__(self, connection: Connection, now: datetime, delay: CreditDelay) -> None:
         self._connection = connection
-        self._now = now
         self._delay = delay
         self._known: dict[str, dict[int, int]] = {}
-        self._stored: set[tuple[str, int]] = set()
+        self._stored: dict[str, dict[int, tuple[datetime, int]]] = {}
+        """What stands written: window and count by account and seconds."""
         self._shown: dict[str, list[int]] = {}
         self._changed: set[str] = set()
         self._late: list[dict[str, object]] = []
+        self._now = now
+        self._windows = _windows(now)
+
+    def renew(self, now: datetime) -> None:
+        """Let it be `now`, with what stands written."""
+        self._now, self._windows = now, _windows(now)
+        self._known.clear()
+        self._shown.clear()
 
     def of(self, account: str) -> Mapping[int, int]:
         """Return the unfilled orders of `account` in the current window of each limit, by its seconds."""
         if account not in self._known:
-            rows = self._connection.execute(_STORED, {"account": account}).all()
-            stored = {(row.seconds, row.window_start): row[2] for row in rows}
-            self._stored.update((account, row.seconds) for row in rows)
-            returned = self._due(account)
-            self._known[account] = {
-                limit.seconds: max(0, stored.get((limit.seconds, limit.window(self._now)), 0) - returned)
-                for limit in ORDER_LIMITS
-            }
+            if account not in self._stored:
+                rows = self._connection.execute(_STORED, {"account": account}).all()
+                self._stored[account] = {row.seconds: (row.window_start, row[2]) for row in rows}
+            stored, returned = self._stored[account], self._due(account)
+            known = self._known[account] = {}
+            for seconds, window in self._windows.items():
+                counted_in, count = stored.get(seconds, (None, 0))
+                known[seconds] = max(0, (count if counted_in == window else 0) - returned)
         return self._known[account]
 
     def views(self, account: str) -> tuple[OrderCount, ...]:
         """Return the same as a client sees it."""
         counts = self.of(account)
         return tuple(
-            OrderCount(each.length, each.limit, counts[each.seconds], self._now, each.ends(self._now))
-            for each in ORDER_LIMITS
+            OrderCount(length, each.limit, counts[each.seconds], self._now, self._windows[each.seconds] + length)
+            for each, length in _LENGTHS
         )
 
     def check_room(self, account: str) -> None:
@@ -98,8 +108,9 @@ class Counts:
         """Write what changed."""
         for account in sorted(self._changed):
             self._save(account)
-        if self._late:
-            self._connection.execute(_LATE, self._late)
+        _LATE.run(self._connection, self._late)
+        self._changed.clear()
+        self._late.clear()
 
     def _change(self, account: str, by: int) -> None:
         self._known[account] = {seconds: max(0, count + by) for seconds, count in self.of(account).items()}
@@ -118,17 +129,19 @@ class Counts:
         return sum(row.returned for row in rows)
 
     def _save(self, account: str) -> None:
-        known, new = [], []
-        for limit in ORDER_LIMITS:
-            window, count = limit.window(self._now), self._known[account][limit.seconds]
-            if (account, limit.seconds) in self._stored:
-                known.append({"of": account, "length": limit.seconds, "window": window, "counted": count})
+        known, new, stored = [], [], self._stored[account]
+        for seconds, window in self._windows.items():
+            count = self._known[account][seconds]
+            if seconds in stored:
+                known.append({"of": account, "length": seconds, "window": window, "counted": count})
             else:
-                new.append({"account": account, "seconds": limit.seconds, "window_start": window, "count": count})
-        if known:
-            self._connection.execute(_UPDATE, known)
-        if new:
-            self._connection.execute(_NEW, new)
-            self._stored.update((account, limit.seconds) for limit in ORDER_LIMITS)
+                new.append({"account": account, "seconds": seconds, "window_start": window, "count": count})
+            stored[seconds] = window, count
+        _UPDATE.run(self._connection, known)
+        _NEW.run(self._connection, new)
         if shown := self._shown.get(account):
             self._connection.execute(delete(tables.credit).where(tables.credit.c.order_id.in_(shown)))
+
+
+def _windows(now: datetime) -> dict[int, datetime]:
+    return {limit.seconds: limit.window(now) for limit in ORDER_LIMITS}

@@ -37,7 +37,7 @@ def set_bnb_burn(connection: Connection, account: str, *, on: bool) -> None:
 
 
 class Fees:
-    """The fees of one turn."""
+    """The fees of one turn, or of several with `renew` between them."""
 
     def __init__(
         self,
@@ -48,10 +48,16 @@ class Fees:
         now: datetime,
     ) -> None:
         self._market = market
+        self._now = now
         self._symbols = symbols
         self._balances = balances
         self._burns = cache(lambda account: burns_bnb(connection, account))
-        self._mid = cache(lambda symbol: market.mid(symbol, now))
+        self._mid = cache(lambda symbol: market.mid(symbol, self._now))
+
+    def renew(self, now: datetime) -> None:
+        """Let it be `now`."""
+        self._now = now
+        self._mid.cache_clear()
 
     def of(
         self, account: str, rules: SymbolRules, side: str, price: Decimal, quantity: Decimal, *, is_maker: bool

@@ -7,9 +7,10 @@ quantity behind it.
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from datetime import UTC, datetime
 from decimal import Decimal
+from operator import attrgetter
 from typing import NamedTuple
 
 from etf_trader.exchange.market import Depth, MarketBook
@@ -100,6 +101,10 @@ class Order:
         """Whether it waits for its trigger still, and does not stand in the book."""
         return self.triggered_at is None and self.type in CONDITIONAL
 
+    def copy(self) -> "Order":
+        """Return it as it is now, to try things on."""
+        return Order(*_FIELDS_OF(self))
+
     def accepts(self, price: Decimal) -> bool:
         """Whether a trade at `price` keeps the order's limit."""
         if not self.price:
@@ -113,6 +118,9 @@ class Order:
         if self.side == SELL:
             return quantity
         return (self.price if self.reserve is None else self.reserve) * quantity
+
+
+_FIELDS_OF = attrgetter(*(each.name for each in fields(Order)))
 
 
 class Fill(NamedTuple):
@@ -221,13 +229,13 @@ class SymbolBook:
 
     def fills_whole(self, taker: Order, within: Range | None = None) -> bool:
         """Return whether `take` would trade all of `taker`; nothing changes."""
-        order = replace(taker)
+        order = taker.copy()
         self._copy().take(order, within)
         return order.executed == order.quantity
 
     def value_of(self, taker: Order, within: Range | None = None) -> Decimal:
         """Return the value, in quote, of what `take` would trade of `taker`; nothing changes."""
-        fills, _ = self._copy().take(replace(taker), within)
+        fills, _ = self._copy().take(taker.copy(), within)
         return sum((fill.price * fill.quantity for fill in fills), ZERO)
 
     def reach(self, taker: Order, budget: Decimal, step: Decimal) -> Reach:
@@ -351,7 +359,7 @@ class SymbolBook:
 
     def _copy(self) -> "SymbolBook":
         copy = SymbolBook(
-            MarketBook((), (), 0, True), (replace(each) for side in (BID, ASK) for each in self._resting[side])
+            MarketBook((), (), 0, True), (each.copy() for side in (BID, ASK) for each in self._resting[side])
         )
         copy._levels = {side: list(self._rest_of(side)) for side in (BID, ASK)}
         return copy

@@ -12,10 +12,11 @@ from sqlalchemy import Connection, select, update
 from etf_trader.clock import Clock, SystemClock
 from etf_trader.database import Database
 from etf_trader.errors import UsageError
-from etf_trader.exchange import accounts, foundation, tables
+from etf_trader.exchange import foundation, tables
 from etf_trader.exchange.counts import CreditDelay
 from etf_trader.exchange.foundation import STEPPED, WALL
 from etf_trader.exchange.market import Market
+from etf_trader.exchange.memory import Memory
 from etf_trader.exchange.public_trades import PublicTrades
 from etf_trader.exchange.refusal import ExchangeError
 from etf_trader.exchange.rules import SymbolRules
@@ -55,6 +56,7 @@ class OpenExchange:
         self._tape_ids = tape_ids
         self._lately = Lately(market)
         self._delay = CreditDelay(settings.credit_delay, settings.parameters.get("seed"))
+        self._memory: Memory | None = None
         self._rows: tuple[dict[str, Any], ...] = ()
         self._in_force: dict[str, SymbolRules] = {}
         self._assets = {asset for rule in self._symbols.values() for asset in (rule.base, rule.quote)}
@@ -137,8 +139,20 @@ class OpenExchange:
         """Everything that its accounts can hold."""
         return frozenset(self._assets)
 
+    def remember(self) -> None:
+        """Know from now on, from one change to the next, what was read for the last: one thread may make changes.
+
+        Others may change the same database; what they do is noticed. On a server's
+        database, which does not tell, everything is read each time.
+        """
+        if self._database.is_sqlite and self._memory is None:
+            self._memory = Memory(self._database)
+
     def close(self) -> None:
         """Give up connections."""
+        if self._memory is not None:
+            self._memory.close()
+            self._memory = None
         self._database.close()
 
     # Time
@@ -192,7 +206,7 @@ class OpenExchange:
 
     def _change(self, account: str, symbol: str, decide: Callable[[Turn], Answer]) -> Answer:
         """Let `decide` change something; fills that fell due before stand even when it refuses."""
-        with self._writing() as turn:
+        with money_context(), self._keeping() as turn:
             self._known(turn, account)
             turn.settle([symbol])
             refusal: ExchangeError | None = None
@@ -219,6 +233,24 @@ class OpenExchange:
                 now += step
                 connection.execute(update(tables.exchange).values(time=now))
             yield self._turn(connection, now)
+
+    @contextmanager
+    def _keeping(self) -> Iterator[Turn]:
+        """Yield a turn that is to be saved, and goes on from the last one if it is remembered."""
+        memory = self._memory
+        if memory is None:
+            with self._database.write() as connection:
+                yield self._turn(connection, self._now(connection, lock=True))
+            return
+        with self._database.write_on(memory.connection):
+            now = self._now(memory.connection, lock=True)
+            turn = memory.recall(self._symbols)
+            if turn is None:
+                turn = self._turn(memory.connection, now)
+            else:
+                turn.renew(now)
+            yield turn
+        memory.keep(turn)
 
     def _turn(self, connection: Connection, now: datetime) -> Turn:
         return Turn(connection, self._market, self._symbols, now, self._delay, self._lately)
@@ -250,5 +282,5 @@ class OpenExchange:
         return self._symbols[symbol]
 
     def _known(self, turn: Turn, account: str) -> None:
-        if not accounts.is_account(turn.connection, account):
+        if not turn.is_account(account):
             raise ExchangeError(-2015, "Invalid API-key, IP, or permissions for action.", http_status=401)

@@ -7,7 +7,6 @@ orders and trades as they were before the call or as they are after it.
 import hashlib
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
-from dataclasses import replace
 from decimal import Decimal
 
 from sqlalchemy import ColumnElement, Connection
@@ -99,15 +98,11 @@ class PaperExchange(MarketData):
         """
         answers: list[OrderView | ExchangeError] = []
         with ExitStack() as stack:
-            connection = stack.enter_context(self._database.write())
+            turn = stack.enter_context(self._keeping())
             with money_context():
-                turn = self._turn(connection, self._now(connection, lock=True))
-                known: set[str] = set()
                 for account, request in orders:
                     try:
-                        if account not in known:
-                            self._known(turn, account)
-                            known.add(account)
+                        self._known(turn, account)
                         answers.append(self._place(turn, account, request))
                     except ExchangeError as refusal:
                         answers.append(refusal)
@@ -387,8 +382,7 @@ class PaperExchange(MarketData):
 
     def _placed(self, turn: Turn, account: str, request: OrderRequest, terms: Terms) -> OrderView:
         order = turn.place(account, request, terms)
-        view = self._shown(order_view(order, turn.trade_views(order)))
-        return replace(view, counts=turn.counts.views(account))
+        return self._shown(order_view(order, turn.trade_views(order), turn.counts.views(account)))
 
     def _cancel(
         self,

@@ -8,14 +8,16 @@ from typing import Any
 from sqlalchemy import Connection, Row, func, insert, select
 
 from etf_trader.exchange import tables
+from etf_trader.exchange.many import Many
 from etf_trader.exchange.matching import Order
-from etf_trader.exchange.views import OrderView, ReportView, TradeView
+from etf_trader.exchange.views import OrderCount, OrderView, ReportView, TradeView
 
 NEW, TRADE, CANCELED, EXPIRED = "NEW", "TRADE", "CANCELED", "EXPIRED"
 TRADE_PREVENTION = "TRADE_PREVENTION"
 
 ORDER_COLUMNS = tuple(column.name for column in tables.orders.c if column.name != "is_open")
 _TRADE_FIELDS = tuple(field.name for field in fields(TradeView))
+_NEW = Many(insert(tables.report))
 _AS_IT_STOOD = ("status", "executed", "cumulative_quote", "prevented", "expiry_reason", "triggered_at")
 
 
@@ -40,8 +42,8 @@ class Reports:
 
     def save(self) -> None:
         """Write it."""
-        if self._rows:
-            self._connection.execute(insert(tables.report), self._rows)
+        _NEW.run(self._connection, self._rows)
+        self._rows.clear()
 
 
 def last_report(connection: Connection, account: str) -> int:
@@ -69,7 +71,7 @@ def order_of(row: Any, prefix: str = "") -> Order:
     return Order(**{name: getattr(row, prefix + name) for name in ORDER_COLUMNS})
 
 
-def order_view(order: Order, trades: tuple[TradeView, ...]) -> OrderView:
+def order_view(order: Order, trades: tuple[TradeView, ...], counts: tuple[OrderCount, ...] = ()) -> OrderView:
     """Return what a client sees of `order`."""
     return OrderView(
         symbol=order.symbol,
@@ -89,6 +91,7 @@ def order_view(order: Order, trades: tuple[TradeView, ...]) -> OrderView:
         trades=trades,
         self_trade_prevention=order.self_trade_prevention,
         prevented_quantity=order.prevented,
+        counts=counts,
         quote_quantity=order.quote_quantity,
         iceberg_quantity=order.iceberg_quantity,
         stop_price=order.stop_price,

@@ -30,6 +30,8 @@ _UNSUPPORTED = {
     "TAKE_PROFIT_LIMIT": "Take profit limit orders are not supported for this symbol.",
 }
 
+_AT_ONCE = timedelta()
+
 TAKER_RETURNS = 1
 """How much of the order count the first fill gives back when it takes."""
 
@@ -65,6 +67,8 @@ ORDER_LIMITS = (OrderLimit("SECOND", 10, 10, 100), OrderLimit("DAY", 1, 86_400, 
 
 def credit_delay(most: int, seed: object, order_id: int) -> timedelta:
     """Return after what time the first fill of an order shows in the count: 0 to `most` ms, the same each time."""
+    if not most:
+        return _AT_ONCE
     drawn = hashlib.sha256(f"{seed}:{order_id}".encode()).digest()
     return timedelta(milliseconds=int.from_bytes(drawn[:8], "big") % (most + 1))
 

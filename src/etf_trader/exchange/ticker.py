@@ -48,12 +48,17 @@ class Lately:
     def __init__(self, market: Market) -> None:
         self._market = market
         self._spans: dict[tuple[str, datetime, datetime], Span] = {}
+        self._means: dict[tuple[str, int], tuple[datetime, Decimal | None]] = {}
 
     def mean(self, connection: Connection, rules: SymbolRules, minutes: int, now: datetime) -> Decimal | None:
         """Return the mean price by volume of the last `minutes` whole minutes; None where nothing was traded."""
         end = _floor(now, MINUTE)
-        total = _sum(self._parts(connection, rules, end - minutes * MINUTE, end, MINUTE, now))
-        return divide(total.value, total.volume, _GRID) if total.volume else None
+        known = self._means.get((rules.symbol, minutes))
+        if known is None or known[0] != end:
+            total = _sum(self._parts(connection, rules, end - minutes * MINUTE, end, MINUTE, now))
+            price = divide(total.value, total.volume, _GRID) if total.volume else None
+            known = self._means[rules.symbol, minutes] = end, price
+        return known[1]
 
     def day(self, connection: Connection, rules: SymbolRules, now: datetime) -> Span:
         """Return what was traded in the 24 hours up to now, by accounts at this very moment too."""

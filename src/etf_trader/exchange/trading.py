@@ -10,13 +10,14 @@ from typing import Any
 from sqlalchemy import BindParameter, Connection, Select, bindparam, delete, insert, select, update
 
 from etf_trader.exchange import tables
+from etf_trader.exchange.many import Many
 from etf_trader.exchange.market import Market, MarketBook
 from etf_trader.exchange.matching import BID, Fill, Order, SymbolBook
 from etf_trader.exchange.reports import order_of
 from etf_trader.exchange.rules import TRADING, SymbolRules
 from etf_trader.money import ZERO
 
-Consumed = Mapping[tuple[str, Decimal], tuple[Decimal, datetime]]
+Consumed = dict[tuple[str, Decimal], tuple[Decimal, datetime]]
 """How much of a market level accounts had taken, and when, by side and price."""
 
 _MANY_LEVELS = 200
@@ -34,14 +35,14 @@ _RESTING_1, _CONSUMED_1, _STATES_1 = (
 )
 """The same of one symbol: the usual case, and twice as fast."""
 _NEW_STATE = insert(tables.symbol_state)
-_UPDATE_STATE = (
+_UPDATE_STATE = Many(
     update(tables.symbol_state)
     .where(tables.symbol_state.c.symbol == bindparam("key"))
     .values({name: bindparam(f"new_{name}") for name in ("changes", "last_trade_id")})
 )
 _SAME_LEVEL = [tables.consumption.c[name] == bindparam(f"_{name}") for name in ("symbol", "side", "price")]
-_NEW_CONSUMPTION = insert(tables.consumption)
-_UPDATE_CONSUMPTION = (
+_NEW_CONSUMPTION = Many(insert(tables.consumption))
+_UPDATE_CONSUMPTION = Many(
     update(tables.consumption)
     .where(*_SAME_LEVEL)
     .values({name: bindparam(f"_{name}") for name in ("quantity", "at")})
@@ -75,8 +76,19 @@ class Trading:
         return [order for order in self.resting.values() if order.is_waiting and order.is_open]
 
 
+@dataclass(slots=True)
+class Written:
+    """What stands written of a symbol: its open orders by id, what was consumed, and its state."""
+
+    resting: dict[int, Order]
+    consumed: Consumed
+    changes: int | None
+    last_trade_id: int
+    status: str | None
+
+
 class Tradings:
-    """The symbols that one turn looked at."""
+    """The symbols that one turn looked at, or several with `renew` between them."""
 
     def __init__(
         self, connection: Connection, market: Market, rules: Mapping[str, SymbolRules], now: datetime
@@ -85,7 +97,13 @@ class Tradings:
         self._market = market
         self._rules = rules
         self._now = now
+        self._written: dict[str, Written] = {}
         self._known: dict[str, Trading] = {}
+
+    def renew(self, now: datetime) -> None:
+        """Let it be `now`: the market is looked at again, what accounts did is known."""
+        self._now = now
+        self._known.clear()
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._known)
@@ -95,11 +113,22 @@ class Tradings:
         wanted = [symbol for symbol in dict.fromkeys(symbols) if symbol not in self._known]
         if not wanted:
             return
-        resting, consumed = self._resting(wanted), self._consumption(wanted)
-        states = {row.symbol: row for row in self._rows(_STATES, _STATES_1, wanted)}
+        if unread := [symbol for symbol in wanted if symbol not in self._written]:
+            self._read(unread)
         for symbol in wanted:
-            self._known[symbol] = self._join(
-                symbol, resting.get(symbol, []), consumed.get(symbol, {}), states.get(symbol)
+            self._known[symbol] = self._join(symbol, self._written[symbol])
+
+    def _read(self, symbols: list[str]) -> None:
+        resting, consumed = self._resting(symbols), self._consumption(symbols)
+        states = {row.symbol: row for row in self._rows(_STATES, _STATES_1, symbols)}
+        for symbol in symbols:
+            state = states.get(symbol)
+            self._written[symbol] = Written(
+                resting=resting.get(symbol, {}),
+                consumed=consumed.get(symbol, {}),
+                changes=None if state is None else state.changes,
+                last_trade_id=0 if state is None else state.last_trade_id,
+                status=None if state is None else state.status,
             )
 
     def of(self, symbol: str) -> Trading:
@@ -113,23 +142,23 @@ class Tradings:
         for symbol, trading in self._known.items():
             self._save(symbol, trading)
 
-    def _join(self, symbol: str, resting: list[Order], consumed: Consumed, state: Any) -> Trading:
-        rules = self._rules[symbol]
-        status = (None if state is None else state.status) or rules.status
+    def _join(self, symbol: str, written: Written) -> Trading:
+        rules, consumed = self._rules[symbol], written.consumed
+        status = written.status or rules.status
         market = self._market.book(symbol, self._now)
         missing = {level: self._missing(symbol, consumed, *level) for level in consumed if _shows(market, *level)}
-        book = SymbolBook(market, [order for order in resting if not order.is_waiting], missing)
-        due = tuple(book.settle()) if resting and status == TRADING else ()
+        book = SymbolBook(market, [order for order in written.resting.values() if not order.is_waiting], missing)
+        due = tuple(book.settle()) if written.resting and status == TRADING else ()
         return Trading(
             rules=rules,
             status=status,
             market=market,
             book=book,
-            resting={order.order_id: order for order in resting},
+            resting=written.resting,
             consumed=consumed,
-            changes=(0 if state is None else state.changes) + (1 if due else 0),
-            stored_changes=None if state is None else state.changes,
-            last_trade_id=0 if state is None else state.last_trade_id,
+            changes=(written.changes or 0) + (1 if due else 0),
+            stored_changes=written.changes,
+            last_trade_id=written.last_trade_id,
             due=due,
         )
 
@@ -140,6 +169,8 @@ class Tradings:
         return self._market.still_consumed(symbol, side, price, quantity, since, max(since, self._now))
 
     def _save(self, symbol: str, trading: Trading) -> None:
+        for order in [order for order in trading.resting.values() if not order.is_open]:
+            del trading.resting[order.order_id]
         if trading.changes == (trading.stored_changes or 0):
             return
         known: list[dict[str, Any]] = []
@@ -148,11 +179,10 @@ class Tradings:
             missing = self._missing(symbol, trading.consumed, side, price) + quantity
             row = {"symbol": symbol, "side": side, "price": price, "quantity": missing, "at": self._now}
             (known if (side, price) in trading.consumed else new).append(row)
-        if known:
-            rows = [{f"_{name}": value for name, value in row.items()} for row in known]
-            self._connection.execute(_UPDATE_CONSUMPTION, rows)
-        if new:
-            self._connection.execute(_NEW_CONSUMPTION, new)
+            trading.consumed[side, price] = missing, self._now
+        rows = [{f"_{name}": value for name, value in row.items()} for row in known]
+        _UPDATE_CONSUMPTION.run(self._connection, rows)
+        _NEW_CONSUMPTION.run(self._connection, new)
         if len(trading.consumed) > _MANY_LEVELS:
             self._forget_restored(symbol, trading)
         values = {"changes": trading.changes, "last_trade_id": trading.last_trade_id}
@@ -160,30 +190,35 @@ class Tradings:
             self._connection.execute(_NEW_STATE, [{"symbol": symbol, **values}])
         else:
             row = {f"new_{name}": value for name, value in values.items()}
-            self._connection.execute(_UPDATE_STATE, [{"key": symbol, **row}])
+            _UPDATE_STATE.run(self._connection, [{"key": symbol, **row}])
+        written = self._written[symbol]
+        written.changes, written.last_trade_id = trading.changes, trading.last_trade_id
 
     def _forget_restored(self, symbol: str, trading: Trading) -> None:
         restored = [
-            {"_symbol": symbol, "_side": side, "_price": price}
-            for side, price in trading.consumed
-            if (side, price) not in trading.book.taken and not self._missing(symbol, trading.consumed, side, price)
+            level
+            for level in trading.consumed
+            if level not in trading.book.taken and not self._missing(symbol, trading.consumed, *level)
         ]
         if restored:
-            self._connection.execute(_DELETE_CONSUMPTION, restored)
+            rows = [{"_symbol": symbol, "_side": side, "_price": price} for side, price in restored]
+            self._connection.execute(_DELETE_CONSUMPTION, rows)
+            for level in restored:
+                del trading.consumed[level]
 
     def _rows(self, several: Select[Any], one: Select[Any], symbols: list[str]) -> Iterable[Any]:
         if len(symbols) == 1:
             return self._connection.execute(one, {"symbol": symbols[0]})
         return self._connection.execute(several, {"symbols": symbols})
 
-    def _resting(self, symbols: list[str]) -> dict[str, list[Order]]:
-        found: dict[str, list[Order]] = {}
+    def _resting(self, symbols: list[str]) -> dict[str, dict[int, Order]]:
+        found: dict[str, dict[int, Order]] = {}
         for row in self._rows(_RESTING, _RESTING_1, symbols):
-            found.setdefault(row.symbol, []).append(order_of(row))
+            found.setdefault(row.symbol, {})[row.order_id] = order_of(row)
         return found
 
-    def _consumption(self, symbols: list[str]) -> dict[str, dict[tuple[str, Decimal], tuple[Decimal, datetime]]]:
-        found: dict[str, dict[tuple[str, Decimal], tuple[Decimal, datetime]]] = {}
+    def _consumption(self, symbols: list[str]) -> dict[str, Consumed]:
+        found: dict[str, Consumed] = {}
         for row in self._rows(_CONSUMED, _CONSUMED_1, symbols):
             found.setdefault(row.symbol, {})[row.side, row.price] = (row.quantity, row.at)
         return found

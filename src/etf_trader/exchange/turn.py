@@ -1,14 +1,13 @@
 """One moment of the exchange, inside one transaction: what is loaded, decided and written together."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
 from datetime import datetime
 from decimal import Decimal
 from functools import partial
 
 from sqlalchemy import Connection, bindparam, select
 
-from etf_trader.exchange import filters, rules, stops, tables
+from etf_trader.exchange import accounts, filters, rules, stops, tables
 from etf_trader.exchange.booking import Booking
 from etf_trader.exchange.counts import Counts, CreditDelay
 from etf_trader.exchange.filters import Reference
@@ -36,7 +35,10 @@ _IN_USE_HERE = _IN_USE.where(_COLUMN.symbol == bindparam("symbol"))
 
 
 class Turn:
-    """Everything the exchange knows and decides at `now`; reading turns are simply never saved."""
+    """Everything the exchange knows and decides at `now`; reading turns are simply never saved.
+
+    One that was saved may be renewed: what it has read stays true as long as nobody else writes.
+    """
 
     def __init__(
         self,
@@ -50,9 +52,17 @@ class Turn:
         self.now = now
         self._lately = lately
         self.connection = connection
+        self.symbols = symbols
+        self._accounts: set[str] = set()
         self._market = market
         self._tradings = Tradings(connection, market, symbols, now)
         self._booking = Booking(connection, market, symbols, now, delay)
+
+    def renew(self, now: datetime) -> None:
+        """Let it be `now`, in a new transaction on the same connection."""
+        self.now = now
+        self._tradings.renew(now)
+        self._booking.renew(now)
 
     @property
     def counts(self) -> Counts:
@@ -60,6 +70,12 @@ class Turn:
         return self._booking.counts
 
     # Looking
+
+    def is_account(self, name: str) -> bool:
+        """Return whether a client's account of this name is open."""
+        if name not in self._accounts and accounts.is_account(self.connection, name):
+            self._accounts.add(name)
+        return name in self._accounts
 
     def load(self, symbols: Iterable[str]) -> None:
         """Read what accounts did to the books of `symbols`, and let due fills happen in memory."""
@@ -218,7 +234,7 @@ class Turn:
         if order.time_in_force == "FOK" and not trading.book.fills_whole(order, within):
             self._booking.end(trading.rules, order, "EXPIRED", "UNFILLED_FOK_ORDER_EXPIRED")
             return []
-        match = trading.book.take(replace(order), within)
+        match = trading.book.take(order.copy(), within)
         ending = [each for each in match.prevented if each.ends and each.order.order_id == order.order_id]
         for each in match.prevented:
             if each not in ending:
@@ -289,7 +305,7 @@ class Turn:
         if trading.status != TRADING:
             return False
         for order in trading.waiting():
-            seen = replace(order)
+            seen = order.copy()
             if any(stops.show(seen, price) or seen.trail != order.trail for price in self._mid(trading)):
                 return True
         return False

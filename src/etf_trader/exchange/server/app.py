@@ -83,6 +83,8 @@ def build(
     if gateway.settings.listen_keys:
         app.router.add_get("/ws/{names:.*}", ListenKeyStreams(gateway).handle)
     gateway.hub.mount(app)
+    for path in {path for _, path in table.by_path}:  # what is found by name needs no search
+        app.router.add_route("*", path, rest.handle)
     app.router.add_route("*", "/{path:.*}", rest.handle)
     return app, Admin(gateway, sockets, admin_token).application()
 

@@ -157,7 +157,10 @@ class Limits:
         self._visitors.clear()
 
     def _visitor(self, address: str) -> Visitor:
-        return self._visitors.setdefault(address, Visitor())
+        visitor = self._visitors.get(address)
+        if visitor is None:
+            visitor = self._visitors[address] = Visitor()
+        return visitor
 
     def _add(self, window: Window, allowance: Allowance, amount: int, now: datetime) -> int:
         start = allowance.window(now)

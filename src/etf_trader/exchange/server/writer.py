@@ -58,6 +58,7 @@ class Writer:
 
     def start(self) -> None:
         """Begin to work."""
+        self._exchange.remember()
         self._task = asyncio.create_task(self._run())
 
     async def stop(self) -> None:
