@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, settings
 from etf_trader.money import money_context
 
 settings.register_profile("default", deadline=None, suppress_health_check=[HealthCheck.too_slow])
-settings.register_profile("ci", settings.get_profile("default"), derandomize=True)
+settings.register_profile("ci", settings.get_profile("default"), derandomize=True, max_examples=50)
 settings.load_profile("ci" if os.environ.get("CI") else "default")
 
 
