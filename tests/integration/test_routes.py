@@ -10,6 +10,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any, TypeVar
 
+import pytest
 from tests.factories import House, make_definition, make_house, make_ladders, make_request
 from tests.invariants import findings
 
