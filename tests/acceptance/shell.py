@@ -16,6 +16,8 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+from tests.locks import is_writable
+
 from etf_trader.cli.output import unmarked
 from etf_trader.money import floor_to
 
@@ -144,16 +146,7 @@ class Shell:
 
     def is_writable(self) -> bool:
         """Whether nobody holds the databases at this moment."""
-        for name in ("etf.db", "exchange.db"):
-            connection = sqlite3.connect(self.folder / name, timeout=0, isolation_level=None)
-            try:
-                connection.execute("BEGIN EXCLUSIVE")
-                connection.execute("ROLLBACK")
-            except sqlite3.OperationalError:
-                return False
-            finally:
-                connection.close()
-        return True
+        return is_writable(self.folder / "etf.db") and is_writable(self.folder / "exchange.db")
 
     def fingerprint(self) -> str:
         """Return a hash of everything in both databases, and of the files that lie here."""

@@ -31,6 +31,7 @@ from tests.factories import House
 from tests.integration.harness import Ends, Workshop, differences, ends_of, judge, reconcile_and_submit, submit
 from tests.integration.scenarios import SCENARIOS, Scenario
 from tests.invariants import standing_findings
+from tests.locks import is_writable
 
 import etf_trader
 from etf_trader.errors import AccountLed, EtfError
@@ -218,7 +219,8 @@ class Cemetery:
             wrong = [] if code == 0 else [f"the run ended with {code}"]
             return self._result(point, STOP, wrong + self._recover("key"), happened=False)
         try:
-            is_free = self._is_free("etf.db") and self._is_free("exchange.db")
+            folder = self.workshop.folder
+            is_free = is_writable(folder / "etf.db") and is_writable(folder / "exchange.db")
             led = is_free and self._take_lease_away(child)
             found = self._recover("key") if is_free else []
             sent = self._sent() if is_free else 0
@@ -231,18 +233,6 @@ class Cemetery:
             found.append(f"it woke and ended with {code}")
         what = "held the database" if not is_free else f"led, exit {code}" if led else "did not lead"
         return self._result(point, STOP, found + self._recover("key"), woke=what)
-
-    def _is_free(self, name: str) -> bool:
-        """Whether a database can be written: nobody is stopped inside a transaction."""
-        connection = sqlite3.connect(self.workshop.folder / name, timeout=0, isolation_level=None)
-        try:
-            connection.execute("BEGIN EXCLUSIVE")
-            connection.execute("ROLLBACK")
-        except sqlite3.OperationalError:
-            return False
-        finally:
-            connection.close()
-        return True
 
     def _take_lease_away(self, child: int) -> bool:
         """Make the lease look as it does from another host after three heartbeats; whether `child` has it."""

@@ -8,8 +8,9 @@ from collections.abc import Iterator
 from contextlib import suppress
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
+import pytest
 from tests.factories import House, make_definition, make_house, make_ladders, make_request
 from tests.invariants import findings
 
@@ -32,6 +33,7 @@ from etf_trader.solver.verify import verify
 from etf_trader.venue.interface import OrderCount, OrderCounts
 
 D = Decimal
+Answer = TypeVar("Answer")
 
 
 def make_routes_market(*, usdc: str = "1", a: str = "100", free: tuple[str, ...] = ()) -> StaticMarket:
@@ -68,12 +70,17 @@ def assert_sound(house: House) -> None:
         assert audit(connection, house.account).findings == ()
 
 
-async def test_a_dry_run_plans_with_the_slots_that_are_free_as_the_order_does(tmp_path: Path) -> None:
+@pytest.mark.parametrize("is_silent", [False, True], ids=["limits named", "limits not named"])
+async def test_a_dry_run_plans_with_the_slots_that_are_free_as_the_order_does(
+    tmp_path: Path, is_silent: bool
+) -> None:
     house = await routed_house(tmp_path, make_routes_market(free=("USDCUSDT",)))
     with house.database.write() as connection:
         note_counts(connection, house.account.id, house.clock.now(), [OrderCount(10, 97)], is_last=True)
     venue, counts = house.venue, OrderCounts(house.clock.now(), (OrderCount(10, 97),))
     venue.order_counts = lambda: _given(counts)  # type: ignore[method-assign] # somebody else trades here too
+    if is_silent:
+        venue.order_limits = lambda: _given(())  # type: ignore[method-assign]
     request = make_request(quantity=D(200))
     preview = await house.desk.preview(request)
     assert preview.document["slots"]["most"] == 3
@@ -83,8 +90,8 @@ async def test_a_dry_run_plans_with_the_slots_that_are_free_as_the_order_does(tm
     assert json.loads(first.document) == json.loads(canonical(preview.document))
 
 
-async def _given(counts: OrderCounts) -> OrderCounts:
-    return counts
+async def _given(answer: Answer) -> Answer:
+    return answer
 
 
 async def test_a_buy_exchanges_first_and_then_takes_the_deeper_book(tmp_path: Path) -> None:

@@ -122,13 +122,16 @@ def order_facts(connection: Connection, order: IndexOrder) -> OrderFacts:
 
 
 def _held_cost(connection: Connection, order: IndexOrder, index: Index) -> Decimal:
-    """Return what a buy paid for that is no whole units yet: it is no part of their price."""
+    """Return what a buy paid for that is no whole units yet: it is no part of their price.
+
+    An order that has ended holds nothing: a list of many orders asks for few of them.
+    """
     from etf_trader.index.store import current_basket
     from etf_trader.ledger import accounts
     from etf_trader.ledger.repository import Ledger
     from etf_trader.market.symbol import Side
 
-    if order.side is Side.SELL:
+    if order.side is Side.SELL or order.status.is_final:
         return Decimal(0)
     lots = Ledger(connection, order.account_id).lot_book()
     assets = current_basket(connection, index.id).quantities

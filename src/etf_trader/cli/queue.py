@@ -59,12 +59,12 @@ def show(
 def see(opened: Services) -> QueueState:
     """Return how the queue stands now."""
     from etf_trader.clock import SystemClock
+    from etf_trader.execution.budget import limits_of
     from etf_trader.execution.lease import this_host
-    from etf_trader.execution.queue import SILENT_LIMITS
     from etf_trader.execution.queue_state import queue_state
 
     async def ask() -> tuple[Any, Any]:
-        return await opened.venue.order_limits() or SILENT_LIMITS, await opened.venue.server_time()
+        return await limits_of(opened.venue), await opened.venue.server_time()
 
     limits, now = in_loop(ask())
     host = opened.settings.host or this_host()

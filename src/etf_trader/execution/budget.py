@@ -18,7 +18,7 @@ from datetime import UTC, datetime, timedelta
 from sqlalchemy import ColumnElement, Connection, delete, func, insert, select, update
 
 from etf_trader.execution.tables import slot_uses, venue_counts
-from etf_trader.venue.interface import OrderCount, OrderLimit
+from etf_trader.venue.interface import OrderCount, OrderLimit, Venue
 
 SHOWN_AFTER = timedelta(seconds=1)
 """A slot that a fill gives back is in the venue's count at the latest this long after the fill."""
@@ -28,6 +28,9 @@ MOST_GUARD = timedelta(milliseconds=100)
 
 WORTH_WAITING = 60
 """For a window of so many seconds at most a batch waits until it can be sent whole."""
+
+SILENT_LIMITS = (OrderLimit(10, 100), OrderLimit(86_400, 200_000))
+"""What holds where the venue names no limit on orders."""
 
 KEPT = timedelta(days=2)
 
@@ -78,6 +81,11 @@ class Budget:
     next_look: datetime
     may_ask: bool
     is_enough: bool
+
+
+async def limits_of(venue: Venue) -> Sequence[OrderLimit]:
+    """Return the venue's limits on orders, or what is taken for them where it is silent."""
+    return await venue.order_limits() or SILENT_LIMITS
 
 
 def window_start(now: datetime, seconds: int) -> datetime:

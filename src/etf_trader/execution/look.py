@@ -13,7 +13,7 @@ from typing import TypeVar
 
 from etf_trader.database import Database
 from etf_trader.errors import NotListed, UsageError
-from etf_trader.execution.budget import budget
+from etf_trader.execution.budget import budget, limits_of
 from etf_trader.execution.planning import MarketView
 from etf_trader.index.store import Basket, Index
 from etf_trader.market.book import Level, OrderBook
@@ -86,16 +86,16 @@ def _less(levels: tuple[Level, ...], price: Decimal, quantity: Decimal) -> tuple
     )
 
 
-async def slots_for(database: Database, venue: Venue, account_id: int, wanted: int) -> int | None:
+async def slots_for(database: Database, venue: Venue, account_id: int, wanted: int) -> int:
     """Return how many slots a batch of `wanted` orders would be planned with now, without waiting for any.
 
-    Where too few are free it would wait, and then have all that a window has; None: the venue has no limits.
+    Where too few are free it would wait, and then have all that a window has.
     """
-    limits = await venue.order_limits()
+    limits = await limits_of(venue)
     now = await venue.server_time()
     with database.read() as connection:
         slots = budget(connection, account_id, limits, now, wanted=wanted)
-    return slots.free if slots.is_enough and limits else min((limit.limit for limit in limits), default=None)
+    return slots.free if slots.is_enough else min(limit.limit for limit in limits)
 
 
 def require_open(index: Index, side: Side) -> None:

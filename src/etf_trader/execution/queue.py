@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from functools import partial
 
 from sqlalchemy import Connection
 
@@ -12,7 +13,7 @@ from etf_trader.clock import Clock
 from etf_trader.database import Database
 from etf_trader.errors import DuplicateOrder, OrderRejected, OutcomeUnknown, RateLimited, VenueUnavailable
 from etf_trader.events import EventLog
-from etf_trader.execution.budget import budget, forget, give_back, grant, note_counts
+from etf_trader.execution.budget import budget, forget, give_back, grant, limits_of, note_counts
 from etf_trader.execution.group_commit import others_turn
 from etf_trader.execution.latency import Latency, Stopwatch
 from etf_trader.execution.lease import Lease, check
@@ -38,9 +39,6 @@ MOST_ATTEMPTS = 5
 
 MOST_AT_ONCE = 20
 """So many are granted together at most: the last of them is on its way well before its grant is too old."""
-
-SILENT_LIMITS = (OrderLimit(10, 100), OrderLimit(86_400, 200_000))
-"""What holds where the venue names no limit on orders."""
 
 SHORTEST_WAIT = 0.001
 LONGEST_WAIT = 1.0
@@ -136,8 +134,8 @@ class Queue:
             note_counts(connection, self._account.id, counts.at, counts.counts, is_last=True)
 
     async def limits(self) -> Sequence[OrderLimit]:
-        """Return the venue's limits on orders, or what is taken for them where it is silent."""
-        return await self.outcomes.ask(self._venue.order_limits) or SILENT_LIMITS
+        """Return the limits on orders."""
+        return await self.outcomes.ask(partial(limits_of, self._venue))
 
     async def room(self, wanted: int, stop: Stop) -> int | None:
         """Return how many slots are free when a batch of `wanted` orders can be sent now; None after waiting.
