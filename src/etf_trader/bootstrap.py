@@ -175,8 +175,7 @@ class Services:
         if self.account.environment == PAPER:
             told = self.exchange.order_counts(self.account.uid)[0]
             return Slots(told.count, told.limit, int(told.interval.total_seconds()))
-        from etf_trader.execution.budget import windows
-        from etf_trader.execution.budget import SILENT_LIMITS
+        from etf_trader.execution.budget import SILENT_LIMITS, windows
 
         limits = self.binance.known_limits() or SILENT_LIMITS
         with self.database.read() as connection:
