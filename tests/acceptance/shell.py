@@ -8,6 +8,7 @@ import signal
 import sqlite3
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -16,6 +17,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+from tests.acceptance.forks import run_forked
 from tests.locks import is_writable
 
 from etf_trader.cli.output import unmarked
@@ -47,17 +49,12 @@ class Shell:
 
     def etf(self, *words: str, **environment: str) -> Answer:
         """Run a command to its end."""
-        done = subprocess.run(
-            [sys.executable, "-m", "etf_trader", *words],
-            cwd=self.folder,
-            env=self._environment() | environment,
-            capture_output=True,
-            text=True,
-            timeout=SECONDS,
-            stdin=subprocess.DEVNULL,
-        )
-        assert "Traceback" not in done.stderr, done.stderr
-        return Answer(done.returncode, done.stdout, done.stderr)
+        with tempfile.TemporaryDirectory(prefix="etf-said-") as said:
+            out, err = Path(said) / "out", Path(said) / "err"
+            code = run_forked(words, self.folder, self._environment() | environment, (out, err), SECONDS)
+            answer = Answer(code, out.read_text(), err.read_text())
+        assert "Traceback" not in answer.err, answer.err
+        return answer
 
     def on_terminal(self, columns: int, *words: str) -> list[str]:
         """Run a command on a terminal of this width, and return its lines without their colours."""
