@@ -12,10 +12,11 @@ them their page is left alone.
 
 import os
 import re
+import shlex
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -62,9 +63,15 @@ def run(arguments: str, folder: Path) -> tuple[str, int]:
         "PYTHONIOENCODING": "utf-8",
     }
     environment |= {"XDG_DATA_HOME": str(home / ".local" / "share")}
+    said, code = ended(shlex.split(arguments), folder, environment)
+    text = said.replace(str(folder), "~/fund").replace(str(recordings()), "../shared/data")
+    return "".join(f"{line.rstrip()}\n" for line in text.splitlines()), code
+
+
+def ended(words: Sequence[str], folder: Path, environment: Mapping[str, str]) -> tuple[str, int]:
+    """Run `etf` with these words to its end; return what it printed on either stream, and its code."""
     done = subprocess.run(
-        f'"{sys.executable}" -m etf_trader {arguments}',
-        shell=True,
+        [sys.executable, "-m", "etf_trader", *words],
         cwd=folder,
         env=environment,
         stdout=subprocess.PIPE,
@@ -72,8 +79,7 @@ def run(arguments: str, folder: Path) -> tuple[str, int]:
         encoding="utf-8",
         check=False,
     )
-    text = done.stdout.replace(str(folder), "~/fund").replace(str(recordings()), "../shared/data")
-    return "".join(f"{line.rstrip()}\n" for line in text.splitlines()), done.returncode
+    return done.stdout, done.returncode
 
 
 def demo_page() -> str:

@@ -270,7 +270,7 @@ def binance_venue(settings: Settings, database: Database | None = None) -> Binan
         clock=clock,
         allows_withdraw_key=settings.binance.allow_withdraw_key,
         may_send=settings.live or not chosen.is_live,
-        info_file=_info_file(settings),
+        kept_in=_kept_in(settings),
     )
     books = StreamedBooks(chosen.streams, RestDepth(venue), clock, are_followed=stepper is None)
     venue.read_books_from(books)
@@ -304,13 +304,12 @@ def _meter(settings: Settings, database: Database, clock: Clock, stepper: Steppe
     return Weights(database, clock, settings.host or this_host(), WeightLimit(USUAL_SECONDS, limit))
 
 
-def _info_file(settings: Settings) -> Path:
-    """Return where the list of all markets is kept between processes: beside our database, or etf.toml."""
+def _kept_in(settings: Settings) -> Path:
+    """Return where markets and fees are kept between processes: beside our database, or etf.toml."""
     from etf_trader.config import data_folder
 
     path = Database(settings.database).path
-    folder = path.parent if path is not None else data_folder(settings.project_file)
-    return folder / f"exchange-info-{settings.environment}.json"
+    return path.parent if path is not None else data_folder(settings.project_file)
 
 
 def key_file(settings: Settings) -> Path:

@@ -4,6 +4,7 @@ import hashlib
 import json
 import os
 import pty
+import select
 import signal
 import sqlite3
 import subprocess
@@ -17,7 +18,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-from tests.acceptance.forks import run_forked
+from tests.forks import ended, fork
 from tests.locks import is_writable
 
 from etf_trader.cli.output import unmarked
@@ -51,28 +52,35 @@ class Shell:
         """Run a command to its end."""
         with tempfile.TemporaryDirectory(prefix="etf-said-") as said:
             out, err = Path(said) / "out", Path(said) / "err"
-            code = run_forked(words, self.folder, self._environment() | environment, (out, err), SECONDS)
-            answer = Answer(code, out.read_text(), err.read_text())
-        assert "Traceback" not in answer.err, answer.err
-        return answer
+            code = ended(fork(words, self.folder, self._environment() | environment, (out, err)), SECONDS)
+            return _answer(code, out.read_text(), err.read_text())
+
+    def anew(self, *words: str, **environment: str) -> Answer:
+        """Run a command to its end in a process that begins from nothing, and so reads every variable."""
+        done = subprocess.run(
+            [sys.executable, "-m", "etf_trader", *words],
+            cwd=self.folder,
+            env=self._environment() | environment,
+            capture_output=True,
+            text=True,
+            timeout=SECONDS,
+            stdin=subprocess.DEVNULL,
+        )
+        return _answer(done.returncode, done.stdout, done.stderr)
 
     def on_terminal(self, columns: int, *words: str) -> list[str]:
         """Run a command on a terminal of this width, and return its lines without their colours."""
         leader, follower = pty.openpty()
-        process = subprocess.Popen(
-            [sys.executable, "-m", "etf_trader", *words],
-            cwd=self.folder,
-            env=self._environment() | {"COLUMNS": str(columns), "TERM": "xterm"},
-            stdin=subprocess.DEVNULL,
-            stdout=follower,
-            stderr=follower,
-        )
-        os.close(follower)
+        terminal = Path(os.ttyname(follower))
+        width = {"COLUMNS": str(columns), "TERM": "xterm"}
+        process = fork(words, self.folder, self._environment() | width, (terminal, terminal))
         shown = b""
-        while chunk := _read(leader):
-            shown += chunk
+        while process.is_alive() or select.select([leader], [], [], 0)[0]:
+            if select.select([leader], [], [], 0.02)[0]:
+                shown += os.read(leader, 65536)
+        os.close(follower)
         os.close(leader)
-        process.wait(SECONDS)
+        ended(process, SECONDS)
         return unmarked(shown.decode()).replace("\r", "").splitlines()
 
     def ok(self, *words: str) -> str:
@@ -104,7 +112,7 @@ class Shell:
         deadline = time.monotonic() + SECONDS
         while not when() and process.poll() is None:
             assert time.monotonic() < deadline, "it never came to the point"
-            time.sleep(0.05)
+            time.sleep(0.01)
         process.send_signal(number)
         out, err = process.communicate(timeout=SECONDS)
         return Answer(process.returncode, out, err)
@@ -161,12 +169,9 @@ class Shell:
         return kept | {"HOME": str(self.folder / "home"), "COLUMNS": "100", "TZ": "UTC"}
 
 
-def _read(terminal: int) -> bytes:
-    """Return what was printed since; nothing once the other side is closed."""
-    try:
-        return os.read(terminal, 65536)
-    except OSError:
-        return b""
+def _answer(code: int, out: str, err: str) -> Answer:
+    assert "Traceback" not in err, err
+    return Answer(code, out, err)
 
 
 def above_nav(shell: Shell, factor: Decimal) -> str:

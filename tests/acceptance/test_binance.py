@@ -22,7 +22,7 @@ def exchange(tmp_path_factory: pytest.TempPathFactory) -> Shell:
 @pytest.fixture(scope="module")
 def address(exchange: Shell) -> Iterator[str]:
     """Serve it, and return its URL."""
-    process = exchange.start("exchange", "serve", "--port", "0", "--admin-port", "0")
+    process = exchange.start("exchange", "serve", "--port", "0", "--admin-port", "0", "--weight", "60000")
     assert process.stdout is not None
     told = [process.stdout.readline().split() for _ in range(5)]
     (exchange.folder / "admin").write_text(told[3][-1])
@@ -258,6 +258,8 @@ EVERY_WAY = (
 def test_twenty_coins_are_bought_though_one_request_in_twenty_fails(
     fund: Shell, address: str, exchange: Shell
 ) -> None:
+    more = {"asset": "USDT", "amount": "100000", "id": f"{fund.folder.name}-more"}
+    admin(exchange, "POST", f"/accounts/{fund.folder.name}/deposits", more)
     fund.ok("init", "--environment", "local", "--url", address)
     assert fund.etf("reconcile").code == 9
     fund.ok("reconcile", "--book", "1", "--as", "opening", "--reason", "it was there before")
@@ -266,10 +268,10 @@ def test_twenty_coins_are_bought_though_one_request_in_twenty_fails(
     chances = {"chances": {name: 0.05 / len(EVERY_WAY) for name in EVERY_WAY}, "seed": 5, "slowest": 0.5}
     faults(exchange, "PUT", chances)
     try:
-        order = fund.json("submit", "buy", "--index", "1", "--qty", "50", "--max-loss", "100")
+        order = fund.json("submit", "buy", "--index", "1", "--qty", "100", "--max-loss", "100")
     finally:
         faults(exchange, "DELETE", {})
-    assert (order["status"], order["units"]) == ("filled", "50")
+    assert (order["status"], order["units"]) == ("filled", "100")
     fund.ok("ledger", "audit")
     assert "agree" in fund.ok("reconcile")
 

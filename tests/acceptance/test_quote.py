@@ -209,6 +209,6 @@ def test_sizes_that_nobody_has_are_answered(here: Here) -> None:
 
 
 def test_no_chart_is_drawn_where_its_signs_would_be_question_marks(made: Shell) -> None:
-    said = made.etf("quote", "buy", "--index", "1", "--qty", "10", PYTHONIOENCODING="ascii")
+    said = made.anew("quote", "buy", "--index", "1", "--qty", "10", PYTHONIOENCODING="ascii")
     assert (said.code, "loss in bps, by units" in said.out) == (0, False)
     assert "asked for" in said.out and "gives out" in said.out

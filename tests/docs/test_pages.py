@@ -2,7 +2,7 @@
 
 import importlib.util
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from decimal import Decimal
 from itertools import pairwise
 from pathlib import Path
@@ -10,6 +10,7 @@ from types import ModuleType
 
 import pytest
 from tests.docs.test_commands import GROUPS, TREE, check_typed
+from tests.forks import ended, fork
 
 from etf_trader import errors
 from etf_trader.cli.later import LATER
@@ -47,6 +48,7 @@ def load_script(name: str) -> ModuleType:
 
 
 demo_writer = load_script("write_demo")
+SECONDS = 60
 
 
 def text_of(name: str) -> str:
@@ -317,6 +319,21 @@ def test_the_worked_example_has_the_numbers_of_the_test_that_runs_it() -> None:
         assert set(results) <= held, f"{label}: {results}"
 
 
+def ended_fork(words: Sequence[str], folder: Path, environment: Mapping[str, str]) -> tuple[str, int]:
+    """Run `etf` as `demo_writer.ended` does."""
+    said = folder.parent / "said"
+    said.unlink(missing_ok=True)
+    code = ended(fork(words, folder, environment, (said, said)), SECONDS)
+    return said.read_text(encoding="utf-8"), code
+
+
+@pytest.fixture
+def forks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the commands of a page be forks."""
+    monkeypatch.setattr(demo_writer, "ended", ended_fork)
+
+
+@pytest.mark.usefixtures("forks")
 @pytest.mark.parametrize("page", demo_writer.PAGES, ids=lambda page: page.name)
 def test_transcripts_are_what_the_commands_print(page: Path) -> None:
     if page == demo_writer.RECORDED and not (demo_writer.recordings() / "recordings-2021").is_dir():
@@ -324,5 +341,6 @@ def test_transcripts_are_what_the_commands_print(page: Path) -> None:
     assert page.read_text(encoding="utf-8") == demo_writer.page_of(page), "python scripts/write_demo.py"
 
 
+@pytest.mark.usefixtures("forks")
 def test_the_page_of_the_demo_is_what_the_demo_prints() -> None:
     assert text_of("demo.md") == demo_writer.demo_page(), "python scripts/write_demo.py"

@@ -12,20 +12,29 @@ if TYPE_CHECKING:
     from etf_trader.bootstrap import Services
 
 
+def require_can_ask(opened: Services, *, yes: bool) -> None:
+    """Refuse, before anything is looked up, an order that could not be confirmed later.
+
+    Raises:
+        UsageError: there is no terminal to ask at, and --yes was not given.
+        ConfigError: live trading is not switched on.
+    """
+    opened.require_switched_on()
+    if opened.account.environment == LIVE and not (yes or output().is_interactive):
+        raise UsageError(
+            "this trades real money; without a terminal nothing is asked", where="--yes", hint="add --yes"
+        )
+
+
 def confirm_live(opened: Services, what: str, *, yes: bool) -> None:
     """Ask whether `what` is to be done with real money; where the money is not real nothing is asked.
 
     Raises:
-        UsageError: there is no terminal to ask at, and --yes was not given.
         EtfError: the answer was no.
-        ConfigError: live trading is not switched on.
+        UsageError, ConfigError: as `require_can_ask`.
     """
-    opened.require_switched_on()
+    require_can_ask(opened, yes=yes)
     if opened.account.environment != LIVE or yes:
         return
-    if not output().is_interactive:
-        raise UsageError(
-            "this trades real money; without a terminal nothing is asked", where="--yes", hint="add --yes"
-        )
     if not output().confirm(f"{what} with real money?"):
         raise EtfError("nothing was done: the answer was no")

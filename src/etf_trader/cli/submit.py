@@ -155,6 +155,7 @@ def _submit(
     schedule: ScheduleRequest | None,
     way: _Way,
 ) -> None:
+    from etf_trader.cli.real_money import require_can_ask
     from etf_trader.index.store import find_index
     from etf_trader.market.symbol import Side
     from etf_trader.orders.index_order import OrderRequest, lifetime
@@ -163,6 +164,8 @@ def _submit(
     lifetime(tif)
     way.check()
     with services() as opened:
+        if not way.dry_run:
+            require_can_ask(opened, yes=way.yes)
         with opened.database.read() as connection:
             found = find_index(connection, index)
         request = OrderRequest(

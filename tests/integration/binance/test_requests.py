@@ -6,6 +6,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import pytest
 from Crypto.PublicKey import ECC
@@ -14,6 +15,7 @@ from tests.integration.binance.conftest import Wire
 
 from etf_trader.errors import ConfigError, EtfError, OutcomeUnknown, RateLimited, VenueError, VenueUnavailable
 from etf_trader.exchange.server.keys import add_key
+from etf_trader.market.symbol import SymbolRule
 from etf_trader.venue.binance.client import BinanceClient
 from etf_trader.venue.binance.environments import LIVE, LOCAL, environment
 from etf_trader.venue.binance.keys import Keys, Secret
@@ -254,12 +256,12 @@ async def test_without_a_wallet_a_fill_tells_what_fees_are_paid_in(wire: Wire) -
 
 
 async def test_the_list_of_markets_is_read_once_for_all_processes_of_an_hour(wire: Wire, tmp_path: Path) -> None:
-    kept, chosen = tmp_path / "info.json", environment(LOCAL, wire.stage.address.url)
-    first = BinanceVenue(chosen, wire.stage.keys, info_file=kept)
+    kept, chosen = tmp_path / "exchange-info-local.json", environment(LOCAL, wire.stage.address.url)
+    first = BinanceVenue(chosen, wire.stage.keys, kept_in=tmp_path)
     rules = await first.rules()
     assert kept.stat().st_mode & 0o777 == 0o600
     await first.close()
-    second = BinanceVenue(chosen, wire.stage.keys, info_file=kept)
+    second = BinanceVenue(chosen, wire.stage.keys, kept_in=tmp_path)
     before = second.list_age()
     assert before is None and await second.rules() == rules
     assert second.list_age() is not None and second.rules_age() is not None
@@ -269,11 +271,42 @@ async def test_the_list_of_markets_is_read_once_for_all_processes_of_an_hour(wir
     await second.close()
     document["at"] = (datetime.fromisoformat(stated) - timedelta(hours=2)).isoformat()
     kept.write_text(json.dumps(document))
-    third = BinanceVenue(chosen, wire.stage.keys, info_file=kept)
+    third = BinanceVenue(chosen, wire.stage.keys, kept_in=tmp_path)
     assert await third.rules() == rules
     assert json.loads(kept.read_text())["at"] > stated  # too old: asked anew
     await third.close()
     kept.write_text("{")
-    fourth = BinanceVenue(chosen, wire.stage.keys, info_file=kept)
+    fourth = BinanceVenue(chosen, wire.stage.keys, kept_in=tmp_path)
     assert await fourth.rules() == rules
     await fourth.close()
+
+
+async def test_what_a_market_costs_is_asked_once_for_all_processes_of_an_hour(wire: Wire, tmp_path: Path) -> None:
+    chosen = environment(LOCAL, wire.stage.address.url)
+
+    async def asked() -> tuple[int, dict[str, SymbolRule]]:
+        venue = BinanceVenue(chosen, wire.stage.keys, kept_in=tmp_path)
+        client, paths = venue.client(), []
+        get = client.get
+
+        async def told(path: str, **options: Any) -> Any:
+            paths.append(path)
+            return await get(path, **options)
+
+        client.get = told  # type: ignore[method-assign]
+        await venue.books(["AUSDT"], 5)
+        rules = await venue.rules()
+        await venue.close()
+        return paths.count("account/commission"), dict(rules)
+
+    first, rules = await asked()
+    assert first > 0
+    assert await asked() == (0, rules)
+    file = tmp_path / "fees-local.json"
+    document = json.loads(file.read_text())
+    document["body"]["AUSDT"][0] = 3600  # so old was it already when it was written
+    file.write_text(json.dumps(document))
+    assert await asked() == (1, rules)
+    document["source"] += "0"  # of another account
+    file.write_text(json.dumps(document))
+    assert await asked() == (first, rules)

@@ -19,7 +19,7 @@ from etf_trader.venue.binance import errors, history, messages
 from etf_trader.venue.binance.client import Answer, BinanceClient, Network, moment
 from etf_trader.venue.binance.environments import Environment
 from etf_trader.venue.binance.errors import Refusal
-from etf_trader.venue.binance.info_file import InfoFile
+from etf_trader.venue.binance.kept_file import KeptFile
 from etf_trader.venue.binance.keys import Keys
 from etf_trader.venue.binance.markets import Markets
 from etf_trader.venue.binance.standing import (
@@ -97,12 +97,12 @@ class BinanceVenue:
         books: Books | None = None,
         allows_withdraw_key: bool = False,
         may_send: bool = True,
-        info_file: Path | None = None,
+        kept_in: Path | None = None,
     ) -> None:
         """`books` takes the place of asking for each book by REST; without `keys` only markets can be seen.
 
-        Unless it `may_send` no order leaves, whoever asks for it. `info_file` keeps
-        the list of all markets for the processes that come after.
+        Unless it `may_send` no order leaves, whoever asks for it. The list of all
+        markets and the fees are `kept_in` a folder for the processes that come after.
         """
         self._may_send = may_send
         self._allows_withdraw_key = allows_withdraw_key
@@ -111,8 +111,7 @@ class BinanceVenue:
         self._clock: Timekeeping = clock or MeasuredTime()
         self._allowance = Allowance(meter, self._clock)
         self._books = books
-        file = None if info_file is None else InfoFile(info_file, environment.api)
-        self._markets = Markets(time.monotonic, self._account_facts, file)
+        self._markets = Markets(time.monotonic, self._account_facts, *_kept_files(environment, kept_in))
         self._account: tuple[float, Mapping[str, Any]] | None = None
         self._burn: tuple[float, bool | None] | None = None
         self._delistings: tuple[float, Mapping[str, datetime] | None] | None = None
@@ -469,3 +468,13 @@ async def _kept(client: BinanceClient) -> None:
         await asyncio.Event().wait()
     finally:
         await client.close_connection()
+
+
+def _kept_files(environment: Environment, folder: Path | None) -> tuple[KeptFile | None, KeptFile | None]:
+    """Return where the list of markets is kept, and what the account pays there."""
+    if folder is None:
+        return None, None
+    return (
+        KeptFile(folder / f"exchange-info-{environment.name}.json", "etf.exchange_info/2"),
+        KeptFile(folder / f"fees-{environment.name}.json", "etf.fees/1"),
+    )

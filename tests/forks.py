@@ -11,7 +11,10 @@ import pkgutil
 import sys
 import time
 from collections.abc import Mapping, Sequence
+from io import TextIOWrapper
+from multiprocessing.process import BaseProcess
 from pathlib import Path
+from typing import TextIO
 
 import etf_trader
 
@@ -33,33 +36,51 @@ _context = multiprocessing.get_context("forkserver")
 _context.set_forkserver_preload([*LAZY, *(name for name in _OWN if name != "etf_trader.__main__")])
 
 
-def run_forked(
-    words: Sequence[str], folder: Path, environment: Mapping[str, str], output: tuple[Path, Path], seconds: float
-) -> int:
-    """Run `etf` with these words in a folder and return its exit code; `output` takes its stdout and stderr.
+def fork(
+    words: Sequence[str], folder: Path, environment: Mapping[str, str], output: tuple[Path, Path]
+) -> BaseProcess:
+    """Start `etf` with these words in a folder; `output` takes its stdout and stderr."""
+    process = _context.Process(target=_become, args=(list(words), folder, dict(environment), output))
+    process.start()
+    return process
+
+
+def ended(process: BaseProcess, seconds: float) -> int:
+    """Wait for the end of a process, and return its exit code.
 
     Raises:
         TimeoutError: it has not ended in time, and was killed.
     """
-    process = _context.Process(target=_become, args=(list(words), folder, dict(environment), output))
-    process.start()
     process.join(seconds)
     if process.exitcode is None:
         process.kill()
         process.join()
-        raise TimeoutError(f"etf {' '.join(words)} has not ended in {seconds} s")
+        raise TimeoutError(f"it has not ended in {seconds} s")
     return process.exitcode
 
 
 def _become(words: list[str], folder: Path, environment: dict[str, str], output: tuple[Path, Path]) -> None:
     from etf_trader.cli.app import main
 
-    opened = [os.open(os.devnull, os.O_RDONLY), *(os.open(each, os.O_WRONLY | os.O_CREAT) for each in output)]
+    opened = [
+        os.open(os.devnull, os.O_RDONLY),
+        *(os.open(each, os.O_WRONLY | os.O_CREAT | os.O_APPEND) for each in output),
+    ]
     for number, descriptor in enumerate(opened):
         os.dup2(descriptor, number)
+    sys.stdin = _stream(0, "r")
+    sys.stdout = _stream(1, "w", buffering=1 if os.isatty(1) else -1)
+    sys.stderr = _stream(2, "w", buffering=1, errors="backslashreplace")
     os.chdir(folder)
     os.environ.clear()
     os.environ.update(environment)
     time.tzset()
     sys.argv = ["etf", *words]
     main()
+
+
+def _stream(number: int, mode: str, *, buffering: int = -1, errors: str = "strict") -> TextIO:
+    """Return the stream of a descriptor as Python makes it when it begins."""
+    stream = os.fdopen(number, mode, buffering, encoding="utf-8", errors=errors, closefd=False)
+    assert isinstance(stream, TextIOWrapper)
+    return stream
