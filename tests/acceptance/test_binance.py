@@ -4,7 +4,7 @@ import json
 import os
 import signal
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
@@ -22,7 +22,7 @@ def exchange(tmp_path_factory: pytest.TempPathFactory) -> Shell:
 @pytest.fixture(scope="module")
 def address(exchange: Shell) -> Iterator[str]:
     """Serve it, and return its URL."""
-    process = exchange.start("exchange", "serve", "--port", "0", "--admin-port", "0", "--weight", "60000")
+    process = exchange.start("exchange", "serve", "--port", "0", "--admin-port", "0")
     assert process.stdout is not None
     told = [process.stdout.readline().split() for _ in range(5)]
     (exchange.folder / "admin").write_text(told[3][-1])
@@ -36,7 +36,7 @@ def faults(exchange: Shell, verb: str, plan: dict[str, object]) -> None:
     admin(exchange, verb, "/faults", plan)
 
 
-def admin(exchange: Shell, verb: str, path: str, body: dict[str, object]) -> None:
+def admin(exchange: Shell, verb: str, path: str, body: Mapping[str, object]) -> None:
     """Ask the server's admin endpoint for something."""
     (token,) = (path.read_text().strip() for path in exchange.folder.glob("*.token"))
     request = urllib.request.Request(
@@ -57,7 +57,8 @@ def keys_in(folder: Path, key: dict[str, str], prefix: str = "ETF_LOCAL", mode: 
 
 @pytest.fixture
 def fund(exchange: Shell, address: str, tmp_path: Path) -> Shell:
-    """Return a folder whose orders go there, before `etf init`."""
+    """Return a folder whose orders go there, before `etf init`; what tests before it asked is forgotten."""
+    admin(exchange, "POST", "/pardon", {})
     key = exchange.json("exchange", "account", "add", tmp_path.name.replace("[", "-"), "--deposit", "100000")
     keys_in(tmp_path, key)
     return Shell(tmp_path)
