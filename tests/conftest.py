@@ -7,14 +7,15 @@ from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
+from tests.effort import IS_GATE, examples
 
 from etf_trader.money import money_context
 
 pytest.register_assert_rewrite("tests.contract.suite")
 
 settings.register_profile("default", deadline=None, suppress_health_check=[HealthCheck.too_slow])
-settings.register_profile("ci", settings.get_profile("default"), derandomize=True, max_examples=50)
-settings.load_profile("ci" if os.environ.get("CI") else "default")
+settings.register_profile("ci", settings.get_profile("default"), derandomize=True, max_examples=examples(100))
+settings.load_profile("ci" if IS_GATE else "default")
 
 
 @pytest.fixture(autouse=True)

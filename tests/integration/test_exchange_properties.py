@@ -17,6 +17,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import select
+from tests.effort import examples
 
 from etf_trader.database import Database
 from etf_trader.errors import UsageError
@@ -296,7 +297,7 @@ actions = st.fixed_dictionaries(
 )
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=examples(40), deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.lists(actions, max_size=25))
 def test_any_history_leaves_the_books_in_order(history: list[dict[str, Any]]) -> None:
     with tempfile.TemporaryDirectory() as folder:
@@ -325,7 +326,7 @@ wider = st.tuples(actions, st.sampled_from(WIDER), st.sampled_from(KINDS), st.sa
 )
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=examples(40), deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.lists(wider, max_size=25))
 def test_any_history_of_every_kind_of_order_leaves_the_books_in_order(history: list[dict[str, Any]]) -> None:
     with tempfile.TemporaryDirectory() as folder:
@@ -363,7 +364,7 @@ def test_a_long_history_of_every_kind_of_order_meets_everything(tmp_path: Path, 
     database.close()
 
 
-@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=examples(15), deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.lists(actions, max_size=15))
 def test_the_same_history_gives_the_same_exchange(history: list[dict[str, Any]]) -> None:
     seen = []
@@ -389,7 +390,7 @@ def _without_names(orders: Sequence[OrderView]) -> list[OrderView]:
     return [replace(order, cancel_id=None) for order in orders]
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=examples(40), deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(
     st.lists(st.tuples(st.booleans(), st.sampled_from([0, 1, 50, 300, 700, 3_000, 9_500])), max_size=14),
     st.sampled_from([0, 1, 800, 5_000]),

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from tests.effort import examples
 from tests.integration.test_exchange_orders import row_with
 from tests.unit.exchange.test_recorded_trades import trade as recorded
 from tests.unit.exchange.test_recording import SNAPSHOT, record, update
@@ -84,7 +85,7 @@ def test_the_tape_has_a_trade_a_second_and_those_of_accounts(exchange: PaperExch
     assert len(tape) - len(own) == 31
 
 
-@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=examples(15), deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(
     st.lists(st.tuples(st.sampled_from(["BUY", "SELL"]), st.integers(0, 40), st.integers(0, 3)), max_size=12),
     st.data(),

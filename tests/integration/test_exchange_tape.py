@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from tests.effort import examples
 from tests.unit.exchange.test_recorded_trades import trade as recorded
 from tests.unit.exchange.test_recording import SNAPSHOT, record, update
 
@@ -199,7 +200,7 @@ def test_volume_of_an_unknown_symbol_or_account_is_refused(exchange: PaperExchan
         assert refused.value.code == code
 
 
-@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(15), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(st.tuples(st.integers(0, 5000), st.sampled_from(["BUY", "SELL"]), st.integers(1, 20)), max_size=8))
 def test_candles_and_volumes_of_the_model_add_up(
     tmp_path_factory: pytest.TempPathFactory, orders: list[tuple[int, str, int]]

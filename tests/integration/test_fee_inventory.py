@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from tests.effort import examples
 from tests.factories import UID, House, make_definition, make_house, make_ladders, make_market
 from tests.integration.harness import make_folder
 from tests.invariants import findings
@@ -167,7 +168,7 @@ async def test_bnb_that_is_nobodys_of_the_owner_is_not_taken_silently(folder: Pa
     check(house)
 
 
-@settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(8), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     units=st.decimals("0.5", "40", places=3),
     back=st.integers(1, 100),

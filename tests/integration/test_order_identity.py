@@ -8,6 +8,7 @@ from pathlib import Path
 
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from tests.effort import examples
 from tests.factories import House, make_definition, make_house, make_market, make_request
 from tests.invariants import findings, limit_findings, max_loss_findings, residual_findings, standing_findings
 
@@ -151,7 +152,7 @@ async def live(house: House, world: World, unrest: int) -> None:
             await house.manager.run([order.id])
 
 
-@settings(max_examples=60, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=examples(60), suppress_health_check=[HealthCheck.too_slow])
 @given(seed=st.integers(0, 2**32), unrest=st.sampled_from((0, 30, 80)))
 def test_loss_ties_to_cash_and_books_to_the_venue_whatever_the_books_do(seed: int, unrest: int) -> None:
     world = World(random.Random(seed))

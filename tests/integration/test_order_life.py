@@ -20,6 +20,7 @@ from typing import Any
 from hypothesis import settings, strategies
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 from sqlalchemy import Connection, select
+from tests.effort import examples
 from tests.factories import make_definition, make_house, make_ladders, make_market, make_request, open_house
 from tests.invariants import findings, limit_findings, standing_findings
 
@@ -303,4 +304,4 @@ def _clear(loop: asyncio.AbstractEventLoop, task: asyncio.Task[Any]) -> None:
 
 
 TestOrderLife = OrderLife.TestCase
-TestOrderLife.settings = settings(max_examples=10, stateful_step_count=40, deadline=None)
+TestOrderLife.settings = settings(max_examples=examples(10), stateful_step_count=40, deadline=None)

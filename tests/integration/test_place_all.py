@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from tests.effort import examples
 
 from etf_trader.database import Database
 from etf_trader.exchange.paper import ExchangeError, ExchangeSettings, OrderRequest, PaperExchange
@@ -83,7 +84,7 @@ def place(exchange: PaperExchange, account: str, order: OrderRequest) -> Any:
         return error
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(40), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(drawn=st.lists(orders, min_size=2, max_size=12), cut=st.integers(1, 12), step=st.booleans())
 def test_orders_placed_together_are_what_they_are_one_by_one(
     template: Path, tmp_path: Path, drawn: list[dict[str, Any]], cut: int, step: bool

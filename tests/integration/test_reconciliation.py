@@ -13,6 +13,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import insert, select, update
+from tests.effort import examples
 from tests.factories import (
     UID,
     HookedVenue,
@@ -550,7 +551,7 @@ ACTIONS = st.one_of(
 )
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=examples(25), deadline=None, suppress_health_check=list(HealthCheck))
 @given(st.lists(ACTIONS, min_size=2, max_size=9))
 def test_books_and_open_differences_are_what_the_venue_holds_whatever_happens(
     actions: list[tuple[str, int | str]],

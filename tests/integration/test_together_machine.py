@@ -8,6 +8,7 @@ from pathlib import Path
 
 from hypothesis import settings, strategies
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+from tests.effort import examples
 from tests.factories import make_definition, make_house, make_ladders, make_market, make_request
 from tests.invariants import findings, limit_findings, standing_findings
 
@@ -136,4 +137,4 @@ class Batches(RuleBasedStateMachine):
 
 
 TestBatches = Batches.TestCase
-TestBatches.settings = settings(max_examples=6, stateful_step_count=12, deadline=None)
+TestBatches.settings = settings(max_examples=examples(6), stateful_step_count=12, deadline=None)

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import select
+from tests.effort import examples
 
 from etf_trader.database import Database
 from etf_trader.exchange import tables
@@ -163,7 +164,7 @@ def _told(answer: Any) -> Any:
     return (answer.code, answer.message) if isinstance(answer, ExchangeError) else answer
 
 
-@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(12), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(drawn=pairs)
 def test_what_is_remembered_leaves_the_rows_that_reading_anew_leaves(
     template: Path, tmp_path: Path, drawn: list[tuple[tuple[Any, ...], tuple[Any, ...]]]

@@ -15,6 +15,7 @@ import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+from tests.effort import examples
 from tests.integration.server.following import Follower
 from tests.integration.server.stream_clients import StreamClient, connected, streams
 
@@ -219,7 +220,7 @@ class FollowedBooks(RuleBasedStateMachine):
 
 
 TestFollowedBooks = pytest.mark.timeout(600)(FollowedBooks.TestCase)
-TestFollowedBooks.settings = settings(max_examples=25, stateful_step_count=40, deadline=None)
+TestFollowedBooks.settings = settings(max_examples=examples(25), stateful_step_count=40, deadline=None)
 
 
 async def test_a_follower_has_the_servers_book_through_hours_in_which_orders_trade_and_rest(

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from tests.effort import examples
 
 from etf_trader.database import Database
 from etf_trader.exchange.paper import ExchangeError, ExchangeSettings, OrderRequest, PaperExchange
@@ -298,7 +299,7 @@ steps = st.one_of(
 )
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=examples(25), deadline=None, suppress_health_check=list(HealthCheck))
 @given(st.lists(steps, min_size=5, max_size=30))
 def test_who_hears_the_events_knows_balances_orders_and_trades(
     tmp_path_factory: pytest.TempPathFactory, history: list[tuple[Any, ...]]

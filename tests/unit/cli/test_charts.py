@@ -5,6 +5,7 @@ from decimal import Decimal
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.effort import examples
 
 from etf_trader.cli.charts import Mark, curve_chart
 from etf_trader.cli.output import unmarked, width
@@ -86,7 +87,7 @@ def test_what_lies_beyond_the_curve_stands_on_the_axis_alone() -> None:
     st.integers(min_value=24, max_value=120),
     st.one_of(st.none(), st.decimals(min_value=0, max_value=10**4, places=2)),
 )
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 def test_every_line_fits_and_the_ticks_reach_the_highest(
     sizes: list[Decimal], heights: list[Decimal], room: int, level: Decimal | None
 ) -> None:

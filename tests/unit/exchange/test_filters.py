@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.effort import examples
 
 from etf_trader.exchange import filters
 from etf_trader.exchange.matching import Order, Range
@@ -271,7 +272,7 @@ some = st.fixed_dictionaries(
 )
 
 
-@settings(max_examples=300)
+@settings(max_examples=examples(300))
 @given(
     some,
     st.sampled_from(["BUY", "SELL"]),

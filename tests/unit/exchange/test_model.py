@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.effort import examples
 
 from etf_trader.errors import ConfigError, NotFound
 from etf_trader.exchange.ladder import power
@@ -49,7 +50,7 @@ def usdt_within(levels: tuple[Depth, ...], mid: float, bps: float) -> float:
     return sum(float(price * quantity) for price, quantity in levels if abs(float(price) / mid - 1) * 1e4 <= bps)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150), deadline=None)
 @given(symbols, seconds, st.integers(1, 5))
 def test_a_book_is_uncrossed_strictly_ordered_and_on_the_grid_of_its_filters(
     symbol: str, second: int, seed: int
@@ -69,7 +70,7 @@ def test_a_book_is_uncrossed_strictly_ordered_and_on_the_grid_of_its_filters(
         assert quantity > 0
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=examples(50), deadline=None)
 @given(st.lists(st.tuples(symbols, seconds), min_size=1, max_size=6), st.randoms())
 def test_books_do_not_depend_on_what_was_looked_at_before(
     looks: list[tuple[str, int]], shuffle: random.Random
@@ -98,7 +99,7 @@ def test_before_the_epoch_the_books_of_the_epoch_hold() -> None:
 
 
 @given(symbols, seconds)
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=examples(30), deadline=None)
 def test_seeds_have_different_markets(symbol: str, second: int) -> None:
     assert ModelMarket(1).book(symbol, after(second)) != ModelMarket(2).book(symbol, after(second))
 
@@ -202,7 +203,7 @@ def test_an_unknown_symbol_is_named_with_the_nearest() -> None:
     st.floats(0, 500),
     st.lists(st.floats(0, 10_000), min_size=2, max_size=6),
 )
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=examples(100), deadline=None)
 def test_what_was_taken_comes_back_monotonically(
     symbol: str, side: str, steps: int, distance_bps: float, waits: list[float]
 ) -> None:

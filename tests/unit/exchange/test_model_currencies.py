@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.effort import examples
 from tests.factories import D
 
 from etf_trader.database import Database
@@ -85,7 +86,7 @@ def test_the_cycles_looked_at_are_those_of_two_to_four_books() -> None:
     assert ("ADA", "BTC", "FDUSD", "USDT") in ways
 
 
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=examples(12), deadline=None)
 @given(st.integers(1, 50), st.integers(0, 10 * 365 * 86_400))
 def test_no_cycle_of_two_to_four_books_pays_even_without_fees(seed: int, second: int) -> None:
     found = dict(cycles(rates_of(best_of(ModelMarket(seed), second), free)))
@@ -99,7 +100,7 @@ def test_with_fees_of_ten_bps_every_cycle_loses_about_ten_bps_a_book_or_more() -
     assert all(product <= Fraction(999, 1000) ** len(way) for way, product in cycles(rates))
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=examples(40), deadline=None)
 @given(st.sampled_from(sorted(ROWS)), st.integers(1, 50), st.integers(0, 10 * 365 * 86_400))
 def test_the_best_prices_stand_on_either_side_of_what_the_base_is_worth(
     symbol: str, seed: int, second: int

@@ -10,6 +10,7 @@ from math import log
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.effort import examples
 
 from etf_trader.config import ScheduleSettings
 from etf_trader.errors import NotFound
@@ -43,7 +44,7 @@ near = st.builds(
 far = st.lists(times, min_size=3, max_size=3).map(sorted)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(200), deadline=None)
 @given(symbols, near | far, st.integers(1, 3))
 def test_adjoining_spans_add_up_exactly_on_the_step(symbol: str, three: list[datetime], seed: int) -> None:
     market = ModelMarket(seed)
@@ -53,7 +54,7 @@ def test_adjoining_spans_add_up_exactly_on_the_step(symbol: str, three: list[dat
     assert all(part >= 0 and part % STEPS[symbol] == 0 for part in parts)
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=examples(50), deadline=None)
 @given(symbols, far)
 def test_the_order_of_asking_changes_nothing(symbol: str, three: list[datetime]) -> None:
     spans = [(three[0], three[1]), (three[1], three[2]), (three[0], three[2])]
@@ -101,7 +102,7 @@ def test_an_unknown_symbol_has_no_volume_and_no_mid() -> None:
 
 
 @given(symbols, st.integers(-(10**9), 10**8))
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=examples(100), deadline=None)
 def test_the_mid_is_that_of_the_book(symbol: str, second: int) -> None:
     at = EPOCH + timedelta(seconds=second)
     book = MARKET.book(symbol, at)

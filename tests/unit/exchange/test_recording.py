@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from tests.effort import examples
 
 from etf_trader.errors import ConfigError, NotFound
 from etf_trader.exchange.market import MarketBook
@@ -355,7 +356,7 @@ prices = st.integers(1, 12)
 changes = st.lists(st.tuples(prices, st.integers(0, 3)), max_size=4)
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(60), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(changes, min_size=1, max_size=12), st.lists(st.integers(-1, 14), min_size=1, max_size=8))
 def test_random_access_equals_replaying(
     tmp_path: Path, updates: list[list[tuple[int, int]]], looks: list[int]

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.effort import examples
 from tests.factories import House, make_definition, make_house, make_ladders, make_market, make_request
 
 from etf_trader.clock import SimulatedClock
@@ -378,7 +379,7 @@ async def test_a_cancelled_order_gives_its_cash_back(house: House) -> None:
     assert (cash(house, "order:1"), cash(house, "treasury:self")) == (D(0), D(999_000))
 
 
-@settings(max_examples=15)
+@settings(max_examples=examples(15))
 @given(
     quantity=st.decimals("0.00000001", "3000", places=8),
     limit=st.none() | st.decimals("110", "140", places=2),

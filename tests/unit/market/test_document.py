@@ -5,6 +5,7 @@ from decimal import Decimal
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.effort import examples
 from tests.unit.solver.solver_cases import make_rule
 
 from etf_trader.market.book import Level, OrderBook
@@ -66,7 +67,7 @@ numbers = st.decimals("0.00000001", "999999", places=8)
 sides = st.lists(st.tuples(numbers, numbers), min_size=1, max_size=5)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=examples(40), deadline=None)
 @given(bids=sides, asks=sides, data=st.data())
 def test_any_other_digit_makes_another_hash(
     bids: list[tuple[Decimal, Decimal]], asks: list[tuple[Decimal, Decimal]], data: st.DataObject

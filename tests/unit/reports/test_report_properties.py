@@ -10,6 +10,7 @@ from pathlib import Path
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.effort import examples
 from tests.factories import House, make_definition, make_house, make_ladders, make_market, make_request
 
 from etf_trader.errors import DataError, UsageError
@@ -188,7 +189,7 @@ async def play(dice: random.Random, folder: Path) -> None:
     house.database.close()
 
 
-@settings(max_examples=25)
+@settings(max_examples=examples(25))
 @given(seed=st.integers(0, 2**32))
 def test_every_total_is_the_exact_sum_of_its_lines_and_ties_to_cash(seed: int) -> None:
     with tempfile.TemporaryDirectory(prefix="etf-reports-") as folder:

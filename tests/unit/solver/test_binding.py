@@ -6,6 +6,7 @@ from decimal import Decimal
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.effort import examples
 from tests.unit.solver.solver_cases import make_leg, make_problem, make_rule, random_problem
 
 from etf_trader.market.symbol import Side
@@ -100,7 +101,7 @@ def test_where_a_plan_ends_in_its_books() -> None:
     assert (a.worst_used, a.best_left) == (D(101), None)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=examples(30), deadline=None)
 @given(seed=st.integers(0, 10**6), side=st.sampled_from(Side))
 def test_more_never_takes_and_less_never_gives(seed: int, side: Side) -> None:
     problem = random_problem(seed, side, step="0.0001")

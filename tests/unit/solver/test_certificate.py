@@ -8,6 +8,7 @@ from fractions import Fraction
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.effort import examples
 from tests.unit.solver.solver_cases import Continuous, make_leg, make_problem, make_rule, random_problem
 
 from etf_trader.market.symbol import Side
@@ -90,7 +91,7 @@ def _random_books(chance: random.Random) -> list[BookSide]:
     return books
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(st.integers(0, 10**6))
 def test_no_flow_over_any_books_costs_less_than_the_bound_of_any_multipliers(seed: int) -> None:
     chance = random.Random(seed)
@@ -109,7 +110,7 @@ def test_no_flow_over_any_books_costs_less_than_the_bound_of_any_multipliers(see
     assert Fraction(least_cost(books, known, required)) <= -net["USDT"]
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(seed=st.integers(0, 10**6), side=st.sampled_from(Side), multipliers=st.randoms(use_true_random=False))
 def test_no_multipliers_bound_a_plan_closer_than_its_own(
     seed: int, side: Side, multipliers: random.Random
@@ -123,7 +124,7 @@ def test_no_multipliers_bound_a_plan_closer_than_its_own(
     assert (plan.cost - plan.bound) * side.sign >= 0
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=examples(40), deadline=None)
 @given(seed=st.integers(0, 10**6), side=st.sampled_from(Side))
 def test_the_bound_is_the_continuous_optimum(seed: int, side: Side) -> None:
     problem = random_problem(seed, side, step="0.00000001", limits=False)

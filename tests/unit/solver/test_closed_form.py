@@ -8,13 +8,14 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.effort import examples
 from tests.unit.solver.solver_cases import Continuous, make_leg, make_problem, make_rule, random_problem
 
 from etf_trader.market.symbol import Side
 from etf_trader.solver.closed_form import Bounds, Reach, index_curve
 
 SIDES = pytest.mark.parametrize("side", list(Side), ids=str)
-few = settings(max_examples=50, deadline=None)
+few = settings(max_examples=examples(50), deadline=None)
 seeds = st.integers(0, 10**6)
 sides = st.sampled_from(list(Side))
 

@@ -6,12 +6,13 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.effort import examples
 
 from etf_trader.errors import DataError
 from etf_trader.market.symbol import Side
 from etf_trader.solver.curves import FIRST_WIDTH, Array, Curves
 
-few = settings(max_examples=50, deadline=None)
+few = settings(max_examples=examples(50), deadline=None)
 seeds = st.integers(0, 10**6)
 sides = st.sampled_from(list(Side))
 

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.optimize import linprog
+from tests.effort import examples
 from tests.unit.solver.solver_cases import make_leg, make_problem
 
 from etf_trader.exchange.recording import RecordingMarket
@@ -27,7 +28,7 @@ DATA = Path(os.environ.get("ETF_TEST_DATA", Path(__file__).parents[4] / "shared"
 FOLDER = DATA / "recordings-2021"
 ASSETS = ("BTC", "ETH", "DOT", "ZIL", "MANA", "DENT", "BTCST")
 
-many = settings(max_examples=60, deadline=None)
+many = settings(max_examples=examples(60), deadline=None)
 seeds = st.integers(0, 10**6)
 sides = st.sampled_from(list(Side))
 

@@ -6,6 +6,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 from scipy.optimize import linprog
+from tests.effort import examples
 from tests.unit.solver.solver_cases import D, make_leg, make_problem, make_rule, random_problem
 
 from etf_trader.market.symbol import Side
@@ -152,7 +153,7 @@ def levels_of(problem: OrderProblem) -> tuple[Array, Array, NDArray[np.intp], Ar
     return price, depth, owner.astype(np.intp), weight
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=examples(50), deadline=None)
 @given(
     st.integers(0, 10**9),
     st.sampled_from(list(Side)),
@@ -175,7 +176,7 @@ def test_the_ladder_of_the_basket_loses_nothing_against_every_level(
     assert cost - 1e-5 <= cost_of(segments, found.periods, rho, depths) + waited <= cost + NOTHING_BPS + 1e-5
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=examples(40), deadline=None)
 @given(st.integers(0, 10**9), st.sampled_from(list(Side)), st.sampled_from([0.0, 0.4, 1.0]), st.integers(1, 6))
 def test_joined_levels_lose_no_more_than_their_error_in_every_period(
     seed: int, side: Side, rho: float, periods: int
@@ -191,7 +192,7 @@ def test_joined_levels_lose_no_more_than_their_error_in_every_period(
     assert best.cost_bps - 1e-6 <= cost_of(fine, found.periods, rho, depths) + waited <= best.cost_bps + 3.02
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=examples(40), deadline=None)
 @given(
     st.lists(st.tuples(st.integers(1, 40), st.integers(5, 60)), min_size=1, max_size=5),
     st.floats(0.0, 1.0),

@@ -8,6 +8,7 @@ from itertools import product
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from tests.effort import examples
 from tests.unit.solver.solver_cases import make_leg, random_problem
 
 from etf_trader.market.book import Level
@@ -18,7 +19,7 @@ from etf_trader.solver.lots import LegRule
 from etf_trader.solver.order import plan_order, smallest_quantity
 from etf_trader.solver.problem import Leg, OrderProblem
 
-many = settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+many = settings(max_examples=examples(150), deadline=None, suppress_health_check=[HealthCheck.too_slow])
 seeds = st.integers(0, 10**6)
 sides = st.sampled_from(list(Side))
 steps = st.sampled_from(["0.01", "0.1", "0.001"])

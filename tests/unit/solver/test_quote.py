@@ -7,6 +7,7 @@ from itertools import pairwise
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.effort import examples
 from tests.unit.solver.solver_cases import make_leg, make_problem, make_rule, random_problem
 
 from etf_trader.market.book import Level
@@ -83,7 +84,7 @@ def test_a_least_order_of_every_asset_is_float_for_any_size() -> None:
 
 
 @given(SEEDS, SIDES, st.sampled_from(["0.01", "0.5"]), st.integers(min_value=1, max_value=10**9))
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=examples(50), deadline=None)
 def test_no_size_needs_more_float_than_that(seed: int, side: Side, step: str, size: int) -> None:
     problem = random_problem(seed, side, step=step, limits=False)
     with money_context():
@@ -95,7 +96,7 @@ def test_no_size_needs_more_float_than_that(seed: int, side: Side, step: str, si
 
 
 @given(SEEDS, SIDES)
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=examples(30), deadline=None)
 def test_a_size_costs_what_its_plan_does_and_the_closed_form_says(seed: int, side: Side) -> None:
     problem = random_problem(seed, side, step="1e-8", limits=False)
     with money_context():
@@ -192,7 +193,7 @@ def test_without_a_limit_there_is_none_by_asset() -> None:
 
 
 @given(SEEDS, SIDES)
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=examples(40), deadline=None)
 def test_where_nothing_binds_market_orders_are_the_plan(seed: int, side: Side) -> None:
     problem = random_problem(seed, side, step="0.01", limits=False)
     with money_context():

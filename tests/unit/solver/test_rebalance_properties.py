@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from tests.effort import examples
 from tests.unit.solver.rebalance_cases import make_constituent, make_rebalance, offers_of, random_rebalance
 from tests.unit.solver.solver_cases import D
 
@@ -22,7 +23,7 @@ SEEDS = st.integers(0, 10**9)
 AIMS = st.sampled_from([Exact(), Bands(D("0.03")), Tracking(D(25)), Tracking(D(200))])
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(SEEDS, st.booleans())
 def test_the_program_finds_what_bisection_finds(seed: int, orders: bool) -> None:
     with money_context():
@@ -78,7 +79,7 @@ def check_sums(problem: RebalanceProblem, plan: RebalancePlan) -> None:
         assert cash >= problem.cash + brought - waves[1] - waves[2] >= reserve
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(SEEDS, AIMS, st.booleans(), st.booleans(), st.sampled_from(["0.0001", "0.01", "1"]))
 @example(712, Exact(), False, False, "0.0001")  # an asset not held has bids that nobody can sell into
 @example(712, Exact(), False, True, "0.0001")  # free trades inside: NAV after is NAV before
@@ -94,7 +95,7 @@ def test_a_plan_adds_up_keeps_every_rule_and_never_owes(
         assert plan.gap_bps <= D("0.05")
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=examples(30), deadline=None)
 @given(SEEDS, AIMS, st.integers(0, 10**6))
 def test_the_order_of_the_constituents_changes_no_byte(seed: int, aim: Aim, shuffle: int) -> None:
     with money_context():
@@ -106,7 +107,7 @@ def test_the_order_of_the_constituents_changes_no_byte(seed: int, aim: Aim, shuf
         )
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=examples(30), deadline=None)
 @given(SEEDS, AIMS, st.sampled_from([-3, 2, 5]))
 def test_dearer_and_fewer_is_the_same_plan(seed: int, aim: Aim, scale: int) -> None:
     with money_context():
@@ -119,7 +120,7 @@ def test_dearer_and_fewer_is_the_same_plan(seed: int, aim: Aim, scale: int) -> N
         assert abs(plan.cost - scaled.cost) < D("0.001")
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=examples(40), deadline=None)
 @given(SEEDS, st.integers(0, 60), st.integers(0, 60), st.booleans())
 def test_a_wider_band_never_costs_more(seed: int, narrow: int, more: int, deep: bool) -> None:
     with money_context():
@@ -132,7 +133,7 @@ def test_a_wider_band_never_costs_more(seed: int, narrow: int, more: int, deep: 
         assert far.nav_after >= near.nav_after - 1e-9
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=examples(40), deadline=None)
 @given(SEEDS, AIMS, st.sampled_from([0.1, 2.0]))
 def test_joined_levels_lose_no_more_than_their_error(seed: int, aim: Aim, eps_bps: float) -> None:
     with money_context():
@@ -144,7 +145,7 @@ def test_joined_levels_lose_no_more_than_their_error(seed: int, aim: Aim, eps_bp
     assert -1e-8 <= lost <= eps_bps / 1e4 + 1e-8
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=examples(40), deadline=None)
 @given(SEEDS, st.integers(0, 100), st.integers(0, 100))
 def test_dearer_tracking_is_nearer_and_costs_more(seed: int, price: int, more: int) -> None:
     with money_context():
@@ -157,7 +158,7 @@ def test_dearer_tracking_is_nearer_and_costs_more(seed: int, price: int, more: i
         assert near.nav_after <= far.nav_after + 1e-7
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=examples(40), deadline=None)
 @given(SEEDS)
 def test_tracking_below_fee_and_half_spread_trades_nothing(seed: int) -> None:
     with money_context():
@@ -168,7 +169,7 @@ def test_tracking_below_fee_and_half_spread_trades_nothing(seed: int) -> None:
             assert plan.cost == 0 and plan.waves == 0
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=examples(30), deadline=None)
 @given(st.lists(st.integers(0, 4), min_size=2, max_size=5), AIMS)
 def test_at_zero_drift_nothing_is_traded(parts: list[int], aim: Aim) -> None:
     with money_context():
@@ -181,7 +182,7 @@ def test_at_zero_drift_nothing_is_traded(parts: list[int], aim: Aim) -> None:
     assert not any(leg.why_skipped for leg in plan.legs)
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=examples(50), deadline=None)
 @given(SEEDS)
 def test_with_orders_in_one_solve_both_together_never_cost_more_than_apart(seed: int) -> None:
     with money_context():
@@ -191,7 +192,7 @@ def test_with_orders_in_one_solve_both_together_never_cost_more_than_apart(seed:
         assert plan.saving is None or plan.saving >= D("-0.00001")
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=examples(50), deadline=None)
 @given(SEEDS, AIMS, st.booleans(), st.integers(0, 10**6))
 def test_whatever_the_multipliers_no_plan_beats_the_bound(seed: int, aim: Aim, orders: bool, chance: int) -> None:
     with money_context():

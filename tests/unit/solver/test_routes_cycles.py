@@ -6,6 +6,7 @@ from decimal import Decimal as D
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.effort import examples
 from tests.unit.solver.route_cases import levels, make_book, random_routes
 from tests.unit.solver.test_routes import worked
 
@@ -128,7 +129,7 @@ def test_a_plan_is_not_made_on_such_books() -> None:
         plan_routes(replace(problem, routes=(below_mid,)))
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=examples(30), deadline=None)
 @given(seed=st.integers(0, 10**6), side=st.sampled_from(list(Side)))
 def test_books_around_true_prices_hold_no_cycle_and_a_moved_one_does(seed: int, side: Side) -> None:
     problem = random_routes(seed, side, depth=1)

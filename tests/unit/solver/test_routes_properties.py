@@ -10,6 +10,7 @@ from random import Random
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from tests.effort import examples
 from tests.unit.solver.route_cases import make_book, make_conversion, make_currency, make_route, random_routes
 from tests.unit.solver.solver_cases import Continuous, make_leg, make_problem, make_rule, random_problem
 
@@ -27,7 +28,7 @@ from etf_trader.solver.route_problem import RouteLeg, RoutePlan, RouteProblem
 from etf_trader.solver.route_search import FLAT, search
 from etf_trader.solver.routes import plan_routes
 
-some = settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+some = settings(max_examples=examples(30), deadline=None, suppress_health_check=[HealthCheck.too_slow])
 seeds = st.integers(0, 10**6)
 sides = st.sampled_from(list(Side))
 

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.effort import examples
 from tests.unit.solver.route_cases import make_conversion, make_currency, make_route, random_routes
 from tests.unit.solver.solver_cases import make_leg, make_problem
 from tests.unit.solver.test_routes import sent, worked
@@ -23,7 +24,7 @@ from etf_trader.solver.route_problem import RouteProblem
 from etf_trader.solver.route_slots import GAP, chosen, fewer
 from etf_trader.solver.routes import plan_routes
 
-few = settings(max_examples=12, deadline=None)
+few = settings(max_examples=examples(12), deadline=None)
 seeds = st.integers(0, 10**6)
 sides = st.sampled_from(list(Side))
 

@@ -7,6 +7,7 @@ from decimal import Decimal
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.effort import examples
 from tests.unit.solver.solver_cases import D, make_leg, make_problem, make_rule, random_problem
 
 from etf_trader.market.symbol import Side
@@ -165,7 +166,7 @@ def test_the_document_says_what_was_assumed() -> None:
     assert document["gain_bps"] == "12"  # 18 bps in two parts of 5, 30 at once
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=examples(40), deadline=None)
 @given(
     st.integers(0, 10**9),
     st.sampled_from(list(Side)),

@@ -6,6 +6,7 @@ from decimal import Decimal as D
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.effort import examples
 from tests.unit.solver.solver_cases import make_leg, make_problem, random_problem
 
 from etf_trader.market.symbol import Side
@@ -15,7 +16,7 @@ from etf_trader.solver.problem import OrderProblem
 from etf_trader.solver.search import ceiling
 from etf_trader.solver.trial import Model
 
-few = settings(max_examples=60, deadline=None)
+few = settings(max_examples=examples(60), deadline=None)
 seeds = st.integers(0, 10**6)
 sides = st.sampled_from(list(Side))
 

@@ -9,6 +9,7 @@ import numpy as np
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from scipy.optimize import linprog
+from tests.effort import examples
 from tests.unit.solver.shared_cases import random_orders
 from tests.unit.solver.solver_cases import make_leg, make_problem, make_rule
 
@@ -20,7 +21,7 @@ from etf_trader.solver.shared import plan_together
 from etf_trader.solver.shares import SharedOrder, Touch
 from etf_trader.solver.wishes import Wishes
 
-many = settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+many = settings(max_examples=examples(50), deadline=None, suppress_health_check=[HealthCheck.too_slow])
 seeds = st.integers(0, 10**6)
 
 

@@ -6,6 +6,7 @@ from decimal import Decimal as D
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from tests.effort import examples
 from tests.unit.solver.shared_cases import random_orders
 
 from etf_trader.market.symbol import Side
@@ -16,7 +17,7 @@ from etf_trader.solver.shared import plan_together
 from etf_trader.solver.shares import Member, Share, SharedAssetOrder, Slice, VenueFill
 from etf_trader.solver.splitting import allot
 
-many = settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+many = settings(max_examples=examples(50), deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 
 def share(key: int, *phases: str, worst: str) -> Share:

@@ -6,6 +6,7 @@ from decimal import Decimal as D
 
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
+from tests.effort import examples
 from tests.unit.solver.shared_cases import Book, check, random_market, random_orders, touches_of
 from tests.unit.solver.solver_cases import random_problem
 
@@ -19,8 +20,8 @@ from etf_trader.solver.problem import Leg, OrderProblem
 from etf_trader.solver.shared import plan_together
 from etf_trader.solver.shares import SharedOrder, SharedPlan, Slice
 
-many = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-some = settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+many = settings(max_examples=examples(60), deadline=None, suppress_health_check=[HealthCheck.too_slow])
+some = settings(max_examples=examples(30), deadline=None, suppress_health_check=[HealthCheck.too_slow])
 seeds = st.integers(0, 10**6)
 sides = st.sampled_from(list(Side))
 

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.effort import examples
 from tests.unit.solver.solver_cases import make_leg, make_problem, make_rule, random_problem
 
 from etf_trader.market.symbol import Side
@@ -102,7 +103,7 @@ def test_a_least_order_that_the_float_cannot_pay_is_named() -> None:
     assert plan_order(problem).stopped_by == ("float", "minimum")
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(seed=st.integers(0, 10**6), side=st.sampled_from(list(Side)))
 def test_limit_and_loss_hold_exactly_after_rounding(seed: int, side: Side) -> None:
     problem = random_problem(seed, side, step="0.01")

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.effort import examples
 from tests.unit.solver.plan_documents import documents_of
 from tests.unit.solver.solver_cases import make_leg, make_problem, make_rule, random_problem
 
@@ -114,7 +115,7 @@ def changed(document: Document, path: Path, place: int = -1) -> Document:
     return document
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(seed=st.integers(0, 10**6), side=st.sampled_from(Side))
 def test_every_plan_is_proved(seed: int, side: Side) -> None:
     assert verify(*documents_of(any_problem(seed, side))) == []
@@ -347,7 +348,7 @@ SPANS = ["0", "-1", "9" * 60, "0." + "0" * 59 + "1"]
 JUNK: list[object] = [None, True, 0, -1, 10**30, 0.5, "", "x", "1e5", [], [[]], {}, ["0"], *SPANS, *SPANS]
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(seed=st.integers(0, 10**6))
 def test_whatever_is_handed_in_is_answered(seed: int) -> None:
     chance = random.Random(seed)

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.effort import examples
 from tests.unit.solver.plan_documents import NOON
 from tests.unit.solver.solver_cases import make_rule
 
@@ -141,7 +142,7 @@ def findings_of(plans: list[Document], market: Document) -> list[str]:
     return [f"{each.where} {each.what}" for each in [*alone, *together]]
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=examples(40), deadline=None)
 @given(st.integers(0, 10**6))
 def test_every_plan_of_a_batch_is_proved_and_the_batch_as_one(seed: int) -> None:
     plans, market = documents_of(seed)

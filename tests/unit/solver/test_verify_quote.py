@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.effort import examples
 from tests.unit.solver.plan_documents import book_of, documents_of
 from tests.unit.solver.test_verify import FREE, any_problem, changed, numbers_in, sealed, stopped_problem
 
@@ -32,7 +33,7 @@ def quoted(asked: OrderProblem) -> tuple[dict[str, Any], dict[str, Any]]:
     return documents_of(asked, plan)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(seed=st.integers(0, 10**6), side=st.sampled_from(Side))
 def test_every_quote_is_proved(seed: int, side: Side) -> None:
     assert verify(*quoted(any_problem(seed, side))) == []

@@ -30,6 +30,7 @@ from tests.contract.suite import (
     Stage,
     VenueContract,
 )
+from tests.effort import examples
 
 from etf_trader.clock import SimulatedClock, SystemClock
 from etf_trader.database import Database
@@ -442,7 +443,7 @@ async def happen(stage: PaperStage, step: Mapping[str, Any], name: str, elsewher
             await stage.venue.clock().sleep(step["which"])
 
 
-@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=examples(30), deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.lists(happenings, max_size=16))
 def test_whoever_listens_hears_all_that_happens_from_then_on_once_and_in_order(
     history: list[dict[str, Any]],
