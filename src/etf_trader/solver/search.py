@@ -61,9 +61,14 @@ def ceiling(model: Model, most: int, guess: Callable[[], int]) -> int:
     start: about the answer, so that ladders are read little further than the
     plan needs. It decides how many sizes are tried, never which is found.
     """
-    if most == 0 or (most <= _SHALLOW * _first_size(model) and not model.is_beyond(model.trial(most))):
+    first = _first_size(model)
+    if most == 0 or (most <= _SHALLOW * first and not model.is_beyond(model.trial(most))):
         return most
-    low, high = _around(model, min(guess(), most), most)
+    start = min(guess(), most)
+    if model.problem.max_loss_bps is not None:
+        # Of a few steps the last digit of a cost is a large part: they may lose too much where more do not.
+        start = max(start, min(first, most))
+    low, high = _around(model, start, most)
     while high - low > 1:
         middle = (low + high) // 2
         if model.is_beyond(model.trial(middle)):

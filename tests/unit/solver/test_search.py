@@ -4,7 +4,7 @@ from dataclasses import replace
 from decimal import Decimal as D
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from tests.effort import examples
 from tests.unit.solver.solver_cases import make_leg, make_problem, random_problem
@@ -40,6 +40,7 @@ def halving(model: Model) -> int:
 
 @few
 @given(seed=seeds, side=sides, share=st.floats(0.0, 1.2), spare=st.booleans())
+@example(seed=690, side=Side.BUY, share=0.0, spare=True)
 def test_whatever_is_guessed_the_same_size_is_found(seed: int, side: Side, share: float, spare: bool) -> None:
     """But for a sell with --max-loss: there every lot gives a range of sizes, each the end of one (see below)."""
     problem = without_floor(random_problem(seed, side, step="0.01", spare=spare))
