@@ -174,7 +174,7 @@ def test_codes_of_errors_in_the_docs_are_those_of_the_errors() -> None:
 def test_every_json_schema_stands_in_the_docs() -> None:
     source = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "src/etf_trader/cli").glob("*.py"))
     emitted = set(re.findall(r'(?:emit|json_document)\(\s*"(etf\.[a-z_]+/\d+)"', source)) - {"etf.thing/1"}
-    rows = table_after(text_of("errors.md"), "schema")
+    rows = table_after(text_of("json.md"), "schema")
     assert {words_in(row[0])[0] for row in rows} == emitted
 
 
@@ -210,6 +210,9 @@ def test_every_risk_limit_stands_in_the_docs_with_its_unit_and_default() -> None
     for name, row in rows.items():
         default = getattr(RiskLimits(), name)
         assert row[2:4] == [LIMITS[name].unit, "off" if default is None else plain(default)], name
+    told = {words_in(row[0])[0]: row[1:] for row in table_after(text_of("errors.md"), "limit")}
+    for name, row in rows.items():
+        assert told[name] == [f"{row[3]} {row[2]}" if row[3] != "off" else "off", LIMITS[name].meaning], name
 
 
 def test_every_state_of_an_account_stands_in_the_docs() -> None:
