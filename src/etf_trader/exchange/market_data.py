@@ -124,7 +124,7 @@ class MarketData(OpenExchange):
         return self._look_at(symbol, answer)
 
     def first_trade_id(self, symbol: str, at: datetime) -> int:
-        """Return the id of the first trade of everyone in `symbol` that is not before `at`, or of the next to come.
+        """Return the id of the first trade in `symbol`, whoever made it, that is not before `at`; or of the next.
 
         Raises:
             ExchangeError: -1121, there is no such symbol.

@@ -20,6 +20,7 @@ from etf_trader.market.symbol import SymbolRule
 from etf_trader.money import ZERO, plain, spoken, spoken_cash
 from etf_trader.orders.status import IndexOrderStatus
 from etf_trader.orders.store import list_index_orders
+from etf_trader.venue import PAPER
 from etf_trader.venue.interface import Venue
 
 FEE_ASSET = "BNB"
@@ -202,7 +203,7 @@ class Administration:
                 f"{what} of {spoken(amount)} {quote} is more than the {spoken_cash(held)} "
                 f"in the treasury of {self._holder}",
                 where="treasury",
-                hint=f"deposit first: {how_to_deposit(quote)}",
+                hint=f"deposit first: {how_to_deposit(quote, is_paper=self._account.environment == PAPER)}",
             )
 
     async def _basket(

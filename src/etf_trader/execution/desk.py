@@ -56,6 +56,7 @@ from etf_trader.orders.stored_schedule import ScheduleRequest, StoredSchedule, s
 from etf_trader.risk.halts import DAILY_LOSS, TradingState, halt, require_active
 from etf_trader.solver.order import float_needed, plan_order, smallest_quantity
 from etf_trader.solver.problem import OrderProblem
+from etf_trader.venue import PAPER
 from etf_trader.venue.interface import Venue
 
 CENT = Decimal("0.01")
@@ -399,7 +400,7 @@ class Desk:
             raise UsageError(
                 f"the treasury of {self._holder} has no free {means.index.quote} to buy with",
                 where="treasury",
-                hint=how_to_deposit(means.index.quote),
+                hint=how_to_deposit(means.index.quote, is_paper=self._account.environment == PAPER),
             )
         estimate = plan_order(problem, self._settings.method)
         worst = cash_to_reserve(problem, estimate, self._settings.reserve_bps)

@@ -154,7 +154,7 @@ class Parameters:
         return None if number is None else instant(number)
 
     def span(self) -> tuple[datetime | None, datetime | None]:
-        """Return startTime and endTime, the latter to its last microsecond: what is told with that time is in it."""
+        """Return startTime and endTime, this to its last microsecond: what is told with that time is in it."""
         end = self.moment("endTime")
         if end is not None and end.microsecond % 1000 == 0:
             end += _MILLISECOND - timedelta.resolution

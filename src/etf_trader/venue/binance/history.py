@@ -128,9 +128,7 @@ async def _traded(client: BinanceClient, symbol: str, first: datetime, last: dat
     millisecond that is asked for: the one after it is asked for too, and not counted.
     """
     until, start = milliseconds(last), milliseconds(first)
-    rows = (
-        await client.get("aggTrades", symbol=symbol, startTime=start, endTime=until, limit=MOST_TRADES)
-    ).body
+    rows = (await client.get("aggTrades", symbol=symbol, startTime=start, endTime=until, limit=MOST_TRADES)).body
     total = ZERO
     while rows:
         total += sum((Decimal(row["q"]) for row in rows if start <= int(row["T"]) < until), ZERO)

@@ -441,7 +441,7 @@ class BinanceVenue:
         try:
             return await question
         except (Refusal, *Network) as error:
-            raise errors.of_question(error, where) from error
+            raise errors.of_question(error, where or self.environment.place) from error
 
     async def _known(self, unknown: Sequence[int], request: Awaitable[Answer], symbol: str) -> Answer | None:
         """Return an answer; None where the venue says with one of these codes that there is no such thing."""
