@@ -29,7 +29,7 @@ MODEL = ("BTCUSDT", "ETHUSDT", "SOLUSDT", "XRPUSDT", "DENTUSDT")
 FOLDERS = ("recordings-2021", "recordings-2024")
 LIMIT = 100
 LEAST_PART = 0.005
-"""So much of the bare handler's speed a replay has at least: each move is written to a disk, which others may use."""
+"""So much of the bare handler's speed a replay has at least; each move waits for a disk that others use."""
 ETF = (sys.executable, "-m", "etf_trader")
 FREE = ("--weight", "1000000000")
 
