@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 from etf_trader.cli.numbers import bps_given, money, unit_count, units
 from etf_trader.cli.services import in_loop
 from etf_trader.money import round_to
-from etf_trader.venue.money_in import how_to_deposit
 
 if TYPE_CHECKING:
     from etf_trader.bootstrap import Services
@@ -106,6 +105,8 @@ def sentences(stopped: Stopped) -> list[str]:
 
 
 def _sentence(name: str, stopped: Stopped) -> str:
+    from etf_trader.venue.money_in import how_to_deposit
+
     kind, _, of = name.rstrip(")").partition("(")
     is_buy = stopped.side.sign > 0
     number = "" if stopped.order is None else f"{stopped.order} "
