@@ -15,12 +15,13 @@ from etf_trader.index.store import Index, add_index, find_index, list_indices, l
 from etf_trader.ledger import accounts
 from etf_trader.ledger.booking import fee_funding, funding
 from etf_trader.ledger.repository import Account, Ledger, chain_head, holder_name
-from etf_trader.market.currency import CURRENCIES, DEFAULT, how_to_deposit
+from etf_trader.market.currency import CURRENCIES, DEFAULT
 from etf_trader.market.symbol import SymbolRule
 from etf_trader.money import ZERO, plain, spoken, spoken_cash
 from etf_trader.orders.status import IndexOrderStatus
 from etf_trader.orders.store import list_index_orders
 from etf_trader.venue.interface import Venue
+from etf_trader.venue.money_in import how_to_deposit
 
 FEE_ASSET = "BNB"
 """What the fee inventory holds beside cash."""
@@ -125,7 +126,7 @@ class Administration:
             held = ledger.balance(source, asset)
             if held < abs(amount):
                 whose = f"the treasury of {self._holder}" if amount > 0 else "the fee inventory"
-                hint = f"on paper: etf exchange deposit {asset} {plain(amount)}" if amount > 0 else None
+                hint = how_to_deposit(asset, self._account.environment, amount) if amount > 0 else None
                 raise UsageError(
                     f"{whose} holds {plain(held)} {asset}: {plain(abs(amount))} cannot be moved",
                     where="amount",
@@ -202,7 +203,7 @@ class Administration:
                 f"{what} of {spoken(amount)} {quote} is more than the {spoken_cash(held)} "
                 f"in the treasury of {self._holder}",
                 where="treasury",
-                hint=f"deposit first: {how_to_deposit(quote)}",
+                hint=f"deposit first: {how_to_deposit(quote, self._account.environment)}",
             )
 
     async def _basket(
