@@ -32,11 +32,11 @@ def test_bounded_shares_keep_both_bounds_sum_to_one_and_keep_their_order(
 ) -> None:
     n = len(scores)
     cap = _decimal(Fraction(1, n) + Fraction(above, 50) * Fraction(n - 1, n))
-    floor = _decimal(Fraction(below, 100 * n)) - D("1e-9")
+    floor = max(_decimal(Fraction(below, 100 * n)) - D("1e-9"), D(0))
     shares = proportional(scores)
     found = bounded(shares, cap=cap, floor=floor)
     assert sum(found.values()) == 1
-    assert all(max(Fraction(floor), 0) <= each <= Fraction(cap) for each in found.values())
+    assert all(Fraction(floor) <= each <= Fraction(cap) for each in found.values())
     ranked = sorted(scores, key=lambda asset: scores[asset])
     assert [found[asset] for asset in ranked] == sorted(found.values())
     free = [asset for asset, each in found.items() if Fraction(floor) < each < Fraction(cap)]
@@ -103,7 +103,7 @@ def test_nothing_to_weigh_by_is_refused() -> None:
 
 def test_roots_are_those_of_the_scores() -> None:
     found = roots({"A": D(144), "B": D(0), "C": D(2)})
-    assert (found["A"], found["B"]) == (12, 0)
+    assert (found["A"], found["B"]) == (D(12), D(0))
     assert abs(Fraction(found["C"]) ** 2 - 2) < Fraction(1, 10**38)
 
 
