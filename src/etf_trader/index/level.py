@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from etf_trader.errors import MissingPrice
-from etf_trader.money import BASKET_GRID, ONE, ZERO, divide, divide_down
+from etf_trader.money import BASKET_GRID, DIGITS, ONE, ZERO, divide, divide_down, money_context
 
 LEVEL_GRID = Decimal("1e-8")
 """Levels are told in steps of this size."""
@@ -71,5 +71,6 @@ class Benchmark:
 
     def continuing(self, before: "Benchmark", prices: Prices) -> "Benchmark":
         """Return what this holds with the divisor at which its level at `prices` is that of `before`."""
-        divisor = divide(self.value(prices) * before.divisor, before.value(prices), _DIVISOR_GRID)
+        with money_context(2 * DIGITS):  # a product of a value and a divisor has more digits than money has
+            divisor = divide(self.value(prices) * before.divisor, before.value(prices), _DIVISOR_GRID)
         return Benchmark(self.quantities, divisor)

@@ -12,7 +12,7 @@ from etf_trader.index.weighting import on_grid, proportional
 
 D = Decimal
 ASSETS = "ABCDEF"
-price = st.decimals("0.0001", "100000", places=8)
+price = st.decimals("0.5", "500", places=4)
 prices = st.fixed_dictionaries(dict.fromkeys(ASSETS, price))
 scores = st.dictionaries(st.sampled_from(ASSETS), st.integers(1, 10**6).map(D), min_size=1)
 
