@@ -30,6 +30,14 @@ from etf_trader.money import ZERO
 
 
 @dataclass(frozen=True, slots=True)
+class Choice:
+    """The coins that are in, by rank, and the verdict on every coin looked at."""
+
+    rows: Sequence[CapRow]
+    verdicts: Sequence[Verdict]
+
+
+@dataclass(frozen=True, slots=True)
 class Determination:
     """Weights by asset, on the weight grid and together exactly 1, and the verdict on every coin looked at."""
 
@@ -46,26 +54,44 @@ def determine(
     incumbents: Collection[str] = (),
     returns: Mapping[str, Floats] | None = None,
 ) -> Determination:
-    """Return what the rulebook says on `day`.
+    """Return what the rulebook says on `day`: see `choose` and `weigh`."""
+    choice = choose(rule, day, rows, known, incumbents)
+    return Determination(day, weigh(rule, choice.rows, returns or {}), choice.verdicts)
+
+
+def choose(
+    rule: Methodology, day: date, rows: Sequence[CapRow], known: Known, incumbents: Collection[str] = ()
+) -> Choice:
+    """Return who is in the index from `day` on.
 
     Args:
         rows: The coins to choose from, best first: the market caps of the day, or the list in its order.
         known: Markets, and since when coins have been seen.
         incumbents: The assets that are in the index now.
-        returns: Daily returns by asset up to `day`, shape (days,), where weights are made of them.
 
     Raises:
-        DataError: nobody is eligible, or past prices are missing; says whose.
-        UsageError: the cap or the floor does not fit how many there are.
+        DataError: nobody is eligible.
     """
     left, out = eligible(rows, day, rule.needs(), excluded_assets(rule.universe.exclude), known)
     verdicts = select(left, incumbents, rule.buffers())
     chosen = [row for row, verdict in zip(left, verdicts, strict=True) if verdict.why.is_in]
     if not chosen:
         raise DataError(f"no coin is eligible on {day}", hint="etf index history shows the rulebook")
-    shares = bounded(_shares(rule, chosen, returns or {}), cap=rule.weighting.cap, floor=rule.weighting.floor)
-    weights = on_grid(shares, cap=rule.weighting.cap)
-    return Determination(day, weights, (*verdicts, *out))
+    return Choice(chosen, (*verdicts, *out))
+
+
+def weigh(rule: Methodology, chosen: Sequence[CapRow], returns: Mapping[str, Floats]) -> dict[str, Decimal]:
+    """Return the weight of each coin that was chosen.
+
+    Args:
+        returns: Daily returns by asset up to the day, shape (days,), where weights are made of them.
+
+    Raises:
+        DataError: past prices are missing; says whose.
+        UsageError: the cap or the floor does not fit how many there are.
+    """
+    shares = bounded(_shares(rule, chosen, returns), cap=rule.weighting.cap, floor=rule.weighting.floor)
+    return on_grid(shares, cap=rule.weighting.cap)
 
 
 def _shares(rule: Methodology, chosen: Sequence[CapRow], returns: Mapping[str, Floats]) -> dict[str, Fraction]:

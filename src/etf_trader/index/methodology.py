@@ -11,11 +11,13 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from decimal import Decimal
 from enum import StrEnum
+from pathlib import Path
 from typing import Annotated, Any, Literal, get_args, get_origin
 
 import msgspec
 from cronsim import CronSim, CronSimError
 from msgspec import Meta, Struct
+from msgspec.structs import replace
 
 from etf_trader.errors import UsageError
 from etf_trader.index.selection import Buffers, Eligibility
@@ -140,11 +142,22 @@ class Methodology(Struct, frozen=True, forbid_unknown_fields=True):
         """Return what a coin needs to be chosen."""
         return Eligibility(self.eligibility.age_days, self.eligibility.volume, self.eligibility.trading)
 
+    def beside(self, file: Path) -> "Methodology":
+        """Return the same rulebook with the table of market caps where an index file says: beside itself."""
+        if self.universe.caps is None:
+            return self
+        caps = (file.resolve().parent / Path(self.universe.caps).expanduser()).resolve()
+        return replace(self, universe=replace(self.universe, caps=str(caps)))
+
     def document(self) -> dict[str, Any]:
         """Return the rulebook as plain values, for the record: all that is in force, defaults too."""
         found = _plain(self)
         assert isinstance(found, dict)
         return found
+
+
+TABLES = tuple(name for name in Methodology.__struct_fields__ if name != "weights")
+"""The tables of an index file that are its rulebook."""
 
 
 def read_methodology(document: Mapping[str, Any], where: str) -> Methodology:

@@ -62,6 +62,7 @@ class Basket:
     quantities: Mapping[str, Decimal]
     symbols: Mapping[str, str]
     seal: str
+    reason: str = ""
 
     def nav(self, prices: Mapping[str, Decimal]) -> Decimal:
         """Return NAV per unit at `prices` (quote per base, by asset): defined at zero units too."""
@@ -215,6 +216,12 @@ def list_baskets(connection: Connection) -> list[Basket]:
     return [_basket(connection, row) for row in connection.execute(select(baskets).order_by(baskets.c.id)).all()]
 
 
+def baskets_of(connection: Connection, index_id: int) -> list[Basket]:
+    """Return every basket version of an index, oldest first."""
+    query = select(baskets).where(baskets.c.index_id == index_id).order_by(baskets.c.version)
+    return [_basket(connection, row) for row in connection.execute(query).all()]
+
+
 def open_position(connection: Connection, index_id: int, holder_id: int, now: datetime) -> Position:
     """Write a new, empty position."""
     row = {
@@ -289,4 +296,5 @@ def _basket(connection: Connection, row: Row[tuple[object, ...]]) -> Basket:
         quantities={item.asset: item.quantity for item in items},
         symbols={item.asset: item.symbol for item in items},
         seal=row.seal,
+        reason=row.reason,
     )

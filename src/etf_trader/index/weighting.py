@@ -13,7 +13,7 @@ from fractions import Fraction
 import numpy as np
 import numpy.typing as npt
 
-from etf_trader.errors import UsageError
+from etf_trader.errors import DataError, UsageError
 from etf_trader.money import ONE
 
 WEIGHT_GRID = Decimal("1e-12")
@@ -154,13 +154,15 @@ def inverse_volatility(returns: Mapping[str, Floats]) -> dict[str, Decimal]:
         returns: Of each asset one a day, shape (days,), at least two.
 
     Raises:
-        UsageError: an asset's price never moved; names it.
+        DataError: an asset's price never moved; names it.
     """
     found = {}
     for asset, each in returns.items():
         deviation = float(np.std(each, ddof=1)) if len(each) > 1 else 0.0
         if not deviation > 0:
-            raise UsageError(f"{asset} has no volatility to be weighed by", where=asset)
+            raise DataError(
+                f"the price of {asset} never moved: it has no volatility to be weighed by", where=asset
+            )
         found[asset] = score(1 / deviation)
     return found
 
@@ -180,7 +182,7 @@ def risk_parity(returns: Mapping[str, Floats]) -> dict[str, Decimal]:
         returns: Of each asset one a day, shape (days,), the same days for all.
 
     Raises:
-        UsageError: an asset's price never moved, or the returns have no such weights.
+        DataError: an asset's price never moved, or the returns have no such weights.
 
     Source:
         Griveau-Billion, Richard, Roncalli (2013): A fast algorithm for computing
@@ -201,7 +203,7 @@ def risk_parity(returns: Mapping[str, Floats]) -> dict[str, Decimal]:
         if float(np.max(np.abs(risks / before - 1))) < _CLOSE:
             break
     else:
-        raise UsageError("no weights were found at which every constituent brings the same risk")
+        raise DataError("no weights were found at which every constituent brings the same risk")
     return {
         name: score(float(risk / deviation))
         for name, risk, deviation in zip(names, risks, deviations, strict=True)

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from etf_trader.errors import UsageError
+from etf_trader.errors import DataError, UsageError
 from etf_trader.index.weighting import (
     WEIGHT_GRID,
     bounded,
@@ -129,7 +129,7 @@ def test_inverse_volatility_halves_what_moves_twice_as_much() -> None:
     calm = np.array([0.01, -0.01] * 50)
     found = proportional(inverse_volatility({"CALM": calm, "WILD": 2 * calm}))
     assert float(found["CALM"]) == pytest.approx(2 / 3)
-    with pytest.raises(UsageError, match="STILL has no volatility"):
+    with pytest.raises(DataError, match="the price of STILL never moved"):
         inverse_volatility({"CALM": calm, "STILL": 0 * calm})
 
 
