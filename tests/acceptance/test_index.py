@@ -183,6 +183,27 @@ def test_a_rulebook_chooses_and_weighs_by_what_was_known_that_day(made: Shell) -
     assert "weights of its own" in made.ok("index", "history", "1")
 
 
+def test_an_index_gets_another_rulebook_as_its_next_version(held: Shell) -> None:
+    (held.folder / "caps.csv").write_text(CAPS)
+    (held.folder / "new.toml").write_text(RULEBOOK.replace("TOP3", "TOP8"))
+    before = held.json("index", "show", "1")["constituents"]
+    told = held.ok("index", "edit", "1", "--file", "new.toml")
+    assert "TOP8 has rulebook 2 from now on" in told and "at most 50%" in told
+    assert held.json("index", "show", "1")["constituents"] == before
+    assert not held.json("index", "edit", "1", "--file", "new.toml")["is_new"]
+    assert [each["version"] for each in held.json("index", "history", "1")["rulebooks"]] == [1, 2]
+    held.ok("ledger", "audit")
+    held.ok("submit", "sell", "--index", "1", "--qty", "1")
+    for change, sentence in (
+        (("TOP8", "OTHER"), "symbol is TOP8"),
+        (("float = 600", 'lot_method = "hifo"'), "lot_method"),
+    ):
+        text = (held.folder / "new.toml").read_text().replace(*change)
+        (held.folder / "bad.toml").write_text(text)
+        answer = held.etf("index", "edit", "1", "--file", "bad.toml")
+        assert answer.code == 2 and sentence in answer.err
+
+
 @pytest.mark.parametrize(
     ("change", "options", "code", "sentence"),
     [

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from etf_trader.cli import index_history
+from etf_trader.cli import index_rules
 from etf_trader.cli.commands import WHAT, command, group
 from etf_trader.cli.invocation import output, settings
 from etf_trader.cli.numbers import count, few_digits, local_time, money, price, share, short, units
@@ -559,4 +559,4 @@ def _age(seconds: float) -> str:
     return f"{seconds:.1f} s" if seconds < 100 else f"{seconds / 60:.0f} min"
 
 
-index_history.add_to(app)
+index_rules.add_to(app)

@@ -7,10 +7,11 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, insert, select
 
 from etf_trader.index.methodology import TABLES, Methodology, read_methodology
 from etf_trader.index.tables import methodologies
+from etf_trader.seal import canonical
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,3 +46,16 @@ def rules_of(document: Mapping[str, Any]) -> Methodology | None:
     if not tables and not weights:
         return None
     return read_methodology(tables | ({"weights": weights} if weights else {}), "the rulebook in the database")
+
+
+def add_version(
+    connection: Connection, index_id: int, version: int, document: Mapping[str, Any], now: datetime
+) -> Version:
+    """Write down a version of a rulebook, in force from `now` on, and return it."""
+    text = canonical(document)
+    connection.execute(
+        insert(methodologies),
+        {"index_id": index_id, "version": version, "effective_at": now, "document": text},
+    )
+    kept = json.loads(text)
+    return Version(index_id, version, now, kept, rules_of(kept))

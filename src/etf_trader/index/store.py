@@ -13,9 +13,10 @@ from sqlalchemy import Connection, Row, Select, func, insert, select, update
 
 from etf_trader.database import insert_row
 from etf_trader.errors import NotFound
+from etf_trader.index.history import add_version
 from etf_trader.index.tables import basket_items, baskets, indices, methodologies, positions
 from etf_trader.money import ZERO
-from etf_trader.seal import canonical, seal
+from etf_trader.seal import seal
 
 if TYPE_CHECKING:
     from etf_trader.index.definition import BasketQuantities, IndexDefinition
@@ -132,10 +133,7 @@ def add_index(
         "created_at": now,
     }
     index_id = insert_row(connection, indices, row)
-    connection.execute(
-        insert(methodologies),
-        {"index_id": index_id, "version": 1, "effective_at": now, "document": canonical(definition.document())},
-    )
+    add_version(connection, index_id, 1, definition.document(), now)
     basket_row = {
         "index_id": index_id,
         "version": 1,

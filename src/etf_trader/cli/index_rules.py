@@ -1,13 +1,14 @@
-"""`etf index history`: the rulebooks of an index and what it held, version by version."""
+"""`etf index history` and `etf index edit`: the rulebooks of an index and what it held, version by version."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from etf_trader.cli.commands import command
+from etf_trader.cli.commands import WHAT, command
 from etf_trader.cli.invocation import output
 from etf_trader.cli.numbers import bps_given, count, local_time, units
 from etf_trader.cli.options import IndexArgument
@@ -36,11 +37,17 @@ BY = {
 }
 
 
+FileOption = Annotated[
+    Path,
+    typer.Option("--file", help="The index file with the new rulebook.", metavar="FILE", rich_help_panel=WHAT),
+]
+
+
 def add_to(app: typer.Typer) -> None:
-    """Add the command to `etf index`."""
-    command(app, "history", examples=("etf index history 1", "etf index history TOP8 --json"), csv="baskets")(
-        history
-    )
+    """Add the commands to `etf index`."""
+    seen = ("etf index history 1", "etf index history TOP8 --json")
+    command(app, "history", examples=seen, csv="baskets")(history)
+    command(app, "edit", examples=("etf index edit 1 --file top20.toml",))(edit)
 
 
 def history(index: IndexArgument) -> None:
@@ -90,6 +97,34 @@ def history(index: IndexArgument) -> None:
     }
     columns = ("version", "effective_at", "reason", "constituents", "cash_per_unit")
     output().emit("etf.index_history/1", payload, draw, columns=columns)
+
+
+def edit(index: IndexArgument, file: FileOption) -> None:
+    """Give an index another rulebook from now on; what it holds stays until it is rebalanced."""
+    from etf_trader.index.definition import read_definition
+
+    definition = read_definition(file)
+    with services() as opened:
+        found, before, after = opened.administration.edit_index(index, definition)
+
+    def draw(page: Page) -> None:
+        if after.version == before.version:
+            page.line(f"{found.symbol} has this rulebook already (version {before.version}): nothing was changed.")
+            return
+        page.line(f"{found.symbol} has rulebook {after.version} from now on:")
+        page.line(f"before: {sentence_of(before)}")
+        page.line(f"now:    {sentence_of(after)}")
+        page.line("What it holds stays until it is rebalanced.")
+
+    payload = {
+        "id": found.id,
+        "symbol": found.symbol,
+        "version": after.version,
+        "effective_at": after.effective_at,
+        "is_new": after.version != before.version,
+        "document": after.document,
+    }
+    output().emit("etf.index_edit/1", payload, draw)
 
 
 def _basket_facts(basket: Basket) -> dict[str, Any]:
