@@ -5,6 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
 from decimal import Decimal
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -128,6 +129,35 @@ def option(
 
 IndexOption = Annotated[str | None, option("--index", WHAT, "The index, by number or symbol.", "INDEX")]
 RequiredIndexOption = Annotated[str, option("--index", WHAT, "The index, by number or symbol.", "INDEX")]
+
+
+def read_column(text: str) -> tuple[str, str]:
+    """Return what a column says, and how it is called: `market_cap=Market Cap`."""
+    what, separator, name = text.partition("=")
+    if not (separator and what.strip() and name.strip()):
+        raise typer.BadParameter(f"{text!r} is not of the form WHAT=COLUMN, like market_cap=Cap")
+    return what.strip(), name.strip()
+
+
+CapsOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--caps",
+        help="The table of market caps, a CSV file, in place of the one its file names.",
+        metavar="FILE",
+        rich_help_panel=WHAT,
+    ),
+]
+CapsColumnsOption = Annotated[
+    list[Any] | None,
+    typer.Option(
+        "--caps-columns",
+        help="How a column of it is called, like market_cap=Cap. Repeat it.",
+        metavar="WHAT=COLUMN",
+        parser=read_column,
+        rich_help_panel=WHAT,
+    ),
+]
 IndexArgument = Annotated[str, typer.Argument(help="The index, by number or symbol.", metavar="INDEX")]
 OrderArgument = Annotated[
     int, typer.Argument(help="The order's number.", metavar="ORDER", parser=read_order_number)

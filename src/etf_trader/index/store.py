@@ -13,9 +13,10 @@ from sqlalchemy import Connection, Row, Select, func, insert, select, update
 
 from etf_trader.database import insert_row
 from etf_trader.errors import NotFound
+from etf_trader.index.history import add_version
 from etf_trader.index.tables import basket_items, baskets, indices, methodologies, positions
 from etf_trader.money import ZERO
-from etf_trader.seal import canonical, seal
+from etf_trader.seal import seal
 
 if TYPE_CHECKING:
     from etf_trader.index.definition import BasketQuantities, IndexDefinition
@@ -62,6 +63,7 @@ class Basket:
     quantities: Mapping[str, Decimal]
     symbols: Mapping[str, str]
     seal: str
+    reason: str = ""
 
     def nav(self, prices: Mapping[str, Decimal]) -> Decimal:
         """Return NAV per unit at `prices` (quote per base, by asset): defined at zero units too."""
@@ -131,10 +133,7 @@ def add_index(
         "created_at": now,
     }
     index_id = insert_row(connection, indices, row)
-    connection.execute(
-        insert(methodologies),
-        {"index_id": index_id, "version": 1, "effective_at": now, "document": canonical(definition.document())},
-    )
+    add_version(connection, index_id, 1, definition.document(), now)
     basket_row = {
         "index_id": index_id,
         "version": 1,
@@ -215,6 +214,12 @@ def list_baskets(connection: Connection) -> list[Basket]:
     return [_basket(connection, row) for row in connection.execute(select(baskets).order_by(baskets.c.id)).all()]
 
 
+def baskets_of(connection: Connection, index_id: int) -> list[Basket]:
+    """Return every basket version of an index, oldest first."""
+    query = select(baskets).where(baskets.c.index_id == index_id).order_by(baskets.c.version)
+    return [_basket(connection, row) for row in connection.execute(query).all()]
+
+
 def open_position(connection: Connection, index_id: int, holder_id: int, now: datetime) -> Position:
     """Write a new, empty position."""
     row = {
@@ -289,4 +294,5 @@ def _basket(connection: Connection, row: Row[tuple[object, ...]]) -> Basket:
         quantities={item.asset: item.quantity for item in items},
         symbols={item.asset: item.symbol for item in items},
         seal=row.seal,
+        reason=row.reason,
     )
