@@ -13,7 +13,6 @@ from sqlalchemy import Connection, Row, Select, func, insert, select, update
 
 from etf_trader.database import insert_row
 from etf_trader.errors import NotFound
-from etf_trader.index.history import add_version
 from etf_trader.index.tables import basket_items, baskets, indices, methodologies, positions
 from etf_trader.money import ZERO
 from etf_trader.seal import seal
@@ -121,7 +120,9 @@ def add_index(
     symbols: Mapping[str, str],
     now: datetime,
 ) -> Index:
-    """Write a new index with the first version of its basket."""
+    """Write a new index with the first version of its rulebook and of its basket."""
+    from etf_trader.index.history import add_version  # reading rulebooks costs what only few commands need
+
     row = {
         "account_id": account_id,
         "symbol": definition.symbol,
