@@ -193,7 +193,7 @@ class KlineView(NamedTuple):
     last_id: int = -1
 
     @property
-    def count(self) -> int:
+    def trade_count(self) -> int:
         """How many trades it has."""
         return self.last_id - self.first_id + 1 if self.last_id >= 0 else 0
 

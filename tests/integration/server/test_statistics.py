@@ -1,4 +1,4 @@
-"""Candles of a second, windows and mean prices: what is told of the tape in few numbers, by REST and by streams."""
+"""Candles of a second, windows and mean prices: the tape in few numbers, by REST and by streams."""
 
 from collections.abc import Iterator
 from datetime import timedelta
@@ -42,10 +42,10 @@ def test_a_candle_tells_the_trades_that_the_tape_has_in_it(trading: PaperExchang
     tape = trading.recent_trades("BTCUSDT", 10_000)
     start = interval.opening(now - timedelta(seconds=seconds))
     rows = candles(trading, "BTCUSDT", interval, start, now, 10)
-    assert rows[-1].count
+    assert rows[-1].trade_count
     for row in rows:
         own = [each.trade_id for each in tape if row.at <= each.at < interval.after(row.at)]
-        assert (row.first_id, row.last_id, row.count) == (own[0], own[-1], len(own))
+        assert (row.first_id, row.last_id, row.trade_count) == (own[0], own[-1], len(own))
 
 
 async def test_a_candle_of_a_second_comes_every_second_and_closes(trading: PaperExchange) -> None:

@@ -3,7 +3,6 @@
 The rows of exchangeInfo say so too (`ocoAllowed`, `otoAllowed`, `amendAllowed`).
 """
 
-from collections.abc import Callable
 from itertools import product
 from typing import Any
 
@@ -78,7 +77,7 @@ def add_to(table: Table) -> None:
     """Add these calls."""
     look, trade = Security.USER_DATA, Security.TRADE
     span = ("startTime", "endTime", "limit")
-    looks: tuple[tuple[str, str, Callable[[Ask], Reply], int, tuple[str, ...]], ...] = (
+    looks: tuple[tuple[str, str, Handler, int, tuple[str, ...]], ...] = (
         ("openOrderList", "openOrderLists.status", none, 6, ()),
         ("allOrderList", "allOrderLists", none, 20, ("fromId", *span)),
         ("orderList", "orderList.status", order_list, 4, tuple(LIST_NAMES)),

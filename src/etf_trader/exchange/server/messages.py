@@ -196,7 +196,7 @@ def kline(ask: Ask, view: KlineView, ends: datetime) -> list[Any]:
         *(amount(price) for price in (view.open, view.high, view.low, view.close, view.volume)),
         ask.time(ends) - 1,
         amount(view.quote_volume),
-        view.count,
+        view.trade_count,
         amount(ZERO),
         amount(ZERO),
         "0",

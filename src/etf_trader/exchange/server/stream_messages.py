@@ -177,7 +177,7 @@ def kline(time: Time, view: KlineView, interval: str, ends: datetime, now: datet
             "h": amount(view.high),
             "l": amount(view.low),
             "v": amount(view.volume),
-            "n": view.count,
+            "n": view.trade_count,
             "x": now >= ends,
             "q": amount(view.quote_volume),
             "V": amount(ZERO),
