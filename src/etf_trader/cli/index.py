@@ -14,7 +14,14 @@ from etf_trader.cli import index_rules
 from etf_trader.cli.commands import WHAT, command, group
 from etf_trader.cli.invocation import output, settings
 from etf_trader.cli.numbers import count, few_digits, local_time, money, price, share, short, units
-from etf_trader.cli.options import CapsColumnsOption, CapsOption, IndexArgument, read_decimal, read_positive
+from etf_trader.cli.options import (
+    CapsColumnsOption,
+    CapsOption,
+    IndexArgument,
+    caps_of,
+    read_decimal,
+    read_positive,
+)
 from etf_trader.cli.output import Page, Table, dim, look, number, right, text
 from etf_trader.cli.services import in_loop, services
 from etf_trader.money import ONE, ZERO, ceil_to, divide
@@ -140,7 +147,7 @@ def create(
 
     definition = _definition(symbol, file, weight or [], name, route or [], start_value, float_)
     with services() as opened:
-        definition = _determined(opened, definition, _caps(caps, caps_columns))
+        definition = _determined(opened, definition, caps_of(caps, caps_columns))
         made = in_loop(opened.administration.create_index(definition, settings().solver.depth))
         (facts,) = _facts(opened, [made])
 
@@ -209,15 +216,6 @@ def _determined(opened: Services, definition: IndexDefinition, caps: Caps | None
     now = opened.clock.now()
     found = in_loop(determine_now(opened.venue, rules, definition.quote, now, caps=caps))
     return definition.with_weights(found.weights)
-
-
-def _caps(file: Path | None, columns: list[tuple[str, str]] | None) -> Caps | None:
-    """Return the table of market caps that was typed, if any was."""
-    if file is None and not columns:
-        return None
-    from etf_trader.rebalance.determining import Caps
-
-    return Caps(file, dict(columns or []))
 
 
 @dataclass(frozen=True, slots=True)

@@ -171,6 +171,7 @@ def _parts(rules: Methodology, document: Mapping[str, Any]) -> list[str]:
     found += [f"at least {_share(weighting.floor)}"] if weighting.floor is not None else []
     bands = (("within", drift.absolute), ("of its weight within", drift.relative), ("in all within", drift.nav))
     found += [f"{word} {_share(width)}" for word, width in bands if width]
+    found += [f"{_share(drift.turnover)} of NAV at once"] if drift.turnover < 1 else []
     found += [f"{_share(drift.reserve)} in cash"] if drift.reserve else []
     found += [f"fee {bps_given(rules.fee.management_bps)} bps a year"] if rules.fee.management_bps else []
     return [*found, f"at {rules.calendar.cron}"]

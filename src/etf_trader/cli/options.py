@@ -1,16 +1,21 @@
 """The options that several commands take, each declared once, and how their values are read."""
 
+from __future__ import annotations
+
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from etf_trader.cli.commands import HOW, LIMITS, WHAT
+
+if TYPE_CHECKING:
+    from etf_trader.rebalance.determining import Caps
 
 ALGOS = ("now", "twap", "vwap", "pov", "optimal")
 
@@ -137,6 +142,15 @@ def read_column(text: str) -> tuple[str, str]:
     if not (separator and what.strip() and name.strip()):
         raise typer.BadParameter(f"{text!r} is not of the form WHAT=COLUMN, like market_cap=Cap")
     return what.strip(), name.strip()
+
+
+def caps_of(file: Path | None, columns: list[Any] | None) -> Caps | None:
+    """Return the table of market caps that was typed, if any was."""
+    if file is None and not columns:
+        return None
+    from etf_trader.rebalance.determining import Caps
+
+    return Caps(file, dict(columns or []))
 
 
 CapsOption = Annotated[
