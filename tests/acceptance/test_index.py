@@ -139,6 +139,96 @@ def test_more_than_a_hundred_constituents_are_refused(made: Shell) -> None:
     assert "200 constituents; an index has 1 to 100" in answer.err
 
 
+CAPS = """day,Symbol,Coin,Cap,Vol
+2026-01-01,BTC,Bitcoin,"1,800",90
+2026-01-01,ETH,Ethereum,400,90
+2026-01-01,USDT,Tether,140,90
+2026-01-01,XRP,XRP,120,5
+2026-01-01,SOL,Solana,80,90
+2026-01-01,NOPE,Nope,70,90
+2026-01-01,ADA,Cardano,30,90
+2026-01-09,ADA,Cardano,9000,90
+"""
+RULEBOOK = """
+symbol = "TOP3"
+float = 600
+universe = { caps = "caps.csv", exclude = ["stablecoins"] }
+eligibility.volume = 10
+selection = { count = 3, exit = 5 }
+weighting = { by = "capped", cap = 0.5, floor = 0.15 }
+rebalance.reserve = 0.01
+"""
+
+
+def test_a_rulebook_chooses_and_weighs_by_what_was_known_that_day(made: Shell) -> None:
+    (made.folder / "caps.csv").write_text(CAPS)
+    (made.folder / "top3.toml").write_text(RULEBOOK)
+    columns = [word for name in ("volume=Vol", "market_cap=Cap") for word in ("--caps-columns", name)]
+    created = made.json("index", "create", "--file", "top3.toml", *columns)
+    weights = {row["asset"]: Decimal(row["weight"]) for row in created["constituents"]}
+    assert {asset: round_to(weight, Decimal("0.0001")) for asset, weight in weights.items()} == {
+        "BTC": Decimal("0.4950"),
+        "ETH": Decimal("0.3465"),
+        "SOL": Decimal("0.1485"),
+    }
+    assert round_to(Decimal(created["cash_per_unit"]), Decimal("0.001")) == 10  # the reserve
+    assert made.json("submit", "buy", "--index", "2", "--qty", "5")["status"] == "filled"
+    made.ok("ledger", "audit")
+    told = made.ok("index", "history", "TOP3")
+    assert "3 coins from a table of market caps" in told
+    assert "at most 50%, at least 15%" in told
+    history = made.json("index", "history", "2")
+    assert [each["version"] for each in history["rulebooks"]] == [1]
+    assert history["baskets"][0]["reason"] == "created"
+    assert "weights of its own" in made.ok("index", "history", "1")
+
+
+def test_an_index_gets_another_rulebook_as_its_next_version(held: Shell) -> None:
+    (held.folder / "caps.csv").write_text(CAPS)
+    (held.folder / "new.toml").write_text(RULEBOOK.replace("TOP3", "TOP8"))
+    before = held.json("index", "show", "1")["constituents"]
+    told = held.ok("index", "edit", "1", "--file", "new.toml")
+    assert "TOP8 has rulebook 2 from now on" in told and "at most 50%" in told
+    assert held.json("index", "show", "1")["constituents"] == before
+    assert not held.json("index", "edit", "1", "--file", "new.toml")["is_new"]
+    assert [each["version"] for each in held.json("index", "history", "1")["rulebooks"]] == [1, 2]
+    held.ok("ledger", "audit")
+    held.ok("submit", "sell", "--index", "1", "--qty", "1")
+    for change, sentence in (
+        (("TOP8", "OTHER"), "symbol is TOP8"),
+        (("float = 600", 'lot_method = "hifo"'), "lot_method"),
+    ):
+        text = (held.folder / "new.toml").read_text().replace(*change)
+        (held.folder / "bad.toml").write_text(text)
+        answer = held.etf("index", "edit", "1", "--file", "bad.toml")
+        assert answer.code == 2 and sentence in answer.err
+
+
+@pytest.mark.parametrize(
+    ("change", "options", "code", "sentence"),
+    [
+        (("exclude", "exlude"), (), 2, "did you mean universe.exclude?"),
+        (("cap = 0.5", "cap = 0.3"), (), 2, "a cap of 0.3 on 3 constituents"),
+        (("count = 3, exit = 5", "count = 6, exit = 6"), (), 2, "leaves"),
+        (("caps.csv", "nothing.csv"), (), 2, "cannot read the market caps"),
+        (("volume = 10", "volume = 1000"), (), 5, "no coin is eligible on 2026-01-05"),
+        (("", ""), ("--caps-columns", "market_cap=Nope"), 2, "no column for market_cap"),
+        (("", ""), ("--caps-columns", "nonsense"), 2, "is not of the form WHAT=COLUMN"),
+        (("cap = 0.5", "cap = 0.01"), (), 2, "cap x 3 must be at least 1"),
+    ],
+)
+def test_a_rulebook_that_cannot_be_followed_makes_no_index(
+    made: Shell, change: tuple[str, str], options: tuple[str, ...], code: int, sentence: str
+) -> None:
+    (made.folder / "caps.csv").write_text(CAPS.replace("Cap,Vol", "market_cap,volume").replace("day", "date"))
+    text = RULEBOOK.replace("cap = 0.5", "cap = 0.22") if "leaves" in sentence else RULEBOOK
+    (made.folder / "top3.toml").write_text(text.replace("0.15", "0.05").replace(*change))
+    answer = made.etf("index", "create", "--file", "top3.toml", *options)
+    assert answer.code == code, answer.out + answer.err
+    assert sentence in answer.err
+    assert len(made.json("index", "list")["indices"]) == 1
+
+
 def test_list_show_and_nav_tell_what_a_unit_is_worth(held: Shell) -> None:
     listed = held.json("index", "list")["indices"][0]
     assert (listed["symbol"], listed["units"], listed["status"]) == ("TOP8", "100", "open")

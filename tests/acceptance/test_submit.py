@@ -97,7 +97,10 @@ def test_a_loss_limit_stops_a_buy(made: Shell) -> None:
 def test_cash_stops_a_buy_and_names_the_deposit(made: Shell) -> None:
     answer = made.etf(*BUY, "--qty", "5000")
     assert answer.code == 7
-    assert "Stopped by cash: the treasury does not hold more for it. etf treasury deposit 1000000" in answer.out
+    assert (
+        "Stopped by cash: the treasury does not hold more for it. To add some: etf treasury deposit 1000000"
+        in answer.out
+    )
 
 
 def test_an_order_too_small_without_float_is_refused_with_what_would_do(made: Shell) -> None:

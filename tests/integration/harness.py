@@ -64,15 +64,14 @@ def make_folder() -> Path:
     return Path(tempfile.mkdtemp(prefix="etf-plays-", dir=memory if memory.is_dir() else None))
 
 
-class Workshop:
-    """A folder to play in, and what scenarios begin with."""
+class Room:
+    """A folder to play in, with the databases of both sides."""
 
     def __init__(self, folder: Path | None = None) -> None:
         self._made_here = folder is None
         self.folder = make_folder() if folder is None else folder
         self.ours = WatchedDatabase(f"sqlite:///{self.folder / 'etf.db'}")
         self.theirs = Database(f"sqlite:///{self.folder / 'exchange.db'}")
-        self._calm: dict[str, Ends] = {}
 
     def remove(self) -> None:
         """Throw everything away."""
@@ -85,18 +84,34 @@ class Workshop:
         self.ours.close()
         self.theirs.close()
 
-    def set_back(self, name: str) -> None:
-        """Put the databases as they are when this scenario begins."""
-        base = self.folder / name.replace(" ", "-")
-        if not base.exists():
-            base.mkdir()
-            prepare(base, SCENARIOS[name])
+    def base_of(self, name: str) -> Path:
+        """Return where that is kept with which a scenario begins."""
+        return self.folder / name.replace(" ", "-")
+
+    def put(self, base: Path) -> None:
+        """Put the databases as they are kept there."""
         self.close()
         self.ours.watch = None
         for each in ("etf.db", "exchange.db"):
             for left in self.folder.glob(f"{each}-*"):
                 left.unlink()
             shutil.copyfile(base / each, self.folder / each)
+
+
+class Workshop(Room):
+    """A room, and what scenarios begin with."""
+
+    def __init__(self, folder: Path | None = None) -> None:
+        super().__init__(folder)
+        self._calm: dict[str, Ends] = {}
+
+    def set_back(self, name: str) -> None:
+        """Put the databases as they are when this scenario begins."""
+        base = self.base_of(name)
+        if not base.exists():
+            base.mkdir()
+            prepare(base, SCENARIOS[name])
+        self.put(base)
 
     def open(self, scenario: Scenario, through: FaultyVenue | None = None) -> House:
         """Open what stands in the folder, as a process does that starts."""

@@ -167,13 +167,13 @@ def test_the_rest_of_an_order_told_in_quote_is_told_at_the_last_price(exchange: 
         (
             "BUY",
             {"symbol": "ETHUSDT", "quantity": "1"},
-            -2010,
+            -1013,
             "Market orders are not supported for this symbol.",
         ),
         (
             "BUY",
             {"symbol": "NONEUSDT", "quote_quantity": "10"},
-            -2010,
+            -1013,
             "Quote order qty market orders are not support for this symbol.",
         ),
     ],

@@ -900,6 +900,21 @@ def test_opening_makes_the_market_from_what_is_stored(
     assert asked == [("static", {"seed": 7})]
 
 
+def test_an_order_in_a_symbol_that_the_market_drops_stands_still_and_all_else_goes_on(
+    exchange: PaperExchange, market: StaticMarket
+) -> None:
+    place(exchange, "BUY", "95", "1", time_in_force="GTC")
+    left = place(exchange, "BUY", "9", "10", time_in_force="GTC", symbol="ETHUSDT")
+    market.delist("ETHUSDT")
+    assert [each.kind for each in exchange.reports("paper")] == ["NEW", "NEW"]
+    market.set_book("BTCUSDT", [("90", "1")], [("94", "5")])
+    market.set_book("ETHUSDT", [("7", "1")], [("8", "50")])
+    exchange.advance(1)
+    assert exchange.balances("paper")["USDT"] == BalanceView(D(815), D(90))
+    assert [each.order_id for each in exchange.open_orders("paper")] == [left.order_id]
+    assert refusal(exchange, "BUY", "100", "90").code == -2010  # looks for money in every open order
+
+
 def test_there_is_nothing_to_open(tmp_path: Path, market: StaticMarket) -> None:
     missing = Database(f"sqlite:///{tmp_path / 'none.db'}")
     with pytest.raises(ConfigError):

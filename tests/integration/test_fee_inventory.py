@@ -10,19 +10,25 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from tests.effort import examples
-from tests.factories import UID, House, make_definition, make_house, make_ladders, make_market
+from tests.factories import UID, House, make_definition, make_house, make_ladders, make_market, make_request
 from tests.integration.harness import make_folder
 from tests.invariants import findings
 
+from etf_trader.cli.plan_fees import fees_of
 from etf_trader.errors import ConfigError, LedgerError
+from etf_trader.execution.quote import Quote, QuoteRequest
+from etf_trader.execution.quoting import Quoter
 from etf_trader.execution.transfers import book_transfer
 from etf_trader.ledger import accounts
 from etf_trader.ledger.audit import audit
 from etf_trader.ledger.fill import fills_of
 from etf_trader.ledger.repository import Ledger
+from etf_trader.market.symbol import Side
 from etf_trader.money import ZERO, divide
+from etf_trader.orders.index_order import OrderRequest
 from etf_trader.orders.status import IndexOrderStatus
 from etf_trader.orders.store import plans_of
+from etf_trader.seal import canonical
 from etf_trader.venue.paper import transfer_from
 
 D = Decimal
@@ -57,12 +63,27 @@ def check(house: House) -> None:
         assert audit(connection, house.account).findings == ()
 
 
-def fees_of(house: House, order: int) -> tuple[Decimal, Decimal]:
+def fees_of_fills(house: House, order: int) -> tuple[Decimal, Decimal]:
     """Return what an order's fills paid in BNB, and what it paid the inventory for that."""
     with house.database.read() as connection:
         made = fills_of(connection, order)
     assert {each.fee_asset for each in made} == {"BNB"}
     return sum((each.fee for each in made), ZERO), sum((each.fee_value or ZERO for each in made), ZERO)
+
+
+def first_plan(house: House, order: int) -> str:
+    with house.database.read() as connection:
+        return plans_of(connection, order)[0].document
+
+
+async def quoted(house: House, request: OrderRequest, *, burn: bool = True) -> Quote:
+    """Return the quote of what an order asks for."""
+    house.exchange.set_bnb_burn(UID, burn)
+    quoter = Quoter(house.database, house.venue, house.clock, house.account, "self", house.settings)
+    asked = QuoteRequest(request.side, 1, request.quantity, False, request.limit_price, request.max_loss_bps)
+    found = await quoter.quote(asked)
+    house.exchange.set_bnb_burn(UID, True)
+    return found
 
 
 @pytest.fixture
@@ -76,7 +97,7 @@ async def test_what_is_bought_arrives_whole_and_the_order_pays_the_inventory(fol
     house = await make(folder)
     order = await house.buy(10)
     assert order.status is IndexOrderStatus.FILLED
-    fee, paid = fees_of(house, order.id)
+    fee, paid = fees_of_fills(house, order.id)
     assert paid == fee * BNB_MID
     assert house.holdings(accounts.FEE_INVENTORY) == {"BNB": 1 - fee, "USDT": paid}
     assert house.holdings("index:1") == {"A": D(10), "B": D(20)}
@@ -90,7 +111,7 @@ async def test_a_sell_pays_out_of_what_it_brings(folder: Path) -> None:
     house = await make(folder)
     await house.buy(10)
     order = await house.sell(4)
-    fee, paid = fees_of(house, order.id)
+    fee, paid = fees_of_fills(house, order.id)
     assert paid == fee * BNB_MID and house.loss(order.id).fee == paid
     assert house.loss(order.id).total == 4 * order.arrival_nav - house.cash(order.id)
     check(house)
@@ -115,7 +136,7 @@ async def test_a_plan_counts_on_the_inventory_only_where_it_covers_half_as_much_
 async def test_what_the_inventory_lacks_comes_out_of_the_owners_treasury(folder: Path) -> None:
     house = await make(folder, inventory="0")
     order = await house.buy(10)
-    fee, paid = fees_of(house, order.id)
+    fee, paid = fees_of_fills(house, order.id)
     assert order.status is IndexOrderStatus.FILLED
     assert house.holdings("treasury:self")["BNB"] == 10 - fee
     assert house.holdings(accounts.FEE_INVENTORY) == {"USDT": paid}
@@ -135,10 +156,15 @@ async def test_with_bnb_in_an_index_nothing_is_sent_until_burning_is_off(folder:
     await house.create(make_definition(basket={"A": D(1), "BNB": D("0.1")}))
     with pytest.raises(ConfigError, match="pays its fees in BNB, and TWO holds BNB"):
         await house.buy(1)
+    house.exchange.set_bnb_burn(UID, False)
+    order = await house.desk.accept(make_request(quantity=D(1)))
+    house.exchange.set_bnb_burn(UID, True)
+    with pytest.raises(ConfigError, match="pays its fees in BNB, and TWO holds BNB"):
+        await house.manager.run([order.id])
     assert house.exchange.orders(UID) == ()
     house.exchange.set_bnb_burn(UID, False)
-    await house.manager.run([1])
-    assert house.order(1).status is IndexOrderStatus.FILLED
+    await house.manager.run([order.id])
+    assert house.order(order.id).status is IndexOrderStatus.FILLED
     check(house)
 
 
@@ -166,6 +192,67 @@ async def test_bnb_that_is_nobodys_of_the_owner_is_not_taken_silently(folder: Pa
     await house.manager.run([1])
     assert house.order(1).status is IndexOrderStatus.FILLED
     check(house)
+
+
+COVERED, SHORT = D(1), D("0.0001")
+WISHES: dict[str, dict[str, object]] = {
+    "all of it": {},
+    "a limit": {"quantity": D(100), "limit_price": D("120.17")},
+    "a loss limit": {"quantity": D(100), "max_loss_bps": D(14)},
+    "a sell": {"side": Side.SELL, "quantity": D(3), "limit_price": D("119.80")},
+}
+
+
+@pytest.mark.parametrize(("wish", "inventory"), [*((wish, COVERED) for wish in WISHES), ("a limit", SHORT)])
+async def test_a_dry_run_and_a_quote_count_on_the_inventory_as_the_order_does(
+    folder: Path, wish: str, inventory: Decimal
+) -> None:
+    house = await make(folder, inventory="2")
+    await house.buy(8)
+    left = house.holdings(accounts.FEE_INVENTORY)["BNB"] - inventory
+    await house.administration.fund_fees("BNB", -left)
+    request = make_request(**WISHES[wish])  # type: ignore[arg-type]
+    preview = await house.desk.preview(request)
+    answer = (await quoted(house, request)).answer
+    order = await house.submit(request)
+    assert (first_plan(house, order.id), answer and answer.document) == (
+        canonical(preview.document),
+        preview.document,
+    )
+    told = fees_of(json.loads(canonical(preview.document)))
+    assert told is not None and told["beside"] is (inventory == COVERED)
+    if told["beside"]:
+        assert {leg["fee"] for leg in preview.document["legs"]} == {"0"}
+        loss, (fee, paid) = house.loss(order.id), fees_of_fills(house, order.id)
+        assert abs(told["value"] - paid) < D("1e-4") and abs(told["quantity"] - fee) < D("1e-7")
+        assert abs(D(told["loss"]) - loss.total) < D("1e-4")
+        assert abs(D(told["cash"]) - house.cash(order.id)) < D("1e-4")
+    check(house)
+
+
+async def test_what_is_only_tried_counts_beside_what_is_in_flight(folder: Path) -> None:
+    house = await make(folder, inventory="0")
+    due = divide(10 * D(120) * RATE * D("0.75"), BNB_MID, D("1e-8"))
+    await house.administration.fund_fees("BNB", due * 2)
+    waiting = await house.desk.accept(make_request(limit_price=D(110), time_in_force="gtc"))
+    request = make_request()
+    preview = await house.desk.preview(request)
+    assert "rate" not in preview.document["fees"]  # enough for one, not for both
+    order = await house.submit(request)
+    assert first_plan(house, order.id) == canonical(preview.document)
+    assert house.order(waiting.id).status is IndexOrderStatus.OPEN
+
+
+async def test_a_quote_weighs_other_ways_with_the_same_fees(folder: Path) -> None:
+    house = await make(folder)
+    found = await quoted(house, make_request(quantity=D(200)))
+    full = await quoted(house, make_request(quantity=D(200)), burn=False)
+    assert found.answer is not None and found.compared is not None and found.market is not None
+    beside = D(fees_of(json.loads(canonical(found.answer.document)))["loss"])  # type: ignore[index]
+    assert abs(found.compared.loss.total - beside) < D("0.001") * beside
+    assert found.gain_bps is not None and abs(found.gain_bps) < D("0.005")
+    for row, other in zip(found.curve[:-1], full.curve, strict=False):
+        assert abs(row.loss.fee - other.loss.fee * D("0.75")) < D("0.01") * row.loss.fee
 
 
 @settings(max_examples=examples(8), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])

@@ -28,11 +28,11 @@ from tests.integration.harness import (
     STARTS,
     WATCHED,
     Ends,
+    Room,
     differences,
     ends_of,
     gave_up_on_the_venue,
     judge,
-    make_folder,
     submit,
 )
 from tests.integration.quick_loop import LoopClock, QuickLoop
@@ -40,7 +40,6 @@ from tests.integration.scenarios import SCENARIOS, Scenario
 from tests.invariants import standing_findings
 
 from etf_trader.clock import Clock, SimulatedClock
-from etf_trader.database import Database
 from etf_trader.errors import EtfError, RateLimited
 from etf_trader.events import EventLog
 from etf_trader.exchange.market import Market
@@ -286,33 +285,19 @@ class Scene:
         task.add_done_callback(self.tasks.discard)
 
 
-class WireShop:
-    """A folder to play in, and what scenarios begin with."""
+class WireShop(Room):
+    """A room, and what scenarios begin with."""
 
     def __init__(self, folder: Path | None = None) -> None:
-        self._made_here = folder is None
-        self.folder = make_folder() if folder is None else folder
-        self.ours = WatchedDatabase(f"sqlite:///{self.folder / 'etf.db'}")
-        self.theirs = Database(f"sqlite:///{self.folder / 'exchange.db'}")
+        super().__init__(folder)
         self._bases: dict[str, Base] = {}
         self._calm: dict[str, Ends] = {}
-
-    def remove(self) -> None:
-        """Throw everything away."""
-        self.close()
-        if self._made_here:
-            shutil.rmtree(self.folder, ignore_errors=True)
-
-    def close(self) -> None:
-        """Give up connections."""
-        self.ours.close()
-        self.theirs.close()
 
     def set_back(self, name: str) -> Base:
         """Put the databases as they are when this scenario begins."""
         if name not in self._bases:
             self._bases[name] = self._prepare(name)
-        self._place(self.folder / name.replace(" ", "-"))
+        self.put(self.base_of(name))
         return self._bases[name]
 
     def calm(self, name: str) -> Ends:
@@ -344,14 +329,6 @@ class WireShop:
 
     # Inside
 
-    def _place(self, base: Path) -> None:
-        self.close()
-        self.ours.watch = None
-        for each in ("etf.db", "exchange.db"):
-            for left in self.folder.glob(f"{each}-*"):
-                left.unlink()
-            shutil.copyfile(base / each, self.folder / each)
-
     def _prepare(self, name: str) -> Base:
         """Make what stands before a scenario begins, over the wire as well."""
         self.close()
@@ -376,7 +353,7 @@ class WireShop:
 
         ended = quick_loop.run(before)
         self.close()
-        place = self.folder / name.replace(" ", "-")
+        place = self.base_of(name)
         place.mkdir()
         for each in ("etf.db", "exchange.db"):
             shutil.copyfile(self.folder / each, place / each)

@@ -10,10 +10,18 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from etf_trader.cli import index_rules
 from etf_trader.cli.commands import WHAT, command, group
 from etf_trader.cli.invocation import output, settings
 from etf_trader.cli.numbers import count, few_digits, local_time, money, price, share, short, units
-from etf_trader.cli.options import IndexArgument, read_decimal, read_positive
+from etf_trader.cli.options import (
+    CapsColumnsOption,
+    CapsOption,
+    IndexArgument,
+    caps_of,
+    read_decimal,
+    read_positive,
+)
 from etf_trader.cli.output import Page, Table, dim, look, number, right, text
 from etf_trader.cli.services import in_loop, services
 from etf_trader.money import ONE, ZERO, ceil_to, divide
@@ -23,6 +31,7 @@ if TYPE_CHECKING:
     from etf_trader.index.definition import IndexDefinition
     from etf_trader.index.store import Basket, Index
     from etf_trader.market.symbol import SymbolRule
+    from etf_trader.rebalance.determining import Caps
 
 app = group()
 
@@ -131,11 +140,14 @@ def create(
             rich_help_panel=WHAT,
         ),
     ] = None,
+    caps: CapsOption = None,
+    caps_columns: CapsColumnsOption = None,
 ) -> None:
     """Create an index from weights or from a file; its basket is made at the prices of now."""
 
     definition = _definition(symbol, file, weight or [], name, route or [], start_value, float_)
     with services() as opened:
+        definition = _determined(opened, definition, caps_of(caps, caps_columns))
         made = in_loop(opened.administration.create_index(definition, settings().solver.depth))
         (facts,) = _facts(opened, [made])
 
@@ -188,6 +200,22 @@ def _definition(
         start_value=Decimal(1000) if start_value is None else start_value,
         float_cash=ZERO if float_cash is None else float_cash,
     )
+
+
+def _determined(opened: Services, definition: IndexDefinition, caps: Caps | None) -> IndexDefinition:
+    """Return the index with the weights of today, where its rulebook makes them."""
+    from etf_trader.errors import UsageError
+
+    rules = definition.rules
+    if rules is None or definition.weights:
+        if caps is not None:
+            raise UsageError("the index says its weights itself: it takes no table of market caps", where="--caps")
+        return definition
+    from etf_trader.rebalance.determining import determine_now
+
+    now = opened.clock.now()
+    found = in_loop(determine_now(opened.venue, rules, definition.quote, now, caps=caps))
+    return definition.with_weights(found.weights)
 
 
 @dataclass(frozen=True, slots=True)
@@ -527,3 +555,6 @@ def _mid(mid: Decimal, rule: SymbolRule) -> str:
 
 def _age(seconds: float) -> str:
     return f"{seconds:.1f} s" if seconds < 100 else f"{seconds / 60:.0f} min"
+
+
+index_rules.add_to(app)

@@ -315,7 +315,10 @@ def _sample(opened: Services) -> Sample:
     try:
         made = in_loop(opened.administration.create_index(definition, opened.settings.solver.depth))
     except (UsageError, DataError) as error:
-        return Sample(None, False, error.message, "etf treasury deposit 1000000, then etf init again")
+        from etf_trader.venue.money_in import how_to_deposit
+
+        fill = how_to_deposit(definition.quote, opened.account.environment)
+        return Sample(None, False, error.message, f"{fill}, then etf init again")
     return Sample(made, True, "", _first_buy(made))
 
 

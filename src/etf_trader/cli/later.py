@@ -1,12 +1,9 @@
 """Commands that have their name already and come with a later version."""
 
 LATER = {
-    "rebalance": "today: etf submit buy and etf submit sell, by hand",
     "schedule": "today: a crontab line of your own that runs etf worker --once",
     "dashboard": "today: etf report fills and etf report holdings",
     "backtest": "today: etf demo, or etf init --market recording",
-    "index edit": "today: etf index create makes another index",
-    "index history": "today: etf index show",
     "index mark": "today: etf index nav",
     "index event": "today: etf index create makes another index",
     "index fee": "today: etf index nav",

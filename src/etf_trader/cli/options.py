@@ -1,15 +1,21 @@
 """The options that several commands take, each declared once, and how their values are read."""
 
+from __future__ import annotations
+
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
 from decimal import Decimal
-from typing import Annotated, Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from etf_trader.cli.commands import HOW, LIMITS, WHAT
+
+if TYPE_CHECKING:
+    from etf_trader.rebalance.determining import Caps
 
 ALGOS = ("now", "twap", "vwap", "pov", "optimal")
 
@@ -128,6 +134,44 @@ def option(
 
 IndexOption = Annotated[str | None, option("--index", WHAT, "The index, by number or symbol.", "INDEX")]
 RequiredIndexOption = Annotated[str, option("--index", WHAT, "The index, by number or symbol.", "INDEX")]
+
+
+def read_column(text: str) -> tuple[str, str]:
+    """Return what a column says, and how it is called: `market_cap=Market Cap`."""
+    what, separator, name = text.partition("=")
+    if not (separator and what.strip() and name.strip()):
+        raise typer.BadParameter(f"{text!r} is not of the form WHAT=COLUMN, like market_cap=Cap")
+    return what.strip(), name.strip()
+
+
+def caps_of(file: Path | None, columns: list[Any] | None) -> Caps | None:
+    """Return the table of market caps that was typed, if any was."""
+    if file is None and not columns:
+        return None
+    from etf_trader.rebalance.determining import Caps
+
+    return Caps(file, dict(columns or []))
+
+
+CapsOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--caps",
+        help="The table of market caps, a CSV file, in place of the one its file names.",
+        metavar="FILE",
+        rich_help_panel=WHAT,
+    ),
+]
+CapsColumnsOption = Annotated[
+    list[Any] | None,
+    typer.Option(
+        "--caps-columns",
+        help="How a column of it is called, like market_cap=Cap. Repeat it.",
+        metavar="WHAT=COLUMN",
+        parser=read_column,
+        rich_help_panel=WHAT,
+    ),
+]
 IndexArgument = Annotated[str, typer.Argument(help="The index, by number or symbol.", metavar="INDEX")]
 OrderArgument = Annotated[
     int, typer.Argument(help="The order's number.", metavar="ORDER", parser=read_order_number)

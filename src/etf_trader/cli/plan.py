@@ -52,6 +52,7 @@ def show(plan: PlanArgument) -> None:
     import json
 
     from etf_trader.cli.certificates import draw_batch, draw_books, draw_certificate, draw_routes, draw_stops
+    from etf_trader.cli.plan_fees import fees_of
     from etf_trader.cli.plans import draw_plan
     from etf_trader.index.store import index_by_id
     from etf_trader.market.document import market_of
@@ -99,6 +100,7 @@ def show(plan: PlanArgument) -> None:
         "settled_at": stored.settled_at,
         "dry_run": False,
         "plan": document,
+        "fees": fees_of(document),
         "market": market,
         "binds": [nudge._asdict() for nudge in nudges],
     }

@@ -20,6 +20,7 @@ from etf_trader.cli.numbers import (
 )
 from etf_trader.cli.orders import loss_line
 from etf_trader.cli.output import Page, Table, look, number, text
+from etf_trader.cli.plan_fees import fee_sentences, with_fees
 from etf_trader.money import BPS, ONE, ZERO, divide
 from etf_trader.orders.plan import LOSS_PARTS
 
@@ -80,7 +81,8 @@ def legs_table(document: Mapping[str, Any], rules: Rules) -> Table:
 
 
 def draw_plan(page: Page, document: Mapping[str, Any], quote: str, rules: Rules) -> None:
-    """Draw the sentence, the constituents, what is traded inside, and the loss of a plan."""
+    """Draw the sentence, the constituents, what is traded inside, the loss and the fees of a plan."""
+    told, document = fee_sentences(document, quote), with_fees(document)
     if Decimal(document["quantity"]):  # what trades leftovers back wants no units
         page.line(headline(document, quote))
     sends, inside = any(Decimal(leg["quantity"]) for leg in document["legs"]), _inside(document, quote)
@@ -93,6 +95,8 @@ def draw_plan(page: Page, document: Mapping[str, Any], quote: str, rules: Rules)
             page.line(sentence)
         parts = {part: Decimal(document[part]) for part in LOSS_PARTS}
         page.line(f"Loss  {money(Decimal(document['loss']))}   {loss_line(parts)}".rstrip())
+        for sentence in told:
+            page.line(sentence)
 
 
 def proof(document: Mapping[str, Any]) -> str:

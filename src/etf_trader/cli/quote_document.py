@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from etf_trader.cli.numbers import EIGHT_PLACES
+from etf_trader.cli.plan_fees import fees_of, with_fees
 from etf_trader.cli.quotes import orders_of
 from etf_trader.money import average_price, round_to
 from etf_trader.orders.plan import LOSS_PARTS
@@ -16,13 +17,14 @@ if TYPE_CHECKING:
 
 CURVE_COLUMNS = ("units", "cash", "average_price", "marginal_price", "loss", "loss_bps", *LOSS_PARTS)
 ANSWER = ("units", "fill_percentage", *CURVE_COLUMNS[1:])
-"""What the plan of the answer says at the top of the document too."""
+"""What the plan of the answer says at the top of the document too, there with the fees that are paid beside it."""
 
 
 def document_of(quote: Quote) -> dict[str, Any]:
     """Return the quote as a document: the answer at the top, then the curve and what bounds it."""
     answer, orders = quote.answer, orders_of(quote)
     plan = None if answer is None else answer.document
+    told = None if plan is None else with_fees(plan)
     return {
         "index": quote.index.symbol,
         "side": quote.request.side,
@@ -30,8 +32,9 @@ def document_of(quote: Quote) -> dict[str, Any]:
         "limit": quote.request.limit_price,
         "max_loss_bps": quote.request.max_loss_bps,
         "nav": quote.nav,
-        **{part: None if plan is None else plan[part] for part in ANSWER},
+        **{part: None if told is None else told[part] for part in ANSWER},
         "stopped_by": None if plan is None else plan["stopped_by"],
+        "fees": None if plan is None else fees_of(plan),
         "gain_bps": quote.gain_bps,
         "market_orders": _naive_document(quote, quote.market),
         "limit_by_asset": _naive_document(quote, quote.by_asset),

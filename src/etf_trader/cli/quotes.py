@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING
 from etf_trader.cli.numbers import bps, count, few_digits, joined, money, percent, unit_count
 from etf_trader.cli.orders import loss_line
 from etf_trader.cli.output import Page, dim, look
+from etf_trader.cli.plan_fees import fee_sentences, with_fees
 from etf_trader.cli.plans import headline, order_count, proof
 from etf_trader.cli.quote_curve import draw_curve, end_of_curve, within
 from etf_trader.cli.stops import Stopped, sentences
-from etf_trader.market.currency import how_to_deposit
 from etf_trader.money import ONE, UNIT_GRID, ceil_to, floor_to, percentage, plain
 from etf_trader.orders.plan import LOSS_PARTS
+from etf_trader.venue.money_in import how_to_deposit
 
 if TYPE_CHECKING:
     from etf_trader.execution.quote import Answer, Quote
@@ -58,12 +59,14 @@ def _range_headline(quote: Quote) -> str:
 
 
 def _draw_answer(page: Page, quote: Quote, answer: Answer) -> None:
-    document, plan = answer.document, answer.plan
+    document, plan = with_fees(answer.document), answer.plan
     page.line(headline(document, quote.index.quote))
     if plan.units:
         page.line()
         parts = {part: Decimal(document[part]) for part in LOSS_PARTS}
-        page.line(f"Loss  {money(plan.loss.total)}   {loss_line(parts)}")
+        page.line(f"Loss  {money(Decimal(document['loss']))}   {loss_line(parts)}")
+        for sentence in fee_sentences(answer.document, quote.index.quote):
+            page.line(sentence)
     if orders := orders_of(quote):
         page.line(
             joined(
@@ -75,7 +78,7 @@ def _draw_answer(page: Page, quote: Quote, answer: Answer) -> None:
                 ]
             )
         )
-    if plan.cash < 0:
+    if Decimal(document["cash"]) < 0:
         page.line("It costs more than it brings: its lots are larger than the units. Sell more at once.")
     for sentence in sentences(_stopped(quote, answer)):
         page.line(sentence)
@@ -85,7 +88,7 @@ def _draw_answer(page: Page, quote: Quote, answer: Answer) -> None:
 
 def orders_of(quote: Quote) -> int:
     """Return how many orders the answer sends."""
-    return 0 if quote.answer is None else order_count(quote.answer.document, quote.answer.rules)
+    return 0 if quote.answer is None else order_count(quote.answer.document, quote.answer.view.rules)
 
 
 def _whole(share: Decimal) -> str:
@@ -98,6 +101,7 @@ def _time(seconds: float) -> str:
 
 def _stopped(quote: Quote, answer: Answer) -> Stopped:
     return Stopped(
+        environment=quote.environment,
         stopped_by=answer.plan.stopped_by,
         side=quote.request.side,
         symbol=quote.index.symbol,
@@ -161,8 +165,9 @@ def _bounds(quote: Quote) -> list[tuple[str, str]]:
     rows = [("gives out", _ends(quote)), ("largest", _largest(quote)), ("least", _least(quote))]
     answer, cash = quote.answer, quote.index.quote
     if answer is not None and answer.payable is not None and answer.payable < answer.plan.units:
+        how = how_to_deposit(cash, quote.environment)
         pays = f"pays for {unit_count(answer.payable)}" if answer.payable else "pays for none of it"
-        rows.append(("treasury", f"{money(quote.treasury)} {cash} {look(pays)} ({how_to_deposit(cash)})"))
+        rows.append(("treasury", f"{money(quote.treasury)} {cash} {look(pays)} ({how})"))
     return rows
 
 

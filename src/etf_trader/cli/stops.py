@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 
 from etf_trader.cli.numbers import bps_given, money, unit_count, units
 from etf_trader.cli.services import in_loop
-from etf_trader.market.currency import how_to_deposit
 from etf_trader.money import round_to
 
 if TYPE_CHECKING:
@@ -29,6 +28,7 @@ LIMITS = ("limit", "loss")
 class Stopped:
     """An order, or a wish, that did not go through whole."""
 
+    environment: str
     stopped_by: Sequence[str]
     side: Side
     symbol: str
@@ -105,6 +105,8 @@ def sentences(stopped: Stopped) -> list[str]:
 
 
 def _sentence(name: str, stopped: Stopped) -> str:
+    from etf_trader.venue.money_in import how_to_deposit
+
     kind, _, of = name.rstrip(")").partition("(")
     is_buy = stopped.side.sign > 0
     number = "" if stopped.order is None else f"{stopped.order} "
@@ -112,7 +114,8 @@ def _sentence(name: str, stopped: Stopped) -> str:
         return f"Stopped by the {'limit' if kind == 'limit' else 'loss limit'}: " + _limit(kind, stopped)
     words = {
         "cash": (
-            f"Stopped by cash: the treasury does not hold more for it. {how_to_deposit(stopped.quote)} adds some."
+            "Stopped by cash: the treasury does not hold more for it. "
+            f"To add some: {how_to_deposit(stopped.quote, stopped.environment)}."
         ),
         "float": (
             f"Stopped by the float: {stopped.symbol} has too little beside the units for lot steps and least "
@@ -210,6 +213,7 @@ def _beyond(price: Decimal, limit: Decimal | None) -> str:
 def stopped_order(opened: Services, order: IndexOrder, index: Index) -> Stopped:
     """Return what stopped an order, with a look at what the books offer beyond its limits now."""
     return Stopped(
+        environment=opened.account.environment,
         stopped_by=order.stopped_by,
         side=order.side,
         symbol=index.symbol,
@@ -238,6 +242,7 @@ def _refusal(opened: Services, order: IndexOrder) -> str | None:
 def stopped_preview(opened: Services, preview: Preview) -> Stopped:
     """Return what would stop an order that was only tried."""
     return Stopped(
+        environment=opened.account.environment,
         stopped_by=preview.plan.stopped_by,
         side=preview.request.side,
         symbol=preview.index.symbol,
@@ -261,8 +266,9 @@ def _outlook_of(opened: Services, order: IndexOrder) -> Outlook | None:
     from dataclasses import replace
 
     from etf_trader.errors import EtfError
+    from etf_trader.execution.fee_inventory import InFlight
+    from etf_trader.execution.fees_apart import as_paid, counted, outlook_with_fees
     from etf_trader.execution.look import look
-    from etf_trader.execution.outlook import outlook
     from etf_trader.execution.planning import order_problem
     from etf_trader.execution.state import order_state
 
@@ -276,13 +282,17 @@ def _outlook_of(opened: Services, order: IndexOrder) -> Outlook | None:
         # An order that has ended gave its cash back: what comes next is asked without.
         wish = replace(state.wish(), cash=None)
         problem = order_problem(wish, state.basket, view, state.float, state.float_cash, chosen.trade.slack_ticks)
-        return outlook(problem, chosen.solver.method)
+        tried = InFlight({state.index.quote: order.remaining * order.arrival_nav} if order.status.is_final else {})
+        rules = view.rules.values()
+        paid_in = counted(opened.database, opened.venue, opened.account, [state.index], rules, tried)
+        seen = as_paid(view, in_loop(paid_in), [order.max_loss_bps])
+        return outlook_with_fees(problem, seen, chosen.solver.method)
     except EtfError:
         return None
 
 
 def _outlook_of_preview(opened: Services, preview: Preview) -> Outlook:
-    from etf_trader.execution.outlook import outlook
+    from etf_trader.execution.fees_apart import in_kind, outlook_with_fees
     from etf_trader.execution.planning import Wish, order_problem
     from etf_trader.ledger import accounts
     from etf_trader.ledger.repository import Ledger
@@ -300,5 +310,5 @@ def _outlook_of_preview(opened: Services, preview: Preview) -> Outlook:
         cash=None,
     )
     cash = held.get(preview.index.quote, ZERO)
-    problem = order_problem(wish, preview.basket, preview.view, held, cash, chosen.trade.slack_ticks)
-    return outlook(problem, chosen.solver.method)
+    problem = order_problem(wish, preview.basket, in_kind(preview.view), held, cash, chosen.trade.slack_ticks)
+    return outlook_with_fees(problem, preview.view, chosen.solver.method)

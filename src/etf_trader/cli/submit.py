@@ -260,6 +260,7 @@ def _position(typed: str | None) -> str:
 
 
 def _show_preview(opened: Services, preview: Preview) -> None:
+    from etf_trader.cli.plan_fees import fees_of
     from etf_trader.cli.plans import draw_plan, effort
     from etf_trader.cli.schedules import draw_schedule
     from etf_trader.cli.stops import sentences, stopped_preview
@@ -307,6 +308,7 @@ def _show_preview(opened: Services, preview: Preview) -> None:
         "dry_run": True,
         "refused": refused,
         "plan": document,
+        "fees": fees_of(document),
         "market": preview.market,
         "schedule": schedule,
         "order": None,

@@ -15,6 +15,7 @@ from etf_trader.cli.output import Page, Table, number, text
 from etf_trader.cli.services import in_loop, services
 from etf_trader.market.currency import DEFAULT
 from etf_trader.money import ZERO
+from etf_trader.venue.money_in import how_to_deposit
 
 if TYPE_CHECKING:
     from etf_trader.bootstrap import Services
@@ -41,10 +42,11 @@ def show(holder: HolderOption = None) -> None:
     name = holder_of(holder)
     with services() as opened:
         balances = _balances(opened, name)
+        fill = how_to_deposit(DEFAULT, opened.account.environment)
 
     def draw(page: Page) -> None:
         if not balances:
-            page.line(f"The treasury of {name} is empty: etf treasury deposit 1000000 fills it.")
+            page.line(f"The treasury of {name} is empty. To fill it: {fill}.")
             return
         page.line(f"Treasury of {name}:")
         table = Table(text(""), number("free"), number("set aside by open orders"))

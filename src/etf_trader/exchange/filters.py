@@ -13,7 +13,7 @@ from typing import Any
 
 from etf_trader.exchange.matching import BUY, CONDITIONAL, Order, Range
 from etf_trader.exchange.parameters import MARKET, STOP_LOSS, STOP_LOSS_LIMIT, WITHOUT_LIMIT, Terms
-from etf_trader.exchange.refusal import filter_failure, rejected
+from etf_trader.exchange.refusal import filter_failure, rejected, unsupported
 from etf_trader.exchange.rules import TRADING, SymbolRules, check_digits, within
 from etf_trader.money import ZERO
 
@@ -184,7 +184,7 @@ def _check_allowed(rules: SymbolRules, terms: Terms) -> None:
     }
     for flag, (value, text) in asked.items():
         if value is not None and not rules.allows.get(flag, True):
-            raise rejected(text)
+            raise unsupported(text)
 
 
 def _check_stop(rules: SymbolRules, side: str, kind: str, terms: Terms) -> None:

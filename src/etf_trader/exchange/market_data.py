@@ -81,17 +81,21 @@ class MarketData(OpenExchange):
             turn.save()
             return self._books(turn, wanted, limit)
 
-    def klines(self, symbol: str, seconds: int, start: datetime, end: datetime) -> tuple[KlineView, ...]:
-        """Return the candles of 60, 3600 or 86,400 s that open in [start, end), at most 1000, oldest first.
+    def klines(
+        self, symbol: str, seconds: int, start: datetime, end: datetime, *, on_grid: bool = False
+    ) -> tuple[KlineView, ...]:
+        """Return the candles of 1, 60, 3600 or 86,400 s that open in [start, end), at most 1000, oldest first.
 
         They stand on whole intervals of UTC. The last may be running; none opens after now.
+        With `on_grid` mids are rounded to prices that an order may have.
 
         Raises:
             ExchangeError: -1121, there is no such symbol; -1120, no such interval.
         """
-        self._rule(symbol)
+        tick = self._rule(symbol).tick
         with self._reading() as turn:
-            return tape.klines(turn.connection, self._market, symbol, seconds, start, end, turn.now)
+            rows = tape.klines(turn.connection, self._market, symbol, seconds, start, end, turn.now)
+        return tuple(_on_grid(row, tick) for row in rows) if on_grid and tick else rows
 
     def volume(self, account: str, symbol: str, start: datetime, end: datetime) -> VolumeView:
         """Return what was traded of `symbol` in [start, end) up to now, and what `account` traded of it.
@@ -204,6 +208,15 @@ def _book(turn: Turn, symbol: str, limit: int, finished: bool) -> BookView:
         at=turn.now,
         complete=trading.market.complete and max(len(bids), len(asks)) <= limit,
         finished=finished,
+    )
+
+
+def _on_grid(row: KlineView, tick: Decimal) -> KlineView:
+    return row._replace(
+        open=rules.half_up(row.open, tick),
+        high=rules.half_up(row.high, tick),
+        low=rules.half_up(row.low, tick),
+        close=rules.half_up(row.close, tick),
     )
 
 

@@ -16,7 +16,7 @@ from etf_trader.exchange.market import Depth
 from etf_trader.exchange.market_data import MarketData
 from etf_trader.exchange.matching import Order
 from etf_trader.exchange.parameters import Terms
-from etf_trader.exchange.refusal import ExchangeError
+from etf_trader.exchange.refusal import ExchangeError, unsupported
 from etf_trader.exchange.reports import last_report, order_view, reports_after
 from etf_trader.exchange.turn import Turn
 from etf_trader.exchange.views import (
@@ -205,7 +205,7 @@ class PaperExchange(MarketData):
 
         def decide(turn: Turn) -> ReplaceView:
             if not rule.allows.get("cancelReplaceAllowed", True):
-                raise ExchangeError(-2010, "Order cancel-replace is not supported for this symbol.")
+                raise unsupported("Order cancel-replace is not supported for this symbol.")
             terms = self._check(turn, account, request)
             turn.counts.check_room(account)
             cancelled: OrderView | ExchangeError

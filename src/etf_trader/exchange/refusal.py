@@ -39,6 +39,11 @@ def rejected(reason: str) -> ExchangeError:
     return ExchangeError(-2010, reason)
 
 
+def unsupported(reason: str) -> ExchangeError:
+    """Return the refusal of a kind of order that a symbol does not take."""
+    return ExchangeError(-1013, reason)
+
+
 def filter_failure(name: str) -> ExchangeError:
     """Return the refusal of an order that breaks the filter `name`."""
     return ExchangeError(-1013, f"Filter failure: {name}")

@@ -15,7 +15,7 @@ from typing import Any
 from etf_trader.exchange.market import MarketBook
 from etf_trader.exchange.matching import EXPIRE_MAKER, PREVENTION_MODES
 from etf_trader.exchange.parameters import ORDER_TYPES
-from etf_trader.exchange.refusal import ExchangeError, filter_failure, rejected
+from etf_trader.exchange.refusal import ExchangeError, filter_failure, unsupported
 from etf_trader.money import ZERO
 
 TRADING = "TRADING"
@@ -281,7 +281,7 @@ class SymbolRules:
         """
         if kind not in self.order_types:
             raise (
-                rejected(_UNSUPPORTED[kind])
+                unsupported(_UNSUPPORTED[kind])
                 if kind in _UNSUPPORTED
                 else ExchangeError(-1116, "Invalid orderType.")
             )

@@ -1,12 +1,13 @@
 """What was traded: candles and volumes, of the market's own trades and those of accounts."""
 
+from bisect import bisect_left
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from functools import cache
 from itertools import islice
 
-from sqlalchemy import ColumnElement, Connection, select
+from sqlalchemy import ColumnElement, Connection, func, select
 
 from etf_trader.exchange import tables
 from etf_trader.exchange.market import Market
@@ -14,7 +15,7 @@ from etf_trader.exchange.refusal import ExchangeError
 from etf_trader.exchange.views import KlineView, VolumeView
 from etf_trader.money import ZERO, divide
 
-INTERVALS = (60, 3600, 86_400)
+INTERVALS = (1, 60, 3600, 86_400)
 MOST_ROWS = 1000
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _PARTS = 3
@@ -49,7 +50,7 @@ def klines(
         if (row := _kline(market, mid, symbol, opened, length, now)) is not None
     )
     found = list(islice(rows, MOST_ROWS))
-    return tuple(_with_trades(connection, symbol, found, length)) if found else ()
+    return tuple(_with_trades(connection, market, symbol, found, length, now)) if found else ()
 
 
 def volume(
@@ -93,20 +94,35 @@ def _kline(
 
 
 def _with_trades(
-    connection: Connection, symbol: str, rows: list[KlineView], length: timedelta
+    connection: Connection,
+    market: Market,
+    symbol: str,
+    rows: list[KlineView],
+    length: timedelta,
+    now: datetime,
 ) -> Iterator[KlineView]:
-    """Add to the rows what accounts traded in them."""
+    """Add to the rows what accounts traded in them, and which trades of the tape are theirs."""
     column = tables.trade.c
     quantities: dict[datetime, Decimal] = {}
     values: dict[datetime, Decimal] = {}
     span = (column.at >= rows[0].at, column.at < rows[-1].at + length)
-    for at, quantity, value in _trades(connection, column.symbol == symbol, *span):
+    before = select(func.max(column.trade_id)).where(column.symbol == symbol, column.at < rows[0].at)
+    traded = connection.scalar(before) or 0
+    found = sorted(_trades(connection, column.symbol == symbol, *span))
+    times = [at for at, _, _ in found]
+    for at, quantity, value in found:
         opened = at - (at - _EPOCH) % length
         quantities[opened] = quantities.get(opened, ZERO) + quantity
         values[opened] = values.get(opened, ZERO) + value
     for row in rows:
-        more = (quantities.get(row.at, ZERO), values.get(row.at, ZERO))
-        yield row._replace(volume=row.volume + more[0], quote_volume=row.quote_volume + more[1])
+        volume = row.volume + quantities.get(row.at, ZERO)
+        value = row.quote_volume + values.get(row.at, ZERO)
+        ends = row.at + length
+        first = market.printed(symbol, row.at) + traded + bisect_left(times, row.at) + 1
+        last = market.printed(symbol, min(ends, now)) + traded + bisect_left(times, ends)
+        if not volume or last < first:
+            first = last = -1
+        yield row._replace(volume=volume, quote_volume=value, first_id=first, last_id=last)
 
 
 def _trades(

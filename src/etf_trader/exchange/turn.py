@@ -86,10 +86,12 @@ class Turn:
         return self._tradings.of(symbol)
 
     def symbols_with_open_orders(self, only: str | None = None) -> list[str]:
-        """Return the symbols, or `only` this one, in which some account has an open order."""
-        if only is None:
-            return sorted(self.connection.scalars(_IN_USE))
-        return sorted(self.connection.scalars(_IN_USE_HERE, {"symbol": only}))
+        """Return the symbols, or `only` this one, in which some account has an open order.
+
+        Those that the market has dropped stay out: nothing happens to an order in them any more.
+        """
+        query, values = (_IN_USE, {}) if only is None else (_IN_USE_HERE, {"symbol": only})
+        return sorted(symbol for symbol in self.connection.scalars(query, values) if symbol in self.symbols)
 
     def is_due(self, symbols: Iterable[str]) -> bool:
         """Return whether some open order of `symbols` has something to do by now."""

@@ -178,7 +178,8 @@ class BookView:
 
 
 class KlineView(NamedTuple):
-    """A candle that opened `at`: prices, and what was traded in base and in quote."""
+    """A candle that opened `at`: prices, what was traded in base and in quote, and the ids on the tape of
+    its first and its last trade, -1 where nothing was traded."""
 
     symbol: str
     at: datetime
@@ -188,6 +189,13 @@ class KlineView(NamedTuple):
     close: Decimal
     volume: Decimal
     quote_volume: Decimal
+    first_id: int = -1
+    last_id: int = -1
+
+    @property
+    def trade_count(self) -> int:
+        """How many trades it has."""
+        return self.last_id - self.first_id + 1 if self.last_id >= 0 else 0
 
 
 class PublicTradeView(NamedTuple):

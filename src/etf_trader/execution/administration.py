@@ -11,17 +11,19 @@ from etf_trader.errors import MissingPrice, UsageError
 from etf_trader.execution.fee_inventory import fee_price
 from etf_trader.execution.look import require_own
 from etf_trader.index.definition import BasketQuantities, IndexDefinition, basket_of
+from etf_trader.index.history import Version, add_version, versions_of
 from etf_trader.index.store import Index, add_index, find_index, list_indices, list_positions, set_status
 from etf_trader.ledger import accounts
 from etf_trader.ledger.booking import fee_funding, funding
 from etf_trader.ledger.repository import Account, Ledger, chain_head, holder_name
-from etf_trader.market.currency import CURRENCIES, DEFAULT, how_to_deposit
+from etf_trader.market.currency import CURRENCIES, DEFAULT
 from etf_trader.market.symbol import SymbolRule
 from etf_trader.money import ZERO, plain, spoken, spoken_cash
 from etf_trader.orders.status import IndexOrderStatus
 from etf_trader.orders.store import list_index_orders
-from etf_trader.venue import PAPER
+from etf_trader.seal import canonical
 from etf_trader.venue.interface import Venue
+from etf_trader.venue.money_in import how_to_deposit
 
 FEE_ASSET = "BNB"
 """What the fee inventory holds beside cash."""
@@ -63,6 +65,26 @@ class Administration:
             index = add_index(connection, self._account.id, definition, basket, symbols, now)
             self._fund(connection, index, definition.float_cash)
         return index
+
+    def edit_index(self, reference: str, definition: IndexDefinition) -> tuple[Index, Version, Version]:
+        """Write another rulebook for an index, in force from now on; return it, and the versions before and after.
+
+        The same rulebook once more writes nothing.
+
+        Raises:
+            NotFound: there is no such index.
+            UsageError: it has no rulebook to be brought back to, or another symbol, quote or lot method.
+        """
+        with self._database.write() as connection:
+            index = find_index(connection, reference)
+            require_own(index, self._account.id)
+            _require_same(index, definition)
+            before = versions_of(connection, index.id)[-1]
+            document = definition.document()
+            if canonical(document | {"start_value": ""}) == canonical({**before.document, "start_value": ""}):
+                return index, before, before
+            after = add_version(connection, index.id, before.version + 1, document, self._clock.now())
+            return index, before, after
 
     async def markets(self, definition: IndexDefinition) -> dict[str, str]:
         """Return the symbol that each constituent trades as against the quote asset.
@@ -126,7 +148,7 @@ class Administration:
             held = ledger.balance(source, asset)
             if held < abs(amount):
                 whose = f"the treasury of {self._holder}" if amount > 0 else "the fee inventory"
-                hint = f"on paper: etf exchange deposit {asset} {plain(amount)}" if amount > 0 else None
+                hint = how_to_deposit(asset, self._account.environment, amount) if amount > 0 else None
                 raise UsageError(
                     f"{whose} holds {plain(held)} {asset}: {plain(abs(amount))} cannot be moved",
                     where="amount",
@@ -203,7 +225,7 @@ class Administration:
                 f"{what} of {spoken(amount)} {quote} is more than the {spoken_cash(held)} "
                 f"in the treasury of {self._holder}",
                 where="treasury",
-                hint=f"deposit first: {how_to_deposit(quote, is_paper=self._account.environment == PAPER)}",
+                hint=f"deposit first: {how_to_deposit(quote, self._account.environment)}",
             )
 
     async def _basket(
@@ -216,6 +238,28 @@ class Administration:
                 raise MissingPrice(f"{symbol} has no book", where=symbol)
             mids[asset] = books[symbol].mid
         return basket_of(definition, mids)
+
+
+def _require_same(index: Index, definition: IndexDefinition) -> None:
+    """Refuse an index file that is of another index, or says nothing that could be changed."""
+    if definition.basket:
+        raise UsageError(
+            "a basket is made once: a rulebook has [weights] or [universe]",
+            where="--file",
+            hint="etf index create makes another index",
+        )
+    kept = (
+        ("symbol", index.symbol, definition.symbol),
+        ("quote", index.quote, definition.quote),
+        ("lot_method", index.lot_method, definition.lot_method),
+    )
+    for key, has, says in kept:
+        if has != says:
+            raise UsageError(
+                f"{key} is {has} and cannot become {says}: what was booked rests on it",
+                where="--file",
+                hint="etf index create makes another index",
+            )
 
 
 def _require_routes(definition: IndexDefinition, rules: Iterable[SymbolRule]) -> None:

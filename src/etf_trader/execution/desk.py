@@ -13,6 +13,8 @@ from etf_trader.clock import Clock
 from etf_trader.database import Database
 from etf_trader.errors import DataError, Refused, SolverError, UsageError
 from etf_trader.events import EventLog, OrderAccepted
+from etf_trader.execution.fee_inventory import InFlight, require_apart
+from etf_trader.execution.fees_apart import as_paid, asked_with_fees, counted, say_fees
 from etf_trader.execution.look import look_and_plan, require_listed, require_open, require_own, slots_for
 from etf_trader.execution.planning import MarketView, Wish, cash_to_reserve, document_for, order_problem
 from etf_trader.execution.risk_review import require_acceptable
@@ -44,7 +46,6 @@ from etf_trader.ledger import accounts
 from etf_trader.ledger.booking import reservation
 from etf_trader.ledger.parties import parties_of
 from etf_trader.ledger.repository import Account, Ledger, find_holder, holder_id
-from etf_trader.market.currency import how_to_deposit
 from etf_trader.market.symbol import Side
 from etf_trader.money import UNIT_GRID, ZERO, ceil_to, money_context, spoken, spoken_cash
 from etf_trader.orders.index_order import IndexOrder, OrderRequest, lifetime
@@ -56,8 +57,8 @@ from etf_trader.orders.stored_schedule import ScheduleRequest, StoredSchedule, s
 from etf_trader.risk.halts import DAILY_LOSS, TradingState, halt, require_active
 from etf_trader.solver.order import float_needed, plan_order, smallest_quantity
 from etf_trader.solver.problem import OrderProblem
-from etf_trader.venue import PAPER
 from etf_trader.venue.interface import Venue
+from etf_trader.venue.money_in import how_to_deposit
 
 CENT = Decimal("0.01")
 NEW = "new"
@@ -69,7 +70,7 @@ class Preview:
 
     `position` is None when the order would open one. `reserved` is the cash a buy
     sets aside, by currency; `document` the plan object, `market` the books and rules it was
-    made on.
+    made on. With `view.fees_apart` the plan's cash and loss are without fees, which are paid beside.
     """
 
     request: OrderRequest
@@ -84,6 +85,17 @@ class Preview:
     view: MarketView
     document: dict[str, Any]
     market: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class _Tried:
+    """A plan, what was asked for it and on which view; what a buy reserves for it, and the prices at arrival."""
+
+    plan: Plan
+    problem: OrderProblem
+    view: MarketView
+    reserved: Mapping[str, Decimal]
+    arrival: Mapping[str, Decimal]
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,8 +149,9 @@ class Desk:
         rules = await self._venue.rules()
         require_listed(means.basket, rules)
 
-        async def plan(view: MarketView) -> Preview:
-            return await asyncio.to_thread(self._plan, request, means, view)
+        async def plan(view: MarketView) -> _Tried:
+            seen = await self._as_paid(request, means, view)
+            return await asyncio.to_thread(self._plan, request, means, view, seen)
 
         symbols = set(symbols_of(means.index, means.basket, rules))
         for state in means.others:
@@ -147,8 +160,20 @@ class Desk:
         legs = {symbol for basket in baskets for symbol in basket.symbols.values()}
         slots = await slots_for(self._database, self._venue, self._account.id, len(legs))
         depth = self._settings.depth
-        _, preview = await look_and_plan(self._venue, symbols, depth, rules, plan, _open_ends, slots)
-        return preview
+        _, tried = await look_and_plan(self._venue, symbols, depth, rules, plan, _open_ends, slots)
+        discount = await require_apart(self._database, self._venue, self._account)
+        (told,) = await say_fees(self._venue, discount, [tried.plan], tried.view)
+        return await asyncio.to_thread(_preview, request, means, replace(tried, plan=told))
+
+    async def _as_paid(self, request: OrderRequest, means: _Means, view: MarketView) -> MarketView:
+        """Return the view that the order would be planned on: with fees apart where its turn counts on that."""
+        with money_context():
+            worth = means.quantity * means.basket.nav(view.mids(means.basket.symbols))
+        indices = [means.index, *(state.index for state in means.others)]
+        tried = InFlight({means.index.quote: worth})
+        discount = await counted(self._database, self._venue, self._account, indices, view.rules.values(), tried)
+        most = [request.max_loss_bps, *(state.order.max_loss_bps for state in means.others)]
+        return as_paid(view, discount, most)
 
     async def schedule(self, preview: Preview, asked: ScheduleRequest) -> Schedule:
         """Plan how a previewed order is spread over time, without writing anything.
@@ -326,7 +351,8 @@ class Desk:
             )
         return quantity
 
-    def _plan(self, request: OrderRequest, means: _Means, view: MarketView) -> Preview:
+    def _plan(self, request: OrderRequest, means: _Means, view: MarketView, seen: MarketView) -> _Tried:
+        """Plan an order on what is `seen`; the cash for it is reserved with all fees of `view`."""
         with money_context():
             arrival = view.mids(means.basket.symbols)
             wish = Wish(
@@ -345,31 +371,15 @@ class Desk:
                 reserved[means.index.quote] = self._reserve(means, problem)
                 problem = replace(problem, cash=reserved[means.index.quote])
             if foreign_currencies(means.index):
-                plan, rates, wanted = self._over_currencies(problem, means, view)
+                plan, rates, wanted = self._over_currencies(problem, means, seen)
                 arrival |= rates
                 reserved |= wanted
             else:
-                plan = self._in_one_currency(problem, means, view)
+                problem = asked_with_fees(problem, seen)
+                plan = self._in_one_currency(problem, means, seen)
             _require_size(plan, problem, means)
             _require_proceeds(plan, means)
-            market = view.document()
-            document = document_for(
-                plan, problem, means.basket, means.index.symbol, problem.arrival_nav, view, market
-            )
-            return Preview(
-                request=request,
-                index=means.index,
-                basket=means.basket,
-                position=means.position,
-                quantity=means.quantity,
-                reserved={name: amount for name, amount in reserved.items() if amount},
-                arrival=arrival,
-                arrival_nav=problem.arrival_nav,
-                plan=plan,
-                view=view,
-                document=document,
-                market=market,
-            )
+            return _Tried(plan, problem, seen, reserved, arrival)
 
     def _over_currencies(
         self, problem: OrderProblem, means: _Means, view: MarketView
@@ -400,7 +410,7 @@ class Desk:
             raise UsageError(
                 f"the treasury of {self._holder} has no free {means.index.quote} to buy with",
                 where="treasury",
-                hint=how_to_deposit(means.index.quote, is_paper=self._account.environment == PAPER),
+                hint=how_to_deposit(means.index.quote, self._account.environment),
             )
         estimate = plan_order(problem, self._settings.method)
         worst = cash_to_reserve(problem, estimate, self._settings.reserve_bps)
@@ -444,8 +454,29 @@ class Desk:
         return order
 
 
-def _open_ends(preview: Preview) -> list[str]:
-    return open_ends(preview.plan, preview.view)
+def _open_ends(tried: _Tried) -> list[str]:
+    return open_ends(tried.plan, tried.view)
+
+
+def _preview(request: OrderRequest, means: _Means, tried: _Tried) -> Preview:
+    plan, problem, view = tried.plan, tried.problem, tried.view
+    with money_context():
+        market, nav = view.document(), problem.arrival_nav
+        document = document_for(plan, problem, means.basket, means.index.symbol, nav, view, market)
+    return Preview(
+        request=request,
+        index=means.index,
+        basket=means.basket,
+        position=means.position,
+        quantity=means.quantity,
+        reserved={name: amount for name, amount in tried.reserved.items() if amount},
+        arrival=tried.arrival,
+        arrival_nav=nav,
+        plan=plan,
+        view=view,
+        document=document,
+        market=market,
+    )
 
 
 def _require_size(plan: Plan, problem: OrderProblem, means: _Means) -> None:

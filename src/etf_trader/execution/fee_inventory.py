@@ -14,7 +14,6 @@ from sqlalchemy import Connection
 
 from etf_trader.database import Database
 from etf_trader.errors import ConfigError, DataError, LedgerError
-from etf_trader.execution.planning import MarketView
 from etf_trader.execution.transfers import OWNER
 from etf_trader.index.store import current_basket, index_by_id, list_indices
 from etf_trader.ledger import accounts
@@ -24,19 +23,15 @@ from etf_trader.ledger.parties import Parties
 from etf_trader.ledger.repository import Account, Ledger
 from etf_trader.market.currency import DEFAULT
 from etf_trader.market.symbol import SymbolRule
-from etf_trader.money import BPS, ONE, ZERO, divide, plain
+from etf_trader.money import ONE, ZERO, divide, plain
 from etf_trader.orders.asset_order import AssetOrder, quote_of
-from etf_trader.orders.index_order import IndexOrder
 from etf_trader.orders.status import IndexOrderStatus
 from etf_trader.orders.store import list_index_orders, stored_plan
-from etf_trader.solver.problem import OrderProblem
 from etf_trader.venue.interface import FeeDiscount, Trade, Venue
+from etf_trader.venue.money_in import how_to_stop_burning
 
 COVER = Decimal("1.5")
 """A plan counts on the inventory that holds so many times the fees of all that is in flight."""
-
-SPARE = Decimal("1.05")
-"""The venue values its asset by its own price, and later than we: such a part more is set aside."""
 
 PLAN_KEY = "fees"
 """Where a plan object says what it counts on."""
@@ -50,10 +45,6 @@ class FeePrice:
 
     asset: str
     mids: Mapping[str, Decimal]
-
-    def document(self) -> dict[str, object]:
-        """Return it in plain values, as a plan object says it."""
-        return {"asset": self.asset, "mids": {name: plain(mid) for name, mid in sorted(self.mids.items())}}
 
 
 def constituent_of(connection: Connection, account_id: int, asset: str) -> str | None:
@@ -90,7 +81,7 @@ def mixed(asset: str, index: str, account: Account) -> ConfigError:
     return ConfigError(
         f"this account pays its fees in {asset}, and {index} holds {asset}: it would pay for everybody's trades",
         where=f"account {account.uid}",
-        hint=f"at the venue, switch off paying fees in {asset} (on paper: etf exchange account burn off)",
+        hint=how_to_stop_burning(asset, account.environment),
     )
 
 
@@ -182,9 +173,14 @@ def supply(ledger: Ledger, fill: Fill, price: Decimal) -> None:
 
 @dataclass(frozen=True, slots=True)
 class InFlight:
-    """What open orders would still trade at their arrival prices, by quote."""
+    """What orders would still trade at their arrival prices, by quote."""
 
     values: Mapping[str, Decimal]
+
+    def beside(self, other: "InFlight") -> "InFlight":
+        """Return both together."""
+        names = self.values.keys() | other.values.keys()
+        return InFlight({name: self.values.get(name, ZERO) + other.values.get(name, ZERO) for name in names})
 
     def fees(self, rate: Decimal, price: FeePrice) -> Decimal:
         """Return what fees of `rate` of it come to, in the asset of `price`."""
@@ -201,56 +197,19 @@ def in_flight(connection: Connection, account_id: int) -> InFlight:
 
 
 async def is_covered(
-    database: Database, venue: Venue, account: Account, discount: FeeDiscount, rate: Decimal
+    database: Database, venue: Venue, account: Account, discount: FeeDiscount, rate: Decimal, tried: InFlight
 ) -> bool:
     """Whether the inventory holds the fees of all that is in flight, and half as much again.
 
     Args:
         rate: The dearest fee of a market, as it is without the discount.
+        tried: What is only tried, and counts as if it were in flight.
     """
     with database.read() as connection:
-        coming = in_flight(connection, account.id)
+        coming = in_flight(connection, account.id).beside(tried)
         held = Ledger(connection, account.id).balance(accounts.FEE_INVENTORY, discount.asset)
     price = await fee_price(venue, discount.asset, coming.values)
     return held >= COVER * coming.fees(rate * discount.part, price)
-
-
-def apart(view: MarketView, discount: FeeDiscount) -> MarketView:
-    """Return a view by which nothing is taken from what is received; its `fee_apart` says what is paid beside."""
-    rate = max((rule.taker_fee for rule in view.rules.values()), default=ZERO) * discount.part * SPARE
-    rules = {symbol: replace(rule, taker_fee=ZERO, maker_fee=ZERO) for symbol, rule in view.rules.items()}
-    return replace(view, rules=rules, fee_apart=rate)
-
-
-def leaves_room(order: IndexOrder, rate: Decimal) -> bool:
-    """Whether fees of `rate` alone are less than an order may lose."""
-    return order.max_loss_bps is None or order.max_loss_bps > rate * BPS
-
-
-def with_fees_apart(problem: OrderProblem, rate: Decimal) -> OrderProblem:
-    """Return what is asked of a solver that knows no fee, so that all limits hold with it. Pure.
-
-    With fees of `rate` of the value traded: a buy's cash and the limit leave room
-    for them, and so does the loss, also for the lots that go to the float. Of an
-    order that leaves room (`leaves_room`).
-    """
-    factor = ONE + problem.side.sign * rate
-    cash, limit, most, done = problem.cash, problem.limit, problem.max_loss_bps, problem.loss_done
-    if cash is not None:
-        cash = divide(cash, factor)
-    if limit is not None:
-        limit = divide(limit - problem.cash_per_unit, factor) + problem.cash_per_unit
-    if most is not None:
-        done = divide(done - rate * (problem.units_done * problem.arrival_nav - _lots(problem)), factor)
-        most = divide(most - rate * BPS, factor)
-    return replace(problem, cash=cash, limit=limit, max_loss_bps=most, loss_done=done)
-
-
-def _lots(problem: OrderProblem) -> Decimal:
-    """Return the value of what lots and minimums may make an order trade beyond its units, at most."""
-    return sum(
-        (2 * max(leg.rule.step, leg.rule.least_quantity(leg.mid)) * leg.touch for leg in problem.legs), ZERO
-    )
 
 
 async def prices_for(

@@ -16,18 +16,29 @@ from etf_trader.solver.problem import Leg, OrderProblem
 
 
 @dataclass(frozen=True, slots=True)
+class FeesApart:
+    """Fees that are paid from the inventory and not of what is received.
+
+    `rate` is the part of what is traded that they come to at most. By `rules`
+    they would be taken of what is received, as much as they are expected to be.
+    """
+
+    rate: Decimal
+    rules: Mapping[str, SymbolRule]
+
+
+@dataclass(frozen=True, slots=True)
 class MarketView:
     """The books of one moment and the rules they trade by, by symbol.
 
     `slots` is the most orders that the venue takes in one window; None: any number.
-    `fee_apart` is set where fees are paid from the inventory and not of what is
-    received: the part of what is traded that they come to at most.
+    With `fees_apart` the rules know no fee.
     """
 
     books: Mapping[str, OrderBook]
     rules: Mapping[str, SymbolRule]
     slots: int | None = None
-    fee_apart: Decimal | None = None
+    fees_apart: FeesApart | None = None
 
     def mids(self, symbols: Mapping[str, str]) -> dict[str, Decimal]:
         """Return the mid of each asset; `symbols` maps asset to symbol.

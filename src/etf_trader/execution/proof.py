@@ -10,7 +10,8 @@ from sqlalchemy import Connection
 
 from etf_trader.errors import NotFound
 from etf_trader.execution.batch import CONVERT, MOST_PIECES, QUOTE, TRADE, UNWIND
-from etf_trader.execution.fee_inventory import PLAN_KEY, with_fees_apart
+from etf_trader.execution.fee_inventory import PLAN_KEY
+from etf_trader.execution.fees_apart import with_fees_apart
 from etf_trader.index.store import Basket, list_baskets
 from etf_trader.market.symbol import Side
 from etf_trader.money import ZERO, money_context, plain

@@ -1,13 +1,13 @@
 """What a quote says: the request, the answer to a size, the cost curve, and what bounds both."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, NamedTuple
 
 from etf_trader.execution.outlook import Outlook
+from etf_trader.execution.planning import MarketView
 from etf_trader.index.store import Index
-from etf_trader.market.symbol import Side, SymbolRule
+from etf_trader.market.symbol import Side
 from etf_trader.money import BPS, ONE, bps
 from etf_trader.orders.index_order import OrderRequest
 from etf_trader.orders.plan import Plan
@@ -69,14 +69,14 @@ class Answer:
     """What the size that was asked for comes to.
 
     `plan` is what a dry run of the same size makes when the treasury pays for
-    it; `payable` are the units for which it does (None: a sell). `rules` are
-    those of all markets it may use.
+    it, on `view`; `payable` are the units for which it does (None: a sell). With
+    `view.fees_apart` the plan's cash and loss are without fees, which are paid beside.
     """
 
     quantity: Decimal
     plan: Plan
     document: dict[str, Any]
-    rules: Mapping[str, SymbolRule]
+    view: MarketView
     payable: Decimal | None
 
 
@@ -84,21 +84,24 @@ class Answer:
 class Quote:
     """What trading an index costs on the books of now.
 
-    `answer` is None when no size was asked for, `outlook` unless a limit stops
-    the answer of an index in one currency. `largest` is the plan of the
-    largest size within the limits; `least` the least size that the float of now
-    allows (None: none), `float_needed` the float cash that allows every size.
-    `curve` holds growing sizes that the books alone bound, the last as large as
-    the first book to give out allows; `shape` the same, denser, for a chart.
-    `market` and `by_asset` are the naive ways to trade the size that was asked
-    for: a market order an asset, and a limit an asset. `routes` says what other
-    currencies would save for the answer's units, the quote alone in front; none
-    where the venue has none, or for the reason that `routes_unknown` tells.
-    `windows` are the venue's limits on orders with what is left of each. All but
-    `answer` and `routes` is about the books in the index's own quote.
+    `environment` is where it would trade. `answer` is None when no size was asked for,
+    `outlook` unless a limit stops the answer of an index in one currency. `largest` is
+    the plan of the largest size within the limits; `least` the least size that the
+    float of now allows (None: none), `float_needed` the float cash that allows every
+    size. `curve` holds growing sizes that the books alone bound, the last as large as
+    the first book to give out allows; `shape` the same, denser, for a chart. `market`
+    and `by_asset` are the naive ways to trade the size that was asked for: a market
+    order an asset, and a limit an asset; `compared` is the plan they are weighed
+    against: the answer's, with all its fees in it. `routes` says what other currencies
+    would save for the answer's units, the quote alone in front; none where the venue
+    has none, or for the reason that `routes_unknown` tells. `windows` are the venue's
+    limits on orders with what is left of each. All but `answer` and `routes` is about
+    the books in the index's own quote. Where the answer pays its fees beside, the rest
+    counts them as if as much were taken of what is received.
     """
 
     request: QuoteRequest
+    environment: str
     index: Index
     nav: Decimal
     answer: Answer | None
@@ -112,6 +115,7 @@ class Quote:
     shape: tuple[SizeCost, ...]
     ends: tuple[BookEnd, ...]
     market: Naive | None
+    compared: Plan | None
     by_asset: Naive | None
     routes: tuple[RouteSaving, ...]
     routes_unknown: str
@@ -125,10 +129,10 @@ class Quote:
     @property
     def gain_bps(self) -> Decimal | None:
         """What the plan loses less than a market order an asset; None unless both trade all that was asked for."""
-        answer, market = self.answer, self.market
-        if answer is None or market is None or not answer.plan.units == answer.quantity == market.units:
+        answer, plan, market = self.answer, self.compared, self.market
+        if answer is None or plan is None or market is None or not plan.units == answer.quantity == market.units:
             return None
-        return self.naive_bps(market) - self.loss_bps(answer.plan)
+        return self.naive_bps(market) - self.loss_bps(plan)
 
     def loss_bps(self, plan: Plan) -> Decimal:
         """Return the loss of a plan in bps of its units' value now."""

@@ -13,6 +13,15 @@ from etf_trader.database import Database
 from etf_trader.errors import DataError, SolverError, UsageError
 from etf_trader.execution.budget import windows
 from etf_trader.execution.desk import CENT
+from etf_trader.execution.fee_inventory import InFlight, require_apart
+from etf_trader.execution.fees_apart import (
+    as_paid,
+    asked_with_fees,
+    counted,
+    discounted,
+    outlook_with_fees,
+    say_fees,
+)
 from etf_trader.execution.look import (
     DEEPER,
     FIRST_LOOK,
@@ -22,7 +31,6 @@ from etf_trader.execution.look import (
     require_open,
     require_own,
 )
-from etf_trader.execution.outlook import outlook
 from etf_trader.execution.planning import MarketView, Wish, cash_to_reserve, document_for, order_problem
 from etf_trader.execution.quote import Answer, Quote, QuoteRequest, Window
 from etf_trader.execution.routed import foreign_currencies, open_ends, plan_of, routed_problem, symbols_of
@@ -49,7 +57,7 @@ from etf_trader.solver.quote import (
 )
 from etf_trader.solver.route_problem import RouteSaving
 from etf_trader.solver.routes import plan_routes, route_savings
-from etf_trader.venue.interface import OrderLimit, Venue
+from etf_trader.venue.interface import FeeDiscount, OrderLimit, Venue
 
 Result = TypeVar("Result")
 
@@ -109,22 +117,36 @@ class Quoter:
         require_listed(state.basket, rules)
         answer, other = None, None
         if state.quantity is not None:
-            answer, near = await self._answer(state, rules)
+            answer, near, discount = await self._answer(state, rules)
+            # What is weighed against the answer pays its fees as it does.
+            rules = rules if discount is None else discounted(rules, discount)
             other = await self._look_elsewhere(state, rules, near)
         view = await self._to_the_end(state, rules)
         return await asyncio.to_thread(self._quote, state, view, answer, other)
 
-    async def _answer(self, state: _State, rules: Rules) -> tuple[Answer, MarketView]:
-        """Read and plan as the desk does."""
+    async def _answer(self, state: _State, rules: Rules) -> tuple[Answer, MarketView, FeeDiscount | None]:
+        """Read and plan as the desk does; return also what was read, and in what fees are paid beside, if so."""
 
-        async def planned(view: MarketView) -> tuple[Plan, list[str]]:
-            plan = await asyncio.to_thread(self._on, view, state, lambda each: self._best(each, state, view))
-            return plan, open_ends(plan, view)
+        async def planned(view: MarketView) -> tuple[Plan, MarketView]:
+            seen = await self._as_paid(state, view)
+            return await asyncio.to_thread(self._on, view, state, lambda each: self._best(each, state, seen)), seen
 
         symbols, depth = symbols_of(state.index, state.basket, rules), self._settings.depth
-        view, (plan, _) = await look_and_plan(self._venue, symbols, depth, rules, planned, lambda made: made[1])
-        answer = await asyncio.to_thread(self._on, view, state, lambda each: self._told(each, state, view, plan))
-        return answer, view
+        view, (plan, seen) = await look_and_plan(
+            self._venue, symbols, depth, rules, planned, lambda made: open_ends(*made)
+        )
+        discount = await require_apart(self._database, self._venue, self._account)
+        (told,) = await say_fees(self._venue, discount, [plan], seen)
+        answer = await asyncio.to_thread(self._on, view, state, lambda each: self._told(each, state, seen, told))
+        return answer, view, None if seen.fees_apart is None else discount
+
+    async def _as_paid(self, state: _State, view: MarketView) -> MarketView:
+        """Return the view that an order of this size would be planned on, as the desk sees it."""
+        worth = self._on(view, state, lambda problem: problem.quantity * problem.nav)
+        tried = InFlight({state.index.quote: worth})
+        rules = view.rules.values()
+        discount = await counted(self._database, self._venue, self._account, [state.index], rules, tried)
+        return as_paid(view, discount, [state.request.max_loss_bps])
 
     async def _look_elsewhere(self, state: _State, rules: Rules, near: MarketView) -> OtherBooks | None:
         """Read the books of other currencies, as deep as `near` the index's own; None where the venue has none."""
@@ -212,13 +234,17 @@ class Quoter:
         sizes = {size for size in (*round_sizes(low, most), state.quantity, most) if size and size <= most}
         routes, unknown = _routes(problem, answer, other, state.treasuries)
         is_limited = answer is not None and {"limit", "loss"} & set(answer.plan.stopped_by)
+        seen = (
+            view if answer is None else replace(view, rules=answer.view.rules, fees_apart=answer.view.fees_apart)
+        )
         is_alone = len(state.index.routes) == 1  # of several currencies the quote's books say too little
         return Quote(
             request=state.request,
+            environment=self._account.environment,
             index=state.index,
             nav=problem.nav,
             answer=answer,
-            outlook=outlook(problem, self._settings.method) if is_limited and is_alone else None,
+            outlook=outlook_with_fees(problem, seen, self._settings.method) if is_limited and is_alone else None,
             treasury=state.treasury,
             largest=largest,
             least=least,
@@ -228,21 +254,28 @@ class Quoter:
             shape=tuple(size_costs(problem, even_sizes(low, most))),
             ends=tuple(ends),
             market=None if answer is None else market_orders(problem, back),
+            compared=None if answer is None else self._in_kind(problem, answer),
             by_asset=None if answer is None else limits_by_asset(problem, back),
             routes=routes,
             routes_unknown=unknown,
             windows=state.windows,
         )
 
+    def _in_kind(self, problem: OrderProblem, answer: Answer) -> Plan:
+        """Return the answer's plan with its fees in what is received, as in all that it is weighed against."""
+        return answer.plan if answer.view.fees_apart is None else self._plan(self._funded(problem))
+
     def _told(self, problem: OrderProblem, state: _State, view: MarketView, plan: Plan) -> Answer:
-        funded, payable = self._funded(problem), None
-        if problem.side is Side.BUY:
-            payable = ZERO if state.treasury <= 0 else self._plan(self._funded(problem, state.treasury)).units
+        funded, payable = asked_with_fees(self._funded(problem), view), None
+        if problem.side is Side.BUY and state.treasury <= 0:
+            payable = ZERO
+        elif problem.side is Side.BUY:
+            payable = self._plan(asked_with_fees(self._funded(problem, state.treasury), view)).units
         return Answer(
             quantity=problem.quantity,
             plan=plan,
             document=document_for(plan, funded, state.basket, state.index.symbol, problem.arrival_nav, view),
-            rules=view.rules,
+            view=view,
             payable=payable,
         )
 
@@ -255,11 +288,11 @@ class Quoter:
         return replace(problem, cash=reserve if treasury is None else min(treasury, reserve))
 
     def _best(self, problem: OrderProblem, state: _State, view: MarketView) -> Plan:
-        """Return the plan that a dry run makes, in other currencies too if the index names some."""
+        """Return the plan that a dry run makes on `view`, in other currencies too if the index names some."""
         funded = self._funded(problem)
         others = foreign_currencies(state.index)
         if not others:
-            return self._plan(funded)
+            return self._plan(asked_with_fees(funded, view))
         held = {name: state.treasuries[name] for name in others if name in state.treasuries}
         routed = routed_problem(funded, state.index, view, held, {}, may_convert=True)
         return plan_of(plan_routes(routed), routed)

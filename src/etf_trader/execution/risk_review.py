@@ -14,6 +14,8 @@ from etf_trader.errors import Refused
 from etf_trader.events import EventLog, RiskRefused, events
 from etf_trader.execution.batch import Batch, Member, parcels
 from etf_trader.execution.day_loss import DayLoss
+from etf_trader.execution.fees_apart import fees_beside
+from etf_trader.execution.planning import MarketView
 from etf_trader.execution.state import OrderState
 from etf_trader.execution.together import Together
 from etf_trader.index.store import Index, Position
@@ -119,7 +121,7 @@ class Gate:
         return Proposal(
             now=now,
             orders=orders,
-            index_orders=tuple(map(_index_order, batch.members)),
+            index_orders=tuple(_index_order(member, batch.view) for member in batch.members),
             positions=tuple(_positions(connection, batch.members)),
             open_orders=sum(count_unfinished(connection, self._account.id).values()),
             sent=sum(count for _, count in self._passed),
@@ -233,9 +235,9 @@ def _orders(batch: Batch) -> tuple[ProposedOrder, ...]:
     return tuple(made)
 
 
-def _index_order(member: Member) -> ProposedIndexOrder:
-    order = member.state.order
-    return ProposedIndexOrder(order.id, order.side, order.quantity * order.arrival_nav, member.plan.loss.total)
+def _index_order(member: Member, view: MarketView) -> ProposedIndexOrder:
+    order, loss = member.state.order, member.plan.loss.total + fees_beside(member.plan, view)
+    return ProposedIndexOrder(order.id, order.side, order.quantity * order.arrival_nav, loss)
 
 
 def _positions(connection: Connection, members: Sequence[Member]) -> Iterable[ProposedPosition]:

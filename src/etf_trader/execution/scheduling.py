@@ -8,6 +8,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from etf_trader.errors import ConfigError, UsageError
+from etf_trader.execution.fees_apart import in_kind
 from etf_trader.execution.planning import Wish, order_problem
 from etf_trader.execution.settings import ExecutionSettings
 from etf_trader.market.symbol import Side
@@ -90,4 +91,5 @@ def _problem(preview: Preview, in_float: Mapping[str, Decimal], slack_ticks: int
         arrival=preview.arrival,
         cash=preview.reserved[quote] if preview.request.side is Side.BUY else None,
     )
-    return order_problem(wish, preview.basket, preview.view, in_float, in_float.get(quote, ZERO), slack_ticks)
+    view = in_kind(preview.view)
+    return order_problem(wish, preview.basket, view, in_float, in_float.get(quote, ZERO), slack_ticks)

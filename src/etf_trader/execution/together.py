@@ -7,7 +7,7 @@ from decimal import Decimal
 from etf_trader.errors import DataError, NotListed, NotTrading, SolverError
 from etf_trader.execution.batch import TRADE, Batch, Demand, Member, Slices, batch_of, cut
 from etf_trader.execution.crossing import Cross
-from etf_trader.execution.fee_inventory import with_fees_apart
+from etf_trader.execution.fees_apart import asked_with_fees
 from etf_trader.execution.look import require_listed
 from etf_trader.execution.planning import MarketView, order_problem
 from etf_trader.execution.routed import foreign_currencies, open_ends, plan_of, routed_problem
@@ -41,10 +41,7 @@ def ask(state: OrderState, view: MarketView, slack_ticks: int, *, may_convert: b
     """
     require_listed(state.basket, view.rules)
     problem = order_problem(state.wish(), state.basket, view, state.float, state.float_cash, slack_ticks)
-    if view.fee_apart is not None:
-        with money_context():
-            problem = with_fees_apart(problem, view.fee_apart)
-    return Asked(state, problem, may_convert)
+    return Asked(state, asked_with_fees(problem, view), may_convert)
 
 
 Stopped = tuple[OrderState, DataError | SolverError]

@@ -8,7 +8,8 @@ from etf_trader.clock import Clock
 from etf_trader.database import Database
 from etf_trader.events import EventLog
 from etf_trader.execution.batch import QUOTE, Batch, write_batch
-from etf_trader.execution.fee_inventory import PLAN_KEY, fee_price, require_apart
+from etf_trader.execution.fee_inventory import require_apart
+from etf_trader.execution.fees_apart import say_fees
 from etf_trader.execution.lease import Lease, check
 from etf_trader.execution.queue import Queue
 from etf_trader.execution.resting import Quoter
@@ -16,7 +17,6 @@ from etf_trader.execution.risk_review import Gate
 from etf_trader.execution.settlement import MOVED, batch_prices, settle
 from etf_trader.execution.shift import Shift
 from etf_trader.ledger.repository import Account
-from etf_trader.money import plain
 from etf_trader.orders.store import stored_plan, unsettled_plans
 from etf_trader.venue.interface import Venue
 
@@ -66,16 +66,9 @@ class Trader:
         """Return a batch whose plans say in what fees are paid beside what is traded, and its price."""
         ask = self.queue.outcomes.ask
         discount = await ask(partial(require_apart, self.database, self.venue, self.account))
-        if discount is None:
-            return batch
-        view = batch.view
-        currencies = {view.rules[demand.symbol].quote for demand in batch.demands}
-        price = await ask(partial(fee_price, self.venue, discount.asset, currencies))
-        said = price.document() | ({} if view.fee_apart is None else {"rate": plain(view.fee_apart)})
-        members = [
-            replace(each, plan=replace(each.plan, beside={**each.plan.beside, PLAN_KEY: said}))
-            for each in batch.members
-        ]
+        plans = [each.plan for each in batch.members]
+        told = await ask(partial(say_fees, self.venue, discount, plans, batch.view))
+        members = (replace(each, plan=plan) for each, plan in zip(batch.members, told, strict=True))
         return replace(batch, members=tuple(members))
 
     async def trade_to_end(self, batch: Batch, lease: Lease) -> bool:

@@ -10,7 +10,7 @@ from etf_trader.database import Database
 from etf_trader.errors import DataError, SolverError
 from etf_trader.execution.batch import CONVERT, Batch, Member
 from etf_trader.execution.ending import Finisher
-from etf_trader.execution.fee_inventory import apart, is_covered, leaves_room, require_apart
+from etf_trader.execution.fees_apart import as_paid, counted
 from etf_trader.execution.lease import Lease, check
 from etf_trader.execution.look import look_and_plan
 from etf_trader.execution.planning import MarketView
@@ -27,7 +27,6 @@ from etf_trader.execution.together import Asked, Stopped, Together, ask, plan_to
 from etf_trader.execution.trader import Trader
 from etf_trader.execution.unwinding import Rules
 from etf_trader.ledger.repository import Account
-from etf_trader.money import ZERO
 from etf_trader.orders.asset_order import AssetOrder
 from etf_trader.orders.index_order import IndexOrder
 from etf_trader.orders.status import AssetOrderStatus, IndexOrderStatus
@@ -39,7 +38,7 @@ from etf_trader.orders.store import (
     write_filled,
 )
 from etf_trader.risk.proposal import Violation
-from etf_trader.venue.interface import FeeDiscount, Venue
+from etf_trader.venue.interface import Venue
 
 Failures = dict[int, DataError | SolverError]
 """Why orders for now could not be planned, by order."""
@@ -160,26 +159,16 @@ class Turns:
 
     async def _planned(self, states: Sequence[OrderState], *, rules: Rules, slots: int) -> Together:
         """Look at all books of these orders, and plan them together."""
-
-        counted = await self._counted(states, rules)
+        symbols, depth, own = _symbols(states, rules), self.settings.depth, self._resting()
+        used = [rules[symbol] for symbol in symbols & rules.keys()]
+        discount = await counted(self.database, self.venue, self.account, [each.index for each in states], used)
 
         async def plan(view: MarketView) -> Together:
-            seen = view if counted is None else apart(view, counted)
-            if seen.fee_apart is not None and not all(leaves_room(each.order, seen.fee_apart) for each in states):
-                seen = view
+            seen = as_paid(view, discount, [each.order.max_loss_bps for each in states])
             asked, unplanned = self._asked(states, seen)
             return await asyncio.to_thread(plan_together, asked, unplanned, seen, self.settings)
 
-        symbols, depth, own = _symbols(states, rules), self.settings.depth, self._resting()
         return (await look_and_plan(self.venue, symbols, depth, rules, plan, stops_of, slots, own))[1]
-
-    async def _counted(self, states: Sequence[OrderState], rules: Rules) -> FeeDiscount | None:
-        """Return in what these orders' fees are paid if the inventory surely covers them; None: it may not."""
-        discount = await require_apart(self.database, self.venue, self.account)
-        if discount is None or any(foreign_currencies(state.index) for state in states):
-            return None  # over several currencies, fees are part of what each costs
-        rate = max((rules[name].taker_fee for name in _symbols(states, rules) & rules.keys()), default=ZERO)
-        return discount if await is_covered(self.database, self.venue, self.account, discount, rate) else None
 
     def _asked(self, states: Sequence[OrderState], view: MarketView) -> tuple[list[Asked], list[Stopped]]:
         """Return what the solver is asked for each order, and which cannot be planned on these books."""

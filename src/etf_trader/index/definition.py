@@ -4,21 +4,21 @@ import difflib
 import re
 import tomllib
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import Any
 
 from etf_trader.errors import UsageError
+from etf_trader.index.methodology import MOST_CONSTITUENTS, TABLES, Methodology, read_methodology
 from etf_trader.market.currency import CURRENCIES, DEFAULT, meant
 from etf_trader.money import BASKET_GRID, ONE, ZERO, divide_down, floor_to, plain, round_to, spoken
 
-MOST_CONSTITUENTS = 100
 LOT_METHODS = ("fifo", "hifo", "average")
 
 _SYMBOL = re.compile(r"[A-Z][A-Z0-9]{0,15}")
 _ASSET = re.compile(r"[A-Z0-9]{1,20}")
-_KEYS = ("symbol", "name", "quote", "routes", "start_value", "float", "lot_method", "weights", "basket")
+_KEYS = ("symbol", "name", "quote", "routes", "start_value", "float", "lot_method", "weights", "basket", *TABLES)
 _MOST = Decimal("1e15")
 _LEAST_WORTH = Decimal("0.01")
 _MOST_WORTH = Decimal("1e12")
@@ -34,9 +34,11 @@ _OPTIONS = {
 
 @dataclass(frozen=True, slots=True)
 class IndexDefinition:
-    """A rulebook before it has prices: weights (sum 1), or a basket of quantities per unit; one is empty.
+    """An index before it has prices: weights (sum 1), or a basket of quantities per unit; one is empty.
 
-    `routes` are the currencies whose books its orders may use; the quote is one of them.
+    `routes` are the currencies whose books its orders may use; the quote is one of
+    them. `rules` say what the weights are from time to time, where the file has
+    any; of a universe both are empty until somebody determines the weights.
     """
 
     symbol: str
@@ -48,15 +50,20 @@ class IndexDefinition:
     lot_method: str
     weights: Mapping[str, Decimal]
     basket: Mapping[str, Decimal]
+    rules: Methodology | None = None
 
     @property
     def assets(self) -> tuple[str, ...]:
         """The constituents, in the order written."""
         return tuple(self.weights or self.basket)
 
+    def with_weights(self, weights: Mapping[str, Decimal]) -> "IndexDefinition":
+        """Return the same index with the weights that were determined."""
+        return replace(self, weights=dict(weights))
+
     def document(self) -> dict[str, Any]:
-        """Return the definition as plain values, for the record."""
-        return {
+        """Return the definition as plain values, for the record; of a universe, without what follows from it."""
+        found: dict[str, Any] = {
             "symbol": self.symbol,
             "name": self.name,
             "quote": self.quote,
@@ -66,6 +73,7 @@ class IndexDefinition:
             "weights": {asset: plain(weight) for asset, weight in self.weights.items()},
             "basket": {asset: plain(quantity) for asset, quantity in self.basket.items()},
         }
+        return found if self.rules is None else found | self.rules.document()
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +107,8 @@ def read_definition(path: Path) -> IndexDefinition:
         raise UsageError(f"{path} is not valid TOML: {error}", where=str(path), hint=hint) from error
     except InvalidOperation as error:
         raise UsageError(f"{path} holds a number that cannot be read", where=str(path)) from error
-    return definition_from(document, where=str(path))
+    found = definition_from(document, where=str(path))
+    return found if found.rules is None else replace(found, rules=found.rules.beside(path))
 
 
 def definition_from(
@@ -131,26 +140,15 @@ def definition_from(
         raise UsageError(f"lot_method is {_shown(method)}", where=where, hint=f"one of {', '.join(LOT_METHODS)}")
     quote = _currency(_text(document, "quote", where, default=DEFAULT), "the quote", where)
     routes = _routes(document.get("routes", [quote]), quote, at["routes"])
-    weights, basket = document.get("weights", {}), document.get("basket", {})
-    for name, table in (("weights", weights), ("basket", basket)):
-        if not isinstance(table, Mapping):
-            raise UsageError(f"[{name}] must be a table of asset = number", where=where)
-    if bool(weights) == bool(basket):
-        said = "both [weights] and [basket]" if weights else "neither [weights] nor [basket]"
-        raise UsageError(f"the index has {said}", where=where, hint="give exactly one of the two")
-    constituents = _constituents(weights or basket, "weight" if weights else "quantity", quote, where)
-    if both := [asset for asset in constituents if asset in routes]:
+    weights, basket = _holdings(document, quote, where)
+    rules = _rules(document, weights, where)
+    named = [*weights, *basket, *(rules.universe.assets if rules is not None else ())]
+    if both := [asset for asset in named if asset in routes]:
         raise UsageError(f"{both[0]} is a route and cannot be a constituent", where=where)
-    if weights and (total := sum(constituents.values(), ZERO)) != ONE:
-        raise UsageError(
-            f"the weights sum to {plain(total)}, not to 1", where=where, hint="make them sum to 1 exactly"
-        )
-    if basket:
-        _check_grid(constituents, where)
     start_value = _amount(
         document.get("start_value", Decimal(1000)), "start_value", at["start_value"], least_above=ZERO
     )
-    if weights:
+    if not basket:
         _check_worth(start_value, f"start_value is {plain(start_value)}", quote, at["start_value"])
     return IndexDefinition(
         symbol=symbol,
@@ -160,9 +158,51 @@ def definition_from(
         start_value=start_value,
         float_cash=_amount(document.get("float", ZERO), "float", at["float"]),
         lot_method=method,
-        weights=constituents if weights else {},
-        basket=constituents if basket else {},
+        weights=weights,
+        basket=basket,
+        rules=rules,
     )
+
+
+def _holdings(
+    document: Mapping[str, Any], quote: str, where: str
+) -> tuple[dict[str, Decimal], dict[str, Decimal]]:
+    """Return the weights and the basket of an index file; at most one of them is there."""
+    weights, basket = document.get("weights", {}), document.get("basket", {})
+    for name, table in (("weights", weights), ("basket", basket)):
+        if not isinstance(table, Mapping):
+            raise UsageError(f"[{name}] must be a table of asset = number", where=where)
+    if bool(weights) + bool(basket) + ("universe" in document) != 1:
+        said = "both [weights] and [basket]" if weights and basket else "neither [weights] nor [basket]"
+        if "universe" in document:
+            said = f"[{'weights' if weights else 'basket'}] beside [universe]"
+        raise UsageError(
+            f"the index has {said}",
+            where=where,
+            hint="give exactly one of [weights], [basket] and [universe]",
+        )
+    constituents = _constituents(weights or basket, "weight" if weights else "quantity", quote, where)
+    if weights and (total := sum(constituents.values(), ZERO)) != ONE:
+        raise UsageError(
+            f"the weights sum to {plain(total)}, not to 1", where=where, hint="make them sum to 1 exactly"
+        )
+    if basket:
+        _check_grid(constituents, where)
+    return (constituents, {}) if weights else ({}, constituents)
+
+
+def _rules(document: Mapping[str, Any], weights: Mapping[str, Decimal], where: str) -> Methodology | None:
+    """Return the rulebook of an index file that has one."""
+    tables = {key: document[key] for key in TABLES if key in document}
+    if not tables:
+        return None
+    if "basket" in document:
+        raise UsageError(
+            f"[{next(iter(tables))}] beside [basket]: a basket has no weights to be brought back to",
+            where=where,
+            hint="give [weights] or [universe] instead",
+        )
+    return read_methodology(tables | ({"weights": dict(weights)} if weights else {}), where)
 
 
 def definition_from_options(
@@ -224,6 +264,8 @@ def number_from(text: str, what: str, where: str | None = None) -> Decimal:
 def basket_of(definition: IndexDefinition, mids: Mapping[str, Decimal]) -> BasketQuantities:
     """Turn weights into quantities at `mids`, rounded down at 12 decimals; the remainder is basket cash.
 
+    A reserve of the rulebook is left in cash.
+
     Raises:
         UsageError: a weight is so small that nothing of its asset is left, or a unit is worth next to nothing.
     """
@@ -233,8 +275,9 @@ def basket_of(definition: IndexDefinition, mids: Mapping[str, Decimal]) -> Baske
         shown = spoken(round_to(worth, _LEAST_SHOWN)) if worth >= _LEAST_SHOWN else plain(worth)
         _check_worth(worth, f"a unit of this basket is worth {shown}", definition.quote, "[basket]")
         return basket
+    invested = definition.start_value * (ONE - (definition.rules.rebalance.reserve if definition.rules else ZERO))
     quantities = {
-        asset: divide_down(weight * definition.start_value, mids[asset], BASKET_GRID)
+        asset: divide_down(weight * invested, mids[asset], BASKET_GRID)
         for asset, weight in definition.weights.items()
     }
     for asset, quantity in quantities.items():

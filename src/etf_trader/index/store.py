@@ -15,7 +15,7 @@ from etf_trader.database import insert_row
 from etf_trader.errors import NotFound
 from etf_trader.index.tables import basket_items, baskets, indices, methodologies, positions
 from etf_trader.money import ZERO
-from etf_trader.seal import canonical, seal
+from etf_trader.seal import seal
 
 if TYPE_CHECKING:
     from etf_trader.index.definition import BasketQuantities, IndexDefinition
@@ -62,6 +62,7 @@ class Basket:
     quantities: Mapping[str, Decimal]
     symbols: Mapping[str, str]
     seal: str
+    reason: str = ""
 
     def nav(self, prices: Mapping[str, Decimal]) -> Decimal:
         """Return NAV per unit at `prices` (quote per base, by asset): defined at zero units too."""
@@ -119,7 +120,9 @@ def add_index(
     symbols: Mapping[str, str],
     now: datetime,
 ) -> Index:
-    """Write a new index with the first version of its basket."""
+    """Write a new index with the first version of its rulebook and of its basket."""
+    from etf_trader.index.history import add_version  # reading rulebooks costs what only few commands need
+
     row = {
         "account_id": account_id,
         "symbol": definition.symbol,
@@ -131,10 +134,7 @@ def add_index(
         "created_at": now,
     }
     index_id = insert_row(connection, indices, row)
-    connection.execute(
-        insert(methodologies),
-        {"index_id": index_id, "version": 1, "effective_at": now, "document": canonical(definition.document())},
-    )
+    add_version(connection, index_id, 1, definition.document(), now)
     basket_row = {
         "index_id": index_id,
         "version": 1,
@@ -215,6 +215,12 @@ def list_baskets(connection: Connection) -> list[Basket]:
     return [_basket(connection, row) for row in connection.execute(select(baskets).order_by(baskets.c.id)).all()]
 
 
+def baskets_of(connection: Connection, index_id: int) -> list[Basket]:
+    """Return every basket version of an index, oldest first."""
+    query = select(baskets).where(baskets.c.index_id == index_id).order_by(baskets.c.version)
+    return [_basket(connection, row) for row in connection.execute(query).all()]
+
+
 def open_position(connection: Connection, index_id: int, holder_id: int, now: datetime) -> Position:
     """Write a new, empty position."""
     row = {
@@ -289,4 +295,5 @@ def _basket(connection: Connection, row: Row[tuple[object, ...]]) -> Basket:
         quantities={item.asset: item.quantity for item in items},
         symbols={item.asset: item.symbol for item in items},
         seal=row.seal,
+        reason=row.reason,
     )

@@ -28,10 +28,3 @@ def meant(name: str, known: Iterable[str]) -> str:
     if near:
         return f"did you mean {near[0]}?"
     return f"one of {first}" if len(names) <= MOST_NAMED else f"for example {first}"
-
-
-def how_to_deposit(currency: str, *, is_paper: bool = True) -> str:
-    """Return what to type so that a treasury holds more of `currency`; elsewhere money comes to the account."""
-    if not is_paper:
-        return f"send {currency} to the account, then etf reconcile books it"
-    return "etf treasury deposit 1000000" + ("" if currency == DEFAULT else f" --asset {currency}")

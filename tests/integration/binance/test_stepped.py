@@ -15,7 +15,7 @@ from tests.unit.venue.test_paper_venue import make_market
 
 from etf_trader.cli import doctor_binance
 from etf_trader.database import Database
-from etf_trader.errors import ConfigError, VenueUnavailable
+from etf_trader.errors import ConfigError, RateLimited, VenueUnavailable
 from etf_trader.exchange.paper import ExchangeSettings, PaperExchange
 from etf_trader.exchange.server.app import Address, serving
 from etf_trader.exchange.server.gateway import ServerSettings
@@ -133,6 +133,22 @@ async def test_who_cannot_follow_the_stream_waits_for_it_once(
         for _ in range(20):
             await venue.clock().sleep(1)
         assert asyncio.get_running_loop().time() - began < 1
+        await venue.close()
+
+
+async def test_a_window_that_is_full_is_over_when_the_clock_was_moved_and_not_before(tmp_path: Path) -> None:
+    async with served(tmp_path) as (exchange, address, stepper):
+        venue = venue_at(exchange, address, stepper)
+        await venue.balances()
+        with pytest.raises(RateLimited) as limited:
+            for _ in range(40):
+                await venue.books(["AUSDT"], 5000)
+        assert 0 < limited.value.retry_after <= 60
+        with pytest.raises(RateLimited, match="left alone") as silent:
+            await venue.books(["AUSDT"], 5)
+        assert silent.value.retry_after == limited.value.retry_after
+        await venue.clock().sleep(silent.value.retry_after)
+        assert await venue.books(["AUSDT"], 5)
         await venue.close()
 
 

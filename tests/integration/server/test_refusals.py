@@ -139,9 +139,10 @@ async def test_what_is_not_there_is_not_found(client: RawClient) -> None:
     assert (await client.send("PATCH", "/api/v3/order")).status == 404
 
 
-async def test_listen_keys_are_gone(client: RawClient) -> None:
+@pytest.mark.parametrize("version", ["v3", "v1"])
+async def test_listen_keys_are_gone(client: RawClient, version: str) -> None:
     for verb in ("POST", "PUT", "DELETE"):
-        answer = await client.send(verb, "/api/v3/userDataStream", "" if verb == "POST" else "listenKey=a")
+        answer = await client.send(verb, f"/api/{version}/userDataStream", "" if verb == "POST" else "listenKey=a")
         assert answer.status == 410
 
 

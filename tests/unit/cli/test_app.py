@@ -365,4 +365,4 @@ def test_completion_knows_the_commands() -> None:
     environ = os.environ | {"_ETF_COMPLETE": "complete_bash", "COMP_WORDS": "etf re", "COMP_CWORD": "1"}
     process = etf(env=environ)
     out, _ = process.communicate(timeout=30)
-    assert out.split() == ["reconcile", "report", "resume"]
+    assert out.split() == ["rebalance", "reconcile", "report", "resume"]

@@ -15,6 +15,7 @@ from etf_trader.market.symbol import Side
 D = Decimal
 
 STOPPED = Stopped(
+    environment="paper",
     stopped_by=("limit",),
     side=Side.BUY,
     symbol="TOP8",
@@ -26,7 +27,10 @@ STOPPED = Stopped(
 )
 
 WORDS = {
-    "cash": ("cash", "Stopped by cash: the treasury does not hold more for it. etf treasury deposit 1000000"),
+    "cash": (
+        "cash",
+        "Stopped by cash: the treasury does not hold more for it. To add some: etf treasury deposit 1000000",
+    ),
     "float": ("float", "Stopped by the float: TOP8 has too little beside the units"),
     "minimum": ("least order", "Stopped by the venue's least order: the rest is too small for it."),
     "depth(DENT)": ("DENT sold out", "Stopped by the order book of DENT: nothing more is on offer there now."),
@@ -167,4 +171,9 @@ def _named_in_the_source() -> set[str]:
 
 def test_the_currency_that_is_missing_is_named() -> None:
     (sentence,) = sentences(replace(STOPPED, stopped_by=("cash",), quote="USDC"))
-    assert sentence.endswith("etf treasury deposit 1000000 --asset USDC adds some.")
+    assert sentence.endswith("etf treasury deposit 1000000 --asset USDC.")
+
+
+def test_at_binance_nobody_is_told_to_type_what_only_paper_knows() -> None:
+    (sentence,) = sentences(replace(STOPPED, stopped_by=("cash",), environment="live"))
+    assert sentence.endswith("To add some: send USDT to the account at Binance, then etf reconcile.")

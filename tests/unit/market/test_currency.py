@@ -1,6 +1,6 @@
 import pytest
 
-from etf_trader.market.currency import CURRENCIES, how_to_deposit, meant
+from etf_trader.market.currency import CURRENCIES, meant
 
 
 def test_what_swings_is_no_currency() -> None:
@@ -24,11 +24,3 @@ def test_the_nearest_is_offered_else_the_first_few(typed: str, hint: str) -> Non
 
 def test_few_are_all_named() -> None:
     assert meant("BTC", ["USDT", "EUR"]) == "one of USDT, EUR"
-
-
-@pytest.mark.parametrize(
-    ("currency", "typed"),
-    [("USDT", "etf treasury deposit 1000000"), ("USDC", "etf treasury deposit 1000000 --asset USDC")],
-)
-def test_a_deposit_names_its_currency_where_it_is_not_the_usual(currency: str, typed: str) -> None:
-    assert how_to_deposit(currency) == typed

@@ -10,7 +10,7 @@ from aiohttp import web
 
 from etf_trader.errors import ConfigError
 from etf_trader.exchange.paper import PaperExchange
-from etf_trader.exchange.server import account, listen_keys, market, session, trading, wallet
+from etf_trader.exchange.server import absent, account, listen_keys, market, session, trading, wallet
 from etf_trader.exchange.server.admin import Admin
 from etf_trader.exchange.server.calls import Table
 from etf_trader.exchange.server.gateway import Gateway, ServerSettings
@@ -64,7 +64,7 @@ class Address:
 def calls() -> Table:
     """Return everything that can be asked."""
     table = Table()
-    for part in (market, trading, account, wallet, listen_keys, session):
+    for part in (market, trading, account, wallet, listen_keys, session, absent):
         part.add_to(table)
     return table
 

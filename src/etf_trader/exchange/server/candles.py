@@ -9,9 +9,10 @@ from etf_trader.exchange.refusal import ExchangeError
 from etf_trader.exchange.server.parameters import EPOCH
 from etf_trader.exchange.views import KlineView
 
-MINUTE, HOUR, DAY = 60, 3600, 86_400
+SECOND, MINUTE, HOUR, DAY = 1, 60, 3600, 86_400
 MONDAY = datetime(1970, 1, 5, tzinfo=UTC)
 INTERVALS = {
+    "1s": SECOND,
     "1m": MINUTE,
     "3m": 3 * MINUTE,
     "5m": 5 * MINUTE,
@@ -53,7 +54,7 @@ class Interval:
     @property
     def part(self) -> int:
         """The longest candles of the exchange that these are joined from, in seconds."""
-        return next(each for each in (DAY, HOUR, MINUTE) if self.seconds % each == 0)
+        return next(each for each in (DAY, HOUR, MINUTE, SECOND) if self.seconds % each == 0)
 
     def opening(self, at: datetime) -> datetime:
         """Return when the candle that `at` lies in opened."""
@@ -94,7 +95,7 @@ def _parts(
     length = timedelta(seconds=interval.part)
     if end > start:
         end = interval.after(interval.opening(end - timedelta.resolution))
-    while rows := exchange.klines(symbol, interval.part, start, end):
+    while rows := exchange.klines(symbol, interval.part, start, end, on_grid=True):
         yield from rows
         start = rows[-1].at + length
 
@@ -106,4 +107,6 @@ def _joined(first: KlineView, then: KlineView) -> KlineView:
         close=then.close,
         volume=first.volume + then.volume,
         quote_volume=first.quote_volume + then.quote_volume,
+        first_id=then.first_id if first.first_id < 0 else first.first_id,
+        last_id=max(first.last_id, then.last_id),
     )

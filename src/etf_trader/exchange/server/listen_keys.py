@@ -16,7 +16,7 @@ from etf_trader.exchange.server.user_stream import Subscription
 if TYPE_CHECKING:
     from etf_trader.exchange.server.gateway import Gateway
 
-PATH = "/api/v3/userDataStream"
+PATH, OLD_PATH = "/api/v3/userDataStream", "/api/v1/userDataStream"
 GONE = 410
 
 
@@ -100,3 +100,4 @@ def add_to(table: Table) -> None:
         ("DELETE", "stop", close),
     ):
         table.add(Call(handler, takes, 2, Security.KEY, verb, PATH, f"userDataStream.{method}"))
+        table.add(Call(handler, takes, 2, Security.KEY, verb, OLD_PATH))

@@ -9,11 +9,10 @@ from etf_trader.exchange.server import messages, refusals
 from etf_trader.exchange.server.calls import Ask, Call, Reply, Table
 from etf_trader.exchange.server.candles import Interval, candles
 from etf_trader.exchange.server.parameters import EPOCH, Parameters
+from etf_trader.exchange.server.windows import window
 
 MOST_LEVELS = 5000
 MOST_ROWS = 1000
-MOST_CANDLES = 10_000
-LONG_WINDOW = timedelta(hours=6)
 WINDOW = r"^(([1-9]|[1-5][0-9])m|([1-9]|1[0-9]|2[0-3])h|[1-7]d)$"
 _DEPTH_WEIGHTS = ((100, 5), (500, 25), (1000, 50))
 _OF_EVERY_SYMBOL: Mapping[str, Any] = {
@@ -128,8 +127,8 @@ def ticker_window(ask: Ask) -> Reply:
     kind = parameters.choice("type", ("FULL", "MINI"), refusals.invalid("type")) or "FULL"
     size = parameters.text("windowSize", WINDOW) or "1d"
     _one_or_many(parameters)
-    window = timedelta(seconds=int(size[:-1]) * {"m": 60, "h": 3600, "d": 86_400}[size[-1]])
-    return _each(ask, lambda symbol: _window(ask, symbol, ask.now - window, kind))
+    length = timedelta(seconds=int(size[:-1]) * {"m": 60, "h": 3600, "d": 86_400}[size[-1]])
+    return _each(ask, lambda symbol: _window(ask, symbol, ask.now - length, kind))
 
 
 def ticker_today(ask: Ask) -> Reply:
@@ -141,11 +140,7 @@ def ticker_today(ask: Ask) -> Reply:
 
 
 def _window(ask: Ask, symbol: str, start: datetime, kind: str) -> dict[str, Any]:
-    """Return the statistics of a symbol from the minute, or in long windows the hour, that `start` lies in."""
-    interval = Interval(60 if ask.now - start <= LONG_WINDOW else 3600)
-    opened = interval.opening(start)
-    rows = candles(ask.gateway.exchange, symbol, interval, opened, ask.now, MOST_CANDLES)
-    return messages.window_ticker(ask, symbol, rows, opened, kind)
+    return messages.ticker(ask, window(ask.gateway.exchange, symbol, start, ask.now), kind)
 
 
 def ticker_price(ask: Ask) -> Reply:

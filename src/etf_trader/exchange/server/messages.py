@@ -4,7 +4,7 @@ Source:
     Binance Spot API, rest-api.md.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
@@ -190,13 +190,13 @@ def aggregate_trade(ask: Ask, view: PublicTradeView) -> dict[str, Any]:
 
 
 def kline(ask: Ask, view: KlineView, ends: datetime) -> list[Any]:
-    """Return a candle that ends before `ends`; how many trades it has, and who took, is not kept."""
+    """Return a candle that ends before `ends`; who took in its trades is not kept."""
     return [
         ask.time(view.at),
         *(amount(price) for price in (view.open, view.high, view.low, view.close, view.volume)),
         ask.time(ends) - 1,
         amount(view.quote_volume),
-        0,
+        view.trade_count,
         amount(ZERO),
         amount(ZERO),
         "0",
@@ -248,32 +248,6 @@ def ticker(ask: Ask, view: TickerView, kind: str, *, is_day: bool = False) -> di
         | prices
         | rest
     )
-
-
-def window_ticker(ask: Ask, symbol: str, rows: Sequence[KlineView], opened: datetime, kind: str) -> dict[str, Any]:
-    """Return the statistics of candles; which trades they have is not kept."""
-    volume = sum((row.volume for row in rows), ZERO)
-    value = sum((row.quote_volume for row in rows), ZERO)
-    view = TickerView(
-        symbol=symbol,
-        opened=opened,
-        closed=ask.now,
-        open=rows[0].open if rows else None,
-        high=max((row.high for row in rows), default=None),
-        low=min((row.low for row in rows), default=None),
-        last=rows[-1].close if rows else None,
-        last_quantity=ZERO,
-        previous_close=None,
-        average=divide(value, volume, Decimal("1e-8")) if volume else None,
-        volume=volume,
-        quote_volume=value,
-        first_id=-1,
-        last_id=-1,
-        count=0,
-        bid=None,
-        ask=None,
-    )
-    return ticker(ask, view, kind)
 
 
 def last_price(view: TickerView) -> dict[str, Any]:

@@ -16,7 +16,6 @@ from etf_trader.exchange.server import stream_messages as messages
 from etf_trader.exchange.server import stream_names as names
 from etf_trader.exchange.server.candles import Interval, candles
 from etf_trader.exchange.server.stream_messages import Payload
-from etf_trader.exchange.server.stream_names import StreamName
 from etf_trader.exchange.views import BookView, KlineView, PublicTradeView, TickerView
 from etf_trader.money import ZERO
 
@@ -84,21 +83,6 @@ class Feed(Protocol):
         ...
 
 
-def make_feed(name: StreamName) -> Feed:
-    """Return the feed of a stream, which has to begin before it is looked at."""
-    if name.kind == names.DEPTH:
-        return DepthFeed(_symbol(name))
-    if name.kind == names.PARTIAL:
-        return PartialFeed(_symbol(name), name.levels)
-    if name.kind == names.BEST:
-        return BestFeed(_symbol(name))
-    if name.kind in (names.TRADE, names.AGGREGATE):
-        return TradeFeed(_symbol(name), name.kind)
-    if name.kind == names.KLINE:
-        return KlineFeed(_symbol(name), name.interval)
-    return TickerFeed(name.symbol, name.kind)
-
-
 class DepthFeed:
     """What changes in a book, numbered so that a follower misses nothing."""
 
@@ -141,14 +125,14 @@ class DepthFeed:
             self._shown[book.update_id] = book
 
 
-class _Unshown:
+class Unshown:
     """A feed that does not mind what else was shown."""
 
     def shown(self, book: BookView) -> None:
         """Do nothing."""
 
 
-class PartialFeed(_Unshown):
+class PartialFeed(Unshown):
     """The best levels of a book."""
 
     def __init__(self, symbol: str, count: int) -> None:
@@ -190,7 +174,7 @@ class BestFeed(PartialFeed):
             yield lambda _: messages.book_ticker(book)
 
 
-class TradeFeed(_Unshown):
+class TradeFeed(Unshown):
     """Trades, as they happen."""
 
     books: tuple[str, ...] = ()
@@ -219,7 +203,7 @@ class TradeFeed(_Unshown):
             yield partial(self._shape, symbol=self._symbol, view=each, now=moment.now)
 
 
-class TickerFeed(_Unshown):
+class TickerFeed(Unshown):
     """The last 24 hours of a symbol, or in one array those of all that have changed."""
 
     books: tuple[str, ...] = ()
@@ -263,7 +247,7 @@ class TickerFeed(_Unshown):
             yield lambda time: [shape(time, view, now) for view in views]
 
 
-class KlineFeed(_Unshown):
+class KlineFeed(Unshown):
     """Candles: the running one as it changes, and each as it closes."""
 
     books: tuple[str, ...] = ()
@@ -357,8 +341,3 @@ def _facts(view: TickerView) -> tuple[object, ...]:
         view.bid,
         view.ask,
     )
-
-
-def _symbol(name: StreamName) -> str:
-    assert name.symbol is not None
-    return name.symbol

@@ -11,7 +11,7 @@ from typing import Any
 
 from etf_trader.exchange.market import Depth
 from etf_trader.exchange.server.messages import amount, levels
-from etf_trader.exchange.views import BookView, KlineView, PublicTradeView, TickerView
+from etf_trader.exchange.views import AverageView, BookView, KlineView, PublicTradeView, TickerView
 from etf_trader.money import ZERO, divide
 
 Time = Callable[[datetime], int]
@@ -21,6 +21,8 @@ Payload = Callable[[Time], Any]
 
 _NO_DEPTH = Depth(ZERO, ZERO)
 _PERCENT = Decimal("0.001")
+_OF_A_DAY = frozenset("xQbBaA")
+"""What only the ticker of 24 hours tells."""
 
 
 def depth_update(
@@ -64,7 +66,7 @@ def trade(time: Time, symbol: str, view: PublicTradeView, now: datetime) -> dict
     """Return a trade."""
     return {
         "e": "trade",
-        "E": time(now),
+        "E": time(max(now, view.at)),
         "s": symbol,
         "t": view.trade_id,
         "p": amount(view.price),
@@ -79,7 +81,7 @@ def aggregate_trade(time: Time, symbol: str, view: PublicTradeView, now: datetim
     """Return a trade as an aggregate of itself alone: the exchange books one trade for each price and taker."""
     return {
         "e": "aggTrade",
-        "E": time(now),
+        "E": time(max(now, view.at)),
         "s": symbol,
         "a": view.trade_id,
         "p": amount(view.price),
@@ -124,6 +126,24 @@ def ticker(time: Time, view: TickerView, now: datetime) -> dict[str, Any]:
     }
 
 
+def window_ticker(time: Time, view: TickerView, now: datetime, window: str) -> dict[str, Any]:
+    """Return the statistics of a window of a symbol, "1h" for one."""
+    told = ticker(time, view, now)
+    return {name: value for name, value in told.items() if name not in _OF_A_DAY} | {"e": f"{window}Ticker"}
+
+
+def average_price(time: Time, symbol: str, view: AverageView, now: datetime) -> dict[str, Any]:
+    """Return the mean price of the last minutes."""
+    return {
+        "e": "avgPrice",
+        "E": time(max(now, view.closed)),
+        "s": symbol,
+        "i": f"{view.minutes}m",
+        "w": amount(view.price),
+        "T": time(view.closed),
+    }
+
+
 def mini_ticker(time: Time, view: TickerView, now: datetime) -> dict[str, Any]:
     """Return the last 24 hours of a symbol, in short."""
     return {
@@ -150,14 +170,14 @@ def kline(time: Time, view: KlineView, interval: str, ends: datetime, now: datet
             "T": time(ends - timedelta.resolution),
             "s": view.symbol,
             "i": interval,
-            "f": -1,
-            "L": -1,
+            "f": view.first_id,
+            "L": view.last_id,
             "o": amount(view.open),
             "c": amount(view.close),
             "h": amount(view.high),
             "l": amount(view.low),
             "v": amount(view.volume),
-            "n": 0,
+            "n": view.trade_count,
             "x": now >= ends,
             "q": amount(view.quote_volume),
             "V": amount(ZERO),

@@ -22,7 +22,8 @@ from etf_trader.exchange.refusal import ExchangeError
 from etf_trader.exchange.server.parameters import microseconds, milliseconds
 from etf_trader.exchange.server.stream_commands import MOST_STREAMS, obey
 from etf_trader.exchange.server.stream_connection import GOING_AWAY, POLICY, Connection, StreamSettings
-from etf_trader.exchange.server.stream_feeds import EVERYTHING, Feed, Moment, make_feed
+from etf_trader.exchange.server.stream_feeds import EVERYTHING, Feed, Moment
+from etf_trader.exchange.server.stream_kinds import make_feed
 from etf_trader.exchange.server.stream_messages import Payload
 from etf_trader.exchange.server.stream_names import TICK_MS, parse
 from etf_trader.exchange.views import BookView

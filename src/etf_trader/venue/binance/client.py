@@ -202,7 +202,7 @@ class BinanceClient(AsyncClient):  # type: ignore[misc]  # it has no types
     async def _may_send(self, weight: int, *, urgent: bool) -> None:
         """Wait for weight; while the venue wants to be left alone nothing is sent at all."""
         if self._silent_until is not None:
-            left = self._silent_until - asyncio.get_running_loop().time()
+            left = self._silent_until - self.clock.seconds()
             if left > 0:
                 raise RateLimited("the venue wants to be left alone", retry_after=left, is_of_host=True)
             self._silent_until = None
@@ -223,7 +223,7 @@ class BinanceClient(AsyncClient):  # type: ignore[misc]  # it has no types
             self.clock.doubt()
         if error.status in (418, 429) and error.code != errors.TOO_MANY_ORDERS:
             wait = error.retry_after or errors.LEAST_WAIT
-            self._silent_until = asyncio.get_running_loop().time() + wait
+            self._silent_until = self.clock.seconds() + wait
 
     # What follows takes the place of python-binance's own.
 

@@ -54,6 +54,10 @@ class Timekeeping(Protocol):
         """Return after `seconds` of the venue's time."""
         ...
 
+    def seconds(self) -> float:
+        """Return a count of the seconds by which the venue's waits end; it only grows."""
+        ...
+
     def sent(self) -> float:
         """Return a mark for `note`: a question about the time leaves now."""
         ...
@@ -103,6 +107,10 @@ class MeasuredTime:
     async def sleep(self, seconds: float) -> None:
         """Return after `seconds` of real time."""
         await self._wall.sleep(seconds)
+
+    def seconds(self) -> float:
+        """Return where the counter stands."""
+        return self._counter()
 
     def sent(self) -> float:
         """Return where the counter stands."""
@@ -213,6 +221,10 @@ class SteppedTime:
     async def batch_done(self) -> None:
         """Have the server move on by a second, so that the next batch finds other books."""
         await self.sleep(BATCH_SECONDS)
+
+    def seconds(self) -> float:
+        """Return the server's time as seconds: its windows end when somebody moves it, and not before."""
+        return self.now().timestamp()
 
     def sent(self) -> float:
         """Return nothing of use: no time passes under way."""

@@ -1,0 +1,188 @@
+"""`etf rebalance`: what bringing an index back to its rulebook would trade and cost."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from etf_trader.cli.commands import command, single
+from etf_trader.cli.invocation import output, settings
+from etf_trader.cli.numbers import bps, count, joined, local_time, money, quantity, share, units
+from etf_trader.cli.options import CapsColumnsOption, CapsOption, DryRunOption, RequiredIndexOption, caps_of
+from etf_trader.cli.output import Page, Table, dim, number, text
+from etf_trader.cli.services import in_loop, services
+from etf_trader.money import ZERO
+
+if TYPE_CHECKING:
+    from etf_trader.rebalance.previewing import RebalancePreview
+
+app = single()
+
+WHY = {
+    "within_band": "within its band",
+    "below_minimum": "below the venue's least order",
+    "halted": "its market does not trade",
+    "turnover_cap": "the turnover cap is used up",
+    "cost_above_benefit": "dearer than it is worth",
+    "wide_spread": "its spread is too wide",
+}
+
+
+@command(
+    app,
+    examples=(
+        "etf rebalance --index 1 --dry-run                     what it would trade and cost now",
+        "etf rebalance --index TOP20 --dry-run --caps caps.csv   by another table of market caps",
+    ),
+    csv="legs",
+)
+def rebalance(
+    index: RequiredIndexOption,
+    caps: CapsOption = None,
+    caps_columns: CapsColumnsOption = None,
+    dry_run: DryRunOption = False,
+) -> None:
+    """Show what bringing an index back to its rulebook would trade, and what it would cost."""
+    from etf_trader.errors import UsageError
+
+    if not dry_run:
+        raise UsageError(
+            "today a rebalance is only planned: it is traded with a later version",
+            where="--dry-run",
+            hint="add --dry-run to see what it would trade",
+        )
+    found = _preview(index, caps, caps_columns)
+    plan = None if found.rebalance is None else _document(found)
+
+    def draw(page: Page) -> None:
+        page.line(
+            f"Rebalance of {found.index.symbol} by its rulebook {found.version.version}, "
+            f"{local_time(found.at)}: a dry run, nothing is traded."
+        )
+        if plan is None:
+            page.line("Nobody holds units of it: there is nothing to trade.")
+            _draw_targets(page, found)
+        else:
+            _draw_legs(page, found, plan)
+            _draw_sums(page, found, plan)
+
+    payload = {
+        "id": found.index.id,
+        "symbol": found.index.symbol,
+        "rulebook": found.version.version,
+        "dry_run": True,
+        "at": found.at,
+        "weights": dict(found.determination.weights),
+        "verdicts": [
+            {
+                "asset": each.asset,
+                "name": each.name,
+                "rank": each.rank,
+                "is_in": each.why.is_in,
+                "why": str(each.why),
+            }
+            for each in found.determination.verdicts
+        ],
+        "plan": plan,
+        "legs": [] if plan is None else plan["legs"],
+    }
+    columns = ("asset", "weight", "target", "weight_after", "side", "quantity", "value", "cost", "why_skipped")
+    output().emit("etf.rebalance/1", payload, draw, columns=columns)
+
+
+def _preview(index: str, caps: Path | None, columns: list[Any] | None) -> RebalancePreview:
+    from etf_trader.rebalance.previewing import preview_rebalance
+
+    with services() as opened, output().progress("Reading the books"):
+        return in_loop(
+            preview_rebalance(
+                opened.database,
+                opened.venue,
+                opened.clock,
+                opened.account,
+                settings().solver.depth,
+                index,
+                caps_of(caps, columns),
+            )
+        )
+
+
+def _document(found: RebalancePreview) -> dict[str, Any]:
+    from etf_trader.money import money_context
+    from etf_trader.rebalance.document import rebalance_document
+
+    assert found.rebalance is not None
+    with money_context():
+        return rebalance_document(found.rebalance, found.units)
+
+
+def _draw_targets(page: Page, found: RebalancePreview) -> None:
+    table = Table(text(""), number("target"))
+    for asset, weight in found.determination.weights.items():
+        table.row(asset, share(weight))
+    page.line()
+    page.table(table)
+
+
+def _draw_legs(page: Page, found: RebalancePreview, plan: Mapping[str, Any]) -> None:
+    table = Table(
+        text(""),
+        number("weight"),
+        number("target"),
+        number("after", optional=2),
+        text("trade"),
+        number("value"),
+        number("cost", optional=1),
+        text("", shrink=True),
+    )
+    for leg in sorted(plan["legs"], key=lambda each: (-each["target"], -each["weight"], each["asset"])):
+        trades = leg["side"] is not None
+        amount = quantity(leg["quantity"], found.rules[leg["asset"]].step) if trades else ""
+        why = WHY.get(leg["why_skipped"] or "", "")
+        table.row(
+            leg["asset"],
+            share(leg["weight"]),
+            share(leg["target"]),
+            share(leg["weight_after"]),
+            f"{leg['side']} {amount}" if trades else "-",
+            money(leg["value"]) if trades else "-",
+            money(leg["cost"]) if trades else "-",
+            dim(_coming(leg)) if trades else dim(why),
+        )
+    page.line()
+    page.table(table)
+    page.line()
+
+
+def _coming(leg: Mapping[str, Any]) -> str:
+    """Return that an asset enters or leaves."""
+    return "enters" if not leg["weight"] else "leaves" if not leg["target"] else ""
+
+
+def _draw_sums(page: Page, found: RebalancePreview, plan: Mapping[str, Any]) -> None:
+    quote = found.index.quote
+    if not plan["orders"]:
+        page.line("Nothing has to be traded.")
+        return
+    page.line(
+        f"Trades {share(plan['turnover'])} of NAV one way, in {count(plan['orders'], 'order')} "
+        f"and {count(plan['waves'], 'wave')}: sells fund buys."
+    )
+    if plan["scale"] != 1:
+        page.line(f"The turnover cap lets {share(plan['scale'])} of every trade happen.")
+    parts = ((name, plan[name]) for name in ("spread", "depth", "fee"))
+    told = joined(f"{name} {money(value)}" for name, value in parts)
+    page.line(f"Cost  {money(plan['cost'])} {quote}, {bps(plan['cost_bps'])} bps of NAV   {told}")
+    before, after = (_unit(plan[f"nav_per_unit_{when}"]) for when in ("before", "after"))
+    page.line(f"A unit is worth {before} before and {after} after.")
+    if plan["cash_after"] > ZERO:
+        page.line(f"{money(plan['cash_after'])} {quote} stay in cash, of {money(plan['nav_after'])} in all.")
+
+
+def _unit(value: Any) -> str:
+    from decimal import Decimal
+
+    from etf_trader.money import round_to
+
+    return units(round_to(value, Decimal("0.0001")))

@@ -1,0 +1,1 @@
+"""Brings an index back to its rulebook."""

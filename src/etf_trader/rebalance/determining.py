@@ -1,0 +1,134 @@
+"""Finds what a rulebook asks for: market caps from a table, markets and past prices from the venue."""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, timedelta
+from decimal import Decimal
+from pathlib import Path
+
+import numpy as np
+
+from etf_trader.errors import UsageError
+from etf_trader.index.caps import CapRow, CapTable, read_caps
+from etf_trader.index.determination import Choice, Determination, choose, listed, weigh
+from etf_trader.index.methodology import Methodology
+from etf_trader.index.selection import Known
+from etf_trader.index.weighting import Floats
+from etf_trader.market.candle import Candle
+from etf_trader.money import ZERO
+from etf_trader.venue.interface import Venue
+
+DAY_SECONDS = 86_400
+
+
+@dataclass(frozen=True, slots=True)
+class Caps:
+    """A table of market caps to be used instead of the rulebook's own, and how its columns are called."""
+
+    file: Path | None = None
+    columns: Mapping[str, str] | None = None
+
+
+async def determine_now(
+    venue: Venue,
+    rule: Methodology,
+    quote: str,
+    now: datetime,
+    incumbents: Collection[str] = (),
+    caps: Caps | None = None,
+) -> Determination:
+    """Return what the rulebook says today, at this venue.
+
+    Days are UTC and end before `now`: of today nothing is used but which markets trade.
+
+    Raises:
+        DataError: nobody is eligible, the table is too old, or past prices are missing.
+        UsageError: the table cannot be read; the cap or the floor does not fit how many there are.
+    """
+    day = now.astimezone(UTC).date()
+    markets = {
+        each.base: each for each in (await venue.rules()).values() if each.quote == quote and each.base != quote
+    }
+    trading = {asset: each.is_trading for asset, each in markets.items()}
+    symbols = {asset: each.symbol for asset, each in markets.items()}
+    table = _table(rule, caps)
+    if table is not None:
+        rows: Sequence[CapRow] = table.known_on(day)
+        known = Known(trading, _first_days(table, rows, day) if rule.eligibility.age_days else {})
+    else:
+        rows, first_seen = await _listed(venue, rule, day, symbols)
+        known = Known(trading, first_seen)
+    choice = choose(rule, day, rows, known, incumbents)
+    return Determination(
+        day, weigh(rule, choice.rows, await _returns(venue, rule, choice, day, symbols)), choice.verdicts
+    )
+
+
+def _table(rule: Methodology, caps: Caps | None) -> CapTable | None:
+    chosen = caps.file if caps is not None and caps.file is not None else rule.universe.caps
+    if rule.universe.caps is None:
+        if caps is not None and caps.file is not None:
+            raise UsageError("the index names its assets: it takes no table of market caps", where="--caps")
+        return None
+    columns = dict(rule.universe.columns) | dict((caps.columns if caps is not None else None) or {})
+    return read_caps(Path(str(chosen)), columns)
+
+
+def _first_days(table: CapTable, rows: Sequence[CapRow], day: date) -> dict[tuple[str, str], date]:
+    """Return the first day of each of these coins in the table."""
+    wanted = {(row.symbol, row.name) for row in rows}
+    found: dict[tuple[str, str], date] = {}
+    for each in sorted(table.days):
+        if each > day:
+            break
+        for row in table.days[each]:
+            if (row.symbol, row.name) in wanted:
+                found.setdefault((row.symbol, row.name), each)
+    return found
+
+
+async def _listed(
+    venue: Venue, rule: Methodology, day: date, symbols: Mapping[str, str]
+) -> tuple[Sequence[CapRow], dict[tuple[str, str], date]]:
+    """Return the rows of a list, with yesterday's volume and first days where the rulebook asks for them."""
+    rows = listed(rule, day)
+    need = rule.needs()
+    if not (need.age_days or need.volume):
+        return rows, {}
+    found, first_seen = [], {}
+    for row in rows:
+        candles = await _candles(venue, symbols.get(row.symbol), day, max(need.age_days, 1) + 1)
+        if candles:
+            first_seen[(row.symbol, row.name)] = candles[0].start.date()
+        volume = candles[-1].value if candles and candles[-1].start.date() == day - timedelta(days=1) else ZERO
+        found.append(CapRow(day, row.symbol, row.name, row.market_cap, None, volume))
+    return tuple(found), first_seen
+
+
+async def _returns(
+    venue: Venue, rule: Methodology, choice: Choice, day: date, symbols: Mapping[str, str]
+) -> dict[str, Floats]:
+    """Return daily returns of what was chosen up to yesterday's close, where weights are made of them."""
+    if not rule.weighting.by.needs_candles:
+        return {}
+    closes: dict[str, dict[date, Decimal]] = {}
+    for row in choice.rows:
+        candles = await _candles(venue, symbols[row.symbol], day, rule.weighting.days + 1)
+        closes[row.symbol] = {each.start.date(): each.close for each in candles}
+    shared = sorted(set.intersection(*(set(each) for each in closes.values())))
+    if len(shared) < 3:
+        return {}
+    return {
+        asset: np.diff(prices) / prices[:-1]
+        for asset, each in closes.items()
+        for prices in [np.array([float(each[on]) for on in shared])]
+    }
+
+
+async def _candles(venue: Venue, symbol: str | None, day: date, days: int) -> list[Candle]:
+    """Return the daily candles of the last `days` whole days before `day`, oldest first."""
+    if symbol is None:
+        return []
+    end = datetime.combine(day, time(), UTC)
+    found = await venue.candles(symbol, DAY_SECONDS, end - timedelta(days=days), end)
+    return [each for each in found if each.start < end]

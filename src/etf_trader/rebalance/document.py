@@ -1,0 +1,81 @@
+"""A planned rebalance as plain values. Pure."""
+
+from collections.abc import Mapping
+from decimal import Decimal
+from typing import Any
+
+from etf_trader.money import ONE, ZERO, bps, divide
+from etf_trader.rebalance.drift import Drift
+from etf_trader.rebalance.planning import CostParts, Rebalance
+
+_FRACTION = Decimal("1e-12")
+_NAV = Decimal("1e-18")
+
+
+def rebalance_document(found: Rebalance, units: Decimal) -> dict[str, Any]:
+    """Return what a rebalance trades and costs: fractions of NAV, money in the quote of the index.
+
+    Args:
+        units: Units outstanding, above 0: NAV per unit is NAV divided by them.
+    """
+    costs = list(found.costs.values())
+    plan = found.plan
+    return {
+        "nav_before": found.nav,
+        "nav_after": found.nav_after,
+        "units": units,
+        "nav_per_unit_before": divide(found.nav, units, _NAV),
+        "nav_per_unit_after": divide(found.nav_after, units, _NAV),
+        "cash_before": found.cash,
+        "cash_after": found.cash_after,
+        "cost": found.cost,
+        "cost_bps": bps(found.cost, found.nav),
+        "spread": sum((each.spread for each in costs), ZERO),
+        "depth": sum((each.depth for each in costs), ZERO),
+        "fee": sum((each.fee for each in costs), ZERO),
+        "turnover": found.turnover,
+        "scale": found.scale,
+        "orders": found.orders,
+        "waves": 0 if plan is None else plan.waves,
+        "method": None if plan is None else plan.method,
+        "gap_bps": ZERO if plan is None else plan.gap_bps,
+        "rounding_bps": ZERO if plan is None else plan.rounding_bps,
+        "legs": [_leg(found, each) for each in found.drifts],
+    }
+
+
+def _leg(found: Rebalance, drift: Drift) -> dict[str, Any]:
+    leg = found.legs.get(drift.asset)
+    parts = found.costs.get(drift.asset, CostParts(ZERO, ZERO, ZERO))
+    facts: Mapping[str, Any] = {
+        "asset": drift.asset,
+        "weight": drift.weight,
+        "target": drift.target,
+        "width": drift.width,
+        "aim": drift.aim,
+        "why_skipped": found.why_skipped(drift),
+        "spread": parts.spread,
+        "depth": parts.depth,
+        "fee": parts.fee,
+        "cost": parts.total,
+    }
+    if leg is None:
+        return {**facts, "side": None, "wave": 0, "quantity": ZERO, "value": ZERO, "weight_after": drift.weight}
+    return {
+        **facts,
+        "symbol": leg.symbol,
+        "side": None if leg.side is None else str(leg.side),
+        "wave": leg.wave,
+        "quantity": leg.quantity,
+        "value": leg.value,
+        "mid": leg.mid,
+        "last_price": leg.last_price,
+        "holding_before": leg.holding_before,
+        "holding_after": leg.holding_after,
+        "weight_after": divide(leg.holding_after * leg.mid, found.nav_after, _FRACTION),
+    }
+
+
+def is_scaled(document: Mapping[str, Any]) -> bool:
+    """Whether a turnover cap made the trades smaller."""
+    return Decimal(document["scale"]) != ONE

@@ -1,0 +1,107 @@
+"""Looks at what an index holds and at the books, and plans its rebalance without writing anything."""
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+
+from etf_trader.clock import Clock
+from etf_trader.database import Database
+from etf_trader.errors import UsageError
+from etf_trader.execution.look import look_at, require_own
+from etf_trader.index.determination import Determination
+from etf_trader.index.history import Version, versions_of
+from etf_trader.index.methodology import Methodology
+from etf_trader.index.store import Basket, Index, current_basket, find_index
+from etf_trader.ledger import accounts
+from etf_trader.ledger.repository import Account, Ledger
+from etf_trader.market.symbol import SymbolRule
+from etf_trader.money import ZERO, money_context
+from etf_trader.rebalance.determining import Caps, determine_now
+from etf_trader.rebalance.drift import targets_with_reserve
+from etf_trader.rebalance.planning import Holdings, Rebalance, plan_of
+from etf_trader.venue.interface import Venue
+
+
+@dataclass(frozen=True, slots=True)
+class RebalancePreview:
+    """What a rebalance of an index would do now. `rebalance` is None while nobody holds units of it."""
+
+    index: Index
+    version: Version
+    basket: Basket
+    units: Decimal
+    determination: Determination
+    rebalance: Rebalance | None
+    rules: Mapping[str, SymbolRule]
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class _Standing:
+    index: Index
+    version: Version
+    rulebook: Methodology
+    basket: Basket
+    units: Decimal
+    holdings: Holdings
+
+
+async def preview_rebalance(
+    database: Database, venue: Venue, clock: Clock, account: Account, depth: int, reference: str, caps: Caps | None
+) -> RebalancePreview:
+    """Plan the rebalance of an index on the books of now.
+
+    Raises:
+        NotFound: there is no such index.
+        UsageError: it is closed, or has no rulebook to be brought back to; the table of caps cannot be.
+        DataError: a price is missing, or what the rulebook needs to know is.
+    """
+    standing = _standing(database, account, reference)
+    index, now = standing.index, clock.now()
+    determination = await determine_now(
+        venue, standing.rulebook, index.quote, now, standing.basket.quantities.keys(), caps
+    )
+    every = await venue.rules()
+    symbols = {each.base: each.symbol for each in every.values() if each.quote == index.quote}
+    symbols = symbols | dict(standing.basket.symbols)
+    wanted = sorted(asset for asset in {*standing.holdings.quantities, *determination.weights})
+    rules = {asset: every[symbols[asset]] for asset in wanted}
+    found = None
+    if standing.units:
+        view = await look_at(venue, [rule.symbol for rule in rules.values()], depth, every)
+        books = {asset: view.books[rule.symbol] for asset, rule in rules.items()}
+        aim = standing.rulebook.rebalance
+        targets = targets_with_reserve(determination.weights, aim.reserve)
+        found = await asyncio.to_thread(_planned, standing.holdings, targets, aim, books, rules)
+    return RebalancePreview(
+        index, standing.version, standing.basket, standing.units, determination, found, rules, now
+    )
+
+
+def _planned(*asked: object) -> Rebalance:
+    with money_context():
+        return plan_of(*asked)  # type: ignore[arg-type]
+
+
+def _standing(database: Database, account: Account, reference: str) -> _Standing:
+    with database.read() as connection:
+        index = find_index(connection, reference)
+        require_own(index, account.id)
+        version = versions_of(connection, index.id)[-1]
+        if not index.is_open:
+            raise UsageError(f"{index.symbol} is closed: it holds nothing", where="--index")
+        if version.rules is None:
+            raise UsageError(
+                f"{index.symbol} is a fixed basket: it has no weights to be brought back to",
+                where="--index",
+                hint=f"give it a rulebook: etf index edit {index.id} --file index.toml",
+            )
+        ledger = Ledger(connection, account.id)
+        units = ledger.units_outstanding(accounts.issued(index.id), index.unit_asset)
+        held = dict(ledger.holdings(accounts.index(index.id)))
+        cash = held.pop(index.quote, ZERO)
+        basket = current_basket(connection, index.id)
+    held = {asset: quantity for asset, quantity in held.items() if quantity and asset != index.unit_asset}
+    return _Standing(index, version, version.rules, basket, units, Holdings(index.quote, held, cash))

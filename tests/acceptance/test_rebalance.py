@@ -1,0 +1,94 @@
+"""`etf rebalance --dry-run`: what it would trade and cost, and that it changes nothing."""
+
+from decimal import Decimal
+
+import pytest
+from tests.acceptance.shell import Shell
+
+D = Decimal
+CAPS = """date,symbol,name,market_cap,volume
+2026-01-01,BTC,Bitcoin,1800,90
+2026-01-01,ETH,Ethereum,400,90
+2026-01-01,USDT,Tether,140,90
+2026-01-01,XRP,XRP,120,90
+2026-01-01,LINK,Chainlink,80,90
+2026-01-02,DENT,Dent,8000,90
+2026-01-06,DENT,Dent,9000,90
+"""
+RULEBOOK = """
+symbol = "TOP8"
+universe = { caps = "caps.csv", exclude = ["stablecoins"] }
+selection.count = 4
+weighting = { by = "capped", cap = 0.5 }
+rebalance.reserve = 0.01
+"""
+
+
+@pytest.fixture
+def ruled(held: Shell) -> Shell:
+    """Return a folder in which 100 units of an index are held that has another rulebook since."""
+    (held.folder / "caps.csv").write_text(CAPS.replace("2026-01-02,DENT,Dent,8000,90\n", ""))
+    (held.folder / "rules.toml").write_text(RULEBOOK)
+    held.ok("index", "edit", "1", "--file", "rules.toml")
+    return held
+
+
+def test_a_dry_run_shows_what_trades_and_costs_and_changes_nothing(ruled: Shell) -> None:
+    before = ruled.fingerprint()
+    found = ruled.json("rebalance", "--index", "1", "--dry-run")
+    assert ruled.json("rebalance", "--index", "1", "--dry-run")["plan"] == found["plan"]
+    told = ruled.ok("rebalance", "--index", "1", "--dry-run")
+    assert ruled.fingerprint() == before
+    assert found["weights"] == {"BTC": "0.5", "ETH": "0.333333333333", "XRP": "0.1", "LINK": "0.066666666667"}
+    plan = found["plan"]
+    legs = {leg["asset"]: leg for leg in plan["legs"]}
+    assert {asset for asset, leg in legs.items() if leg["side"] == "sell"} == {"BNB", "SOL", "DOGE", "ADA", "DENT"}
+    assert D(legs["SOL"]["holding_after"]) < D("0.01") and legs["LINK"]["weight"] == "0"
+    assert D(plan["nav_before"]) - D(plan["nav_after"]) == D(plan["cost"])
+    assert sum(D(leg["cost"]) for leg in plan["legs"]) == D(plan["cost"])
+    assert D(plan["cost"]) == D(plan["spread"]) + D(plan["depth"]) + D(plan["fee"])
+    assert abs(D(plan["cash_after"]) - D(plan["nav_after"]) * D("0.01")) < 1
+    for asset, weight in found["weights"].items():
+        assert abs(D(legs[asset]["weight_after"]) - D(weight) * D("0.99")) < D("0.001"), asset
+    assert "LINK" in told and "enters" in told and "leaves" in told
+    assert "bps of NAV" in told and "sells fund buys" in told
+
+
+def test_bands_and_a_turnover_cap_leave_more_alone(ruled: Shell) -> None:
+    whole = ruled.json("rebalance", "--index", "1", "--dry-run")["plan"]
+    (ruled.folder / "rules.toml").write_text(RULEBOOK + "rebalance.turnover = 0.1\n")
+    ruled.ok("index", "edit", "1", "--file", "rules.toml")
+    capped = ruled.json("rebalance", "--index", "1", "--dry-run")["plan"]
+    assert D(capped["turnover"]) < D("0.101") < D(whole["turnover"])
+    assert "turnover cap" in ruled.ok("rebalance", "--index", "1", "--dry-run")
+    (ruled.folder / "rules.toml").write_text(
+        'symbol = "TOP8"\nrebalance.absolute = 0.06\n[weights]\n'
+        "BTC = 0.4\nETH = 0.2\nBNB = 0.1\nSOL = 0.1\nXRP = 0.1\nDOGE = 0.05\nADA = 0.025\nDENT = 0.025\n"
+    )
+    ruled.ok("index", "edit", "1", "--file", "rules.toml")
+    told = ruled.ok("rebalance", "--index", "1", "--dry-run")
+    assert "within its band" in told and "Nothing has to be traded." in told
+
+
+def test_what_cannot_be_rebalanced_says_why(held: Shell) -> None:
+    answer = held.etf("rebalance", "--index", "1")
+    assert answer.code == 2 and "add --dry-run" in answer.err
+    assert held.etf("rebalance", "--index", "9", "--dry-run").code == 3
+    (held.folder / "pair.toml").write_text('symbol = "PAIR"\n[basket]\nBTC = 0.01\n')
+    held.ok("index", "create", "--file", "pair.toml")
+    answer = held.etf("rebalance", "--index", "PAIR", "--dry-run")
+    assert answer.code == 2 and "fixed basket" in answer.err and "etf index edit 2" in answer.err
+    answer = held.etf("rebalance", "--index", "1", "--dry-run", "--caps", "caps.csv")
+    assert answer.code == 2 and "takes no table of market caps" in answer.err
+    held.ok("index", "create", "DUO", "--weight", "BTC=0.5", "--weight", "ETH=0.5")
+    assert "Nobody holds units of it" in held.ok("rebalance", "--index", "DUO", "--dry-run")
+
+
+def test_rows_dated_later_are_never_used_and_an_old_table_is_refused(ruled: Shell) -> None:
+    old = CAPS.replace("2026-01-01", "2025-12-01").replace("2026-01-02", "2025-12-02")
+    (ruled.folder / "caps.csv").write_text(old)
+    answer = ruled.etf("rebalance", "--index", "1", "--dry-run")
+    assert answer.code == 5 and "older than 7 days" in answer.err
+    (ruled.folder / "caps.csv").write_text(CAPS.replace("2026-01-0", "2027-01-0"))
+    answer = ruled.etf("rebalance", "--index", "1", "--dry-run")
+    assert answer.code == 5 and "has nothing up to 2026-01-05" in answer.err
