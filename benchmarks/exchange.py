@@ -1,6 +1,6 @@
 """Signed orders a second of `etf exchange serve`, beside a bare aiohttp handler that only checks the signature.
 
-    python benchmarks/exchange.py [--only orders] [--seconds 5] [--connections 1 50]
+    python benchmarks/exchange.py [--only orders|streams|replay] [--seconds 5] [--connections 1 50]
 
 Both are served by processes of their own and asked by the same client, which has
 nothing but sockets. Each order is an immediate-or-cancel limit that fills whole.
@@ -22,6 +22,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
+import exchange_replay
 import exchange_streams
 from aiohttp import web
 
@@ -146,15 +147,19 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--seconds", type=float, default=5)
     parser.add_argument("--connections", type=int, nargs="+", default=[1, 50])
-    parser.add_argument("--check", action="store_true", help="fail where an order takes too much CPU")
-    parser.add_argument("--only", choices=("orders", "streams"))
+    parser.add_argument("--check", action="store_true", help="fail where a ratio is too bad")
+    parser.add_argument("--only", choices=("orders", "streams", "replay"))
     parser.add_argument("--subscribers", type=int, default=100)
     parser.add_argument("--rounds", type=int, default=300)
+    parser.add_argument("--replayed", type=int, default=120, help="seconds of each recording")
+    parser.add_argument("--data", type=Path, default=Path("../shared/data"), help="where recordings are")
     asked = parser.parse_args()
-    if asked.only != "orders":
+    if asked.only in (None, "streams"):
         exchange_streams.main(asked.subscribers, asked.rounds)
-    if asked.only != "streams":
+    if asked.only in (None, "orders"):
         orders(asked)
+    if asked.only in (None, "replay"):
+        exchange_replay.main(asked.replayed, asked.data, check=asked.check)
 
 
 def orders(asked: argparse.Namespace) -> None:

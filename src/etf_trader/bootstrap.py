@@ -274,6 +274,8 @@ def binance_venue(settings: Settings, database: Database | None = None) -> Binan
     )
     books = StreamedBooks(chosen.streams, RestDepth(venue), clock, are_followed=stepper is None)
     venue.read_books_from(books)
+    if isinstance(clock, SteppedTime):
+        clock.call_when_moved(venue.hear_out)  # as in process: a move is over when what fell due is told
     return venue
 
 

@@ -182,6 +182,7 @@ def test_the_keys_of_another_account_are_refused(fund: Shell, address: str, exch
         assert answer.code == 4
         assert "this database belongs to" in answer.err
     assert fund.rows("select count(*) from account") == [(1,)]
+    assert fund.rows("select count(*) from index_order") == [(0,)]
     assert fund.rows("select count(*) from asset_order") == [(0,)]
 
 

@@ -31,8 +31,10 @@ REPORTS = (
     "treasury show",
     "order list",
     "index show DEMO8",
+    "submit buy --index 1 --qty 20 --algo pov --participation 5 --passive 50 --duration 60s --client-key quoted",
+    "report fills --position 1",
 )
-"""Everything that the story leaves behind, as documents."""
+"""Everything that the story leaves behind, as documents; then an order over time, by volume and quoted."""
 
 NAMES = {"client_order_id", "trade_id", "venue", "head"}
 """How orders and trades are called, and where; the head is a hash over these names."""

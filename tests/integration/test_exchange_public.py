@@ -116,6 +116,10 @@ def test_the_tape_is_one_row_that_any_part_of_can_be_asked_for(
     start, count = data.draw(st.integers(0, 249)), data.draw(st.integers(1, 60))
     assert exchange.recent_trades("BTCUSDT", count, ids[start]) == whole[start : start + count]
     assert exchange.recent_trades("BTCUSDT", count) == whole[-count:]
+    assert exchange.first_trade_id("BTCUSDT", whole[start].at) == min(
+        each.trade_id for each in whole if each.at == whole[start].at
+    )
+    assert exchange.first_trade_id("BTCUSDT", exchange.now() + DAY) == ids[-1] + 1
     later = [each for each in own if each.trade_id >= ids[start]]
     assert list(exchange.trades("paper", "BTCUSDT", from_id=ids[start])) == later
     reported = [each.trade for each in exchange.reports("paper") if each.trade is not None]

@@ -1,7 +1,7 @@
 """What everyone may ask of an exchange: what trades, by which rules, the books, and what was traded."""
 
 from collections.abc import Iterable
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -124,6 +124,19 @@ class MarketData(OpenExchange):
         def answer(turn: Turn) -> tuple[PublicTradeView, ...]:
             tape = self._tape(turn, symbol)
             return tape.recent(limit) if from_id is None else tape.since(from_id, limit)
+
+        return self._look_at(symbol, answer)
+
+    def first_trade_id(self, symbol: str, at: datetime) -> int:
+        """Return the id of the first trade in `symbol`, whoever made it, that is not before `at`; or of the next.
+
+        Raises:
+            ExchangeError: -1121, there is no such symbol.
+        """
+        self._rule(symbol)
+
+        def answer(turn: Turn) -> int:
+            return self._tape(turn, symbol).before(min(at, turn.now + timedelta.resolution)) + 1
 
         return self._look_at(symbol, answer)
 

@@ -1,12 +1,14 @@
 """What became of the orders that were sent: heard in the stream, or asked for until the venue is definite."""
 
 import asyncio
+import time
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from decimal import Decimal
 from functools import partial
+from math import inf
 from typing import TypeVar
 
 from sqlalchemy import Connection
@@ -43,6 +45,8 @@ HEAR_SECONDS = 0.1
 LOOK_AGAIN_SECONDS = 0.5
 TRADES_LATE_LOOKS = 20
 MOST_QUESTIONS = 120
+FIRST_PATIENCE = 2.0
+"""How long a leader tries to be answered at all, in real seconds: so far nothing depends on it."""
 MOST_HEARD = 10_000
 
 Answer = TypeVar("Answer")
@@ -282,13 +286,19 @@ class Outcomes:
         with self._database.write() as connection:
             return note_pause(connection, self._account.id, self._host, error, now)
 
-    async def ask(self, question: Callable[[], Awaitable[Answer]]) -> Answer:
+    async def ask(self, question: Callable[[], Awaitable[Answer]], patience: float = inf) -> Answer:
         """Put a question that changes nothing, or may be repeated, until the venue answers it.
+
+        Args:
+            patience: Seconds of real time after which it is put once more and not again.
 
         Raises:
             VenueError: it has not answered for long; what is in flight is learnt at the next start.
         """
+        began = time.monotonic()
         for _ in range(MOST_QUESTIONS):
+            if time.monotonic() - began > patience:
+                break
             try:
                 return await question()
             except RateLimited as error:

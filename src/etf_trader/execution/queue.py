@@ -17,7 +17,7 @@ from etf_trader.execution.budget import budget, forget, give_back, grant, limits
 from etf_trader.execution.group_commit import others_turn
 from etf_trader.execution.latency import Latency, Stopwatch
 from etf_trader.execution.lease import Lease, check
-from etf_trader.execution.outcomes import LOOK_AGAIN_SECONDS, WINDOW_SECONDS, Outcomes, all_of
+from etf_trader.execution.outcomes import FIRST_PATIENCE, LOOK_AGAIN_SECONDS, WINDOW_SECONDS, Outcomes, all_of
 from etf_trader.execution.pauses import paused_until
 from etf_trader.ledger.repository import Account
 from etf_trader.market.symbol import Side
@@ -127,7 +127,7 @@ class Queue:
 
     async def begin(self, lease: Lease) -> None:
         """Ask the venue what it counts, as a new leader."""
-        counts = await self.outcomes.ask(self._venue.order_counts)
+        counts = await self.outcomes.ask(self._venue.order_counts, FIRST_PATIENCE)
         with self._database.write() as connection:
             check(connection, lease)
             forget(connection, self._account.id, counts.at)

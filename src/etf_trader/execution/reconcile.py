@@ -235,8 +235,9 @@ async def require_agreement(database: Database, venue: Venue, account: Account) 
 
     Raises:
         ReconciliationMismatch: something differs, or did when the account was last compared.
-        ConfigError: fees are paid in what an index holds.
+        ConfigError: the account is another one, or its history began again; or an index holds what pays fees.
     """
+    await require_identity(venue, account)  # before its transfers are taken for ours
     await require_apart(database, venue, account)
     with database.read() as connection:
         seen = transfers_seen(connection, account.id)

@@ -165,8 +165,27 @@ async def test_while_the_venue_wants_to_be_left_alone_nothing_is_sent(wire: Wire
 async def test_a_server_that_is_not_there_never_took_the_order(wire: Wire) -> None:
     order = await wire.order()
     nowhere = BinanceVenue(environment(LOCAL, "http://127.0.0.1:9"), wire.stage.keys, clock=MeasuredTime())
-    with pytest.raises(VenueUnavailable, match="cannot be reached"):
+    with pytest.raises(VenueUnavailable, match="cannot be reached: nobody listens there"):
         await nowhere.place(order)
+    await nowhere.close()
+
+
+async def test_a_server_that_is_not_there_is_asked_for_its_time_a_few_times_and_nothing_else(
+    wire: Wire, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked, measure = list[None](), BinanceClient._measure
+
+    async def counted(client: BinanceClient) -> None:
+        asked.append(None)
+        await measure(client)
+
+    monkeypatch.setattr(BinanceClient, "_measure", counted)
+    monkeypatch.setattr("etf_trader.venue.binance.client.PAUSES", (0.01, 0.01, 0.01))
+    nowhere = BinanceVenue(environment(LOCAL, "http://127.0.0.1:9"), wire.stage.keys, clock=MeasuredTime())
+    with pytest.raises(VenueUnavailable, match="nobody listens there") as error:
+        await nowhere.balances()
+    assert error.value.where == "Binance local, http://127.0.0.1:9"
+    assert len(asked) == 4
     await nowhere.close()
 
 

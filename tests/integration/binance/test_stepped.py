@@ -1,12 +1,13 @@
 """A local server whose clock stands still is moved by who trades there, and by nobody who may not."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import pytest
 from tests.contract.wire import UID
@@ -19,13 +20,17 @@ from etf_trader.exchange.paper import ExchangeSettings, PaperExchange
 from etf_trader.exchange.server.app import Address, serving
 from etf_trader.exchange.server.gateway import ServerSettings
 from etf_trader.exchange.server.keys import add_key
+from etf_trader.exchange.static import StaticMarket
+from etf_trader.market.symbol import Side
 from etf_trader.venue.binance.environments import LOCAL, environment
 from etf_trader.venue.binance.keys import Keys, Secret
 from etf_trader.venue.binance.rest_depth import RestDepth
 from etf_trader.venue.binance.stepper import Stepper
+from etf_trader.venue.binance.stream import UserStream
 from etf_trader.venue.binance.streamed_books import StreamedBooks
 from etf_trader.venue.binance.timekeeping import SteppedTime
 from etf_trader.venue.binance.venue import BinanceVenue
+from etf_trader.venue.interface import LimitOrder, OrderKind, Report, VenueOrderStatus
 
 
 @asynccontextmanager
@@ -46,7 +51,17 @@ def venue_at(exchange: PaperExchange, address: Address, stepper: Stepper) -> Bin
     with exchange.database.write() as connection:
         made = add_key(connection, UID, exchange.now())
     keys = Keys(Secret(made.api_key), Secret(made.secret), "test")
-    return BinanceVenue(environment(LOCAL, address.url), keys, clock=SteppedTime(stepper.move))
+    clock = SteppedTime(stepper.move)
+    venue = BinanceVenue(environment(LOCAL, address.url), keys, clock=clock)
+    clock.call_when_moved(venue.hear_out)
+    return venue
+
+
+def market_of(exchange: PaperExchange) -> StaticMarket:
+    """Return the market of an exchange, whose books a test changes."""
+    market = exchange._market
+    assert isinstance(market, StaticMarket)
+    return market
 
 
 async def test_it_tells_the_time_and_moves_it(tmp_path: Path) -> None:
@@ -82,6 +97,58 @@ async def test_a_window_that_is_full_is_over_when_the_clock_was_moved_and_not_be
         assert silent.value.retry_after == limited.value.retry_after
         await venue.clock().sleep(silent.value.retry_after)
         assert await venue.books(["AUSDT"], 5)
+        await venue.close()
+
+
+async def test_a_move_is_over_when_the_fills_that_fell_due_were_heard(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    receive = UserStream._receive
+
+    async def slowly(stream: UserStream, socket: Any, seconds: float) -> Mapping[str, Any]:
+        found = await receive(stream, socket, seconds)
+        await asyncio.sleep(0.02)
+        return found
+
+    monkeypatch.setattr(UserStream, "_receive", slowly)
+    async with served(tmp_path) as (exchange, address, stepper):
+        venue, heard = venue_at(exchange, address, stepper), list[Report]()
+        venue.subscribe(heard.append)
+        exchange.deposit(UID, "USDT", Decimal(1000), "first")
+        for number in range(2):
+            order = LimitOrder(
+                symbol="AUSDT",
+                side=Side.BUY,
+                quantity=Decimal(1),
+                price=Decimal(90),
+                client_order_id=f"etf-{number}",
+                granted_at=await venue.server_time(),
+                window_seconds=2,
+                kind=OrderKind.POST_ONLY,
+            )
+            await venue.place(order)
+            market_of(exchange).set_book("AUSDT", [("80", "1")], [("89", "5")])
+            await venue.clock().sleep(0.5)
+            assert heard[-1].order.client_order_id == order.client_order_id
+            assert heard[-1].order.status is VenueOrderStatus.FILLED
+            market_of(exchange).set_book("AUSDT", [("80", "1")], [("100", "5")])
+            await venue.clock().sleep(0.5)
+        await venue.close()
+
+
+async def test_who_cannot_follow_the_stream_waits_for_it_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("etf_trader.venue.binance.stream.ANSWER_SECONDS", 0.1)
+    async with served(tmp_path) as (exchange, address, stepper):
+        venue = venue_at(exchange, address, stepper)
+        venue.environment = replace(venue.environment, user="ws://127.0.0.1:9/ws-api/v3")
+        venue.subscribe(lambda _: None)
+        venue.client()
+        began = asyncio.get_running_loop().time()
+        for _ in range(20):
+            await venue.clock().sleep(1)
+        assert asyncio.get_running_loop().time() - began < 1
         await venue.close()
 
 

@@ -1,18 +1,20 @@
 """What was traded, as streams tell it: trades, candles and tickers beside their look-ups."""
 
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+import aiohttp
 import pytest
 from tests.integration.server.stream_clients import connected, streams
 
 from etf_trader.database import Database
 from etf_trader.exchange.model import ModelMarket
 from etf_trader.exchange.paper import ExchangeSettings, OrderRequest, PaperExchange
+from etf_trader.exchange.server.app import serving
 from etf_trader.exchange.server.candles import Interval, candles
 
 D = Decimal
@@ -64,6 +66,27 @@ async def test_every_trade_is_told_once_as_it_can_be_looked_up(
         assert {each["e"] for each in told} == {kind}
         own = {each.trade_id for each in exchange.trades("one")}
         assert own <= {each[number] for each in told}
+
+
+async def test_trades_of_any_span_are_looked_up_to_the_last_of_its_milliseconds(exchange: PaperExchange) -> None:
+    buy(exchange, "0.01")
+    exchange.advance(5)
+    async with serving(exchange) as address, aiohttp.ClientSession() as session:
+
+        async def asked(**span: int) -> list[dict[str, Any]]:
+            query = {"symbol": "BTCUSDT"} | {name: str(value) for name, value in span.items()}
+            async with session.get(f"{address.url}/api/v3/aggTrades", params=query) as answer:
+                found: list[dict[str, Any]] = await answer.json()
+                return found
+
+        start = exchange.now() - timedelta(hours=2)
+        first = int(start.timestamp() * 1000)
+        told = await asked(startTime=first, endTime=first + 59_999, limit=1000)
+        total = exchange.volume("one", "BTCUSDT", start, start + timedelta(minutes=1)).total
+        assert sum(D(each["q"]) for each in told) == total > 0
+        assert await asked(endTime=first + 59_999, limit=7) == told[-7:]
+        assert await asked(startTime=first + 1000, limit=3) == told[1:4]
+        assert await asked(startTime=first + 86_400_000) == []
 
 
 async def test_a_move_by_hours_is_told_in_pieces_of_a_thousand_trades(exchange: PaperExchange) -> None:

@@ -61,7 +61,7 @@ def own_trades(ask: Ask) -> Reply:
     """
     parameters = ask.parameters
     symbol = parameters.symbol()
-    start, end = parameters.moment("startTime"), parameters.moment("endTime")
+    start, end = parameters.span()
     from_id, order_id = parameters.whole("fromId"), parameters.whole("orderId")
     limit = parameters.limit(500, MOST_ROWS)
     check_span(start, end)

@@ -96,6 +96,7 @@ class Admin:
         seconds = _number(document, "seconds")
         now = self._gateway.exchange.advance(seconds)
         self._gateway.wake()
+        await self._sockets.tell()  # who moves the clock may count on it: what fell due is told by then
         return {"now": now.isoformat()}
 
     async def _set_status(self, request: web.Request, document: dict[str, Any]) -> Any:

@@ -57,6 +57,12 @@ class Feed:
         """Look at once: something was changed."""
         self._woken.set()
 
+    def look(self) -> None:
+        """Look now, and tell what is new."""
+        for followed in list(self._followed.values()):
+            with suppress(EtfError):  # a database that is busy or full is asked again
+                self._tell(followed)
+
     async def start(self) -> None:
         """Begin to look."""
         self._task = asyncio.create_task(self._run())
@@ -73,9 +79,7 @@ class Feed:
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._woken.wait(), EVERY)
             self._woken.clear()
-            for followed in list(self._followed.values()):
-                with suppress(EtfError):  # a database that is busy or full is asked again
-                    self._tell(followed)
+            self.look()
 
     def _tell(self, followed: Followed) -> None:
         if events := followed.news.events():

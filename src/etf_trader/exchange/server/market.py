@@ -80,15 +80,17 @@ def aggregate_trades(ask: Ask) -> Reply:
     """Tell the trades of a symbol, each as an aggregate of one."""
     parameters = ask.parameters
     symbol, from_id = parameters.symbol(), parameters.whole("fromId")
-    start, end = parameters.moment("startTime"), parameters.moment("endTime")
-    limit = parameters.limit(500, MOST_ROWS)
-    is_span = start is not None or end is not None
-    if is_span and from_id is not None:
+    start, end = parameters.span()
+    limit, exchange = parameters.limit(500, MOST_ROWS), ask.gateway.exchange
+    if from_id is not None and (start is not None or end is not None):
         raise ExchangeError(-1128, "Combination of optional parameters invalid.")
-    views = ask.gateway.exchange.recent_trades(symbol, MOST_ROWS if is_span else limit, from_id)
-    found = [each for each in views if _within(each.at, start, end)]
-    chosen = found[:limit] if start is not None else found[-limit:]
-    return Reply([messages.aggregate_trade(ask, view) for view in chosen])
+    if start is not None:
+        from_id = exchange.first_trade_id(symbol, start)
+    elif end is not None:
+        from_id = max(1, exchange.first_trade_id(symbol, end + timedelta.resolution) - limit)
+    views = exchange.recent_trades(symbol, limit, from_id)
+    found = [each for each in views if end is None or each.at <= end]
+    return Reply([messages.aggregate_trade(ask, view) for view in found])
 
 
 def klines(ask: Ask) -> Reply:
@@ -190,10 +192,6 @@ def _named(parameters: Parameters) -> list[str] | None:
 def _one_or_many(parameters: Parameters) -> None:
     if "symbol" not in parameters and "symbols" not in parameters:
         raise missing("symbol")
-
-
-def _within(at: datetime, start: datetime | None, end: datetime | None) -> bool:
-    return (start is None or at >= start) and (end is None or at <= end)
 
 
 def _depth_weight(parameters: Parameters) -> int:

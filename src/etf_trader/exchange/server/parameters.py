@@ -153,6 +153,13 @@ class Parameters:
         number = self.whole(name)
         return None if number is None else instant(number)
 
+    def span(self) -> tuple[datetime | None, datetime | None]:
+        """Return startTime and endTime, this to its last microsecond: what is told with that time is in it."""
+        end = self.moment("endTime")
+        if end is not None and end.microsecond % 1000 == 0:
+            end += _MILLISECOND - timedelta.resolution
+        return self.moment("startTime"), end
+
     def choice(self, name: str, legal: Iterable[str], refusal: ExchangeError) -> str | None:
         """Return one of `legal`; None when nothing was sent."""
         value = self.text(name)

@@ -14,7 +14,7 @@ from etf_trader.exchange.views import OrderRequest, OrderView, ReplaceView
 SHAPES = ("ACK", "RESULT", "FULL")
 RESTRICTIONS = ("ONLY_NEW", "ONLY_PARTIALLY_FILLED")
 MOST_ROWS = 1000
-DAY = timedelta(days=1)
+DAY, MILLISECOND = timedelta(days=1), timedelta(milliseconds=1)
 CLIENT_ID = r"^[a-zA-Z0-9-_]{1,36}$"
 
 NEW_ORDER = frozenset(
@@ -173,7 +173,7 @@ def all_orders(ask: Ask) -> Reply:
     """Tell all orders of a symbol: from an id or a time on, otherwise the last ones."""
     parameters = ask.parameters
     symbol, from_id = parameters.symbol(), parameters.whole("orderId")
-    start, end = parameters.moment("startTime"), parameters.moment("endTime")
+    start, end = parameters.span()
     limit = parameters.limit(500, MOST_ROWS)
     check_span(start, end)
     views = ask.gateway.exchange.orders(ask.account, symbol, from_id or 0)
@@ -233,7 +233,7 @@ def check_span(start: datetime | None, end: datetime | None) -> None:
     Raises:
         ExchangeError: -1127.
     """
-    if start is not None and end is not None and end - start > DAY:
+    if start is not None and end is not None and end - start >= DAY + MILLISECOND:
         raise ExchangeError(-1127, "More than 24 hours between startTime and endTime.")
 
 

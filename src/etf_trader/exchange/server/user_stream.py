@@ -48,6 +48,10 @@ class Subscription:
         for timer in self._late:
             timer.cancel()
 
+    async def sent(self) -> None:
+        """Return once everything that is due was sent."""
+        await self._queue.join()
+
     async def _run(self) -> None:
         while True:
             event = await self._queue.get()
@@ -55,6 +59,7 @@ class Subscription:
                 await asyncio.sleep(self._stalled)
                 self._stalled = 0.0
             await self._send(event)
+            self._queue.task_done()
 
     def _heard(self, events: list[Event]) -> None:
         for event in events:

@@ -150,7 +150,7 @@ def withdrawals(ask: Ask) -> Reply:
 def _transfers(ask: Ask, kind: str, done: int, row: Callable[[TransferView], dict[str, Any]]) -> Reply:
     parameters = ask.parameters
     coin, name = parameters.text("coin"), parameters.text("txId")
-    start, end = parameters.moment("startTime"), parameters.moment("endTime")
+    start, end = parameters.span()
     offset, limit = parameters.whole("offset", 0) or 0, parameters.limit(MOST_ROWS, MOST_ROWS)
     found = [
         view

@@ -6,6 +6,7 @@ import logging
 import re
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from math import ceil
@@ -31,6 +32,8 @@ SILENCE = 60.0
 """Seconds without a pong after which a connection is given up."""
 LONGEST_LIFE = 86_400.0
 CONNECT_WEIGHT = 2
+SENT_WITHIN = 1.0
+"""Seconds that events which are due may take to be sent, before nobody waits for them."""
 IDENTIFIER = "^[a-zA-Z0-9-_]{1,36}$"
 
 
@@ -128,6 +131,13 @@ class WebSocketApi:
         for session in sessions:
             await session.socket.close(code=1008)
         return len(sessions)
+
+    async def tell(self) -> None:
+        """Send what happened until now to who is subscribed; who reads too slowly is not waited for."""
+        self._gateway.feed.look()
+        waits = [each.sent() for session in self._sessions for each in session.subscriptions.values()]
+        with suppress(TimeoutError):
+            await asyncio.wait_for(asyncio.gather(*waits), SENT_WITHIN)
 
     def cut(self) -> int:
         """Cut every connection without a word; return how many there were."""

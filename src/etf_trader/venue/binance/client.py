@@ -83,6 +83,7 @@ class BinanceClient(AsyncClient):  # type: ignore[misc]  # it has no types
         self._signing_key = _private_key(keys) if keys is not None and keys.is_ed25519 else None
         self._silent_until: float | None = None
         self._asking: asyncio.Task[None] | None = None
+        self._unreached: Exception | None = None
         super().__init__(None if keys is None else keys.api_key, None if keys is None else keys.secret)
 
     def __repr__(self) -> str:
@@ -166,7 +167,11 @@ class BinanceClient(AsyncClient):  # type: ignore[misc]  # it has no types
                 if isinstance(error, Refusal) and not errors.is_no_answer(error):
                     raise
                 await asyncio.sleep(pause)
-        return await self._measure()
+        try:
+            return await self._measure()
+        except Network as error:
+            self._unreached = error
+            raise
 
     async def _call(self, method: str, path: str, signed: bool, params: Mapping[str, object]) -> Answer:
         if signed:
@@ -187,6 +192,8 @@ class BinanceClient(AsyncClient):  # type: ignore[misc]  # it has no types
                 return await ask()
             except (Refusal, *Network) as error:
                 is_late = asyncio.get_running_loop().time() - began > PATIENCE
+                if error is self._unreached:
+                    raise  # the time was asked for as often already, and nobody answered
                 if is_late or (isinstance(error, Refusal) and not errors.is_no_answer(error)):
                     raise
                 await asyncio.sleep(pause)

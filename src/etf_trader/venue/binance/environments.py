@@ -32,6 +32,11 @@ class Environment:
         return self.name == LIVE
 
     @property
+    def place(self) -> str:
+        """What it is called in an error."""
+        return f"Binance {self.name}, {self.api.removesuffix('/api')}"
+
+    @property
     def host(self) -> str:
         """The host that requests go to."""
         return urlsplit(self.api).hostname or ""

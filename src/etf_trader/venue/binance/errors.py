@@ -10,6 +10,7 @@ Source:
 import asyncio
 import json
 from collections.abc import Mapping
+from errno import ECONNREFUSED
 
 from etf_trader.errors import (
     ConfigError,
@@ -37,15 +38,17 @@ DUPLICATE = "Duplicate order sent."
 LEAST_WAIT = 1.0
 
 ADVICE = {
-    BAD_SIGNATURE: "the secret does not belong to the API key: etf doctor",
+    BAD_SIGNATURE: "the secret does not belong to the API key: copy both once more, as one pair",
     -2008: "the venue does not know this API key: is it of this environment?",
     -2014: "the API key is not one of this venue's: is it copied whole?",
-    -2015: "the key is unknown, is used from another address than it allows, or may not do this: "
-    "look at its restrictions at the venue",
+    -2015: "the key is unknown (is it the API key, not the secret?), is used from another address than it allows, "
+    "or may not do this: look at its restrictions at the venue",
     -1002: "the key may not do this: look at its restrictions at the venue",
     403: "the venue's firewall turned the request away: wait some minutes; is this country served?",
     451: "the venue does not serve this place",
 }
+
+UNREACHED = "is there a network, and is the address right? etf doctor tells what works"
 
 
 class Refusal(Exception):
@@ -83,8 +86,10 @@ def of_question(error: Exception, where: str | None = None) -> VenueError | Conf
             return found
         if is_no_answer(error):
             return VenueUnavailable(f"the venue did not answer ({error})", where=where)
+        if error.status == 404 and not error.code:
+            return VenueError("what answers there does not speak as Binance does (HTTP 404)", where=where)
         return VenueError(_sentence(error), where=where, hint=ADVICE.get(error.code, ADVICE.get(error.status)))
-    return VenueUnavailable(f"the venue cannot be reached ({network(error)})", where=where)
+    return VenueUnavailable(f"the venue cannot be reached: {network(error)}", where=where, hint=UNREACHED)
 
 
 def of_order(error: Exception, symbol: str) -> VenueError | ConfigError:
@@ -101,7 +106,7 @@ def of_order(error: Exception, symbol: str) -> VenueError | ConfigError:
             return DuplicateOrder(error.message, where=symbol)
         return OrderRejected(_sentence(error), venue_code=error.code, symbol=symbol)
     if never_sent(error):
-        return VenueUnavailable(f"the venue cannot be reached ({network(error)})", where=symbol)
+        return VenueUnavailable(f"the venue cannot be reached: {network(error)}", where=symbol)
     return OutcomeUnknown(f"the venue did not answer in time ({network(error)})", where=symbol)
 
 
@@ -121,7 +126,7 @@ def network(error: Exception) -> str:
     if isinstance(error, aiohttp.ClientConnectorCertificateError | aiohttp.ClientConnectorSSLError):
         return "its certificate was not accepted"
     if isinstance(error, aiohttp.ClientConnectorError):
-        return error.strerror or "no connection"
+        return "nobody listens there" if _is_refused(error) else error.strerror or "no connection"
     if isinstance(error, TimeoutError | asyncio.TimeoutError):
         return "no answer in time"
     if isinstance(error, aiohttp.ServerDisconnectedError | ConnectionError | aiohttp.ClientOSError):
@@ -129,6 +134,10 @@ def network(error: Exception) -> str:
     if isinstance(error, aiohttp.ClientPayloadError | ValueError):
         return "the answer is not whole"
     return type(error).__name__
+
+
+def _is_refused(error: OSError) -> bool:
+    return ECONNREFUSED in (error.errno, getattr(error.__cause__, "errno", None))
 
 
 def _always(error: Refusal, where: str | None) -> VenueError | ConfigError | None:

@@ -122,11 +122,13 @@ def spans(first: datetime, last: datetime) -> Iterator[tuple[bool, datetime, dat
 
 
 async def _traded(client: BinanceClient, symbol: str, first: datetime, last: datetime) -> Decimal:
-    """Return everybody's volume in [first, last), trade by trade."""
+    """Return everybody's volume in [first, last), trade by trade.
+
+    A venue that keeps microseconds may leave out what comes after the last whole
+    millisecond that is asked for: the one after it is asked for too, and not counted.
+    """
     until, start = milliseconds(last), milliseconds(first)
-    rows = (
-        await client.get("aggTrades", symbol=symbol, startTime=start, endTime=until - 1, limit=MOST_TRADES)
-    ).body
+    rows = (await client.get("aggTrades", symbol=symbol, startTime=start, endTime=until, limit=MOST_TRADES)).body
     total = ZERO
     while rows:
         total += sum((Decimal(row["q"]) for row in rows if start <= int(row["T"]) < until), ZERO)
@@ -141,7 +143,7 @@ async def _traded(client: BinanceClient, symbol: str, first: datetime, last: dat
 async def _ours(client: BinanceClient, symbol: str, first: datetime, last: datetime) -> Decimal:
     total = ZERO
     while first < last:
-        until = min(first + _DAY, last)
+        until = min(first + _DAY - _MILLISECOND, last)
         total += sum([each.quantity for each in await _trades_between(client, symbol, first, until)], ZERO)
         first = until
     return total
@@ -154,7 +156,7 @@ async def _trades_between(client: BinanceClient, symbol: str, first: datetime, l
             signed=True,
             symbol=symbol,
             startTime=milliseconds(first),
-            endTime=milliseconds(last) - 1,
+            endTime=milliseconds(last),
             limit=MOST_TRADES,
         )
     ).body

@@ -77,7 +77,11 @@ def find_keys(environment: str, environ: Mapping[str, str], env_file: Path | Non
             continue
         if not all(found):
             missing = next(name for name, value in zip(names, found, strict=True) if not value)
-            raise ConfigError(f"{missing} is not set, the other half of the pair is", where=source)
+            raise ConfigError(
+                f"{missing} is not set, the other half of the pair is",
+                where=source,
+                hint="a pair stands in one place: set both there",
+            )
         if given is not environ and environment == LIVE:
             _require_private(env_file)
         folder = env_file.parent if env_file is not None else Path()

@@ -113,6 +113,6 @@ class BinanceMarketData:
                     raise
                 answer = await self._venue.client().get("exchangeInfo")
         except (Refusal, *Network) as error:
-            raise errors.of_question(error) from error
+            raise errors.of_question(error, self._venue.environment.place) from error
         found: Mapping[str, Any] = answer.body
         return found

@@ -62,6 +62,9 @@ class UserStream:
         self._ids = count(1)
         self._expected: dict[str, float] = {}
         self._told: dict[str, None] = {}
+        self._socket: aiohttp.ClientWebSocketResponse | None = None
+        self._answers: dict[int, asyncio.Event] = {}
+        self._is_awaited = True
         self.is_subscribed = asyncio.Event()
 
     async def run(self) -> None:
@@ -85,11 +88,42 @@ class UserStream:
                 _LOG.info("the user stream waits: %s", error)
                 pause = max(pause, getattr(error, "retry_after", 0.0))
             finally:
+                self._socket = None
                 self.is_subscribed.clear()
+                self._give_up_answers()
             if self._now() - began > LONGEST_PAUSE:
                 pause = FIRST_PAUSE
             await asyncio.sleep(pause)
             pause = min(pause * 2, LONGEST_PAUSE)
+
+    async def hear_out(self) -> None:
+        """Return once everything was heard that the venue has sent by now, or the stream is lost; it is asked.
+
+        The answer comes after it on the same connection. A stream that did not
+        come, or did not answer, is waited for again once it has been subscribed anew.
+        """
+        if not self._is_awaited:
+            return
+        try:
+            async with asyncio.timeout(ANSWER_SECONDS):
+                await self.is_subscribed.wait()
+                await self._client.take(1, urgent=True)
+                if self._socket is not None:
+                    await self._hear_answer(self._socket)
+        except (TimeoutError, VenueError, *Network) as error:
+            self._is_awaited = False
+            _LOG.info("the user stream was not heard out: %s", error)
+
+    async def _hear_answer(self, socket: aiohttp.ClientWebSocketResponse) -> None:
+        number, answer = next(self._ids), asyncio.Event()
+        self._answers[number] = answer
+        await socket.send_str(json.dumps({"id": number, "method": "ping"}))
+        await answer.wait()
+
+    def _give_up_answers(self) -> None:
+        for answer in self._answers.values():
+            answer.set()
+        self._answers.clear()
 
     def expect(self, client_order_id: str) -> None:
         """Take note that the venue has an order: if its report does not come, the stream has stalled."""
@@ -119,6 +153,7 @@ class UserStream:
                 "subscriptionId"
             ]
             self._expected.clear()
+            self._socket, self._is_awaited = socket, True
             self.is_subscribed.set()
             await self._close_gap()
             await self._listen(socket, subscription, self._now() + LONGEST_LIFE)
@@ -176,6 +211,8 @@ class UserStream:
         return found
 
     def _take_in(self, message: Mapping[str, Any]) -> None:
+        if (answer := self._answers.pop(message.get("id", 0), None)) is not None:
+            answer.set()
         event = message.get("event", {})
         kind = event.get("e")
         if kind == "executionReport":

@@ -187,6 +187,11 @@ class SteppedTime:
         self._counter = counter
         self._move = move
         self._ask = ask
+        self._moved: Callable[[], Awaitable[None]] | None = None
+
+    def call_when_moved(self, moved: Callable[[], Awaitable[None]]) -> None:
+        """Have `moved` called after each move of ours, before it counts as done."""
+        self._moved = moved
 
     def now(self) -> datetime:
         """Return what the server told last: others move its clock too, so it is asked a few times a second."""
@@ -210,6 +215,8 @@ class SteppedTime:
             at = before + timedelta(seconds=seconds)
         if at is not None:
             self._hear(at)
+        if self._moved is not None:
+            await self._moved()
 
     async def batch_done(self) -> None:
         """Have the server move on by a second, so that the next batch finds other books."""

@@ -378,6 +378,13 @@ class BinanceVenue:
         assert self._stream is not None
         await self._stream.is_subscribed.wait()
 
+    async def hear_out(self) -> None:
+        """Return once listeners were told all that the user stream has by now; at once where nobody listens."""
+        if not self._listeners or self._loop is not asyncio.get_running_loop() or self._stream is None:
+            return
+        if asyncio.current_task() is not self._following:  # it may wait itself, for weight
+            await self._stream.hear_out()
+
     async def close(self) -> None:
         """Close the connection of this event loop, if there is one."""
         if self._following is not None:
@@ -434,7 +441,7 @@ class BinanceVenue:
         try:
             return await question
         except (Refusal, *Network) as error:
-            raise errors.of_question(error, where) from error
+            raise errors.of_question(error, where or self.environment.place) from error
 
     async def _known(self, unknown: Sequence[int], request: Awaitable[Answer], symbol: str) -> Answer | None:
         """Return an answer; None where the venue says with one of these codes that there is no such thing."""
