@@ -235,7 +235,7 @@ async def require_agreement(database: Database, venue: Venue, account: Account) 
 
     Raises:
         ReconciliationMismatch: something differs, or did when the account was last compared.
-        ConfigError: the account is another one, or its history began again; or an index holds what pays fees.
+        ConfigError: another account, or its history began again; or an index holds what fees are paid in.
     """
     await require_identity(venue, account)  # before its transfers are taken for ours
     await require_apart(database, venue, account)
