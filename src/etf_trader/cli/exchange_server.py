@@ -13,6 +13,7 @@ import typer
 
 from etf_trader.cli.commands import HOW, command, group
 from etf_trader.cli.invocation import output, settings
+from etf_trader.cli.numbers import money
 from etf_trader.cli.options import read_positive
 from etf_trader.cli.output import Page
 from etf_trader.cli.services import in_loop
@@ -273,7 +274,7 @@ def add(
 
     public = None if ed25519 is None else _public_key(ed25519)
     exchange = open_exchange(settings())
-    exchange.open_account(name)
+    is_new = exchange.open_account(name)
     with exchange.database.write() as connection:
         key = add_key(
             connection,
@@ -287,13 +288,17 @@ def add(
     if deposit is not None:
         exchange.deposit(name, "USDT", deposit, f"in-{secrets.token_hex(8)}")
     secret = key.secret if public is None else None
-    facts = {"account": name, "api_key": key.api_key, "kind": key.kind, "secret_key": secret}
+    facts = {"account": name, "is_new": is_new, "api_key": key.api_key, "kind": key.kind, "secret_key": secret}
 
     def draw(page: Page) -> None:
         rows = [("account", name), ("API key", key.api_key)]
         page.fields(rows if secret is None else [*rows, ("secret key", secret)])
         if secret is not None:
             page.line("The secret is shown this once.")
+        if not is_new:
+            page.line("The account was there already: this is one more key of it.")
+        if deposit is not None:
+            page.line(f"{money(deposit)} USDT were deposited.")
 
     output().emit("etf.exchange_key/1", facts, draw)
 

@@ -314,14 +314,16 @@ class PaperExchange(MarketData):
 
     # Money
 
-    def open_account(self, name: str) -> None:
-        """Open the account `name`, unless it is open already.
+    def open_account(self, name: str) -> bool:
+        """Open the account `name`, and return whether it was not open already.
 
         Raises:
             UsageError: an account cannot be called that.
         """
         with self._writing() as turn:
+            is_new = not turn.is_account(name)
             accounts.open_account(turn.connection, name, turn.now)
+            return is_new
 
     def balances(self, account: str) -> dict[str, BalanceView]:
         """Return what `account` has, by asset, without the assets it has nothing of."""

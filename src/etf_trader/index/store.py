@@ -179,7 +179,7 @@ def find_index(connection: Connection, reference: str) -> Index:
         return _index(row)
     known = connection.execute(select(indices.c.id, indices.c.symbol).order_by(indices.c.id)).all()
     listing = ", ".join([*(f"{number} ({symbol})" for number, symbol in known[:10]), *["…"][: len(known) > 10]])
-    hint = f"known: {listing}" if known else "make one: etf init, or etf index create --file index.toml"
+    hint = f"known: {listing}" if known else "make one: etf index create --file index.toml"
     raise NotFound(f"there is no index {text!r}", where="--index", hint=hint)
 
 

@@ -240,7 +240,7 @@ async def test_the_float_is_filled_from_the_treasury_of_the_holder(house: House)
 async def test_an_unknown_index_is_not_found_and_those_there_are_are_named(house: House) -> None:
     with pytest.raises(NotFound) as nothing:
         house.administration.fund_index("1", D(1))
-    assert nothing.value.hint == "make one: etf init, or etf index create --file index.toml"
+    assert nothing.value.hint == "make one: etf index create --file index.toml"
     await house.create(make_definition())
     with pytest.raises(NotFound, match="there is no index 'NINE'") as refused:
         house.administration.close_index("NINE")
