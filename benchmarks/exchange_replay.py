@@ -28,7 +28,7 @@ from aiohttp import web
 MODEL = ("BTCUSDT", "ETHUSDT", "SOLUSDT", "XRPUSDT", "DENTUSDT")
 FOLDERS = ("recordings-2021", "recordings-2024")
 LIMIT = 100
-LEAST_PART = 0.005
+LEAST_PART = 0.01
 """So much of the bare handler's speed a replay has at least; each move waits for a disk that others use."""
 ETF = (sys.executable, "-m", "etf_trader")
 FREE = ("--weight", "1000000000")
