@@ -63,10 +63,9 @@ def history(index: IndexArgument) -> None:
     def draw(page: Page) -> None:
         page.line(f"Index {found.id}, {found.symbol}, since {local_time(found.created_at)}.")
         page.line()
-        rules = Table(right("rulebook"), text("in force since"), text("says", shrink=True))
         for each in versions:
-            rules.row(str(each.version), local_time(each.effective_at), sentence_of(each))
-        page.table(rules)
+            page.line(f"Rulebook {each.version}, since {local_time(each.effective_at)}:")
+            page.line(sentence_of(each) + ".")
         page.line()
         table = Table(
             right("basket"),
@@ -174,7 +173,7 @@ def _parts(rules: Methodology, document: Mapping[str, Any]) -> list[str]:
     found += [f"{_share(drift.turnover)} of NAV at once"] if drift.turnover < 1 else []
     found += [f"{_share(drift.reserve)} in cash"] if drift.reserve else []
     found += [f"fee {bps_given(rules.fee.management_bps)} bps a year"] if rules.fee.management_bps else []
-    return [*found, f"at {rules.calendar.cron}"]
+    return [*found, f'due at "{rules.calendar.cron}"']
 
 
 def _share(value: Decimal) -> str:
