@@ -94,7 +94,7 @@ class Shell:
         found: dict[str, Any] = json.loads(self.ok(*words, "--json"))
         return found
 
-    def start(self, *words: str) -> subprocess.Popen[str]:
+    def start(self, *words: str, stdin: int = subprocess.DEVNULL) -> subprocess.Popen[str]:
         """Start a command and return its process."""
         return subprocess.Popen(
             [sys.executable, "-m", "etf_trader", *words],
@@ -102,7 +102,7 @@ class Shell:
             env=self._environment(),
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
-            stdin=subprocess.DEVNULL,
+            stdin=stdin,
             text=True,
         )
 

@@ -75,14 +75,7 @@ def test_it_serves_until_it_is_told_to_stop(made: Shell) -> None:
 
 def test_it_ends_with_standard_input_and_grants_the_weight_that_it_was_told(made: Shell) -> None:
     words = ("exchange", "serve", "--port", "0", "--weight", "7000", "--until-eof")
-    with subprocess.Popen(
-        [sys.executable, "-m", "etf_trader", *words],
-        cwd=made.folder,
-        env=made._environment(),
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-    ) as process:
+    with made.start(*words, stdin=subprocess.PIPE) as process:
         assert process.stdin is not None
         assert process.stdout is not None
         info = get(f"{process.stdout.readline().split()[1]}/v3/exchangeInfo?symbol=BTCUSDT")

@@ -5,6 +5,7 @@ from decimal import Decimal
 from pathlib import Path
 
 import pytest
+from tests.acceptance.market_caps import CAPS
 from tests.acceptance.shell import Shell
 
 from etf_trader.money import round_to
@@ -139,16 +140,6 @@ def test_more_than_a_hundred_constituents_are_refused(made: Shell) -> None:
     assert "200 constituents; an index has 1 to 100" in answer.err
 
 
-CAPS = """day,Symbol,Coin,Cap,Vol
-2026-01-01,BTC,Bitcoin,"1,800",90
-2026-01-01,ETH,Ethereum,400,90
-2026-01-01,USDT,Tether,140,90
-2026-01-01,XRP,XRP,120,5
-2026-01-01,SOL,Solana,80,90
-2026-01-01,NOPE,Nope,70,90
-2026-01-01,ADA,Cardano,30,90
-2026-01-09,ADA,Cardano,9000,90
-"""
 RULEBOOK = """
 symbol = "TOP3"
 float = 600
@@ -161,7 +152,7 @@ rebalance.reserve = 0.01
 
 
 def test_a_rulebook_chooses_and_weighs_by_what_was_known_that_day(made: Shell) -> None:
-    (made.folder / "caps.csv").write_text(CAPS)
+    (made.folder / "caps.csv").write_text(CAPS.replace("market_cap,volume", "Cap,Vol"))
     (made.folder / "top3.toml").write_text(RULEBOOK)
     columns = [word for name in ("volume=Vol", "market_cap=Cap") for word in ("--caps-columns", name)]
     created = made.json("index", "create", "--file", "top3.toml", *columns)
@@ -169,7 +160,7 @@ def test_a_rulebook_chooses_and_weighs_by_what_was_known_that_day(made: Shell) -
     assert {asset: round_to(weight, Decimal("0.0001")) for asset, weight in weights.items()} == {
         "BTC": Decimal("0.4950"),
         "ETH": Decimal("0.3465"),
-        "SOL": Decimal("0.1485"),
+        "LINK": Decimal("0.1485"),
     }
     assert round_to(Decimal(created["cash_per_unit"]), Decimal("0.001")) == 10  # the reserve
     assert made.json("submit", "buy", "--index", "2", "--qty", "5")["status"] == "filled"
@@ -194,6 +185,11 @@ def test_an_index_gets_another_rulebook_as_its_next_version(held: Shell) -> None
     assert [each["version"] for each in held.json("index", "history", "1")["rulebooks"]] == [1, 2]
     held.ok("ledger", "audit")
     held.ok("submit", "sell", "--index", "1", "--qty", "1")
+    nowhere = (held.folder / "new.toml").read_text().replace("universe =", 'routes = ["USDT", "EURI"]\nuniverse =')
+    (held.folder / "bad.toml").write_text(nowhere)
+    assert held.etf("index", "edit", "1", "--file", "bad.toml").code == 2
+    assert held.etf("index", "edit", "1", "--file", "nothing.toml").code == 2
+    assert held.etf("index", "edit", "9", "--file", "new.toml").code == 3
     for change, sentence in (
         (("TOP8", "OTHER"), "symbol is TOP8"),
         (("float = 600", 'lot_method = "hifo"'), "lot_method"),
@@ -208,20 +204,20 @@ def test_an_index_gets_another_rulebook_as_its_next_version(held: Shell) -> None
     ("change", "options", "code", "sentence"),
     [
         (("exclude", "exlude"), (), 2, "did you mean universe.exclude?"),
-        (("cap = 0.5", "cap = 0.3"), (), 2, "a cap of 0.3 on 3 constituents"),
+        (("cap = 0.5", "cap = 0.3"), (), 2, "a cap of 30% on 3 constituents leaves 10% for nobody"),
         (("count = 3, exit = 5", "count = 6, exit = 6"), (), 2, "leaves"),
         (("caps.csv", "nothing.csv"), (), 2, "cannot read the market caps"),
         (("volume = 10", "volume = 1000"), (), 5, "no coin is eligible on 2026-01-05"),
         (("", ""), ("--caps-columns", "market_cap=Nope"), 2, "no column for market_cap"),
         (("", ""), ("--caps-columns", "nonsense"), 2, "is not of the form WHAT=COLUMN"),
-        (("cap = 0.5", "cap = 0.01"), (), 2, "cap x 3 must be at least 1"),
+        (("cap = 0.5", "cap = 0.01"), (), 2, "a cap of at least 33.33%"),
     ],
 )
 def test_a_rulebook_that_cannot_be_followed_makes_no_index(
     made: Shell, change: tuple[str, str], options: tuple[str, ...], code: int, sentence: str
 ) -> None:
-    (made.folder / "caps.csv").write_text(CAPS.replace("Cap,Vol", "market_cap,volume").replace("day", "date"))
-    text = RULEBOOK.replace("cap = 0.5", "cap = 0.22") if "leaves" in sentence else RULEBOOK
+    (made.folder / "caps.csv").write_text(CAPS)
+    text = RULEBOOK.replace("cap = 0.5", "cap = 0.22") if "count = 6" in change[1] else RULEBOOK
     (made.folder / "top3.toml").write_text(text.replace("0.15", "0.05").replace(*change))
     answer = made.etf("index", "create", "--file", "top3.toml", *options)
     assert answer.code == code, answer.out + answer.err

@@ -3,18 +3,10 @@
 from decimal import Decimal
 
 import pytest
+from tests.acceptance.market_caps import CAPS
 from tests.acceptance.shell import Shell
 
 D = Decimal
-CAPS = """date,symbol,name,market_cap,volume
-2026-01-01,BTC,Bitcoin,1800,90
-2026-01-01,ETH,Ethereum,400,90
-2026-01-01,USDT,Tether,140,90
-2026-01-01,XRP,XRP,120,90
-2026-01-01,LINK,Chainlink,80,90
-2026-01-02,DENT,Dent,8000,90
-2026-01-06,DENT,Dent,9000,90
-"""
 RULEBOOK = """
 symbol = "TOP8"
 universe = { caps = "caps.csv", exclude = ["stablecoins"] }
@@ -27,7 +19,7 @@ rebalance.reserve = 0.01
 @pytest.fixture
 def ruled(held: Shell) -> Shell:
     """Return a folder in which 100 units of an index are held that has another rulebook since."""
-    (held.folder / "caps.csv").write_text(CAPS.replace("2026-01-02,DENT,Dent,8000,90\n", ""))
+    (held.folder / "caps.csv").write_text(CAPS)
     (held.folder / "rules.toml").write_text(RULEBOOK)
     held.ok("index", "edit", "1", "--file", "rules.toml")
     return held
@@ -85,7 +77,7 @@ def test_what_cannot_be_rebalanced_says_why(held: Shell) -> None:
 
 
 def test_rows_dated_later_are_never_used_and_an_old_table_is_refused(ruled: Shell) -> None:
-    old = CAPS.replace("2026-01-01", "2025-12-01").replace("2026-01-02", "2025-12-02")
+    old = CAPS.replace("2026-01-01", "2025-12-01")
     (ruled.folder / "caps.csv").write_text(old)
     answer = ruled.etf("rebalance", "--index", "1", "--dry-run")
     assert answer.code == 5 and "older than 7 days" in answer.err

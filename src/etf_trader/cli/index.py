@@ -204,12 +204,12 @@ def _definition(
 
 def _determined(opened: Services, definition: IndexDefinition, caps: Caps | None) -> IndexDefinition:
     """Return the index with the weights of today, where its rulebook makes them."""
-    from etf_trader.errors import UsageError
-
     rules = definition.rules
     if rules is None or definition.weights:
         if caps is not None:
-            raise UsageError("the index says its weights itself: it takes no table of market caps", where="--caps")
+            from etf_trader.rebalance.determining import refuse_caps
+
+            refuse_caps(caps)
         return definition
     from etf_trader.rebalance.determining import determine_now
 

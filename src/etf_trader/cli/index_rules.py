@@ -13,7 +13,7 @@ from etf_trader.cli.invocation import output
 from etf_trader.cli.numbers import bps_given, count, local_time, units
 from etf_trader.cli.options import IndexArgument
 from etf_trader.cli.output import Page, Table, right, text
-from etf_trader.cli.services import services
+from etf_trader.cli.services import in_loop, services
 
 if TYPE_CHECKING:
     from decimal import Decimal
@@ -104,7 +104,7 @@ def edit(index: IndexArgument, file: FileOption) -> None:
 
     definition = read_definition(file)
     with services() as opened:
-        found, before, after = opened.administration.edit_index(index, definition)
+        found, before, after = in_loop(opened.administration.edit_index(index, definition))
 
     def draw(page: Page) -> None:
         if after.version == before.version:

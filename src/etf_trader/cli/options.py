@@ -150,7 +150,7 @@ def caps_of(file: Path | None, columns: list[Any] | None) -> Caps | None:
         return None
     from etf_trader.rebalance.determining import Caps
 
-    return Caps(file, dict(columns or []))
+    return Caps(file, dict(columns or ()))
 
 
 CapsOption = Annotated[

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,28 +13,28 @@ from etf_trader.cli.numbers import bps, count, joined, local_time, money, quanti
 from etf_trader.cli.options import CapsColumnsOption, CapsOption, DryRunOption, RequiredIndexOption, caps_of
 from etf_trader.cli.output import Page, Table, dim, number, text
 from etf_trader.cli.services import in_loop, services
-from etf_trader.money import ZERO
+from etf_trader.money import ZERO, round_to
 
 if TYPE_CHECKING:
     from etf_trader.rebalance.previewing import RebalancePreview
 
 app = single()
 
+UNIT_STEP = Decimal("0.0001")
+
 WHY = {
+    None: "",
     "within_band": "within its band",
     "below_minimum": "below the venue's least order",
     "halted": "its market does not trade",
-    "turnover_cap": "the turnover cap is used up",
-    "cost_above_benefit": "dearer than it is worth",
-    "wide_spread": "its spread is too wide",
 }
 
 
 @command(
     app,
     examples=(
-        "etf rebalance --index 1 --dry-run                     what it would trade and cost now",
-        "etf rebalance --index TOP20 --dry-run --caps caps.csv   by another table of market caps",
+        "etf rebalance --index 1 --dry-run                      what it would trade and cost now",
+        "etf rebalance --index TOP20 --dry-run --caps caps.csv  by another table of market caps",
     ),
     csv="legs",
 )
@@ -139,7 +140,7 @@ def _draw_legs(page: Page, found: RebalancePreview, plan: Mapping[str, Any]) -> 
     for leg in sorted(plan["legs"], key=lambda each: (-each["target"], -each["weight"], each["asset"])):
         trades = leg["side"] is not None
         amount = quantity(leg["quantity"], found.rules[leg["asset"]].step) if trades else ""
-        why = WHY.get(leg["why_skipped"] or "", "")
+        why = WHY[leg["why_skipped"]]
         table.row(
             leg["asset"],
             share(leg["weight"]),
@@ -180,9 +181,6 @@ def _draw_sums(page: Page, found: RebalancePreview, plan: Mapping[str, Any]) -> 
         page.line(f"{money(plan['cash_after'])} {quote} stay in cash, of {money(plan['nav_after'])} in all.")
 
 
-def _unit(value: Any) -> str:
-    from decimal import Decimal
-
-    from etf_trader.money import round_to
-
-    return units(round_to(value, Decimal("0.0001")))
+def _unit(value: Decimal) -> str:
+    """Return what a unit is worth to a hundredth of a cent: a rebalance costs less than a cent of it."""
+    return units(round_to(value, UNIT_STEP))

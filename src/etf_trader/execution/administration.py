@@ -66,22 +66,26 @@ class Administration:
             self._fund(connection, index, definition.float_cash)
         return index
 
-    def edit_index(self, reference: str, definition: IndexDefinition) -> tuple[Index, Version, Version]:
+    async def edit_index(self, reference: str, definition: IndexDefinition) -> tuple[Index, Version, Version]:
         """Write another rulebook for an index, in force from now on; return it, and the versions before and after.
 
         The same rulebook once more writes nothing.
 
         Raises:
             NotFound: there is no such index.
-            UsageError: it has no rulebook to be brought back to, or another symbol, quote or lot method.
+            UsageError: the index is closed, or the file is of a basket, or has another symbol, quote or lot
+                method; a constituent has no market, or a route no way to it.
         """
-        with self._database.write() as connection:
+        with self._database.read() as connection:
             index = find_index(connection, reference)
-            require_own(index, self._account.id)
-            _require_same(index, definition)
+        require_own(index, self._account.id)
+        _require_same(index, definition)
+        await self.markets(definition)
+        # What a unit was worth at the start was said once, and stays.
+        document = definition.document() | {"start_value": plain(index.start_value)}
+        with self._database.write() as connection:
             before = versions_of(connection, index.id)[-1]
-            document = definition.document()
-            if canonical(document | {"start_value": ""}) == canonical({**before.document, "start_value": ""}):
+            if canonical(document) == canonical(before.document):
                 return index, before, before
             after = add_version(connection, index.id, before.version + 1, document, self._clock.now())
             return index, before, after
@@ -242,6 +246,12 @@ class Administration:
 
 def _require_same(index: Index, definition: IndexDefinition) -> None:
     """Refuse an index file that is of another index, or says nothing that could be changed."""
+    if not index.is_open:
+        raise UsageError(
+            f"{index.symbol} is closed: nothing is traded by its rulebook any more",
+            where="index",
+            hint="etf index create makes another index",
+        )
     if definition.basket:
         raise UsageError(
             "a basket is made once: a rulebook has [weights] or [universe]",

@@ -10,16 +10,22 @@ from pathlib import Path
 from typing import Any
 
 from etf_trader.errors import UsageError
-from etf_trader.index.methodology import MOST_CONSTITUENTS, TABLES, Methodology, read_methodology
+from etf_trader.index.methodology import (
+    ASSET,
+    LARGEST,
+    MOST_CONSTITUENTS,
+    TABLES,
+    Methodology,
+    read_methodology,
+    require_whole,
+)
 from etf_trader.market.currency import CURRENCIES, DEFAULT, meant
 from etf_trader.money import BASKET_GRID, ONE, ZERO, divide_down, floor_to, plain, round_to, spoken
 
 LOT_METHODS = ("fifo", "hifo", "average")
 
 _SYMBOL = re.compile(r"[A-Z][A-Z0-9]{0,15}")
-_ASSET = re.compile(r"[A-Z0-9]{1,20}")
 _KEYS = ("symbol", "name", "quote", "routes", "start_value", "float", "lot_method", "weights", "basket", *TABLES)
-_MOST = Decimal("1e15")
 _LEAST_WORTH = Decimal("0.01")
 _MOST_WORTH = Decimal("1e12")
 _LEAST_SHOWN = Decimal("1e-8")
@@ -182,10 +188,8 @@ def _holdings(
             hint="give exactly one of [weights], [basket] and [universe]",
         )
     constituents = _constituents(weights or basket, "weight" if weights else "quantity", quote, where)
-    if weights and (total := sum(constituents.values(), ZERO)) != ONE:
-        raise UsageError(
-            f"the weights sum to {plain(total)}, not to 1", where=where, hint="make them sum to 1 exactly"
-        )
+    if weights:
+        require_whole(constituents, where)
     if basket:
         _check_grid(constituents, where)
     return (constituents, {}) if weights else ({}, constituents)
@@ -256,7 +260,7 @@ def number_from(text: str, what: str, where: str | None = None) -> Decimal:
         raise UsageError(f"{what} is {text!r}, not a number", where=where, hint="write it like 12.5") from error
     if not value.is_finite():
         raise UsageError(f"{what} is {text.strip()}: it must be a finite number", where=where)
-    if abs(value) >= _MOST or (value and value.adjusted() < -18) or -value.as_tuple().exponent > 30:  # type: ignore[operator]
+    if abs(value) >= LARGEST or (value and value.adjusted() < -18) or -value.as_tuple().exponent > 30:  # type: ignore[operator]
         raise UsageError(f"{what} is {text.strip()}: no amount of money is so large or so fine", where=where)
     return value
 
@@ -310,7 +314,7 @@ def _constituents(table: Mapping[str, Any], what: str, quote: str, where: str) -
     constituents: dict[str, Decimal] = {}
     for name, number in table.items():
         asset = str(name).upper()
-        if not _ASSET.fullmatch(asset):
+        if not ASSET.fullmatch(asset):
             raise UsageError(f"{name!r} is not the symbol of an asset", where=where)
         if asset in constituents:
             raise UsageError(f"{asset} is named twice", where=where, hint="name each constituent once")

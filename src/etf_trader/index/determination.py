@@ -46,19 +46,6 @@ class Determination:
     verdicts: Sequence[Verdict]
 
 
-def determine(
-    rule: Methodology,
-    day: date,
-    rows: Sequence[CapRow],
-    known: Known,
-    incumbents: Collection[str] = (),
-    returns: Mapping[str, Floats] | None = None,
-) -> Determination:
-    """Return what the rulebook says on `day`: see `choose` and `weigh`."""
-    choice = choose(rule, day, rows, known, incumbents)
-    return Determination(day, weigh(rule, choice.rows, returns or {}), choice.verdicts)
-
-
 def choose(
     rule: Methodology, day: date, rows: Sequence[CapRow], known: Known, incumbents: Collection[str] = ()
 ) -> Choice:

@@ -20,14 +20,16 @@ from msgspec import Meta, Struct
 from msgspec.structs import replace
 
 from etf_trader.errors import UsageError
+from etf_trader.index.bounds import require_bounds
 from etf_trader.index.selection import Buffers, Eligibility
-from etf_trader.money import ONE, ZERO, plain
+from etf_trader.money import BPS, ONE, ZERO, plain
 
 MOST_CONSTITUENTS = 100
+LARGEST = Decimal("1e15")
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 ASSET = re.compile(r"[A-Z0-9]{1,20}")
 
-Share = Annotated[Decimal, Meta(title="a fraction from 0 to 1, like 0.25")]
+Share = Annotated[Decimal, Meta(title="a fraction from 0 to 1, like 0.25", extra={"most": ONE})]
 Amount = Annotated[Decimal, Meta(title="a number, 0 or more")]
 Days = Annotated[int, Meta(ge=0, le=3660, title="whole days, from 0 to 3660")]
 Rank = Annotated[int, Meta(ge=1, le=1000, title="a whole number from 1 to 1000")]
@@ -111,7 +113,9 @@ class RebalanceRule(Struct, frozen=True, forbid_unknown_fields=True):
 class FeeRule(Struct, frozen=True, forbid_unknown_fields=True):
     """What the manager takes."""
 
-    management_bps: Annotated[Decimal, Meta(title="basis points a year, from 0 to 10000")] = ZERO
+    management_bps: Annotated[Decimal, Meta(title="basis points a year, from 0 to 10000", extra={"most": BPS})] = (
+        ZERO
+    )
 
 
 class DelistingRule(Struct, frozen=True, forbid_unknown_fields=True):
@@ -209,9 +213,20 @@ def _check_universe(found: Methodology, where: str) -> None:
             raise UsageError(f"{asset!r} is not the symbol of an asset", where=where, hint="write it like BTC")
     if len(set(universe.assets)) != len(universe.assets):
         raise UsageError("universe.assets names an asset twice", where=where, hint="name each once")
-    if found.weights and sum(found.weights.values(), ZERO) != ONE:
-        total = plain(sum(found.weights.values(), ZERO))
-        raise UsageError(f"the weights sum to {total}, not to 1", where=where, hint="make them sum to 1 exactly")
+    if found.weights:
+        require_whole(found.weights, where)
+
+
+def require_whole(weights: Mapping[str, Decimal], where: str) -> None:
+    """Refuse weights that do not sum to 1 exactly.
+
+    Raises:
+        UsageError: says what they sum to.
+    """
+    if (total := sum(weights.values(), ZERO)) != ONE:
+        raise UsageError(
+            f"the weights sum to {plain(total)}, not to 1", where=where, hint="make them sum to 1 exactly"
+        )
 
 
 def _check_selection(found: Methodology, where: str) -> None:
@@ -233,7 +248,7 @@ def _check_selection(found: Methodology, where: str) -> None:
 
 
 def _check_weighting(found: Methodology, where: str) -> None:
-    rule, n = found.weighting, found.buffers().count
+    rule = found.weighting
     if (rule.by is Weighting.CUSTOM) != bool(found.weights):
         raise UsageError(
             "weighting.by is custom, and there are no [weights]"
@@ -250,18 +265,7 @@ def _check_weighting(found: Methodology, where: str) -> None:
             where=where,
             hint='[universe] caps = "caps.csv"',
         )
-    if rule.cap is not None and rule.cap * n < 1:
-        raise UsageError(
-            f"a cap of {plain(rule.cap)} on {n} constituents leaves a part for nobody",
-            where=where,
-            hint=f"cap x {n} must be at least 1",
-        )
-    if rule.floor is not None and (rule.floor * n > 1 or (rule.cap is not None and rule.floor > rule.cap)):
-        raise UsageError(
-            f"a floor of {plain(rule.floor)} under {n} constituents does not fit",
-            where=where,
-            hint=f"floor x {n} must be at most 1, and the floor at most the cap",
-        )
+    require_bounds(found.buffers().count, rule.cap, rule.floor, where)
 
 
 def _struct(kind: type[Struct], table: Any, path: str, where: str) -> Struct:
@@ -297,22 +301,20 @@ def _value(kind: Any, value: Any, name: str, where: str) -> Any:
 
 def _most(kind: Any) -> Decimal:
     """Return the largest number that a kind of value may be."""
-    title = _title(kind) or ""
-    return ONE if "from 0 to 1" in title and "10000" not in title else Decimal("1e15")
+    meta = _meta(kind)
+    most: Decimal = LARGEST if meta is None or meta.extra is None else meta.extra["most"]
+    return most
 
 
-def _title(kind: Any) -> str | None:
-    """Return the words for what a value may be."""
-    for part in (kind, *get_args(kind)):
-        for meta in get_args(part) if get_origin(part) is Annotated else ():
-            if isinstance(meta, Meta) and meta.title is not None:
-                return meta.title
-    return next((meta.title for meta in get_args(kind) if isinstance(meta, Meta)), None)
+def _meta(kind: Any) -> Meta | None:
+    """Return what is said of a kind of value, also of one that may be missing."""
+    parts = [part for each in (kind, *get_args(kind)) if get_origin(each) is Annotated for part in get_args(each)]
+    return next((part for part in parts if isinstance(part, Meta)), None)
 
 
 def _expected(kind: Any) -> str:
-    if (title := _title(kind)) is not None:
-        return title
+    if (meta := _meta(kind)) is not None and meta.title is not None:
+        return meta.title
     if isinstance(kind, type) and issubclass(kind, StrEnum):
         return "one of " + ", ".join(kind)
     if get_origin(kind) is Literal:

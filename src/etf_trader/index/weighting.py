@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from etf_trader.errors import DataError, UsageError
+from etf_trader.index.bounds import require_bounds
 from etf_trader.money import ONE
 
 WEIGHT_GRID = Decimal("1e-12")
@@ -65,21 +66,9 @@ def bounded(
     Raises:
         UsageError: cap x n is below 1, or floor x n above it; says which and what would do.
     """
-    n = len(shares)
+    require_bounds(len(shares), cap, floor, "the rulebook")
     most = Fraction(1) if cap is None else Fraction(cap)
     least = Fraction(0) if floor is None else Fraction(floor)
-    if most * n < 1:
-        raise UsageError(
-            f"a cap of {_percent(most)} on {n} constituents leaves {_percent(1 - most * n)} for nobody",
-            where="cap",
-            hint=f"a cap of at least {_percent(Fraction(1, n))}, or more constituents",
-        )
-    if least * n > 1 or least > most:
-        raise UsageError(
-            f"a floor of {_percent(least)} under {n} constituents does not fit",
-            where="floor",
-            hint=f"a floor of at most {_percent(min(Fraction(1, n), most))}",
-        )
     return _at_factor(shares, _factor(shares, least, most), least, most)
 
 
@@ -208,7 +197,3 @@ def risk_parity(returns: Mapping[str, Floats]) -> dict[str, Decimal]:
         name: score(float(risk / deviation))
         for name, risk, deviation in zip(names, risks, deviations, strict=True)
     }
-
-
-def _percent(share: Fraction) -> str:
-    return f"{float(share * 100):.4g}%"

@@ -1,9 +1,9 @@
 """Finds what a rulebook asks for: market caps from a table, markets and past prices from the venue."""
 
+import asyncio
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta
-from decimal import Decimal
 from pathlib import Path
 
 import numpy as np
@@ -26,7 +26,7 @@ class Caps:
     """A table of market caps to be used instead of the rulebook's own, and how its columns are called."""
 
     file: Path | None = None
-    columns: Mapping[str, str] | None = None
+    columns: Mapping[str, str] = field(default_factory=dict)
 
 
 async def determine_now(
@@ -65,13 +65,25 @@ async def determine_now(
 
 
 def _table(rule: Methodology, caps: Caps | None) -> CapTable | None:
-    chosen = caps.file if caps is not None and caps.file is not None else rule.universe.caps
     if rule.universe.caps is None:
-        if caps is not None and caps.file is not None:
-            raise UsageError("the index names its assets: it takes no table of market caps", where="--caps")
+        refuse_caps(caps)
         return None
-    columns = dict(rule.universe.columns) | dict((caps.columns if caps is not None else None) or {})
-    return read_caps(Path(str(chosen)), columns)
+    typed = caps or Caps()
+    return read_caps(typed.file or Path(rule.universe.caps), {**rule.universe.columns, **typed.columns})
+
+
+def refuse_caps(caps: Caps | None) -> None:
+    """Refuse a table of market caps, or names of its columns, for an index that names its assets.
+
+    Raises:
+        UsageError: one was typed.
+    """
+    if caps is not None:
+        raise UsageError(
+            "the index names its assets: it takes no table of market caps",
+            where="--caps",
+            hint="leave --caps and --caps-columns out, or give its rulebook universe.caps",
+        )
 
 
 def _first_days(table: CapTable, rows: Sequence[CapRow], day: date) -> dict[tuple[str, str], date]:
@@ -95,9 +107,10 @@ async def _listed(
     need = rule.needs()
     if not (need.age_days or need.volume):
         return rows, {}
+    days = max(need.age_days, 1) + 1
+    past = await asyncio.gather(*(_candles(venue, symbols.get(row.symbol), day, days) for row in rows))
     found, first_seen = [], {}
-    for row in rows:
-        candles = await _candles(venue, symbols.get(row.symbol), day, max(need.age_days, 1) + 1)
+    for row, candles in zip(rows, past, strict=True):
         if candles:
             first_seen[(row.symbol, row.name)] = candles[0].start.date()
         volume = candles[-1].value if candles and candles[-1].start.date() == day - timedelta(days=1) else ZERO
@@ -111,10 +124,13 @@ async def _returns(
     """Return daily returns of what was chosen up to yesterday's close, where weights are made of them."""
     if not rule.weighting.by.needs_candles:
         return {}
-    closes: dict[str, dict[date, Decimal]] = {}
-    for row in choice.rows:
-        candles = await _candles(venue, symbols[row.symbol], day, rule.weighting.days + 1)
-        closes[row.symbol] = {each.start.date(): each.close for each in candles}
+    past = await asyncio.gather(
+        *(_candles(venue, symbols[row.symbol], day, rule.weighting.days + 1) for row in choice.rows)
+    )
+    closes = {
+        row.symbol: {each.start.date(): each.close for each in candles}
+        for row, candles in zip(choice.rows, past, strict=True)
+    }
     shared = sorted(set.intersection(*(set(each) for each in closes.values())))
     if len(shared) < 3:
         return {}

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
 
-from etf_trader.money import ONE, ZERO, bps, divide
+from etf_trader.money import ZERO, bps, divide
 from etf_trader.rebalance.drift import Drift
 from etf_trader.rebalance.planning import CostParts, Rebalance
 
@@ -74,8 +74,3 @@ def _leg(found: Rebalance, drift: Drift) -> dict[str, Any]:
         "holding_after": leg.holding_after,
         "weight_after": divide(leg.holding_after * leg.mid, found.nav_after, _FRACTION),
     }
-
-
-def is_scaled(document: Mapping[str, Any]) -> bool:
-    """Whether a turnover cap made the trades smaller."""
-    return Decimal(document["scale"]) != ONE

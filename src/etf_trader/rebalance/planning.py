@@ -7,14 +7,13 @@ from decimal import Decimal
 from etf_trader.index.methodology import RebalanceRule
 from etf_trader.market.book import OrderBook
 from etf_trader.market.symbol import Side, SymbolRule
-from etf_trader.money import ONE, ZERO, divide, divide_down
+from etf_trader.money import ONE, ZERO, divide, divide_down, money_context
 from etf_trader.orders.rebalance import RebalanceLeg, RebalancePlan
 from etf_trader.rebalance.drift import Drift, drifts
 from etf_trader.solver.rebalance import plan_rebalance
 from etf_trader.solver.rebalance_problem import Constituent, Exact, RebalanceProblem
 
 WITHIN_BAND = "within_band"
-TURNOVER_CAP = "turnover_cap"
 
 _GRID = Decimal("1e-12")
 
@@ -117,18 +116,20 @@ def plan_of(
         MissingPrice, CrossedBook: a book has no price.
         NumericalFailure: the LP failed.
     """
-    mids = {asset: book.mid for asset, book in books.items()}
-    nav = holdings.nav(mids)
-    weights = {
-        asset: divide(quantity * mids[asset], nav, _GRID) for asset, quantity in holdings.quantities.items()
-    }
-    found, scale = _within_turnover(drifts(weights, targets, rule), rule.turnover)
-    problem = _problem(holdings, nav, found, books, rules)
-    if problem is None:
-        return Rebalance(nav, holdings.cash, found, scale, None, {})
-    plan = plan_rebalance(problem)
-    costs = {leg.asset: _cost_parts(leg, problem) for leg in plan.legs}
-    return Rebalance(nav, holdings.cash, found, scale, plan, costs)
+    with money_context():
+        mids = {asset: book.mid for asset, book in books.items()}
+        nav = holdings.nav(mids)
+        weights = {
+            asset: divide(quantity * mids[asset], nav, _GRID) for asset, quantity in holdings.quantities.items()
+        }
+        found, scale = _within_turnover(drifts(weights, targets, rule), rule.turnover)
+        problem = _problem(holdings, nav, found, books, rules)
+        if problem is None:
+            return Rebalance(nav, holdings.cash, found, scale, None, {})
+        plan = plan_rebalance(problem)
+        asked = {each.asset: each for each in problem.constituents}
+        costs = {leg.asset: _cost_parts(leg, asked[leg.asset]) for leg in plan.legs}
+        return Rebalance(nav, holdings.cash, found, scale, plan, costs)
 
 
 def _within_turnover(found: Sequence[Drift], most: Decimal) -> tuple[tuple[Drift, ...], Decimal]:
@@ -183,11 +184,10 @@ def _constituent(
     )
 
 
-def _cost_parts(leg: RebalanceLeg, problem: RebalanceProblem) -> CostParts:
+def _cost_parts(leg: RebalanceLeg, constituent: Constituent) -> CostParts:
     """Return the parts of a leg's cost: half the spread, the depth beyond the touch, the fee at mid."""
     if leg.side is None or not leg.quantity:
         return CostParts(ZERO, ZERO, ZERO)
-    (constituent,) = (each for each in problem.constituents if each.asset == leg.asset)
     touch, sign = constituent.levels(leg.side)[0].price, leg.side.sign
     fee = leg.fee * leg.mid if leg.side is Side.BUY else leg.fee
     return CostParts(

@@ -9,7 +9,7 @@ from decimal import Decimal
 from etf_trader.clock import Clock
 from etf_trader.database import Database
 from etf_trader.errors import UsageError
-from etf_trader.execution.look import look_at, require_own
+from etf_trader.execution.look import look_at, require_listed, require_own
 from etf_trader.index.determination import Determination
 from etf_trader.index.history import Version, versions_of
 from etf_trader.index.methodology import Methodology
@@ -17,7 +17,7 @@ from etf_trader.index.store import Basket, Index, current_basket, find_index
 from etf_trader.ledger import accounts
 from etf_trader.ledger.repository import Account, Ledger
 from etf_trader.market.symbol import SymbolRule
-from etf_trader.money import ZERO, money_context
+from etf_trader.money import ZERO
 from etf_trader.rebalance.determining import Caps, determine_now
 from etf_trader.rebalance.drift import targets_with_reserve
 from etf_trader.rebalance.planning import Holdings, Rebalance, plan_of
@@ -56,6 +56,7 @@ async def preview_rebalance(
     Raises:
         NotFound: there is no such index.
         UsageError: it is closed, or has no rulebook to be brought back to; the table of caps cannot be.
+        NotListed: the venue has no market any more for what the index holds.
         DataError: a price is missing, or what the rulebook needs to know is.
     """
     standing = _standing(database, account, reference)
@@ -64,25 +65,22 @@ async def preview_rebalance(
         venue, standing.rulebook, index.quote, now, standing.basket.quantities.keys(), caps
     )
     every = await venue.rules()
+    require_listed(standing.basket, every)
     symbols = {each.base: each.symbol for each in every.values() if each.quote == index.quote}
-    symbols = symbols | dict(standing.basket.symbols)
-    wanted = sorted(asset for asset in {*standing.holdings.quantities, *determination.weights})
-    rules = {asset: every[symbols[asset]] for asset in wanted}
+    symbols |= standing.basket.symbols
+    rules = {
+        asset: every[symbols[asset]] for asset in sorted({*standing.holdings.quantities, *determination.weights})
+    }
     found = None
     if standing.units:
         view = await look_at(venue, [rule.symbol for rule in rules.values()], depth, every)
         books = {asset: view.books[rule.symbol] for asset, rule in rules.items()}
         aim = standing.rulebook.rebalance
         targets = targets_with_reserve(determination.weights, aim.reserve)
-        found = await asyncio.to_thread(_planned, standing.holdings, targets, aim, books, rules)
+        found = await asyncio.to_thread(plan_of, standing.holdings, targets, aim, books, rules)
     return RebalancePreview(
         index, standing.version, standing.basket, standing.units, determination, found, rules, now
     )
-
-
-def _planned(*asked: object) -> Rebalance:
-    with money_context():
-        return plan_of(*asked)  # type: ignore[arg-type]
 
 
 def _standing(database: Database, account: Account, reference: str) -> _Standing:

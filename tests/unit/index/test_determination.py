@@ -1,6 +1,7 @@
 """What a rulebook says on a day."""
 
 import tomllib
+from collections.abc import Collection, Mapping, Sequence
 from datetime import date
 from decimal import Decimal
 
@@ -11,9 +12,10 @@ from hypothesis import strategies as st
 
 from etf_trader.errors import DataError, UsageError
 from etf_trader.index.caps import CapRow
-from etf_trader.index.determination import determine, listed
+from etf_trader.index.determination import Determination, choose, listed, weigh
 from etf_trader.index.methodology import Methodology, Weighting, read_methodology
 from etf_trader.index.selection import Known
+from etf_trader.index.weighting import Floats
 
 D = Decimal
 DAY = date(2026, 1, 1)
@@ -23,6 +25,19 @@ RETURNS = {asset: np.random.default_rng(ord(asset)).normal(0.001, 0.02, 90) for 
 
 def rulebook(text: str) -> Methodology:
     return read_methodology(tomllib.loads(text, parse_float=D), "rules.toml")
+
+
+def determine(
+    rule: Methodology,
+    day: date,
+    found: Sequence[CapRow],
+    known: Known,
+    incumbents: Collection[str] = (),
+    returns: Mapping[str, Floats] | None = None,
+) -> Determination:
+    """Choose, and weigh what was chosen."""
+    choice = choose(rule, day, found, known, incumbents)
+    return Determination(day, weigh(rule, choice.rows, returns or {}), choice.verdicts)
 
 
 def rows(**caps: int) -> list[CapRow]:

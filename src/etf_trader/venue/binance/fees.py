@@ -83,9 +83,11 @@ class FeeTable:
             return
         self._is_recalled = True
         kept = self._file.read(source, GOOD_FOR)
-        for symbol, (age, *fees) in (kept.body if kept is not None else {}).items():
-            at = self._now() - kept.age - age if kept is not None else 0.0
-            self._single.setdefault(symbol, Told((Decimal(fees[0]), Decimal(fees[1])) if fees else None, at))
+        if kept is None:
+            return
+        for symbol, (age, *fees) in kept.body.items():
+            told = Told((Decimal(fees[0]), Decimal(fees[1])) if fees else None, self._now() - kept.age - age)
+            self._single.setdefault(symbol, told)
 
     def _keep(self, source: str) -> None:
         if self._file is None:
