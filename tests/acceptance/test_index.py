@@ -185,6 +185,13 @@ def test_an_index_gets_another_rulebook_as_its_next_version(held: Shell) -> None
     assert [each["version"] for each in held.json("index", "history", "1")["rulebooks"]] == [1, 2]
     held.ok("ledger", "audit")
     held.ok("submit", "sell", "--index", "1", "--qty", "1")
+    (held.folder / "bad.toml").write_text(
+        'symbol = "TOP8"\nuniverse.assets = ["BTC", "BTCC"]\nweighting.by = "equal"\n'
+    )
+    answer = held.etf("index", "edit", "1", "--file", "bad.toml")
+    assert answer.code == 2 and "BTCC has no market in USDT" in answer.err
+    (held.folder / "other.toml").write_text((held.folder / "bad.toml").read_text().replace("TOP8", "OTHER"))
+    assert "BTCC has no market" in held.etf("index", "create", "--file", "other.toml").err
     nowhere = (held.folder / "new.toml").read_text().replace("universe =", 'routes = ["USDT", "EURI"]\nuniverse =')
     (held.folder / "bad.toml").write_text(nowhere)
     assert held.etf("index", "edit", "1", "--file", "bad.toml").code == 2

@@ -76,6 +76,15 @@ def test_what_cannot_be_rebalanced_says_why(held: Shell) -> None:
     assert "Nobody holds units of it" in held.ok("rebalance", "--index", "DUO", "--dry-run")
 
 
+def test_who_of_a_list_is_left_out_is_told(held: Shell) -> None:
+    (held.folder / "rules.toml").write_text(
+        'symbol = "TOP8"\nuniverse = { assets = ["BTC", "ETH", "SOL"], exclude = ["SOL"] }\n'
+        'weighting.by = "equal"\nselection.count = 2\n'
+    )
+    held.ok("index", "edit", "1", "--file", "rules.toml")
+    assert "Left out of its list: SOL (excluded)." in held.ok("rebalance", "--index", "1", "--dry-run")
+
+
 def test_rows_dated_later_are_never_used_and_an_old_table_is_refused(ruled: Shell) -> None:
     old = CAPS.replace("2026-01-01", "2025-12-01")
     (ruled.folder / "caps.csv").write_text(old)

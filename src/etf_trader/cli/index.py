@@ -213,6 +213,7 @@ def _determined(opened: Services, definition: IndexDefinition, caps: Caps | None
         return definition
     from etf_trader.rebalance.determining import determine_now
 
+    in_loop(opened.administration.markets(definition))  # a name that was mistyped is no coin that is left out
     now = opened.clock.now()
     found = in_loop(determine_now(opened.venue, rules, definition.quote, now, caps=caps))
     return definition.with_weights(found.weights)

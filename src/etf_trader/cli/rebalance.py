@@ -67,6 +67,8 @@ def rebalance(
         else:
             _draw_legs(page, found, plan)
             _draw_sums(page, found, plan)
+        if left_out := _left_out(found):
+            page.line(f"Left out of its list: {left_out}.")
 
     payload = {
         "id": found.index.id,
@@ -124,6 +126,14 @@ def _draw_targets(page: Page, found: RebalancePreview) -> None:
         table.row(asset, share(weight))
     page.line()
     page.table(table)
+
+
+def _left_out(found: RebalancePreview) -> str:
+    """Return who of an index that names its coins is not in, and why; others choose from a table."""
+    rules = found.version.rules
+    if rules is None or rules.universe.caps is not None:
+        return ""
+    return ", ".join(f"{each.asset} ({each.why})" for each in found.determination.verdicts if not each.why.is_in)
 
 
 def _draw_legs(page: Page, found: RebalancePreview, plan: Mapping[str, Any]) -> None:

@@ -98,7 +98,7 @@ class Administration:
         """
         rules = await self._venue.rules()
         by_asset = {rule.base: rule.symbol for rule in rules.values() if rule.quote == definition.quote}
-        missing = [asset for asset in definition.assets if asset not in by_asset]
+        missing = [asset for asset in definition.named if asset not in by_asset]
         if missing:
             has = ", ".join(sorted(by_asset)[:30]) or f"no market in {definition.quote} at all"
             raise UsageError(

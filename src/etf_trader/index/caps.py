@@ -129,7 +129,11 @@ def _text(path: Path) -> Iterator[str]:
         text = (gzip.decompress(data) if data[:2] == _GZIP else data).decode("utf-8-sig")
     except (OSError, EOFError, UnicodeDecodeError) as error:
         said = getattr(error, "strerror", None) or "it is no UTF-8 text"
-        raise UsageError(f"cannot read the market caps: {said}", where=str(path)) from error
+        raise UsageError(
+            f"cannot read the market caps: {said}",
+            where=str(path),
+            hint=f"a CSV file with the columns {', '.join(NEEDED)}; --caps FILE names another",
+        ) from error
     return io.StringIO(text)
 
 

@@ -63,6 +63,11 @@ class IndexDefinition:
         """The constituents, in the order written."""
         return tuple(self.weights or self.basket)
 
+    @property
+    def named(self) -> tuple[str, ...]:
+        """The assets that the author names: the constituents, or those of a universe to choose from."""
+        return self.assets or (self.rules.universe.assets if self.rules is not None else ())
+
     def with_weights(self, weights: Mapping[str, Decimal]) -> "IndexDefinition":
         """Return the same index with the weights that were determined."""
         return replace(self, weights=dict(weights))
