@@ -50,7 +50,8 @@ class Rebalance:
     """A planned rebalance of one index: how each weight stands, what trades, and what is left alone.
 
     `scale` is the factor that a turnover cap took off all trades, 1 without.
-    `plan` is None where nothing trades.
+    `plan` is None where nothing trades. `parts` are what is wanted of each
+    asset that trades, as a fraction of all of them and the cash.
     """
 
     nav: Decimal
@@ -59,6 +60,7 @@ class Rebalance:
     scale: Decimal
     plan: RebalancePlan | None
     costs: Mapping[str, CostParts]
+    parts: Mapping[str, Decimal]
 
     @property
     def legs(self) -> Mapping[str, RebalanceLeg]:
@@ -125,11 +127,12 @@ def plan_of(
         found, scale = _within_turnover(drifts(weights, targets, rule), rule.turnover)
         problem = _problem(holdings, nav, found, books, rules)
         if problem is None:
-            return Rebalance(nav, holdings.cash, found, scale, None, {})
+            return Rebalance(nav, holdings.cash, found, scale, None, {}, {})
         plan = plan_rebalance(problem)
         asked = {each.asset: each for each in problem.constituents}
         costs = {leg.asset: _cost_parts(leg, asked[leg.asset]) for leg in plan.legs}
-        return Rebalance(nav, holdings.cash, found, scale, plan, costs)
+        parts = {each.asset: each.weight for each in problem.constituents}
+        return Rebalance(nav, holdings.cash, found, scale, plan, costs, parts)
 
 
 def _within_turnover(found: Sequence[Drift], most: Decimal) -> tuple[tuple[Drift, ...], Decimal]:
