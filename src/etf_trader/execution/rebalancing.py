@@ -102,7 +102,8 @@ class Rebalancer:
 
     async def _plan(self, state: RebalanceState, rules: Rules, slots: int) -> Wave:
         """Look at the books of what is left, and plan it."""
-        symbols = {state.symbols[asset] for asset in state.left} & rules.keys()
+        seen = {*state.left, *state.held}
+        symbols = {state.symbols[asset] for asset in seen} & rules.keys()
 
         async def plan(view: MarketView) -> Wave:
             return await asyncio.to_thread(plan_wave, state, view)

@@ -88,7 +88,8 @@ def held_now(state: RebalanceState) -> PerUnit:
 
 def mids_of(plan: StoredPlan) -> Mapping[str, Decimal]:
     """Return the mids that a stored wave was planned on, in quote per base."""
-    return {asset: Decimal(mid) for asset, mid in json.loads(plan.document)["mids"].items()}
+    document = json.loads(plan.document)
+    return {each["asset"]: Decimal(each["mid"]) for each in (*document["legs"], *document["kept"])}
 
 
 def end_rebalance(

@@ -21,6 +21,7 @@ from etf_trader.orders.asset_order import Slice
 from etf_trader.orders.rebalance import RebalanceLeg, RebalancePlan
 from etf_trader.orders.rebalance_order import RebalanceRequest
 from etf_trader.solver.rebalance import plan_rebalance
+from etf_trader.solver.rebalance_document import Kept
 from etf_trader.solver.rebalance_problem import Aim, Constituent, Exact, RebalanceProblem, Tracking
 
 PART_GRID = Decimal("1e-12")
@@ -45,6 +46,19 @@ class Wave:
         if self.plan is None:
             return ()
         return tuple(leg for leg in self.plan.legs if leg.wave == 1 and leg.quantity)
+
+    @property
+    def kept(self) -> tuple[Kept, ...]:
+        """What the index holds that it leaves as it is, as far as that has a price now."""
+        asked = () if self.problem is None else self.problem.constituents
+        moves = {each.asset for each in asked}
+        return tuple(
+            Kept(asset, symbol, quantity, self.view.books[symbol].mid, self.kept_out.get(asset))
+            for asset, quantity in sorted(self.state.held.items())
+            if quantity and asset not in moves
+            for symbol in [self.state.symbols[asset]]
+            if symbol in self.view.books and _has_price(self.view, symbol)
+        )
 
     @property
     def taken(self) -> dict[str, Decimal]:
