@@ -481,10 +481,15 @@ def _index_order(row: Row[tuple[object, ...]]) -> IndexOrder:
     values["on_shortfall"] = Shortfall(values["on_shortfall"])
     values["status"] = IndexOrderStatus(values["status"])
     values["stopped_by"] = tuple(filter(None, values["stopped_by"].split(",")))
+    values["arrival"] = arrival_mids(values["arrival"], values["entered"])
     values["entered"] = _mids(values["entered"])
-    values["arrival"] = _mids(values["arrival"]) | values["entered"]
     values["schedule"] = read_schedule(values["schedule"])
     return IndexOrder(**values)
+
+
+def arrival_mids(arrival: str, entered: str | None) -> dict[str, Decimal]:
+    """Return the arrival mids of an order from its row, those of what has entered its basket since among them."""
+    return _mids(arrival) | _mids(entered)
 
 
 def _mids(text: str | None) -> dict[str, Decimal]:
