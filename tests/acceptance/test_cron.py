@@ -1,5 +1,6 @@
 """`etf schedule`: the line in the crontab, and what cron makes of it."""
 
+import fcntl
 import os
 import pwd
 import shutil
@@ -97,9 +98,26 @@ def test_a_line_that_somebody_switched_off_or_that_is_out_of_date_is_told_and_re
     own.file.write_text(f"# {line}\n")
     assert "Switched off" in made.etf("schedule", "show", **own.environment).out
     minutes = line.partition(" ")[0]
-    own.file.write_text(line.replace(minutes, "59", 1) + "\n")
-    assert "out of date" in made.etf("schedule", "show", **own.environment).out
+    for fields, said in (
+        ("59 * * * *", "at minute 59 of"),
+        ("1 6 * * *", "at '1 6 * * *'"),
+        ("@daily", "'@daily'"),
+    ):
+        own.file.write_text(line.replace(f"{minutes} * * * *", fields, 1) + "\n")
+        shown = made.etf("schedule", "show", **own.environment).out
+        assert "out of date" in shown and said in shown
     assert own.line_of(made) == line and own.file.read_text() == f"{line}\n"
+
+
+def test_a_run_that_finds_another_at_work_does_nothing_and_says_so(made: Shell, own: OwnCrontab) -> None:
+    log = Path(made.etf("schedule", "show", "--json", **own.environment).document["log"])
+    log.parent.mkdir(parents=True)
+    with log.with_suffix(".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        run = made.etf("schedule", "run")
+        assert run.code == 0 and "Another run is still at work" in run.out
+        assert made.etf("-q", "schedule", "run").out == ""
+    assert "skipped: another was at work" in made.etf("schedule", "show", **own.environment).out
 
 
 def test_without_cron_there_is_one_sentence_and_a_timer_for_systemd(made: Shell, tmp_path: Path) -> None:

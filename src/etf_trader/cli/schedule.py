@@ -13,14 +13,15 @@ from etf_trader.cli.numbers import local_time
 from etf_trader.cli.options import LiveYesOption
 from etf_trader.cli.output import Page, good, look
 from etf_trader.cli.scheduled import (
-    at_minutes,
     calendars_of,
+    crontab_lock,
     draw_runs,
     draw_schedule,
     job_here,
     log_of,
     minutes_of,
     scheduled,
+    spoken_cron,
 )
 from etf_trader.cli.services import services
 from etf_trader.errors import ConfigError, EtfError
@@ -65,10 +66,7 @@ def install(systemd: SystemdOption = False, yes: LiveYesOption = False) -> None:
         return
     crontab, line = Crontab.of_this_user(), job.line(minutes_of(calendars))
     require_start(job)
-    before = crontab.read()
-    after = with_line(before, job.mark, line)
-    if after != before:
-        crontab.write(after)
+    before, after = crontab.change(lambda text: with_line(text, job.mark, line), crontab_lock(job))
     now = scheduled(opened.settings, calendars, after)
 
     def draw(page: Page) -> None:
@@ -113,10 +111,8 @@ def remove() -> None:
     from etf_trader.cron.crontab import Crontab, marked, without_line
 
     job, crontab = job_here(), Crontab.of_this_user()
-    before = crontab.read()
+    before, _ = crontab.change(lambda text: without_line(text, job.mark), crontab_lock(job))
     found = marked(before, job.mark)
-    if found is not None:
-        crontab.write(without_line(before, job.mark))
 
     def draw(page: Page) -> None:
         if found is None:
@@ -245,5 +241,5 @@ def _standing(now: Scheduled, problem: EtfError | None) -> str:
 
 def _when(now: Scheduled) -> str:
     assert now.found is not None
-    assert now.next_run is not None
-    return f"cron runs {TYPED} {at_minutes(now.found.minutes)}, next at {local_time(now.next_run, seconds=False)}."
+    following = "" if now.next_run is None else f", next at {local_time(now.next_run, seconds=False)}"
+    return f"cron runs {TYPED} {spoken_cron(now.found.cron)}{following}."

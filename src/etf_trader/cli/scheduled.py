@@ -53,7 +53,7 @@ class Scheduled:
 
         if self.found is None or not self.found.is_on:
             return None
-        return next_run(self.found.minutes, SystemClock().now().astimezone())
+        return next_run(self.found.cron, SystemClock().now().astimezone())
 
     def document(self) -> dict[str, Any]:
         """Return it as plain values."""
@@ -102,6 +102,11 @@ def log_of(job: Job) -> RunLog:
     from etf_trader.cron.runs import RunLog
 
     return RunLog(Path(platformdirs.user_state_dir(APP)) / "schedule", job.id, SystemClock())
+
+
+def crontab_lock(job: Job) -> Path:
+    """Return the file that keeps two of us from changing the crontab at the same time."""
+    return log_of(job).path.with_name("crontab.lock")
 
 
 def calendars_of(opened: Services) -> list[IndexCalendar]:
@@ -163,10 +168,13 @@ def _warnings(settings: Settings, found: Marked | None) -> list[str]:
     return warnings
 
 
-def at_minutes(minutes: str) -> str:
-    """Return when a line runs, in words."""
+def spoken_cron(cron: str) -> str:
+    """Return when a line runs, in words where it is one that we install."""
     from etf_trader.cron.job import EVERY_FIVE
 
+    minutes, _, others = cron.partition(" ")
+    if others != "* * * *":
+        return f"at {cron!r}"
     if minutes == EVERY_FIVE:
         return "every five minutes"
     each = minutes.split(",")

@@ -1,9 +1,11 @@
 """The crontab of this user: one marked line goes in and out, every other byte stays as it is."""
 
+import fcntl
 import os
 import re
 import shutil
 import subprocess
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,9 +32,10 @@ class Marked:
         return not self.line.lstrip().startswith("#")
 
     @property
-    def minutes(self) -> str:
-        """Its first field."""
-        return self.line.lstrip("# \t").split(maxsplit=1)[0]
+    def cron(self) -> str:
+        """When it runs, as it stands there: its five fields, or what somebody wrote in their place."""
+        words = self.line.lstrip("# \t").split()
+        return words[0] if words[0].startswith("@") else " ".join(words[:5])
 
 
 def marked(text: bytes, mark: str) -> Marked | None:
@@ -108,16 +111,31 @@ class Crontab:
             return b""
         raise EtfError(f"the crontab cannot be read: {_first(told)}", where=self._program)
 
-    def write(self, text: bytes) -> None:
-        """Put `text` in the place of the crontab, and see that it stands there; nothing of it: there is none.
-
-        Raises:
-            EtfError: it was refused, and the old one stays.
-        """
+    def _write(self, text: bytes) -> None:
+        """Put `text` in the place of the crontab, and see that it stands there; no text, and there is none."""
         done = self._run("-", text) if text else self._run("-r")
         if done.returncode or not self.read().endswith(text):
             told = _first(done.stderr.decode(errors="replace")) if done.returncode else "it reads otherwise"
             raise EtfError(f"the crontab cannot be written: {told}", where=self._program)
+
+    def change(self, how: Callable[[bytes], bytes], lock: Path) -> tuple[bytes, bytes]:
+        """Change the crontab, one process at a time; return it before and after.
+
+        Args:
+            how: From the crontab to what is to stand there; the same: nothing is written.
+            lock: A file that all who change it agree on.
+
+        Raises:
+            EtfError: it cannot be read, or the system refused the new one and kept the old.
+        """
+        lock.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        with lock.open("w") as held:
+            fcntl.flock(held, fcntl.LOCK_EX)
+            before = self.read()
+            after = how(before)
+            if after != before:
+                self._write(after)
+        return before, after
 
     def _run(self, word: str, given: bytes | None = None) -> "subprocess.CompletedProcess[bytes]":
         try:

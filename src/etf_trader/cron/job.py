@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from cronsim import CronSim
+from cronsim import CronSim, CronSimError
 
 from etf_trader.errors import UsageError
 
@@ -108,9 +108,16 @@ def minutes_for(calendars: Iterable[str], offset: timedelta) -> str:
     return ",".join(map(str, sorted((minute + shift) % 60 for minute in named)))
 
 
-def next_run(minutes: str, after: datetime) -> datetime:
-    """Return when an hourly line next runs; `after` is in the machine's zone."""
-    return next(CronSim(f"{minutes} * * * *", after))
+def next_run(cron: str, after: datetime) -> datetime | None:
+    """Return when a line next runs; None where its fields are not five that can be read.
+
+    Args:
+        after: In the machine's zone, which cron goes by.
+    """
+    try:
+        return next(CronSim(cron, after), None) if len(cron.split()) == 5 else None
+    except CronSimError:
+        return None
 
 
 _EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001 - only the fields of an expression are read with it

@@ -39,7 +39,7 @@ def test_a_line_that_was_copied_or_switched_off_becomes_one_that_runs() -> None:
     line = MINE.line("11")
     text = f"#{line}\n# note\n{line}\n".encode()
     found = marked(text, MINE.mark)
-    assert found is not None and not found.is_on and found.minutes == "11"
+    assert found is not None and not found.is_on and found.cron == "11 * * * *"
     assert with_line(text, MINE.mark, line) == f"{line}\n# note\n".encode()
     assert without_line(text, MINE.mark) == b"# note\n"
 

@@ -85,8 +85,10 @@ def test_it_runs_every_hour_one_minute_after_those_that_the_calendars_name(
     assert minutes_for(calendars, offset) == minutes
 
 
-def test_the_next_run_is_within_the_hour() -> None:
-    assert next_run("11,41", datetime(2024, 12, 31, 23, 41, tzinfo=UTC)) == datetime(2025, 1, 1, 0, 11, tzinfo=UTC)
-    assert next_run("*/5", datetime(2024, 12, 31, 23, 41, tzinfo=UTC)) == datetime(
-        2024, 12, 31, 23, 45, tzinfo=UTC
-    )
+def test_the_next_run_is_told_of_any_five_fields() -> None:
+    last = datetime(2024, 12, 31, 23, 41, tzinfo=UTC)
+    assert next_run("11,41 * * * *", last) == datetime(2025, 1, 1, 0, 11, tzinfo=UTC)
+    assert next_run("*/5 * * * *", last) == datetime(2024, 12, 31, 23, 45, tzinfo=UTC)
+    assert next_run("11 6 * * *", last) == datetime(2025, 1, 1, 6, 11, tzinfo=UTC)
+    assert next_run("@daily", last) is None
+    assert next_run("61 * * * *", last) is None
