@@ -159,6 +159,20 @@ def test_what_cron_would_not_know_is_refused_and_nothing_is_written(
     assert not own.file.exists()
 
 
+def test_real_money_is_asked_about_and_keys_of_the_shell_are_told_and_never_written(
+    made: Shell, own: OwnCrontab
+) -> None:
+    text = (made.folder / "etf.toml").read_text()
+    (made.folder / "etf.toml").write_text(f'environment = "live"\nlive = true\n{text}')
+    made.run("INSERT INTO account SELECT 2, 'live', 'me', era, 0, created_at FROM account WHERE id = 1")
+    asked = made.etf("schedule", "install", **own.environment)
+    assert asked.code == 2 and "this trades real money" in asked.err and not own.file.exists()
+    keys = {"BINANCE_API_KEY": "k" * 20, "BINANCE_SECRET_KEY": "s" * 20}
+    done = made.etf("schedule", "install", "--yes", **keys, **own.environment)
+    assert done.code == 0 and "cron does not have them" in done.out, done.err
+    assert "k" * 20 not in own.file.read_text() + done.out and "s" * 20 not in own.file.read_text() + done.out
+
+
 @pytest.fixture
 def spool() -> list[str]:
     """Return the words before a command that has a crontab, a cron and process numbers of its own, as root."""

@@ -110,7 +110,7 @@ def crontab_lock(job: Job) -> Path:
 
 
 def calendars_of(opened: Services) -> list[IndexCalendar]:
-    """Return how the calendars of all open indices stand, by the clock that they go by."""
+    """Return how the calendars of the account's open indices stand, by the clock that they go by."""
     from etf_trader.clock import SystemClock
     from etf_trader.rebalance.calendars import calendars
     from etf_trader.venue import PAPER
@@ -118,7 +118,7 @@ def calendars_of(opened: Services) -> list[IndexCalendar]:
     # The clock of a venue elsewhere is this machine's until it has been asked, for which keys are needed.
     now = opened.clock.now() if opened.account.environment == PAPER else SystemClock().now()
     with opened.database.read() as connection:
-        return calendars(connection, now, {})
+        return calendars(connection, now, {}, opened.account.id)
 
 
 def scheduled(settings: Settings, calendars: Sequence[IndexCalendar], crontab: bytes) -> Scheduled:
@@ -173,11 +173,11 @@ def spoken_cron(cron: str) -> str:
     from etf_trader.cron.job import EVERY_FIVE
 
     minutes, _, others = cron.partition(" ")
-    if others != "* * * *":
-        return f"at {cron!r}"
-    if minutes == EVERY_FIVE:
+    if cron == f"{EVERY_FIVE} * * * *":
         return "every five minutes"
     each = minutes.split(",")
+    if others != "* * * *" or not all(minute.isdecimal() for minute in each):
+        return f"at {cron!r}"
     return f"at minute{'s' if len(each) > 1 else ''} {joined(each)} of every hour"
 
 

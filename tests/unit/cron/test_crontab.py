@@ -1,12 +1,16 @@
 """One marked line goes in and out of a crontab; every other byte stays."""
 
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from etf_trader.cron.crontab import is_served, marked, other_lines, with_line, without_line
+from etf_trader.cron.crontab import Crontab, is_served, marked, other_lines, with_line, without_line
 from etf_trader.cron.job import Job
+from etf_trader.errors import EtfError
 
 MINE, OTHER = Job(Path("/p"), Path("/a"), Path("/a/etf.toml")), Job(Path("/p"), Path("/b"), Path("/b/etf.toml"))
 CRONTABS = st.lists(
@@ -48,6 +52,34 @@ def test_the_lines_of_other_configurations_are_known_and_left_alone() -> None:
     text = with_line(with_line(b"", OTHER.mark, OTHER.line("11")), MINE.mark, MINE.line("11"))
     assert other_lines(text, MINE.mark) == [OTHER.line("11")]
     assert without_line(text, MINE.mark) == f"{OTHER.line('11')}\n".encode()
+
+
+def test_installing_two_at_the_same_time_loses_neither(tmp_path: Path) -> None:
+    program = tmp_path / "crontab"
+    program.write_text(
+        f"#!/bin/sh\nfile={tmp_path}/kept\n"
+        'case $1 in -l) cat "$file"; sleep 0.05 ;; -) cat > "$file" ;; -r) : > "$file" ;; esac\n'
+    )
+    program.chmod(0o755)
+    (tmp_path / "kept").touch()
+    crontab = Crontab(str(program))
+    jobs = [Job(Path("/p"), Path(f"/{number}"), None) for number in range(4)]
+    with ThreadPoolExecutor() as pool:
+        for job in jobs:
+            change = partial(with_line, mark=job.mark, line=job.line("11"))
+            pool.submit(crontab.change, change, tmp_path / "state" / "lock")
+    assert sorted(crontab.read().decode().splitlines()) == sorted(job.line("11") for job in jobs)
+    for job in jobs:
+        crontab.change(partial(without_line, mark=job.mark), tmp_path / "state" / "lock")
+    assert crontab.read() == b""
+
+
+def test_a_crontab_that_keeps_something_else_than_it_was_given_is_told(tmp_path: Path) -> None:
+    program = tmp_path / "crontab"
+    program.write_text("#!/bin/sh\n[ $1 != -l ] || echo '# other'\n")
+    program.chmod(0o755)
+    with pytest.raises(EtfError, match="it reads otherwise"):
+        Crontab(str(program)).change(lambda text: text + b"x\n", tmp_path / "lock")
 
 
 def test_a_cron_service_is_seen_among_the_processes(tmp_path: Path) -> None:
