@@ -86,6 +86,7 @@ def test_the_line_runs_every_hour_as_cron_starts_it_and_its_exit_code_is_in_the_
     (run,) = answer.document["runs"]
     assert run["state"] == "ended" and run["exit"] == done.returncode
     assert done.returncode == odd.etf("rebalance", "--due").code
+    assert bool(done.stdout) == bool(done.returncode), "cron mails what is printed: failures, and nothing else"
     log = Path(answer.document["log"])
     assert log.stat().st_mode & 0o777 == 0o600 and run["said"] in log.read_text()
     assert datetime.fromisoformat(answer.document["next_run"]) - datetime.now(UTC) <= timedelta(hours=1)
