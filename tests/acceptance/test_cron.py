@@ -75,21 +75,32 @@ def test_two_folders_have_a_line_each_and_what_was_empty_is_gone_again(
     assert not own.file.exists()
 
 
-def test_the_line_runs_every_hour_as_cron_starts_it_and_its_exit_code_is_in_the_log(
+def test_the_line_does_what_is_due_once_and_then_nothing_started_as_cron_starts_it(
     odd: Shell, own: OwnCrontab
 ) -> None:
     fields, command = command_of(own.line_of(odd))
     minutes, *rest = fields.split()
     assert minutes.isdecimal() and rest == ["*"] * 4
-    done = started_bare(command)
-    answer = odd.etf("schedule", "show", "--json", **own.environment)
-    (run,) = answer.document["runs"]
-    assert run["state"] == "ended" and run["exit"] == done.returncode
-    assert done.returncode == odd.etf("rebalance", "--due").code
-    assert bool(done.stdout) == bool(done.returncode), "cron mails what is printed: failures, and nothing else"
-    log = Path(answer.document["log"])
-    assert log.stat().st_mode & 0o777 == 0o600 and run["said"] in log.read_text()
-    assert datetime.fromisoformat(answer.document["next_run"]) - datetime.now(UTC) <= timedelta(hours=1)
+    odd.ok("exchange", "advance", "28d")
+    before = odd.etf("schedule", "show", **own.environment).out
+    assert "due now, since 2026-02-01 00:10" in before
+    first, second = started_bare(command), started_bare(command)
+    assert (first.returncode, first.stdout, second.returncode, second.stdout) == (0, "", 0, ""), first.stderr
+    shown = odd.etf("schedule", "show", "--json", **own.environment).document
+    assert [index["due"] for index in shown["indices"]] == [None]
+    assert shown["indices"][0]["next_at"] == "2026-03-01T00:10:00Z"
+    assert [(run["state"], run["exit"]) for run in shown["runs"]] == [("ended", 0)] * 2
+    assert shown["runs"][0]["said"] == "Nothing is due." and "TOP8" in shown["runs"][1]["said"]
+    log = Path(shown["log"])
+    assert log.stat().st_mode & 0o777 == 0o600 and "ended: exit 0" in log.read_text()
+    assert datetime.fromisoformat(shown["next_run"]) - datetime.now(UTC) <= timedelta(hours=1)
+
+
+def test_a_run_that_fails_is_printed_and_told_with_its_exit_code(made: Shell, own: OwnCrontab) -> None:
+    made.run("DROP TABLE rebalance_leg")
+    made.run("DROP TABLE rebalance")
+    run = made.etf("-q", "schedule", "run")
+    assert run.code == 1 and "not of this version" in run.out and "Exit code 1" in run.out
 
 
 def test_a_line_that_somebody_switched_off_or_that_is_out_of_date_is_told_and_renewed(
@@ -171,6 +182,7 @@ def test_real_money_is_asked_about_and_keys_of_the_shell_are_told_and_never_writ
     keys = {"BINANCE_API_KEY": "k" * 20, "BINANCE_SECRET_KEY": "s" * 20}
     done = made.etf("schedule", "install", "--yes", **keys, **own.environment)
     assert done.code == 0 and "cron does not have them" in done.out, done.err
+    assert " schedule run --yes # " in own.file.read_text()
     assert "k" * 20 not in own.file.read_text() + done.out and "s" * 20 not in own.file.read_text() + done.out
 
 

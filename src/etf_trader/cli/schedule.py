@@ -25,6 +25,7 @@ from etf_trader.cli.scheduled import (
 )
 from etf_trader.cli.services import services
 from etf_trader.errors import ConfigError, EtfError
+from etf_trader.venue import LIVE
 
 if TYPE_CHECKING:
     from etf_trader.cli.scheduled import Scheduled
@@ -57,10 +58,9 @@ def install(systemd: SystemdOption = False, yes: LiveYesOption = False) -> None:
 
     with services() as opened:
         require_known_to_cron(opened.settings)
-        if not systemd:
-            confirm_live(opened, "Let cron rebalance", yes=yes)
+        confirm_live(opened, "Rebalance by itself", yes=yes)
         calendars = calendars_of(opened)
-    job = job_here()
+    job = job_here(is_live=opened.settings.environment == LIVE)
     if systemd:
         _print_units(job, minutes_of(calendars))
         return
@@ -125,7 +125,7 @@ def remove() -> None:
 
 
 @command(app, "run", examples=("etf schedule run    what cron starts",))
-def run() -> None:
+def run(yes: LiveYesOption = False) -> None:
     """Run etf rebalance --due once, alone; what it says and its exit code go into the log."""
     job = job_here()
     log = log_of(job)
@@ -134,7 +134,8 @@ def run() -> None:
         if lock is None:
             log.skip()
         else:
-            code, said = log.run([*job.etf, "rebalance", "--due"], TYPED, lock)
+            agreed = ["--yes"] if yes else []
+            code, said = log.run([*job.etf, "rebalance", "--due", *agreed], TYPED, lock)
 
     def draw(page: Page) -> None:
         if code is None:

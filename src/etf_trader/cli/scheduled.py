@@ -71,7 +71,7 @@ class Scheduled:
         }
 
 
-def job_here() -> Job:
+def job_here(*, is_live: bool = False) -> Job:
     """Return what cron would start for the configuration of this command."""
     import pwd
 
@@ -85,12 +85,8 @@ def job_here() -> Job:
         carried["PYTHONPATH"] = os.pathsep.join(str(Path(part).resolve()) for part in parts)
     if os.environ.get("HOME", "") not in ("", pwd.getpwuid(os.getuid()).pw_dir):
         carried["HOME"] = os.environ["HOME"]
-    return Job(
-        Path(sys.executable),
-        data_folder(project).resolve(),
-        None if project is None else project.resolve(),
-        carried,
-    )
+    config = None if project is None else project.resolve()
+    return Job(Path(sys.executable), data_folder(project).resolve(), config, carried, is_live)
 
 
 def log_of(job: Job) -> RunLog:
@@ -112,20 +108,22 @@ def crontab_lock(job: Job) -> Path:
 def calendars_of(opened: Services) -> list[IndexCalendar]:
     """Return how the calendars of the account's open indices stand, by the clock that they go by."""
     from etf_trader.clock import SystemClock
+    from etf_trader.orders.rebalances import due_dates
     from etf_trader.rebalance.calendars import calendars
     from etf_trader.venue import PAPER
 
     # The clock of a venue elsewhere is this machine's until it has been asked, for which keys are needed.
     now = opened.clock.now() if opened.account.environment == PAPER else SystemClock().now()
     with opened.database.read() as connection:
-        return calendars(connection, now, {}, opened.account.id)
+        return calendars(connection, now, due_dates(connection, opened.account.id), opened.account.id)
 
 
 def scheduled(settings: Settings, calendars: Sequence[IndexCalendar], crontab: bytes) -> Scheduled:
     """Return how the configuration stands with this crontab."""
     from etf_trader.cron.crontab import marked, other_lines
+    from etf_trader.venue import LIVE
 
-    job = job_here()
+    job = job_here(is_live=settings.environment == LIVE)
     found = marked(crontab, job.mark)
     others = len(other_lines(crontab, job.mark))
     return Scheduled(job, minutes_of(calendars), found, calendars, _warnings(settings, found), log_of(job), others)

@@ -23,9 +23,6 @@ CARRIED = ("PYTHONPATH", "XDG_CONFIG_HOME", "XDG_DATA_HOME", "XDG_STATE_HOME")
 LONGEST_LINE = 990
 """Debian's cron takes 999 characters."""
 
-RUN = ("--quiet", "schedule", "run")
-"""What is typed after `etf`."""
-
 USUAL_MINUTE = 10
 MOST_MINUTES = 12
 EVERY_FIVE = "*/5"
@@ -36,13 +33,15 @@ class Job:
     """One configuration's scheduled runs.
 
     `config` is its file, None where the platform's folders and defaults are all there is; `folder` is where runs
-    begin. `environment` holds what of `CARRIED` was set.
+    begin. `environment` holds what of `CARRIED` was set. `is_live` says that it was agreed to trade real money:
+    the line says so, and one that does not never will.
     """
 
     interpreter: Path
     folder: Path
     config: Path | None
     environment: Mapping[str, str] = field(default_factory=dict)
+    is_live: bool = False
 
     @property
     def id(self) -> str:
@@ -60,6 +59,11 @@ class Job:
         config = () if self.config is None else ("--config", str(self.config))
         return [str(self.interpreter), "-P", "-m", "etf_trader", *config]
 
+    @property
+    def run(self) -> list[str]:
+        """The words after them that make one run."""
+        return ["--quiet", "schedule", "run", *(["--yes"] if self.is_live else [])]
+
     def shell_words(self, *words: str) -> str:
         """Return a command line for `sh` that runs `etf` with these words where nothing else is set."""
         carried = [f"{name}={value}" for name, value in self.environment.items()]
@@ -73,7 +77,7 @@ class Job:
         Raises:
             UsageError: a path cannot be written so that every cron reads it alike.
         """
-        command = self.shell_words(*RUN)
+        command = self.shell_words(*self.run)
         if "\\" in command or not command.isprintable():
             raise UsageError(
                 "a path with a backslash or a line break cannot stand in a crontab",

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from etf_trader.cron.job import RUN, Job
+from etf_trader.cron.job import Job
 
 FOLDER = "~/.config/systemd/user"
 
@@ -19,7 +19,7 @@ def units(job: Job, minutes: str) -> tuple[Unit, Unit]:
     """Return the service that does one run, and the timer that starts it every hour."""
     name = f"etf-trader-{job.id}"
     carried = "".join(f"Environment={_quoted(f'{key}={value}')}\n" for key, value in job.environment.items())
-    words = " ".join(_quoted(word, is_command=True) for word in (*job.etf, *RUN))
+    words = " ".join(_quoted(word, is_command=True) for word in (*job.etf, *job.run))
     service = (
         f"[Unit]\nDescription=Rebalance what is due: {_plain(str(job.config or job.folder))}\n\n"
         f"[Service]\nType=oneshot\nUMask=0077\nWorkingDirectory={_plain(str(job.folder))}\n{carried}"

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.unit.cron.parsed import command_of
 
-from etf_trader.cron.job import LONGEST_LINE, RUN, Job, minutes_for, next_run
+from etf_trader.cron.job import LONGEST_LINE, Job, minutes_for, next_run
 from etf_trader.errors import UsageError
 
 NO_OFFSET = timedelta(0)
@@ -36,7 +36,7 @@ def test_whatever_a_folder_is_called_the_shell_gets_its_name(folder: str, data: 
     try:
         line = made.line("11,41")
     except UsageError:
-        assert len(made.shell_words(*RUN).encode()) > LONGEST_LINE - 200
+        assert len(made.shell_words(*made.run).encode()) > LONGEST_LINE - 200
         return
     fields, command = command_of(line)
     assert next(CronSim(fields, datetime(2024, 2, 29, 23, 59, tzinfo=UTC))) == datetime(
@@ -45,7 +45,7 @@ def test_whatever_a_folder_is_called_the_shell_gets_its_name(folder: str, data: 
     cd, target, then, env, carried, *rest = shlex.split(command, comments=True)
     assert (cd, target, then, env) == ("cd", str(made.folder), "&&", "/usr/bin/env")
     assert carried == f"XDG_DATA_HOME=/d/{data}"
-    assert rest == [*made.etf, *RUN]
+    assert rest == [*made.etf, *made.run]
     assert line.endswith(made.mark)
 
 
@@ -53,6 +53,12 @@ def test_whatever_a_folder_is_called_the_shell_gets_its_name(folder: str, data: 
 def test_a_name_that_crons_read_differently_is_refused(name: str) -> None:
     with pytest.raises(UsageError, match="cannot stand in a crontab"):
         job(f"/home/{name}").line("11")
+
+
+def test_only_a_line_that_was_agreed_to_says_yes_to_real_money() -> None:
+    live = Job(PYTHON, Path("/a"), Path("/a/etf.toml"), is_live=True)
+    assert live.line("11").endswith(f" --quiet schedule run --yes {live.mark}")
+    assert "--yes" not in job("/a").line("11") and job("/a").mark == live.mark
 
 
 def test_a_line_longer_than_cron_takes_is_refused() -> None:
