@@ -239,11 +239,11 @@ def judge(house: House, scenario: Scenario) -> list[str]:
 
 
 FAR = Decimal("0.01")
-"""A rebalance on books that do not move ends no further from its targets than this: lots, and what is below the least order."""
+"""So far from its targets a rebalance may end on books that do not move: lots, and what is below the least order."""
 
 
 def _off_target(connection: Connection) -> list[str]:
-    """Return what is far from the target of a rebalance that was filled: books that do not move have their mids."""
+    """Return what is far from the target of a rebalance that was filled, on books that do not move."""
     found = []
     for order in list_rebalances(connection, statuses=[IndexOrderStatus.FILLED]):
         basket = current_basket(connection, order.index_id)

@@ -257,7 +257,7 @@ SCENARIOS = {
         three_market,
         edited_index,
         (
-            asked("one", Side.BUY, "8.25", limit_price=D("120.9"), time_in_force="gtc"),
+            asked("one", Side.BUY, "8.25", time_in_force="gtc"),
             Rebalance(FIRST),
             asked("two", Side.SELL, "3.5", time_in_force="gtc"),
         ),
