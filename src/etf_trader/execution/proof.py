@@ -12,7 +12,7 @@ from etf_trader.errors import NotFound
 from etf_trader.execution.batch import CONVERT, MOST_PIECES, QUOTE, TRADE, UNWIND
 from etf_trader.execution.fee_inventory import PLAN_KEY
 from etf_trader.execution.fees_apart import with_fees_apart
-from etf_trader.execution.wave_proof import check_wave
+from etf_trader.execution.wave_proof import check_wave, wave_beside
 from etf_trader.index.store import Basket, list_baskets
 from etf_trader.market.currency import CURRENCIES
 from etf_trader.market.symbol import Side
@@ -116,7 +116,7 @@ def _together(connection: Connection, stored: StoredPlan, market: Mapping[str, A
     except ValueError:
         yield Finding("batch", "has a plan that cannot be read")
         return
-    yield from check_batch(statements)
+    yield from check_batch(statements, wave_beside(connection, stored, market))
 
 
 def _row(stored: StoredPlan) -> Iterator[Finding]:

@@ -1,5 +1,7 @@
 """A wave of a rebalance held against the rows around it: its rebalance, its basket, and what was sent."""
 
+import json
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from decimal import Decimal
 from typing import Any
@@ -8,14 +10,18 @@ from sqlalchemy import Connection
 
 from etf_trader.execution.batch import MOST_PIECES, WAVE
 from etf_trader.index.store import Basket, list_baskets
+from etf_trader.market.symbol import Side
 from etf_trader.money import ZERO, money_context, plain
 from etf_trader.orders.asset_order import AssetOrder
 from etf_trader.orders.rebalance import RebalanceLeg
 from etf_trader.orders.rebalance_order import RebalanceOrder
 from etf_trader.orders.rebalances import rebalance_order
-from etf_trader.orders.store import StoredPlan, asset_orders_of_plan, plans_of
+from etf_trader.orders.status import AssetOrderStatus
+from etf_trader.orders.store import StoredPlan, asset_orders_of_plan, plans_of, plans_of_moment
 from etf_trader.solver.findings import Finding, differs
 from etf_trader.solver.rebalance_statement import RebalanceStatement, read_rebalance_statement
+from etf_trader.solver.statement import read_statement
+from etf_trader.solver.verify_batch import check_batch
 
 COLUMNS = ("method", "cost", "bound", "gap_bps", "book_hash")
 """What the row of a wave repeats of its document."""
@@ -38,6 +44,43 @@ def check_wave(
         if _is_first(connection, stored):
             yield from _asked(order, statement)
         yield from _sent(stored, statement, asset_orders_of_plan(connection, stored.id))
+        yield from _beside(connection, stored, statement, market)
+
+
+def wave_beside(
+    connection: Connection, stored: StoredPlan, market: Mapping[str, Any]
+) -> RebalanceStatement | None:
+    """Return what the wave says that an order's plan trades with in one batch; None: it trades with none.
+
+    Raises:
+        ValueError: it cannot be read.
+    """
+    own = json.loads(stored.document)["seal"]
+    for each in plans_of_moment(connection, stored):
+        if each.purpose == WAVE and own in (document := json.loads(each.document)).get("beside", ()):
+            return read_rebalance_statement(document, market)
+    return None
+
+
+def _beside(
+    connection: Connection, stored: StoredPlan, statement: RebalanceStatement, market: Mapping[str, Any]
+) -> Iterator[Finding]:
+    """Check a wave against the plans of the orders that trade with it in one batch: named by their seals."""
+    missing, named = Counter(statement.beside), []
+    for each in reversed(plans_of_moment(connection, stored)):
+        document = json.loads(each.document)
+        if each.id < stored.id and each.purpose != WAVE and missing[document["seal"]]:
+            missing[document["seal"]] -= 1
+            named.append(document)
+    if missing.total():
+        yield Finding("plan.beside", "names a plan that is not there")
+        return
+    try:
+        orders = [read_statement(document, market) for document in named]
+    except ValueError:
+        yield Finding("plan.beside", "names a plan that cannot be read")
+        return
+    yield from check_batch(orders, statement)
 
 
 def _columns(stored: StoredPlan, document: Mapping[str, Any]) -> Iterator[Finding]:
@@ -81,12 +124,19 @@ def _asked(order: RebalanceOrder, statement: RebalanceStatement) -> Iterator[Fin
 
 def _sent(stored: StoredPlan, statement: RebalanceStatement, sent: Sequence[AssetOrder]) -> Iterator[Finding]:
     """Compare the orders that were written with the legs of the plan's first wave."""
-    planned = {each.leg.symbol: each for each in statement.legs if each.leg.wave == 1 and each.leg.quantity}
+    now = [each for each in statement.legs if each.leg.wave == 1]
+    planned = {each.leg.symbol: each for each in now if each.leg.quantity}
     written: dict[str, Decimal] = {}
+    crossed: dict[tuple[str, Side], Decimal] = {}
     for order in sent:
         where, intent = f"asset order {order.id}", order.intent
         if order.seal != intent.seal(order.plan_id, order.index_order_id):
             yield Finding(where, "does not match its seal")
+        if order.status is AssetOrderStatus.CROSSED:
+            way = intent.symbol, intent.side
+            crossed[way] = crossed.get(way, ZERO) + intent.quantity
+            yield from differs(f"{where}, price", intent.price, intent.mid)
+            continue
         written[intent.symbol] = written.get(intent.symbol, ZERO) + intent.quantity
         if (stated := planned.get(intent.symbol)) is not None:
             said = (stated.leg.side, stated.leg.mid, stated.touch, stated.leg.last_price)
@@ -95,3 +145,5 @@ def _sent(stored: StoredPlan, statement: RebalanceStatement, sent: Sequence[Asse
     if len(sent) < MOST_PIECES:
         quantities = {symbol: leg.quantity for symbol, leg in legs.items()}
         yield from differs("quantities that were written", written, quantities)
+    inside = {(each.leg.symbol, each.leg.side): each.leg.inside for each in now if each.leg.inside}
+    yield from differs("quantities that were crossed", crossed, inside)
