@@ -77,7 +77,7 @@ def plan_beside(
     while joining:
         members = [each for each in plan_together(joining, (), view, settings).batch.members if each.plan.units]
         out = {each.state.order.id for each in joining} - {each.order_id for each in members}
-        out |= _barred(members, alone.legs, view, settings)
+        out |= _barred(members, list(sides.values()), view, settings)
         if not out:
             found = _met(state, members, sides, view, settings)
             if isinstance(found, Netted):
@@ -171,9 +171,8 @@ def _met(
             break
         is_met = after.met == {asset: each.quantity for asset, each in offered.items()}
         if is_met and after.sizes == before.sizes:
-            is_turned = any(leg.side is not None and leg.side is not _side(sides, leg) for leg in wave.plan.legs)
-            crosses_itself = any(after.at_venue(each.asset) is each.side.opposite for each in wave.batch().demands)
-            if is_turned or crosses_itself:
+            trades_itself = any(after.at_venue(each.asset) is each.side.opposite for each in wave.batch().demands)
+            if trades_itself or not _as_near(wave, sides):
                 break
             plans, demands, crosses = traded(after.shared, view)
             joined = tuple(Member(each.state, each.problem, plans[each.order_id], TRADE) for each in members)
@@ -182,5 +181,20 @@ def _met(
     return frozenset()
 
 
-def _side(sides: Mapping[str, RebalanceLeg], leg: RebalanceLeg) -> Side | None:
-    return sides[leg.asset].side if leg.asset in sides else None
+def _as_near(wave: Wave, alone: Mapping[str, RebalanceLeg]) -> bool:
+    """Return whether a wave trades the same way as alone, and ends as near to its targets but for a least order.
+
+    What a first wave does not trade, or trades less of, is not made up for by another.
+    """
+    assert wave.plan is not None and wave.problem is not None
+    rules = {each.asset: each.rule for each in wave.problem.constituents}
+    for leg in wave.plan.legs:
+        before = alone.get(leg.asset)
+        if before is None or leg.side is not before.side:
+            if before is None and leg.side is None:
+                continue
+            return False
+        further = (abs(leg.drift_after) - abs(before.drift_after)) * wave.plan.nav_after
+        if further > rules[leg.asset].least_quantity(leg.mid) * leg.mid:
+            return False
+    return True
