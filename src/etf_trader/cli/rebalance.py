@@ -12,10 +12,12 @@ from etf_trader.cli.invocation import output, settings
 from etf_trader.cli.numbers import bps, count, joined, local_time, money, quantity, share, units
 from etf_trader.cli.options import CapsColumnsOption, CapsOption, DryRunOption, RequiredIndexOption, caps_of
 from etf_trader.cli.output import Page, Table, dim, number, text
+from etf_trader.cli.rebalance_outlook import draw_outlook, outlook_document
 from etf_trader.cli.services import in_loop, services
 from etf_trader.money import ZERO, round_to
 
 if TYPE_CHECKING:
+    from etf_trader.bootstrap import Slots
     from etf_trader.rebalance.previewing import RebalancePreview
 
 app = single()
@@ -27,6 +29,9 @@ WHY = {
     "within_band": "within its band",
     "below_minimum": "below the venue's least order",
     "halted": "its market does not trade",
+    "turnover_cap": "left out by the turnover cap",
+    "cost_above_benefit": "costs more than it is worth",
+    "wide_spread": "its spread is too wide",
 }
 
 
@@ -53,7 +58,7 @@ def rebalance(
             where="--dry-run",
             hint="add --dry-run to see what it would trade",
         )
-    found = _preview(index, caps, caps_columns)
+    found, slots = _preview(index, caps, caps_columns)
     plan = None if found.rebalance is None else _document(found)
 
     def draw(page: Page) -> None:
@@ -67,6 +72,7 @@ def rebalance(
         else:
             _draw_legs(page, found, plan)
             _draw_sums(page, found, plan)
+            draw_outlook(page, found, slots)
         if left_out := _left_out(found):
             page.line(f"Left out of its list: {left_out}.")
 
@@ -87,18 +93,18 @@ def rebalance(
             }
             for each in found.determination.verdicts
         ],
-        "plan": plan,
-        "legs": [] if plan is None else plan["legs"],
+        **outlook_document(found),
+        **({"legs": []} if plan is None else plan),
     }
     columns = ("asset", "weight", "target", "weight_after", "side", "quantity", "value", "cost", "why_skipped")
     output().emit("etf.rebalance/1", payload, draw, columns=columns)
 
 
-def _preview(index: str, caps: Path | None, columns: list[Any] | None) -> RebalancePreview:
+def _preview(index: str, caps: Path | None, columns: list[Any] | None) -> tuple[RebalancePreview, Slots]:
     from etf_trader.rebalance.previewing import preview_rebalance
 
     with services() as opened, output().progress("Reading the books"):
-        return in_loop(
+        found = in_loop(
             preview_rebalance(
                 opened.database,
                 opened.venue,
@@ -109,6 +115,7 @@ def _preview(index: str, caps: Path | None, columns: list[Any] | None) -> Rebala
                 caps_of(caps, columns),
             )
         )
+        return found, opened.slots()
 
 
 def _document(found: RebalancePreview) -> dict[str, Any]:

@@ -2,14 +2,16 @@
 
 import asyncio
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
+from typing import Any
 
 from etf_trader.clock import Clock
 from etf_trader.database import Database
 from etf_trader.errors import UsageError
-from etf_trader.execution.look import look_at, require_listed, require_own
+from etf_trader.execution.look import look_and_plan, require_listed, require_own
+from etf_trader.execution.planning import MarketView
 from etf_trader.index.determination import Determination
 from etf_trader.index.history import Version, versions_of
 from etf_trader.index.methodology import Methodology
@@ -20,13 +22,17 @@ from etf_trader.market.symbol import SymbolRule
 from etf_trader.money import ZERO
 from etf_trader.rebalance.determining import Caps, determine_now
 from etf_trader.rebalance.drift import targets_with_reserve
-from etf_trader.rebalance.planning import Holdings, Rebalance, plan_of
+from etf_trader.rebalance.outlook import Outlook, last_marks, outlook_of, past_closes
+from etf_trader.rebalance.planning import Holdings, Rebalance, plan_of, window_stops
 from etf_trader.venue.interface import Venue
 
 
 @dataclass(frozen=True, slots=True)
 class RebalancePreview:
-    """What a rebalance of an index would do now. `rebalance` is None while nobody holds units of it."""
+    """What a rebalance of an index would do now. `rebalance` is None while nobody holds units of it.
+
+    `market` are the books and rules it was planned on, in plain values.
+    """
 
     index: Index
     version: Version
@@ -36,6 +42,8 @@ class RebalancePreview:
     rebalance: Rebalance | None
     rules: Mapping[str, SymbolRule]
     at: datetime
+    outlook: Outlook | None = None
+    market: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,15 +79,31 @@ async def preview_rebalance(
     rules = {
         asset: every[symbols[asset]] for asset in sorted({*standing.holdings.quantities, *determination.weights})
     }
-    found = None
-    if standing.units:
-        view = await look_at(venue, [rule.symbol for rule in rules.values()], depth, every)
+    if not standing.units:
+        return RebalancePreview(
+            index, standing.version, standing.basket, standing.units, determination, None, rules, now
+        )
+    aim = standing.rulebook.rebalance
+    targets = targets_with_reserve(determination.weights, aim.reserve)
+    closes = await past_closes(venue, {asset: rule.symbol for asset, rule in rules.items()}, now)
+
+    async def plan(view: MarketView) -> Rebalance:
         books = {asset: view.books[rule.symbol] for asset, rule in rules.items()}
-        aim = standing.rulebook.rebalance
-        targets = targets_with_reserve(determination.weights, aim.reserve)
-        found = await asyncio.to_thread(plan_of, standing.holdings, targets, aim, books, rules)
+        return await asyncio.to_thread(plan_of, standing.holdings, targets, aim, books, rules, last_marks(closes))
+
+    names = [rule.symbol for rule in rules.values()]
+    view, found = await look_and_plan(venue, names, depth, every, plan, window_stops)
     return RebalancePreview(
-        index, standing.version, standing.basket, standing.units, determination, found, rules, now
+        index,
+        standing.version,
+        standing.basket,
+        standing.units,
+        determination,
+        found,
+        rules,
+        now,
+        await asyncio.to_thread(outlook_of, found, targets, closes),
+        view.document(),
     )
 
 
