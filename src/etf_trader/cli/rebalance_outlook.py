@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from etf_trader.rebalance.outlook import Outlook
     from etf_trader.rebalance.previewing import RebalancePreview
 
-CHART_ROWS = 6
+CHART_ROWS = 8
 CHART_ROOM = 72
 
 
@@ -46,7 +46,7 @@ def outlook_document(found: RebalancePreview) -> dict[str, Any]:
 def _point(each: Point) -> dict[str, Any]:
     return {
         "part": each.part,
-        "price_bps": each.price_bps,
+        "of": each.of,
         "orders": each.orders,
         "turnover": each.turnover,
         "cost": each.cost,
@@ -61,6 +61,8 @@ def draw_outlook(page: Page, found: RebalancePreview, slots: Slots) -> None:
     outlook = found.outlook
     if outlook is None:
         return
+    if stuck := _stuck(found):
+        page.line(stuck)
     document = outlook_document(found)["plan"]
     if document is not None and found.rebalance is not None and found.rebalance.orders:
         page.line(_effort(document, found, slots))
@@ -68,6 +70,17 @@ def draw_outlook(page: Page, found: RebalancePreview, slots: Slots) -> None:
         page.line(sentence)
     if len(outlook.frontier) > 1 and found.rebalance is not None and found.rebalance.orders:
         _draw_frontier(page, outlook, found.index.quote)
+
+
+def _stuck(found: RebalancePreview) -> str:
+    """Return who cannot be traded now, and what becomes of it."""
+    assert found.rebalance is not None
+    named = {each.asset for each in found.rebalance.drifts}
+    halted = sorted(found.rebalance.halted & named)
+    if not halted:
+        return ""
+    stays = "it stays as it is" if len(halted) == 1 else "they stay as they are"
+    return f"No market now: {', '.join(halted)}; {stays}, and the others share the rest of NAV."
 
 
 def _effort(document: Mapping[str, Any], found: RebalancePreview, slots: Slots) -> str:
@@ -152,7 +165,8 @@ def _draw_chart(page: Page, points: tuple[Point, ...]) -> None:
 
 def _way(each: Point) -> str:
     """Return what a point does."""
-    if each.price_bps is not None:
-        return f"only what costs below {bps(each.price_bps)} bps"
-    part = each.part or Decimal(0)
-    return {Decimal(0): "nothing", Decimal(1): "all of it"}.get(part, f"{part:.0%} of every trade")
+    if each.part is None:
+        return "what is worth its price"
+    if each.part in (0, 1):
+        return "all of it" if each.part else "nothing"
+    return f"the best for {each.part:.0%} of the cost" if each.of == "cost" else f"{each.part:.0%} of every trade"

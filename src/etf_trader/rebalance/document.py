@@ -59,9 +59,6 @@ def rebalance_document(found: Rebalance, units: Decimal) -> dict[str, Any]:
         "scale": found.scale,
         "orders": found.orders,
         "waves": 0 if plan is None else plan.waves,
-        "method": None if plan is None else plan.method,
-        "gap_bps": ZERO if plan is None else plan.gap_bps,
-        "rounding_bps": ZERO if plan is None else plan.rounding_bps,
         "legs": [_leg(found, each) for each in found.drifts],
     }
 
