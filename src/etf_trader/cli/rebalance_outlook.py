@@ -19,19 +19,9 @@ CHART_ROWS = 8
 CHART_ROOM = 72
 
 
-def outlook_document(found: RebalancePreview) -> dict[str, Any]:
+def outlook_document(found: RebalancePreview, outlook: Outlook | None) -> dict[str, Any]:
     """Return the plan object, the market it was made on, tracking errors and frontier, in plain values."""
-    from etf_trader.market.document import market_hash
-    from etf_trader.rebalance.document import plan_object
-
-    outlook, plan = found.outlook, None
-    if found.rebalance is not None:
-        plan = plan_object(
-            found.rebalance,
-            index=found.index.symbol,
-            basket_version=found.basket.version,
-            book_hash=market_hash(found.market),
-        )
+    plan = _plan(found)
     return {
         "plan": plan,
         "market": None if plan is None else found.market,
@@ -41,6 +31,20 @@ def outlook_document(found: RebalancePreview) -> dict[str, Any]:
         "tracking_averaged": [] if outlook is None else list(outlook.averaged),
         "frontier": [] if outlook is None else [_point(each) for each in outlook.frontier],
     }
+
+
+def _plan(found: RebalancePreview) -> dict[str, Any] | None:
+    from etf_trader.market.document import market_hash
+    from etf_trader.rebalance.document import plan_object
+
+    if found.rebalance is None:
+        return None
+    return plan_object(
+        found.rebalance,
+        index=found.index.symbol,
+        basket_version=found.basket.version,
+        book_hash=market_hash(found.market),
+    )
 
 
 def _point(each: Point) -> dict[str, Any]:
@@ -56,19 +60,18 @@ def _point(each: Point) -> dict[str, Any]:
     }
 
 
-def draw_outlook(page: Page, found: RebalancePreview, slots: Slots) -> None:
+def draw_outlook(page: Page, found: RebalancePreview, outlook: Outlook | None, slots: Slots) -> None:
     """Draw how long it takes and what is proved, how far the index strays, and what less would cost."""
-    outlook = found.outlook
-    if outlook is None:
+    if found.rebalance is None or outlook is None:
         return
     if stuck := _stuck(found):
         page.line(stuck)
-    document = outlook_document(found)["plan"]
-    if document is not None and found.rebalance is not None and found.rebalance.orders:
+    document = _plan(found)
+    if document is not None and found.rebalance.orders:
         page.line(_effort(document, found, slots))
     for sentence in _straying(outlook):
         page.line(sentence)
-    if len(outlook.frontier) > 1 and found.rebalance is not None and found.rebalance.orders:
+    if found.rebalance.orders:
         _draw_frontier(page, outlook, found.index.quote)
 
 

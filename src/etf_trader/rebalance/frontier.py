@@ -117,7 +117,7 @@ def _best(
     nav: Decimal,
 ) -> dict[str, Decimal]:
     """Return how much of each trade leaves the least tracking error for `part` of the cost of all of them."""
-    from scipy.optimize import minimize
+    from scipy.optimize import Bounds, LinearConstraint, minimize
 
     names = [leg.asset for leg in whole.legs]
     place = [risk.assets.index(asset) for asset in names]
@@ -129,24 +129,20 @@ def _best(
     spare = float(divide(max(problem.cash - problem.reserve * problem.nav, ZERO), nav))
     scale = max(float(fixed @ risk.covariance @ fixed), _FINE**2)
 
-    def value(done: Floats) -> tuple[float, Floats]:
+    def value(done: Floats) -> float:
         away = fixed + moves @ done
-        pull = risk.covariance @ away / scale
-        return float(away @ pull), 2 * moves.T @ pull
+        return float(away @ risk.covariance @ away) / scale
 
+    def slope(done: Floats) -> Floats:
+        return np.asarray(2 * moves.T @ risk.covariance @ (fixed + moves @ done) / scale, dtype=np.float64)
+
+    most = np.array([float(part), spare])
     answer = minimize(
         value,
         np.full(len(names), float(part)),
-        jac=True,
-        bounds=[(0.0, 1.0)] * len(names),
-        constraints=[
-            {"type": "ineq", "fun": lambda done: float(part) - costs @ done, "jac": lambda _: -costs},
-            {
-                "type": "ineq",
-                "fun": lambda done: spare - np.array(moved) @ done,
-                "jac": lambda _: -np.array(moved),
-            },
-        ],
+        jac=slope,
+        bounds=Bounds(0.0, 1.0),
+        constraints=LinearConstraint(np.array([costs, moved]), np.full(2, -np.inf), most),
         method="SLSQP",
         options={"maxiter": _ROUNDS, "ftol": _FINE},
     )

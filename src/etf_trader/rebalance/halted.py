@@ -20,11 +20,10 @@ def is_halted(book: OrderBook, rule: SymbolRule) -> bool:
     return not all(book.accepted(side, rule)[0] for side in Side)
 
 
-def price_of(book: OrderBook, mark: Decimal) -> Decimal:
-    """Return the mid of a book, of one with one side its best price, of one without any the mark."""
-    if book.bids and book.asks:
-        return book.mid
-    return next((side[0].price for side in (book.bids, book.asks) if side), mark)
+def price_of(book: OrderBook) -> Decimal:
+    """Return the mid of a book, of one with one side its best price; 0 of one without any."""
+    price = book.price
+    return ZERO if price is None else price
 
 
 def drifts_around(

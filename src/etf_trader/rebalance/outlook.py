@@ -6,10 +6,12 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from decimal import Decimal
 
-from etf_trader.money import ZERO, money_context
+from etf_trader.money import money_context
 from etf_trader.rebalance.determining import daily_candles
+from etf_trader.rebalance.drift import targets_with_reserve
 from etf_trader.rebalance.frontier import Point, active_weights, frontier
 from etf_trader.rebalance.planning import Rebalance
+from etf_trader.rebalance.previewing import RebalancePreview
 from etf_trader.rebalance.tracking import DAYS, Risk, risk_of
 from etf_trader.venue.interface import Venue
 
@@ -41,6 +43,15 @@ async def past_closes(venue: Venue, symbols: Mapping[str, str], now: datetime) -
     }
 
 
+async def look_ahead(venue: Venue, preview: RebalancePreview) -> Outlook | None:
+    """Return what a previewed rebalance brings, by the venue's daily candles; None while nobody holds units."""
+    if preview.rebalance is None or preview.version.rules is None:
+        return None
+    closes = await past_closes(venue, preview.symbols, preview.at)
+    targets = targets_with_reserve(preview.determination.weights, preview.version.rules.rebalance.reserve)
+    return await asyncio.to_thread(outlook_of, preview.rebalance, targets, closes)
+
+
 def outlook_of(found: Rebalance, targets: Mapping[str, Decimal], closes: Closes) -> Outlook:
     """Return what a planned rebalance brings. Pure.
 
@@ -63,8 +74,3 @@ def outlook_of(found: Rebalance, targets: Mapping[str, Decimal], closes: Closes)
 
 def _error(risk: Risk | None, weights: Mapping[str, Decimal], targets: Mapping[str, Decimal]) -> Decimal | None:
     return None if risk is None else risk.tracking_error(active_weights(weights, targets))
-
-
-def last_marks(closes: Closes) -> dict[str, Decimal]:
-    """Return the last close of each asset, 0 of one without any."""
-    return {asset: days[max(days)] if days else ZERO for asset, days in closes.items()}

@@ -3,7 +3,6 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
-from types import MappingProxyType
 
 from etf_trader.index.methodology import RebalanceRule
 from etf_trader.market.book import OrderBook
@@ -61,6 +60,11 @@ class Rebalance:
     capped: frozenset[str] = frozenset()
 
     @property
+    def parts(self) -> Mapping[str, Decimal]:
+        """What is wanted of each asset that trades, as a fraction of all of them and the cash."""
+        return {} if self.problem is None else {each.asset: each.weight for each in self.problem.constituents}
+
+    @property
     def legs(self) -> Mapping[str, RebalanceLeg]:
         """What trades or was to trade, by asset."""
         return {} if self.plan is None else {leg.asset: leg for leg in self.plan.legs}
@@ -116,7 +120,6 @@ def plan_of(
     rule: RebalanceRule,
     books: Mapping[str, OrderBook],
     rules: Mapping[str, SymbolRule],
-    marks: Mapping[str, Decimal] = MappingProxyType({}),
 ) -> Rebalance:
     """Return the cheapest rebalance to `targets`, as far as bands, halts and the turnover cap let it.
 
@@ -125,7 +128,6 @@ def plan_of(
     Args:
         targets: Fractions of NAV after costs, together 1 less the reserve.
         books, rules: Of every asset that is held or wanted, by asset.
-        marks: What an asset is worth whose book has no side at all.
 
     Raises:
         CrossedBook: a book has no price.
@@ -133,7 +135,7 @@ def plan_of(
     """
     with money_context():
         halted = frozenset(asset for asset, book in books.items() if is_halted(book, rules[asset]))
-        mids = {asset: price_of(book, marks.get(asset, ZERO)) for asset, book in books.items()}
+        mids = {asset: price_of(book) for asset, book in books.items()}
         nav = holdings.nav(mids)
         weights = {
             asset: divide(quantity * mids[asset], nav, _GRID) for asset, quantity in holdings.quantities.items()
@@ -193,7 +195,7 @@ def _kept(
     """Yield what is held and not part of what the solver was asked."""
     for each in found.drifts:
         asset = each.asset
-        if each.aim is None and (holding := holdings.quantities.get(asset, ZERO)):
+        if each.aim is None and mids[asset] and (holding := holdings.quantities.get(asset, ZERO)):
             yield Kept(asset, rules[asset].symbol, holding, mids[asset], found.why_skipped(each))
 
 

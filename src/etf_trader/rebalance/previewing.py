@@ -18,11 +18,14 @@ from etf_trader.index.methodology import Methodology
 from etf_trader.index.store import Basket, Index, current_basket, find_index
 from etf_trader.ledger import accounts
 from etf_trader.ledger.repository import Account, Ledger
+from etf_trader.market.document import market_document
 from etf_trader.market.symbol import SymbolRule
 from etf_trader.money import ZERO
+from etf_trader.orders.status import AssetOrderStatus
+from etf_trader.orders.store import asset_orders_with
 from etf_trader.rebalance.determining import Caps, determine_now
 from etf_trader.rebalance.drift import targets_with_reserve
-from etf_trader.rebalance.outlook import Outlook, last_marks, outlook_of, past_closes
+from etf_trader.rebalance.halted import price_of
 from etf_trader.rebalance.planning import Holdings, Rebalance, plan_of, window_stops
 from etf_trader.venue.interface import Venue
 
@@ -31,7 +34,8 @@ from etf_trader.venue.interface import Venue
 class RebalancePreview:
     """What a rebalance of an index would do now. `rebalance` is None while nobody holds units of it.
 
-    `market` are the books and rules it was planned on, in plain values.
+    `held` is what the index holds, in base by asset, `mids` are those it was planned by;
+    `market` are the books and rules of that, in plain values.
     """
 
     index: Index
@@ -41,9 +45,15 @@ class RebalancePreview:
     determination: Determination
     rebalance: Rebalance | None
     rules: Mapping[str, SymbolRule]
+    held: Mapping[str, Decimal]
+    mids: Mapping[str, Decimal]
     at: datetime
-    outlook: Outlook | None = None
     market: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def symbols(self) -> dict[str, str]:
+        """The market of each asset that is held or wanted."""
+        return {asset: rule.symbol for asset, rule in self.rules.items()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,20 +89,23 @@ async def preview_rebalance(
     rules = {
         asset: every[symbols[asset]] for asset in sorted({*standing.holdings.quantities, *determination.weights})
     }
+    held = standing.holdings.quantities
     if not standing.units:
         return RebalancePreview(
-            index, standing.version, standing.basket, standing.units, determination, None, rules, now
+            index, standing.version, standing.basket, standing.units, determination, None, rules, held, {}, now
         )
     aim = standing.rulebook.rebalance
     targets = targets_with_reserve(determination.weights, aim.reserve)
-    closes = await past_closes(venue, {asset: rule.symbol for asset, rule in rules.items()}, now)
+    with database.read() as connection:
+        own = asset_orders_with(connection, account.id, AssetOrderStatus.OPEN)
 
     async def plan(view: MarketView) -> Rebalance:
         books = {asset: view.books[rule.symbol] for asset, rule in rules.items()}
-        return await asyncio.to_thread(plan_of, standing.holdings, targets, aim, books, rules, last_marks(closes))
+        return await asyncio.to_thread(plan_of, standing.holdings, targets, aim, books, rules)
 
     names = [rule.symbol for rule in rules.values()]
-    view, found = await look_and_plan(venue, names, depth, every, plan, window_stops)
+    view, found = await look_and_plan(venue, names, depth, every, plan, window_stops, own=own)
+    seen = {each.asset for each in found.kept} | set(found.legs)
     return RebalancePreview(
         index,
         standing.version,
@@ -101,9 +114,10 @@ async def preview_rebalance(
         determination,
         found,
         rules,
+        held,
+        {asset: price_of(view.books[rule.symbol]) for asset, rule in rules.items()},
         now,
-        await asyncio.to_thread(outlook_of, found, targets, closes),
-        view.document(),
+        market_document((view.books[rules[asset].symbol] for asset in seen), view.rules),
     )
 
 
