@@ -83,7 +83,9 @@ def _stuck(found: RebalancePreview) -> str:
     if not halted:
         return ""
     stays = "it stays as it is" if len(halted) == 1 else "they stay as they are"
-    return f"No market now: {', '.join(halted)}; {stays}, and the others share the rest of NAV."
+    told = f"No market now: {', '.join(halted)}; {stays}, and the others share the rest of NAV."
+    without = [asset for asset in halted if asset in found.held and not found.mids[asset]]
+    return f"{told} Without any price, and counted as nothing: {', '.join(without)}." if without else told
 
 
 def _effort(document: Mapping[str, Any], found: RebalancePreview, slots: Slots) -> str:

@@ -105,7 +105,7 @@ async def preview_rebalance(
 
     names = [rule.symbol for rule in rules.values()]
     view, found = await look_and_plan(venue, names, depth, every, plan, window_stops, own=own)
-    seen = {each.asset for each in found.kept} | set(found.legs)
+    seen = sorted({*held, *found.legs})
     return RebalancePreview(
         index,
         standing.version,
