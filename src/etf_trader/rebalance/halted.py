@@ -47,6 +47,6 @@ def drifts_around(
     stuck = [
         Drift(asset, weights.get(asset, ZERO), targets.get(asset, ZERO), ZERO)
         for asset in halted
-        if weights.get(asset) or targets.get(asset)
+        if asset in weights or targets.get(asset)
     ]
     return tuple(sorted([*drifts(held, open_targets, rule), *stuck], key=lambda each: each.asset))
