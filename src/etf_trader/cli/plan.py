@@ -54,7 +54,9 @@ def show(plan: PlanArgument) -> None:
 
     from etf_trader.cli.certificates import draw_batch, draw_books, draw_certificate, draw_routes, draw_stops
     from etf_trader.cli.plan_fees import fees_of
+    from etf_trader.cli.plan_waves import show_wave
     from etf_trader.cli.plans import draw_plan
+    from etf_trader.execution.batch import WAVE
     from etf_trader.index.store import index_by_id
     from etf_trader.market.document import market_of
     from etf_trader.orders.store import index_order, plans_beside, stored_market, stored_plan
@@ -63,6 +65,9 @@ def show(plan: PlanArgument) -> None:
     with services() as opened:
         with opened.database.read() as connection:
             stored = stored_plan(connection, plan)
+            if stored.purpose == WAVE:
+                show_wave(stored, stored_market(connection, stored.book_hash), SCHEMA)
+                return
             order = index_order(connection, stored.index_order_id)
             index = index_by_id(connection, order.index_id)
             market = stored_market(connection, stored.book_hash)

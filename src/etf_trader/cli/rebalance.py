@@ -22,7 +22,7 @@ from etf_trader.cli.options import (
     caps_of,
 )
 from etf_trader.cli.output import Page, Table, dim, number, text
-from etf_trader.cli.rebalance_outlook import draw_outlook, outlook_document
+from etf_trader.cli.rebalance_outlook import WHY, draw_outlook, outlook_document
 from etf_trader.cli.services import in_loop, services
 from etf_trader.money import ZERO, round_to
 
@@ -34,16 +34,6 @@ if TYPE_CHECKING:
 app = single()
 
 UNIT_STEP = Decimal("0.0001")
-
-WHY = {
-    None: "",
-    "within_band": "within its band",
-    "below_minimum": "below the venue's least order",
-    "halted": "its market does not trade",
-    "turnover_cap": "left out by the turnover cap",
-    "cost_above_benefit": "costs more than it is worth",
-    "wide_spread": "its spread is too wide",
-}
 
 
 @command(

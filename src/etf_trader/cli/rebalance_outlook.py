@@ -15,6 +15,17 @@ if TYPE_CHECKING:
     from etf_trader.rebalance.outlook import Outlook
     from etf_trader.rebalance.previewing import RebalancePreview
 
+WHY: Mapping[str | None, str] = {
+    None: "",
+    "within_band": "within its band",
+    "below_minimum": "below the venue's least order",
+    "halted": "its market does not trade",
+    "turnover_cap": "left out by the turnover cap",
+    "cost_above_benefit": "costs more than it is worth",
+    "wide_spread": "its spread is too wide",
+}
+"""Why an asset does not trade."""
+
 CHART_ROWS = 8
 CHART_ROOM = 72
 
