@@ -20,11 +20,12 @@ TALLER = Decimal("1.5")
 
 
 class Mark(NamedTuple):
-    """A sign on the curve, or (`on_axis`) below it."""
+    """A sign on the curve, or (`on_axis`) below it, or at a `height` of its own."""
 
     size: Decimal
     sign: str
     on_axis: bool = False
+    height: Decimal | None = None
 
 
 class Cell(NamedTuple):
@@ -83,6 +84,8 @@ def curve_chart(
         column = axis.column(mark.size)
         if mark.on_axis:
             grid[0][column] = Cell(mark.sign, look)
+        elif mark.height is not None:
+            grid[min(_row(mark.height, scale), rows - 1)][column] = Cell(mark.sign, look)
         elif column < len(heights):
             grid[_row(heights[column], scale)][column] = Cell(mark.sign, look)
     lines = []

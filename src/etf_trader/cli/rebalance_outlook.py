@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from etf_trader.cli.numbers import bps, count, joined, money, share
 from etf_trader.cli.output import Page, Table, dim, look, number, text
+from etf_trader.money import ZERO
 
 if TYPE_CHECKING:
     from etf_trader.bootstrap import Slots
@@ -80,10 +81,10 @@ def draw_outlook(page: Page, found: RebalancePreview, outlook: Outlook | None, s
     document = _plan(found)
     if document is not None and found.rebalance.orders:
         page.line(_effort(document, found, slots))
-    for sentence in _straying(outlook):
+    for sentence in straying(outlook):
         page.line(sentence)
     if found.rebalance.orders:
-        _draw_frontier(page, outlook, found.index.quote)
+        draw_frontier(page, outlook, found.index.quote)
 
 
 def _stuck(found: RebalancePreview) -> str:
@@ -111,7 +112,8 @@ def _effort(document: Mapping[str, Any], found: RebalancePreview, slots: Slots) 
     return joined([f"{orders} of {count(slots.limit, 'slot')}", time, proof(document)])
 
 
-def _straying(outlook: Outlook) -> list[str]:
+def straying(outlook: Outlook) -> list[str]:
+    """Return how far the index strays before and after, and whose prices were not known."""
     before, after = outlook.tracking_error_before, outlook.tracking_error_after
     if before is None or after is None:
         return ["Tracking error: not known, its coins have too few daily candles."]
@@ -127,7 +129,7 @@ def _yearly(error: Decimal) -> str:
     return f"{error / 100:.2f}%"
 
 
-def _draw_frontier(page: Page, outlook: Outlook, quote: str) -> None:
+def draw_frontier(page: Page, outlook: Outlook, quote: str) -> None:
     """Draw the ways to do it as a table, and cost against tracking error as a chart."""
     points = outlook.frontier
     table = Table(
@@ -159,11 +161,15 @@ def _draw_frontier(page: Page, outlook: Outlook, quote: str) -> None:
 def _draw_chart(page: Page, points: tuple[Point, ...]) -> None:
     from etf_trader.cli.charts import Mark, curve_chart
 
-    curve = [(each.cost_bps, each.tracking_error / 100) for each in points if each.tracking_error is not None]
+    best = [each for each in points if each.part is not None and each.tracking_error is not None]
+    curve = [(each.cost_bps, (each.tracking_error or ZERO) / 100) for each in best]
     rising = [each for place, each in enumerate(curve) if place == 0 or each[0] > curve[place - 1][0]]
     if len(rising) < 3 or not rising[-1][0]:
         return
-    marks = [Mark(each.cost_bps, "●" if each.is_chosen else "○") for each in points]
+    marks = [Mark(each.cost_bps, "○") for each in points if not each.is_chosen]
+    marks += [
+        Mark(each.cost_bps, "●", height=(each.tracking_error or ZERO) / 100) for each in points if each.is_chosen
+    ]
     lines = curve_chart(
         rising,
         room=min(CHART_ROOM, 80 if page.room is None else page.room),
