@@ -21,11 +21,13 @@
 NAV is of the whole index, what is kept included; weights and drifts are of the
 part that the problem is about. Its objective, in quote, is
 
-    NAV after - off_price x sum max(|h' m - w V'| - band, 0) - short_price x max(r V' - cash after, 0)
+    NAV after - off_price x sum max(|h' m - w V'| - band, 0)
+              - short_price x max(r V' - cash after, 0)
 
 less, where being off target has a price, what the multiplier of cash is below
-that of NAV for cash beyond the larger of the cash before and the reserve; and `bound` is above it for every rebalance there is. `gap_bps` is what the plan
-lacks of it, lots and least orders included, of which `rounding_bps` is theirs.
+that of NAV for cash beyond the larger of the cash before and the reserve; and
+`bound` is above it for every rebalance there is. `gap_bps` is what the plan lacks
+of it, lots and least orders included, of which `rounding_bps` is theirs.
 Books, rules and times stand outside, in the market whose hash is `book_hash`.
 """
 
