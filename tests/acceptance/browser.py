@@ -36,7 +36,8 @@ MEASURE = """
       || box.top < frame.top - 1 || box.bottom > frame.bottom + 1).map(([told]) => told);
     const touching = boxes.flatMap(([told, box], place) => boxes.slice(place + 1).filter(([, other]) =>
       Math.min(box.right, other.right) - Math.max(box.left, other.left) > 1
-      && Math.min(box.bottom, other.bottom) - Math.max(box.top, other.top) > 3).map(([next]) => told + ' | ' + next));
+      && Math.min(box.bottom, other.bottom) - Math.max(box.top, other.top) > 3)
+      .map(([next]) => told + ' | ' + next));
     const sizes = [...svg.querySelectorAll('text')].map(text =>
       parseFloat(getComputedStyle(text).fontSize) * frame.width / svg.viewBox.baseVal.width);
     return {title: svg.querySelector('title').textContent, outside, touching, least: Math.min(...sizes)};
@@ -48,7 +49,7 @@ MEASURE = """
 
 @dataclass(frozen=True)
 class Sight:
-    """A page as it was seen: how wide it is, its words, its visible charts, what went wrong, what was asked for."""
+    """A page as it was seen: its width, its words, its visible charts, what went wrong, what was asked for."""
 
     wide: int
     text: str

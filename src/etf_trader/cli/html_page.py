@@ -28,7 +28,7 @@ from etf_trader.reports.html import (
 
 NARROW = 328
 HALF, FULL = 448, 928
-"""The widths that charts are drawn for: a phone of 360 pixels without its margins; half of a desk, and all of it."""
+"""The widths that charts are drawn for: a phone of 360 pixels without its margins, half of a desk, all of it."""
 
 MARKS = {"\x1b[32m": "good", "\x1b[31m": "bad", "\x1b[33m": "look", "\x1b[2m": "dim", "\x1b[0m": ""}
 

@@ -85,16 +85,22 @@ def drift_chart(title: str, rows: Sequence[Target], *, width: int, key: str, for
         _drift(each, drift, scale, top + ROW * place, width)
         for place, (each, drift) in enumerate(zip(rows, drifts, strict=True))
     ]
-    legend = element(
+    legend = _drift_legend(width, has_bands=any(each.low is not None for each in rows))
+    seen = "; ".join(f"{each.name} {form(each.weight)}, target {form(each.target)}" for each in rows) + "."
+    return svg(title, seen, width, height + LINE_HEIGHT + GAP, key, legend, *grid, *lines)
+
+
+def _drift_legend(width: int, *, has_bands: bool) -> str:
+    band = element("rect", x=142, y=4, width=20, height=12, rx=2, class_="band")
+    return element(
         "g",
         element("circle", cx=5, cy=10, r=4.5, class_="dot"),
         words("weight", 15, 14, class_="name"),
         element("line", x1=77, x2=77, y1=3, y2=17, class_="target"),
         words("target", 84, 14, class_="name"),
+        *([band, words("band", 168, 14, class_="name")] if has_bands else []),
         words("drift", width, 14, class_="tick", text_anchor="end"),
     )
-    seen = "; ".join(f"{each.name} {form(each.weight)}, target {form(each.target)}" for each in rows) + "."
-    return svg(title, seen, width, height + LINE_HEIGHT + GAP, key, legend, *grid, *lines)
 
 
 def _drift(row: Target, drift: str, scale: Scale, y: float, width: int) -> str:

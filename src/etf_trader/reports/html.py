@@ -39,7 +39,7 @@ class KeyNumber:
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """A chart drawn twice, for a phone and for a desk, of which it may take all; `note` says what its numbers are."""
+    """A chart drawn for a phone and for a desk, of which it may take all; `note` says what its numbers are."""
 
     title: str
     narrow: str

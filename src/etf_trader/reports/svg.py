@@ -13,7 +13,8 @@ from html import escape
 from etf_trader.money import ceil_to, floor_to
 
 NARROW_LETTERS = frozenset(" .,:;'|!il()[]")
-LETTER, CAPITAL, NARROW_LETTER = 7.7, 8.7, 4.2
+WIDE_LETTERS = frozenset("%@mwMW…")
+LETTER, CAPITAL, NARROW_LETTER, WIDE_LETTER = 7.7, 8.7, 4.7, 12.0
 """How wide letters are at most, about, in the size that charts are labelled in (12 pixels)."""
 
 NAMESPACE = "http://www.w3.org/2000/svg"
@@ -81,9 +82,7 @@ def words(text: str, x: float, y: float, **attributes: str | float) -> str:
 
 def room_of(text: str) -> float:
     """Return about how wide a text is: rather too much than too little, fonts differ."""
-    capitals = sum(each.isupper() or ord(each) > 0x2E80 for each in text)
-    narrow = sum(each in NARROW_LETTERS for each in text)
-    return capitals * CAPITAL + narrow * NARROW_LETTER + (len(text) - capitals - narrow) * LETTER
+    return sum(map(_room_of_letter, text))
 
 
 def widest(texts: Sequence[str]) -> float:
@@ -134,6 +133,12 @@ def time_ticks(first: datetime, last: datetime, most: int) -> list[tuple[datetim
     months = next((each for each in _MONTH_STEPS if span <= each * 31 * _DAY * most), _MONTH_STEPS[-1])
     style = "%Y" if months >= 12 else "%b %Y"
     return [(at, at.strftime(style)) for at in _months(first, last, months)]
+
+
+def _room_of_letter(letter: str) -> float:
+    if letter in WIDE_LETTERS or ord(letter) > 0x2E80:
+        return WIDE_LETTER
+    return CAPITAL if letter.isupper() else NARROW_LETTER if letter in NARROW_LETTERS else LETTER
 
 
 def _is_within_a_day(at: datetime) -> bool:

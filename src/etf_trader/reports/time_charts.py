@@ -15,6 +15,8 @@ COLORS = 8
 """So many classes `s1`, `s2`, ... there are."""
 
 MOST_AREAS = 7
+MOST_TICKS = 6
+SLACK = Decimal("1.01")
 
 DASHES = ("", "7 4", "2 3", "10 3 2 3")
 
@@ -50,7 +52,8 @@ def line_chart(title: str, series: Sequence[Series], *, width: int, key: str, fo
     legend, top = _legend(names, width)
     values = [value for each in drawn for _, value in each.points]
     height = top + _plot_height(width)
-    frame = _frame((min(times), max(times)), (min(values), max(values)), (width, height, top, GAP), form)
+    marks = ticks(min(values), max(values), MOST_TICKS)
+    frame = _frame((min(times), max(times)), marks, (width, height, top, GAP), form)
     lines = [_line(place, each, frame) for place, each in enumerate(drawn)]
     told = "; ".join(f"{each.name} from {form(each.points[0][1])} to {form(each.points[-1][1])}" for each in drawn)
     seen = f"{told}; {min(times):%Y-%m-%d} to {max(times):%Y-%m-%d}."
@@ -78,7 +81,7 @@ def area_chart(
     sums = [sum(column, ZERO) for column in zip(*stacked.values(), strict=True)]
     names = [f"{name} {form(values[-1])}" for name, values in stacked.items()]
     top, height, margin = GAP, GAP + _plot_height(width), widest(names) + GAP
-    frame = _frame((times[0], times[-1]), (ZERO, max(sums)), (width, height, top, margin), form)
+    frame = _frame((times[0], times[-1]), _up_to(max(sums)), (width, height, top, margin), form)
     below = [ZERO] * len(times)
     parts, middles = [], []
     for place, values in enumerate(stacked.values()):
@@ -99,18 +102,18 @@ def area_chart(
         for name, y in zip(names, _apart(middles, top), strict=True)
     ]
     seen = f"Last, {times[-1]:%Y-%m-%d}: {', '.join(names)}."
-    return svg(title, seen, width, height + LINE_HEIGHT + GAP, key, *parts, frame.axes, *labels)
+    return svg(title, seen, width, height + LINE_HEIGHT + GAP, key, frame.axes, *parts, *labels)
 
 
 def _frame(
     times: tuple[datetime, datetime],
-    values: tuple[Decimal, Decimal],
+    marks: Sequence[Decimal],
     size: tuple[float, float, float, float],
     form: Form,
 ) -> _Frame:
     """Draw the axes of a chart over time; `size` is width, bottom, top and the margin at the right."""
     width, bottom, top, margin = size
-    rows = labelled(ticks(*values, 6), form)
+    rows = labelled(marks, form)
     left = widest([label for _, label in rows]) + GAP
     across = Scale(_seconds(times[0]), _seconds(times[1]), left, width - margin)
     up = Scale(float(rows[0][0]), float(rows[-1][0]), bottom, top)
@@ -128,6 +131,12 @@ def _frame(
             words(label, min(max(x, half), width - half), bottom + 18, class_="tick", text_anchor="middle")
         )
     return _Frame(across, up, "".join(parts))
+
+
+def _up_to(most: Decimal) -> list[Decimal]:
+    """Return ticks from zero to `most`; a sum of rounded weights, hardly above a tick, ends there."""
+    marks = ticks(ZERO, most, MOST_TICKS)
+    return marks[:-1] if len(marks) > 2 and most <= marks[-2] * SLACK else marks
 
 
 def _line(place: int, series: Series, frame: _Frame) -> str:
