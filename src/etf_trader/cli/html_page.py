@@ -73,14 +73,11 @@ class HtmlPage(Page):
         """Add a sentence; lines that form a picture stay together."""
         for line in text.split("\n"):
             last = self.blocks[-1] if self.blocks else None
-            in_picture = isinstance(last, Drawing) and line.startswith("  ")
-            if in_picture or _DRAWN.search(line):
-                before = last.lines if isinstance(last, Drawing) else ()
-                if before:
-                    self.blocks.pop()
-                self.blocks.append(Drawing([*before, pieces(line)]))
+            is_drawn = _DRAWN.search(line) is not None
+            if isinstance(last, Drawing) and (is_drawn or unmarked(line).startswith("  ")):
+                self.blocks[-1] = Drawing([*last.lines, pieces(line)])
             elif line.strip():
-                self.blocks.append(Line(pieces(line)))
+                self.blocks.append(Drawing([pieces(line)]) if is_drawn else Line(pieces(line)))
 
     def table(self, table: Table) -> None:
         """Add a table."""

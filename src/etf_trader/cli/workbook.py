@@ -259,8 +259,9 @@ def _is_long(cell: Any) -> bool:
 
 def _style(cells: Sequence[Any]) -> str:
     """Return the number format of a column: as many decimals as its numbers have, as far as they are read."""
-    if any(isinstance(cell, datetime) for cell in cells):
-        return "yyyy-mm-dd hh:mm:ss"
+    times = [cell for cell in cells if isinstance(cell, datetime)]
+    if times:
+        return "yyyy-mm-dd hh:mm:ss" + (".000" if any(each.microsecond for each in times) else "")
     numbers = [cell for cell in cells if _is_number(cell)]
     if all(isinstance(cell, int) for cell in numbers):
         return "0"

@@ -92,9 +92,9 @@ def widest(texts: Sequence[str]) -> float:
 
 def shortened(text: str, room: float) -> str:
     """Return a text that has this room; what is left out is marked."""
-    if room_of(text) <= room:
+    if room_of(text) <= room + 1:
         return text
-    while text and room_of(text) + LETTER > room:
+    while text and room_of(text) + WIDE_LETTER > room:
         text = text[:-1]
     return text.rstrip() + "…"
 
