@@ -153,7 +153,10 @@ class Browser:
 
 def _is_error(event: dict[str, Any]) -> bool:
     if event["method"] == "Log.entryAdded":
-        return event["params"]["entry"]["level"] in ("error", "warning")
+        level: str = event["params"]["entry"]["level"]
+        return level in ("error", "warning")
     if event["method"] == "Runtime.consoleAPICalled":
-        return event["params"]["type"] in ("error", "warning", "assert")
-    return event["method"] == "Runtime.exceptionThrown"
+        kind: str = event["params"]["type"]
+        return kind in ("error", "warning", "assert")
+    method: str = event["method"]
+    return method == "Runtime.exceptionThrown"

@@ -52,8 +52,9 @@ class Invocation:
 
                 form = format_of(self.out, self.format)
                 out = out_file(self.out, form, overwrite=self.overwrite)
-            told = {"quiet": self.quiet, "verbose": self.verbose}
-            self._output = Output(form, csv=self.csv, files=self.files, out=out, **told)
+            self._output = Output(
+                form, csv=self.csv, files=self.files, out=out, quiet=self.quiet, verbose=self.verbose
+            )
         return self._output
 
     def settings(self) -> Settings:

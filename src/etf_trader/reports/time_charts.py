@@ -7,7 +7,18 @@ from decimal import Decimal
 from itertools import accumulate
 
 from etf_trader.money import ZERO
-from etf_trader.reports.svg import Scale, element, labelled, room_of, svg, ticks, time_ticks, widest, words
+from etf_trader.reports.svg import (
+    Scale,
+    element,
+    labelled,
+    room_of,
+    shortened,
+    svg,
+    ticks,
+    time_ticks,
+    widest,
+    words,
+)
 
 Form = Callable[[Decimal], str]
 
@@ -48,7 +59,7 @@ def line_chart(title: str, series: Sequence[Series], *, width: int, key: str, fo
     times = [at for each in drawn for at, _ in each.points]
     if not drawn or min(times) == max(times):
         return ""
-    names = [f"{each.name} {form(each.points[-1][1])}" for each in drawn]
+    names = [f"{shortened(each.name, width / 2)} {form(each.points[-1][1])}" for each in drawn]
     legend, top = _legend(names, width)
     values = [value for each in drawn for _, value in each.points]
     height = top + _plot_height(width)
@@ -80,7 +91,8 @@ def area_chart(
         return ""
     sums = [sum(column, ZERO) for column in zip(*stacked.values(), strict=True)]
     names = [f"{name} {form(values[-1])}" for name, values in stacked.items()]
-    top, height, margin = GAP, GAP + _plot_height(width), widest(names) + GAP
+    labels = [f"{shortened(name, width / 5)} {form(values[-1])}" for name, values in stacked.items()]
+    top, height, margin = GAP, GAP + _plot_height(width), widest(labels) + GAP
     frame = _frame((times[0], times[-1]), _up_to(max(sums)), (width, height, top, margin), form)
     below = [ZERO] * len(times)
     parts, middles = [], []
@@ -97,12 +109,12 @@ def area_chart(
         )
         middles.append(frame.up.at((above[-1] + below[-1]) / 2))
         below = above
-    labels = [
-        words(name, frame.across.end + GAP, y + 4, class_="name")
-        for name, y in zip(names, _apart(middles, top), strict=True)
+    told = [
+        words(label, frame.across.end + GAP, y + 4, class_="name")
+        for label, y in zip(labels, _apart(middles, top), strict=True)
     ]
     seen = f"Last, {times[-1]:%Y-%m-%d}: {', '.join(names)}."
-    return svg(title, seen, width, height + LINE_HEIGHT + GAP, key, frame.axes, *parts, *labels)
+    return svg(title, seen, width, height + LINE_HEIGHT + GAP, key, frame.axes, *parts, *told)
 
 
 def _frame(
@@ -123,13 +135,14 @@ def _frame(
         parts.append(element("line", x1=left, x2=across.end, y1=y, y2=y, class_="grid"))
         parts.append(words(label, left - GAP, y + 4, class_="tick", text_anchor="end"))
     most = max(int((across.end - left) / 80), 2)
+    taken = 0.0
     for at, label in time_ticks(*times, most):
-        x = across.at(_seconds(at))
+        x, half = across.at(_seconds(at)), room_of(label) / 2
+        middle = min(max(x, half), width - half)
         parts.append(element("line", x1=x, x2=x, y1=bottom, y2=bottom + 4, class_="axis"))
-        half = room_of(label) / 2
-        parts.append(
-            words(label, min(max(x, half), width - half), bottom + 18, class_="tick", text_anchor="middle")
-        )
+        if middle - half >= taken:
+            parts.append(words(label, middle, bottom + 18, class_="tick", text_anchor="middle"))
+            taken = middle + half
     return _Frame(across, up, "".join(parts))
 
 

@@ -19,7 +19,7 @@ D = Decimal
 NOW = datetime(2026, 11, 21, 3, 50, tzinfo=UTC)
 EVIL = "<script>alert(1)</script>"
 
-DAYS = [
+DAYS: list[dict[str, Any]] = [
     {
         "at": NOW + timedelta(days=day),
         "nav": D(100 + day),

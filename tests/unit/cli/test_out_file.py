@@ -1,11 +1,11 @@
 """The file of `--out`: which format, what is replaced, written whole and for its owner alone."""
 
+import os
 from io import BytesIO
 from pathlib import Path
 
 import pytest
 
-from etf_trader.cli import out_file as module
 from etf_trader.cli.documents import json_document
 from etf_trader.cli.out_file import OutFile, format_of, out_file
 from etf_trader.errors import UsageError
@@ -115,7 +115,7 @@ def test_what_fails_half_way_leaves_the_old_file(tmp_path: Path, monkeypatch: py
     def full(_descriptor: int) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(module.os, "fsync", full)
+    monkeypatch.setattr(os, "fsync", full)
     with pytest.raises(OSError, match="No space left"):
         OutFile(path).write(b"new")
     assert path.read_bytes() == OURS
