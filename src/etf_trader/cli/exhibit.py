@@ -1,17 +1,23 @@
 """What a result shows besides its text where there is room for it, in an HTML file: key numbers and charts.
 
-A command names them where it emits; where they come from is a path into its payload:
+A command names them where it emits, in a function that is only called when they are wanted;
+where they come from is a path into its payload:
 
-    output().emit("etf.performance/1", payload, draw, exhibit=Exhibit(
-        numbers=(Key("NAV per unit", "nav", unit="USDT"), Key("tracking difference", "difference", share)),
-        charts=(
-            Lines("NAV and index level", "days", "at", {"NAV per unit": "nav", "index level": "level"}),
-            Areas("Weights over time", "days", "at", weights="weights"),
-            Parts("Cost by part", LOSS_PARTS, note="USDT, positive is a cost"),
-            Bars("Cost by asset", "legs", "asset", "cost"),
-            Drift("Weights and targets", "plan.legs", "asset", "weight", "target"),
-        ),
-    ))
+    def exhibit() -> Exhibit:
+        from etf_trader.cli.exhibit import Areas, Bars, Drift, Exhibit, Key, Lines, Parts
+
+        return Exhibit(
+            numbers=(Key("NAV per unit", "nav", unit="USDT"), Key("tracking difference", "difference", share)),
+            charts=(
+                Lines("NAV and index level", "days", "at", {"NAV per unit": "nav", "index level": "level"}),
+                Areas("Weights over time", "days", "at", weights="weights"),
+                Parts("Cost by part", LOSS_PARTS, note="USDT, positive is a cost"),
+                Bars("Cost by asset", "legs", "asset", "cost"),
+                Drift("Weights and targets", "plan.legs", "asset", "weight", "target"),
+            ),
+        )
+
+    output().emit("etf.performance/1", payload, draw, exhibit=exhibit)
 
 A path is a name of the payload, or several with points between them: `plan.legs`. Rows are
 dataclasses, structs or mappings; in them, too, names may have points. `form` writes the numbers
@@ -223,9 +229,6 @@ class Exhibit:
     title: str = ""
     numbers: Sequence[Key] = ()
     charts: Sequence[Chart] = ()
-
-
-NOTHING = Exhibit()
 
 
 def _rows(payload: Any, path: str) -> Sequence[Any]:

@@ -311,7 +311,7 @@ class Output:
         draw: Callable[[Page], None],
         *,
         columns: Sequence[str] = (),
-        exhibit: Exhibit | None = None,
+        exhibit: Callable[[], Exhibit] | None = None,
     ) -> None:
         """Print a result, or write it to the file that was named.
 
@@ -320,7 +320,7 @@ class Output:
             payload: What the document holds; decimals, times, enums, dataclasses and structs as they are.
             draw: Draws it for a person.
             columns: The header of the csv when the list may be empty; otherwise its first row says it.
-            exhibit: The key numbers and charts that html shows besides.
+            exhibit: Names the key numbers and charts that html shows besides; asked for html alone.
         """
         content = self._content(schema, payload, draw, columns, exhibit)
         if self.out is not None and self.out.path is not None:
@@ -338,7 +338,7 @@ class Output:
         payload: Mapping[str, Any],
         draw: Callable[[Page], None],
         columns: Sequence[str],
-        exhibit: Exhibit | None,
+        exhibit: Callable[[], Exhibit] | None,
     ) -> str | bytes:
         """Return a result as it is printed."""
         if self.format == "json":

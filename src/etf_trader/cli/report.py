@@ -85,7 +85,7 @@ def fills(position: PositionOption = None, order: OrderOption = None) -> None:
         _flat(report),
         lambda page: draw_fills(page, report),
         columns=_fill_columns(),
-        exhibit=_fills_exhibit(report),
+        exhibit=lambda: _fills_exhibit(report),
     )
 
 
@@ -125,7 +125,9 @@ def holdings(index: IndexOption = None) -> None:
                 page.line()
             draw_holdings(page, report)
 
-    output().emit("etf.holdings/1", payload, draw, columns=_holding_columns(), exhibit=_holdings_exhibit(reports))
+    output().emit(
+        "etf.holdings/1", payload, draw, columns=_holding_columns(), exhibit=lambda: _holdings_exhibit(reports)
+    )
 
 
 @command(app, "crosses", examples=("etf report crosses", "etf report crosses --format csv"), csv="crosses")

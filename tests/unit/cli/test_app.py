@@ -48,6 +48,8 @@ STARTUP_FORBIDDEN = {
     "tomllib",
     "sqlite3",
     "logging",
+    "jinja2",
+    "xlsxwriter",
 }
 
 
