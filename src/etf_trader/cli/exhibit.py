@@ -17,7 +17,7 @@ where they come from is a path into its payload:
             ),
         )
 
-    output().emit("etf.performance/1", payload, draw, exhibit=exhibit)
+    output().emit("etf.thing/1", payload, draw, exhibit=exhibit)
 
 A path is a name of the payload, or several with points between them: `plan.legs`. Rows are
 dataclasses, structs or mappings; in them, too, names may have points. `form` writes the numbers
