@@ -79,6 +79,10 @@ class HtmlPage(Page):
             elif line.strip():
                 self.blocks.append(Drawing([pieces(line)]) if is_drawn else Line(pieces(line)))
 
+    def verbatim(self, text: str) -> None:
+        """Add lines that are there to be pasted."""
+        self.blocks.append(Drawing([pieces(line) for line in text.splitlines()], is_picture=False))
+
     def table(self, table: Table) -> None:
         """Add a table."""
         columns = [Head(pieces(each.title), _kind(each.align, each.wrap)) for each in table.columns]

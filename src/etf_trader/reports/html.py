@@ -58,9 +58,10 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Drawing:
-    """Lines of characters that form a picture."""
+    """Lines of characters that stand as they are: a picture, or what is there to be pasted."""
 
     lines: Sequence[Words]
+    is_picture: bool = True
     kind: str = "drawing"
 
 
