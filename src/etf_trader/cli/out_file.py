@@ -54,6 +54,8 @@ def format_of(name: str, asked: str | None) -> str:
     Raises:
         UsageError: neither says it, or they differ.
     """
+    if not name:
+        raise UsageError("an empty name is not the name of a file", where="--out")
     named = SUFFIXES.get(Path(name).suffix.lower()) if name != STDOUT else None
     if asked is None and named is None:
         if name == STDOUT:
@@ -78,8 +80,8 @@ def out_file(name: str, form: str, *, overwrite: bool) -> OutFile:
         return OutFile(None)
     path = Path(name)
     folder = path.resolve().parent
-    if not name or path.is_dir():
-        raise UsageError(f"{name or 'an empty name'} is not the name of a file", where="--out")
+    if path.is_dir():
+        raise UsageError(f"{name} is a folder, not a file", where="--out")
     if not folder.is_dir():
         raise UsageError(f"there is no folder {folder}", where="--out", hint=f"mkdir -p {folder}")
     if not os.access(folder, os.W_OK):

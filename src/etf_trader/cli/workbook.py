@@ -86,7 +86,7 @@ def workbook_document(
         created = now.astimezone(UTC).replace(tzinfo=None)
         book.set_properties({"title": schema, "author": maker, "created": created})
         writer = _Writer(book)
-        writer.summary(dict(origin) | scalars)
+        writer.summary([*origin, *scalars.items()])
         for name, rows in lists.items():
             writer.sheet(name, rows, empty.get(name, ()))
     return target.getvalue()
@@ -141,15 +141,15 @@ class _Writer:
         self._formats: dict[str, Format] = {}
         self._names = {"history"}  # a name that Excel keeps for itself
 
-    def summary(self, values: Row) -> None:
+    def summary(self, values: Sequence[tuple[str, Any]]) -> None:
         """Write names with their values below each other."""
         sheet = self._sheet(SUMMARY)
-        cells = {name: _cell(value) for name, value in values.items()}
-        has_exact = any(_is_long(cell) for cell in cells.values())
+        cells = [(name, _cell(value)) for name, value in values]
+        has_exact = any(_is_long(cell) for _, cell in cells)
         widths = [len("name"), len("value"), len("value (exact)")]
         for place, title in enumerate(("name", "value", "value (exact)")[: 3 if has_exact else 2]):
             sheet.write_string(0, place, title, self._head)
-        for line, (name, cell) in enumerate(cells.items(), start=1):
+        for line, (name, cell) in enumerate(cells, start=1):
             told = f"{name} (UTC)" if isinstance(cell, datetime) else name
             self._put(sheet, (line, 0), told, "@")
             style = _style([cell])

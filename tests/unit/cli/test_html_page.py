@@ -168,7 +168,7 @@ def test_what_is_there_to_be_pasted_stays_as_it_is() -> None:
 
 def test_what_draws_nothing_is_still_a_page() -> None:
     page = page_of(lambda page: None, {}, Exhibit())
-    assert "<h1>Performance<" in page
+    assert '<h1>Performance <span class="account">paper</span></h1>' in page
     assert "figure" not in page[page.index("<body>") :]
 
 

@@ -40,6 +40,7 @@ def test_a_file_gets_the_format_of_its_ending(name: str, asked: str | None, form
         ("report.pdf", None, "the name report.pdf does not tell a format"),
         ("a.html", "csv", "a.html would hold csv, not html"),
         ("a.csv", "table", "a.csv would hold table, not csv"),
+        ("", "html", "an empty name"),
     ],
 )
 def test_a_name_that_does_not_fit_is_refused(name: str, asked: str | None, said: str) -> None:
@@ -88,7 +89,7 @@ def test_only_a_result_of_its_own_is_replaced(
 
 @pytest.mark.parametrize(
     ("name", "said"),
-    [("no/a.html", "there is no folder"), (".", "is not the name of a file"), ("", "an empty name")],
+    [("no/a.html", "there is no folder"), (".", "is a folder")],
 )
 def test_a_place_that_cannot_be_written_is_refused_first(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, said: str

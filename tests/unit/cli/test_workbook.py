@@ -74,15 +74,24 @@ LINES = (
 
 
 def test_each_list_has_a_sheet_and_the_rest_is_in_the_summary() -> None:
-    book = book_of({"total": D("1.5"), "loss": {"spread": D(1)}, "stops": ("limit", "depth"), "orders": LINES})
+    book = book_of(
+        {
+            "made": "by hand",
+            "total": D("1.5"),
+            "loss": {"spread": D(1)},
+            "stops": ("limit", "depth"),
+            "orders": LINES,
+        }
+    )
     assert book.sheetnames == ["summary", "orders", "orders.parts"]
-    assert dict(row[:2] for row in rows_of(book, "summary")) == {
-        "name": "value",
-        "made": ORIGIN[0][1],
-        "total": 1.5,
-        "loss.spread": 1,
-        "stops": "limit; depth",
-    }
+    assert [row[:2] for row in rows_of(book, "summary")] == [
+        ("name", "value"),
+        *ORIGIN,
+        ("made", "by hand"),
+        ("total", 1.5),
+        ("loss.spread", 1),
+        ("stops", "limit; depth"),
+    ]
     assert rows_of(book, "orders.parts") == [
         ("orders.order", "asset", "loss"),
         (1, "BTC", 1),
