@@ -68,6 +68,7 @@ class HtmlPage(Page):
     def __init__(self) -> None:
         super().__init__(None)
         self.blocks: list[Block] = []
+        self._is_apart = False
 
     def line(self, text: str = "") -> None:
         """Add a sentence; lines that form a picture stay together."""
@@ -77,7 +78,8 @@ class HtmlPage(Page):
             if isinstance(last, Drawing) and (is_drawn or unmarked(line).startswith("  ")):
                 self.blocks[-1] = Drawing([*last.lines, pieces(line)])
             elif line.strip():
-                self.blocks.append(Drawing([pieces(line)]) if is_drawn else Line(pieces(line)))
+                self.blocks.append(Drawing([pieces(line)]) if is_drawn else Line(pieces(line), self._is_apart))
+            self._is_apart = not line.strip()
 
     def verbatim(self, text: str) -> None:
         """Add lines that are there to be pasted."""

@@ -50,9 +50,10 @@ class Figure:
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """A sentence."""
+    """A sentence; `is_apart` ones begin something new."""
 
     line: Words
+    is_apart: bool = False
     kind: str = "line"
 
 

@@ -28,7 +28,7 @@ _SHORT_STEPS = (
     *(timedelta(hours=each) for each in (1, 3, 6, 12)),
     *(timedelta(days=each) for each in (1, 2, 7, 14)),
 )
-_MONTH_STEPS = (1, 3, 6, 12, 24, 60, 120)
+_MONTH_STEPS = (1, 3, 6, 12, 24, 60, 120, 240, 600)
 
 
 @dataclass(frozen=True, slots=True)

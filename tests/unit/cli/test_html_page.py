@@ -161,6 +161,11 @@ def test_a_drawing_of_characters_stays_together() -> None:
     assert found[1] == "60 ┤ ╭─\n 0 └─╯\n    10\n"
 
 
+def test_an_empty_line_parts_what_is_said() -> None:
+    page = page_of(lambda page: page.line("One.\nTwo.\n\nThree."), {}, Exhibit())
+    assert '<p class="lead">One.</p>\n<p>Two.</p>\n<p class="apart">Three.</p>' in page
+
+
 def test_what_is_there_to_be_pasted_stays_as_it_is() -> None:
     page = page_of(lambda page: page.verbatim("0 * * * *  etf\n  --due"), {}, Exhibit())
     assert "<pre>0 * * * *  etf\n  --due\n</pre>" in page
