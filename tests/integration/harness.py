@@ -239,7 +239,7 @@ def judge(house: House, scenario: Scenario) -> list[str]:
 
 
 FAR = Decimal("0.01")
-"""So far from its targets a rebalance may end on books that do not move: lots, and what is below the least order."""
+"""So far from its targets a rebalance may end on books that do not move: lots, and least orders."""
 
 
 def _off_target(connection: Connection) -> list[str]:
