@@ -34,7 +34,9 @@ class Rebalances(Batches):
     def edit(self, index: str, portions: list[int]) -> None:
         grid = D("0.0001")
         weights = {
-            asset: grid * (10_000 * part // sum(portions)) for asset, part in zip("ABC", portions, strict=True) if part
+            asset: grid * (10_000 * part // sum(portions))
+            for asset, part in zip("ABC", portions, strict=True)
+            if part
         }
         last = max(weights)
         weights[last] += 1 - sum(weights.values())
