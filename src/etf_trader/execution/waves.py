@@ -110,7 +110,9 @@ def wave_problem(state: RebalanceState, view: MarketView, without: frozenset[str
         return None
     parts = _parts(request, left)
     constituents = tuple(_constituent(asset, parts[asset], state, view) for asset in left)
-    return RebalanceProblem(state.index.quote, state.cash, constituents, aim_of(request.price_bps))
+    # what was sold has been worth it together with what it pays for: later waves buy that, whatever it costs alone
+    aim = aim_of(request.price_bps) if state.first is None else Exact()
+    return RebalanceProblem(state.index.quote, state.cash, constituents, aim)
 
 
 def aim_of(price_bps: Decimal | None) -> Aim:
