@@ -75,7 +75,13 @@ def test_nothing_due_says_when_something_will_be(ruled: Shell) -> None:
     told = ruled.ok("rebalance", "--index", "1")
     assert "Nothing is due." in told and "is due next on 2026-02-01 00:10 UTC" in told and "--force" in told
     assert "Nothing is due." in ruled.ok("rebalance", "--due")
+    ruled.ok("index", "create", "DUO", "--weight", "BTC=0.5", "--weight", "ETH=0.5")
     ruled.ok("exchange", "advance", "30d")
+    answer = ruled.etf("rebalance", "--due", "--json")
+    assert answer.code == 5 and "TOP8 is not rebalanced: the newest market caps" in answer.err
+    (done,) = json.loads(answer.out)["rebalances"]  # one that fails keeps no other from being done
+    assert (done["due_on"], done["index"], done["status"]) == ("2026-02-01", 2, "filled")
+    (ruled.folder / "caps.csv").write_text(CAPS.replace("2026-01-", "2026-02-"))
     assert ruled.json("rebalance", "--due")["rebalances"][0]["due_on"] == "2026-02-01"
     assert ruled.json("rebalance", "--due")["rebalances"] == []
     for arguments in (("--due", "--index", "1"), (), ("--due", "--force"), ("--due", "--dry-run")):
