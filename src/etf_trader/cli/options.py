@@ -315,3 +315,13 @@ LeaveToLeaderOption = Annotated[
 EndedByLeaderOption = Annotated[
     bool, option("--no-wait", HOW, "When another process leads, leave at once (exit 8): that process ends them.")
 ]
+ByOption = Annotated[
+    str,
+    option(
+        "--by",
+        WHAT,
+        "What each line is about.",
+        "order|index|month|asset",
+        _one_of("order", "index", "month", "asset"),
+    ),
+]

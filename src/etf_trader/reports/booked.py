@@ -27,7 +27,7 @@ from etf_trader.orders.asset_order import Intent
 from etf_trader.orders.plan import NO_LOSS, LossParts
 from etf_trader.orders.rebalances import list_rebalances
 from etf_trader.orders.store import list_asset_orders, list_index_orders
-from etf_trader.reports.period import ALWAYS, Period
+from etf_trader.reports.period import ALWAYS, Period, within
 
 _SETTLING = ("credit", "settle", "close")
 _BASKET = "basket"
@@ -37,7 +37,7 @@ _HOLDING = ("accept", "release", "recall")
 
 @dataclass(frozen=True, slots=True)
 class Trader:
-    """An order for units, or a rebalance (`side` and `position` are None): whose it is and what it is judged by."""
+    """An order for units, or a rebalance (no `side`, no `position`): whose it is and what it is judged by."""
 
     number: int
     index: Index
@@ -257,9 +257,3 @@ def _transactions(account_id: int, kinds: tuple[str, ...], period: Period = ALWA
         )
         .order_by(transactions.c.id)
     )
-
-
-def within(column: Any, period: Period) -> list[Any]:
-    """Return the conditions that a column of times lies in a period."""
-    found = [column >= period.since] if period.since is not None else []
-    return [*found, column < period.until] if period.until is not None else found
