@@ -69,7 +69,9 @@ def gains(
         (report,), rates = in_loop(in_currency(opened, [report], currency, rate, period.until))
 
     def draw(page: Page) -> None:
-        page.line(f"Gains {span_text(period)} · {count(len(report.gains), 'disposal')}")
+        told = ", ".join(sorted({each.currency for each in report.sums}))
+        amounts = f", in {told}" if told else ""
+        page.line(f"Gains {span_text(period)}{amounts} · {count(len(report.gains), 'disposal')}")
         if not report.gains:
             page.line(
                 "Nothing was disposed of: units are when they are sold, assets when they are traded or moved on."
@@ -106,10 +108,12 @@ def _draw_kind(page: Page, report: GainsReport, of: Sequence[str], sentence: str
 
 
 def _sums_table(sums: Sequence[GainSum]) -> Table:
+    several = len({line.currency for line in sums}) > 1
     table = Table(
         text("year"),
         text("of", optional=3),
         text("whose", shrink=True),
+        text("index", optional=2),
         text("asset"),
         text("lots", optional=2),
         number("quantity", optional=4),
@@ -117,21 +121,22 @@ def _sums_table(sums: Sequence[GainSum]) -> Table:
         number("cost", optional=1),
         number("fee", optional=5),
         number("gain"),
-        text(""),
+        *([text("in")] if several else []),
     )
     for line in sums:
         table.row(
             str(line.year),
             line.of,
             line.bearer,
-            line.asset or "",
+            line.index or "",
+            _asset(line),
             line.lot_method,
             "" if line.quantity is None else short(line.quantity),
             money(line.proceeds),
             money(line.cost),
             money(line.fee),
             _gain(line.gain),
-            line.currency,
+            *([line.currency] if several else []),
         )
     return table
 
@@ -153,7 +158,7 @@ def _lines_table(lines: Sequence[GainLine]) -> Table:
             line.acquired_at.strftime("%Y-%m-%d"),
             line.disposed_at.strftime("%Y-%m-%d"),
             str(line.days_held),
-            line.asset,
+            _asset(line),
             few_digits(line.quantity) if line.of == "units" else short(line.quantity),
             money(line.proceeds),
             money(line.cost),
@@ -161,6 +166,11 @@ def _lines_table(lines: Sequence[GainLine]) -> Table:
             _gain(line.gain),
         )
     return table
+
+
+def _asset(line: GainSum | GainLine) -> str:
+    """Return what was disposed of, as a person calls it."""
+    return f"{line.index} units" if line.of == "units" else line.asset or ""
 
 
 def _gain(value: Decimal) -> str:
