@@ -105,6 +105,19 @@ def work(
     return asked
 
 
+def work_rebalances(opened: Services, numbers: Sequence[int], title: str, *, wait: bool) -> Interruption:
+    """Bring rebalances as far as they go now, or follow whoever leads the account until they are done.
+
+    Raises:
+        AccountLed: another process leads, and `wait` is False.
+    """
+    with interruptible() as asked, output().progress(title):
+        opened.manager.stop_when(asked)
+        opened.require_switched_on()
+        in_loop(opened.manager.run(numbers, wait=wait))
+    return asked
+
+
 def cancel_orders(opened: Services, orders: Sequence[int], *, wait: bool) -> Interruption:
     """Ask for the end of open orders, and do it, or follow whoever leads the account until it is done.
 

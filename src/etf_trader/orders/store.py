@@ -210,6 +210,13 @@ def write_filled(connection: Connection, order_id: int, filled: Decimal, stopped
     )
 
 
+def write_stops(connection: Connection, order_id: int, stopped_by: Sequence[str]) -> None:
+    """Set what holds up an order, or a rebalance."""
+    connection.execute(
+        update(index_orders).where(index_orders.c.id == order_id).values(stopped_by=",".join(stopped_by))
+    )
+
+
 def request_cancel(connection: Connection, order_id: int, now: datetime) -> None:
     """Ask whoever leads the account to end an order, or to trade back what a stuck one holds.
 
