@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sqlalchemy import Connection, select
 from tests.effort import examples
+from tests.unit.ledger.test_beancount import check_totals
 from tests.unit.reports.test_report_properties import check_holdings, random_house, trade
 
 from etf_trader.execution.state import cash_of, order_loss
@@ -27,7 +28,15 @@ from etf_trader.reports.gains import Wanted, gains_report
 from etf_trader.reports.holdings import holdings_report
 from etf_trader.reports.losses import BY, LossLine, LossReport, costs_report, loss_report
 from etf_trader.reports.period import ALWAYS, Period
-from etf_trader.reports.statement import CashLine, Statement, Valuation, history, statement
+from etf_trader.reports.statement import (
+    CashLine,
+    PositionStatement,
+    Statement,
+    StatementTotal,
+    Valuation,
+    history,
+    statement,
+)
 
 D = Decimal
 ZERO = D(0)
@@ -124,9 +133,13 @@ def check_gains(connection: Connection, moment: datetime) -> None:
 
 
 def statement_of(
-    connection: Connection, period: Period, mids: dict[str, Decimal], before: dict[str, Decimal]
+    connection: Connection,
+    period: Period,
+    mids: dict[str, Decimal],
+    before: dict[str, Decimal],
+    holder: str = "self",
 ) -> Statement:
-    found = history(connection, 1, "self", period)
+    found = history(connection, 1, holder, period)
     navs = [
         {number: basket.nav(prices) for number, basket in baskets.items()}
         for baskets, prices in ((found.opening_baskets, before), (found.closing_baskets, mids))
@@ -135,11 +148,12 @@ def statement_of(
 
 
 def check_statement(made: Statement) -> None:
-    for line in (*made.positions, *made.totals):
+    lines: list[PositionStatement | StatementTotal] = [*made.positions, *made.totals]
+    for line in lines:
         assert line.opening + line.subscriptions - line.redemptions + line.gain == line.closing
         assert line.gain == line.price_gain - line.loss
-    for line in made.positions:
-        assert line.opening_units + line.subscribed_units - line.redeemed_units == line.closing_units
+    for own in made.positions:
+        assert own.opening_units + own.subscribed_units - own.redeemed_units == own.closing_units
     for each in made.totals:
         for name in ("opening", "subscriptions", "redemptions", "fees", "loss", "gain", "closing", "cost"):
             assert getattr(each, name) == added(made.positions, name)
@@ -184,6 +198,8 @@ async def play(dice: random.Random, folder: Path) -> None:
         check_losses(connection, moment)
         check_gains(connection, moment)
         check_statements(connection, moment, mids)
+        if dice.random() < 0.3:  # beancount takes its time
+            check_totals(connection)
     house.database.close()
 
 
