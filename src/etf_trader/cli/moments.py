@@ -92,8 +92,8 @@ def period_typed(
     if year is not None and (since is not None or until is not None):
         raise UsageError("--year and --from or --to say different things", where="--year", hint="leave one out")
     if year is not None:
-        return year_period(year, _now(opened))
-    return ALWAYS if since is None and until is None else period_of(since, until, _now(opened))
+        return year_period(year, now_of(opened))
+    return ALWAYS if since is None and until is None else period_of(since, until, now_of(opened))
 
 
 def require_past_moment(opened: Services, moment: datetime | None) -> None:
@@ -105,7 +105,7 @@ def require_past_moment(opened: Services, moment: datetime | None) -> None:
     from etf_trader.reports.period import require_past
 
     if moment is not None:
-        require_past("--as-of", moment, _now(opened))
+        require_past("--as-of", moment, now_of(opened))
 
 
 def span_text(period: Period) -> str:
@@ -117,7 +117,7 @@ def span_text(period: Period) -> str:
     return " ".join(part for part in (since, until) if part) or "from the beginning"
 
 
-def _now(opened: Services) -> datetime:
+def now_of(opened: Services) -> datetime:
     """Return the time of the venue; of this machine where there is no venue."""
     try:
         return opened.clock.now()

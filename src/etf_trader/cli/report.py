@@ -37,7 +37,7 @@ from etf_trader.cli.numbers import (
 from etf_trader.cli.options import IndexOption, OrderOption, PositionOption
 from etf_trader.cli.output import Page, Table, dim, good, number, right, text
 from etf_trader.cli.services import in_loop, services
-from etf_trader.cli.valuing import prices_of
+from etf_trader.cli.valuing import prices_of, valued_by
 from etf_trader.errors import ConfigError, DataError, UsageError
 from etf_trader.money import divide, round_to
 from etf_trader.orders.plan import LOSS_PARTS
@@ -250,6 +250,8 @@ def _aside(report: FillsReport) -> str:
 
 def draw_holdings(page: Page, report: HoldingsReport) -> None:
     """Draw what one index holds."""
+    from etf_trader.reports.pricing import age_of
+
     name = "" if report.name == report.symbol else f" ({report.name})"
     state = "" if report.status == "open" else f" · {report.status}"
     page.line(
@@ -257,7 +259,11 @@ def draw_holdings(page: Page, report: HoldingsReport) -> None:
         f"= {money(report.value)} {report.currency}{state}"
     )
     if report.as_of is not None:
-        page.line(f"as it stood just before {local_time(report.as_of)}")
+        priced = valued_by(
+            (line.asset, line.price_source, age_of(line.price_at, report.as_of)) for line in report.holdings
+        )
+        page.line(f"as it stood just before {local_time(report.as_of)}, {priced}")
+    has_sources = report.as_of is not None and output().verbose
     page.line()
     table = Table(
         text("asset"),
@@ -266,7 +272,7 @@ def draw_holdings(page: Page, report: HoldingsReport) -> None:
         number("value"),
         number("weight", optional=1),
         number("in the float", optional=2),
-        *([text("priced by", optional=3)] if report.as_of is not None else []),
+        *([text("priced by", optional=3)] if has_sources else []),
     )
     for line in report.holdings:
         table.row(
@@ -276,10 +282,10 @@ def draw_holdings(page: Page, report: HoldingsReport) -> None:
             money(line.value),
             share(line.weight),
             short(line.residual),
-            *([f"{line.price_source}, {local_time(line.price_at)}"] if report.as_of is not None else []),
+            *([f"{line.price_source}, {local_time(line.price_at)}"] if has_sources else []),
         )
     if report.cash:
-        aside = [""] if report.as_of is not None else []
+        aside = [""] if has_sources else []
         cash = money(report.cash)
         unit_price = "1" if report.currency == report.quote else ""
         table.row(report.quote, cash, unit_price, cash, "", money(report.float_cash), *aside)

@@ -84,7 +84,7 @@ def gains(
             f"ledger {report.head[:16]} · proceeds are net of fees, cost includes them; days are told, no term"
         )
 
-    payload: dict[str, Any] = {"since": period.since, "until": period.until, "rates": rates, "head": report.head}
+    payload: dict[str, Any] = {"from": period.since, "to": period.until, "rates": rates, "head": report.head}
     payload |= {"years": report.years, "sums": report.sums, "gains": report.gains}
     output().emit("etf.gains/1", payload, draw, columns=_columns())
 

@@ -70,8 +70,8 @@ def loss(
 
     payload: dict[str, Any] = {
         "by": by,
-        "since": period.since,
-        "until": period.until,
+        "from": period.since,
+        "to": period.until,
         "rates": rates,
         "head": report.head,
     }
@@ -112,7 +112,7 @@ def costs(
         draw_rates(page, rates)
         page.line(f"ledger {report.head[:16]} · bps are of what was traded; each table adds up to the costs")
 
-    payload: dict[str, Any] = {"since": period.since, "until": period.until, "rates": rates, "head": report.head}
+    payload: dict[str, Any] = {"from": period.since, "to": period.until, "rates": rates, "head": report.head}
     payload |= {"totals": report.totals, "costs": report.costs, "fees": report.fees}
     output().emit("etf.costs/1", payload, draw, columns=_columns())
 

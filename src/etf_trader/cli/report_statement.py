@@ -13,11 +13,11 @@ from etf_trader.cli.commands import command
 from etf_trader.cli.conversion import CurrencyOption, RateOption, check_currency, draw_rates, in_currency
 from etf_trader.cli.invocation import output
 from etf_trader.cli.moments import FromOption, ToOption, period_typed, span_text
-from etf_trader.cli.numbers import amount_of, few_digits, local_time, money, short, spoken_duration
+from etf_trader.cli.numbers import amount_of, few_digits, local_time, money
 from etf_trader.cli.output import Page, Table, bad, dim, good, number, text
 from etf_trader.cli.services import in_loop, services
 from etf_trader.cli.treasury import HolderOption, holder_of
-from etf_trader.cli.valuing import prices_of
+from etf_trader.cli.valuing import prices_of, valued_by
 
 if TYPE_CHECKING:
     from decimal import Decimal
@@ -54,7 +54,7 @@ def statement(
         draw_rates(page, rates)
         page.line(f"ledger {made.head[:16]} · opening + subscriptions - redemptions + gain = closing, exactly")
 
-    payload: dict[str, Any] = {"since": period.since, "until": period.until, "rates": rates}
+    payload: dict[str, Any] = {"from": period.since, "to": period.until, "rates": rates}
     payload |= {field.name: getattr(made, field.name) for field in dataclasses.fields(made)}
     output().emit("etf.statement/1", payload, draw, columns=_columns())
 
@@ -141,9 +141,10 @@ def _position_table(line: object) -> Table:
     row("opening", held("opening_units"), of("opening"), at("opening_nav"))
     row("subscriptions", held("subscribed_units"), of("subscriptions"))
     row("redemptions", held("redeemed_units"), -of("redemptions"))
-    aside = f"prices {money(of('price_gain'), signed=True)}, trading {money(-of('loss'), signed=True)}"
-    aside += f", of which fees {money(-of('fees'), signed=True)}" if of("fees") else ""
-    row("gain", None, of("gain"), aside, signed=True)
+    row("gain", None, of("gain"), signed=True)
+    row("  by prices", None, of("price_gain"), signed=True)
+    row("  by trading", None, -of("loss"), signed=True)
+    row("    the venue's fees", None, -of("fees"), signed=True)
     row("closing", held("closing_units"), of("closing"), at("closing_nav"))
     return table
 
@@ -178,18 +179,9 @@ def _valued_by(made: Statement) -> list[str]:
     found = []
     for moment, index in dict.fromkeys((each.moment, each.index) for each in made.prices):
         own = [each for each in made.prices if (each.moment, each.index) == (moment, index)]
-        sources = dict.fromkeys("plans" if each.source.startswith("plan ") else each.source for each in own)
-        oldest = max(own, key=lambda each: each.age_seconds)
-        age = f"{short(oldest.age_seconds)} s" if oldest.age_seconds < 120 else _hours(oldest.age_seconds)
-        each = f"{oldest.asset}'s" if len(own) > 1 else "it"
-        found.append(f"{moment} of {index} by {', '.join(sources)}; the oldest, {each}, was {age} old")
+        told = valued_by((each.asset, each.source, each.age_seconds) for each in own)
+        found.append(f"{moment} of {index} {told}")
     return found
-
-
-def _hours(seconds: Decimal) -> str:
-    from datetime import timedelta
-
-    return spoken_duration(timedelta(minutes=int(seconds // 60)))
 
 
 def _columns() -> list[str]:

@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from datetime import datetime
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
+from datetime import datetime, timedelta
+from decimal import Decimal
 from typing import TYPE_CHECKING
 
-from etf_trader.errors import ConfigError
+from etf_trader.cli.moments import now_of
+from etf_trader.cli.numbers import spoken_duration
+from etf_trader.errors import ConfigError, DataError
 
 if TYPE_CHECKING:
     from etf_trader.bootstrap import Services
     from etf_trader.index.store import Basket, Index
     from etf_trader.reports.pricing import Price
     from etf_trader.venue.interface import Venue
+
+
+FEW_SECONDS = 120
+"""An age from here on is told in minutes."""
 
 
 def venue_of(opened: Services) -> Venue | None:
@@ -28,24 +36,38 @@ async def prices_of(
 ) -> Mapping[str, Price]:
     """Return what each constituent of a basket was worth just before `moment`; None: is worth now.
 
-    Where there is no exchange, the mids of the last plans stand for now.
+    Where there is no exchange, or a constituent has no book any more, what was
+    known last stands for now.
 
     Raises:
         DataError: a constituent has no price.
     """
-    from etf_trader.clock import SystemClock
-    from etf_trader.reports.pricing import past_prices, price_at
+    from etf_trader.reports.pricing import past_prices
 
     venue = venue_of(opened)
     if moment is None and venue is not None:
-        from etf_trader.execution.look import look
-
-        view = await look(venue, basket, 5)
-        now = opened.clock.now()
-        mids = view.mids(basket.symbols)
-        return {
-            asset: price_at(asset, mids[asset], "mid", view.books[symbol].at, now)
-            for asset, symbol in basket.symbols.items()
-        }
-    moment = SystemClock().now() if moment is None else moment
+        with suppress(DataError):
+            return await _mids(opened, venue, basket)
+    moment = now_of(opened) if moment is None else moment
     return await past_prices(opened.database, venue, opened.account.id, index.quote, basket.symbols, moment)
+
+
+async def _mids(opened: Services, venue: Venue, basket: Basket) -> dict[str, Price]:
+    from etf_trader.execution.look import look
+    from etf_trader.reports.pricing import price_at
+
+    view = await look(venue, basket, 5)
+    now, mids = opened.clock.now(), view.mids(basket.symbols)
+    return {
+        asset: price_at(asset, mids[asset], "mid", view.books[symbol].at, now)
+        for asset, symbol in basket.symbols.items()
+    }
+
+
+def valued_by(prices: Iterable[tuple[str, str, Decimal]]) -> str:
+    """Say by which prices something was valued, and how old the oldest was; each is an asset, a source, an age."""
+    own = list(prices)
+    sources = dict.fromkeys("mids of plans" if source.startswith("plan ") else source for _, source, _ in own)
+    asset, _, age = max(own, key=lambda each: each[2])
+    spoken = spoken_duration(timedelta(seconds=int(age) if age < FEW_SECONDS else int(age // 60) * 60))
+    return f"valued by {', '.join(sources)}; the oldest, {asset}'s, was {spoken} old"
