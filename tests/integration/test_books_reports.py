@@ -3,13 +3,18 @@
 from decimal import Decimal
 from pathlib import Path
 
+import pytest
 from tests.factories import House, make_definition, make_house, make_ladders, make_market
+from tests.integration.scenarios import SCENARIOS
+from tests.integration.test_fee_inventory import make as house_with_fee_inventory
 from tests.integration.test_rebalance import worked as worked
 from tests.unit.ledger.test_beancount import check_totals
 from tests.unit.reports.test_books_properties import check_replay, check_statement, moments, statement_of
 
+from etf_trader.execution.state import order_loss
 from etf_trader.index.store import list_indices
 from etf_trader.ledger.replay import books_before
+from etf_trader.orders.store import list_index_orders
 from etf_trader.reports.gains import Wanted, gains_report
 from etf_trader.reports.holdings import holdings_report
 from etf_trader.reports.losses import costs_report, loss_report
@@ -76,3 +81,49 @@ async def test_before_within_and_after_a_rebalance_all_adds_up(worked: House) ->
         made = statement_of(connection, ALWAYS, PRICES, {})
         check_statement(made)
         assert [line.closing_units for line in made.positions] == [D(10)]
+
+
+def check_losses_tie(house: House) -> None:
+    """Check that the loss of every order and month is what its cash says, and that fees add up by asset."""
+    with house.database.read() as connection:
+        for by in ("order", "month", "index"):
+            report = loss_report(connection, 1, by, ALWAYS)
+            assert report.losses
+            for line in (*report.losses, *report.totals):
+                assert line.loss == line.cash_loss, (by, line.key)
+        for order in list_index_orders(connection):
+            (line,) = (
+                each for each in loss_report(connection, 1, "order", ALWAYS).losses if each.key == str(order.id)
+            )
+            assert line.loss == order_loss(connection, order).total
+        costs = costs_report(connection, 1, ALWAYS)
+        assert sum((fee.value for fee in costs.fees), D(0)) == sum((line.fee for line in costs.totals), D(0))
+        check_statement(statement_of(connection, ALWAYS, dict.fromkeys("AB", D(50)), {}))
+        check_replay(connection)
+
+
+@pytest.mark.parametrize("name", ["shared", "routed"])
+async def test_losses_tie_to_cash_where_orders_share_trades_cross_each_other_or_pay_in_two_currencies(
+    tmp_path: Path, name: str
+) -> None:
+    scenario = SCENARIOS[name]
+    house = make_house(tmp_path, scenario.market())
+    await scenario.before(house)
+    orders = [await house.desk.accept(request) for request in scenario.requests]
+    await house.manager.run([order.id for order in orders])
+    check_losses_tie(house)
+
+
+async def test_fees_paid_in_another_asset_are_a_cost_of_their_orders(tmp_path: Path) -> None:
+    house = await house_with_fee_inventory(tmp_path)
+    await house.buy(10)
+    await house.sell(4)
+    check_losses_tie(house)
+    with house.database.read() as connection:
+        (fee,) = costs_report(connection, 1, ALWAYS).fees
+        sold = [each for each in gains_report(connection, 1, ALWAYS, Wanted()).gains if each.of == "fees"]
+        check_totals(connection)
+    assert fee.asset == "BNB"
+    assert sum((each.quantity for each in sold), D(0)) == fee.quantity
+    assert sum((each.proceeds for each in sold), D(0)) == fee.value
+    assert {each.bearer for each in sold} == {"self"}

@@ -114,7 +114,7 @@ def span_text(period: Period) -> str:
 
     since = "" if period.since is None else f"from {moment_text(period.since)}"
     until = "" if period.until is None else f"up to {moment_text(period.until)}"
-    return " ".join(part for part in (since, until) if part) or "from the beginning"
+    return " ".join(part for part in (since, until) if part) or "since the beginning"
 
 
 def now_of(opened: Services) -> datetime:

@@ -21,8 +21,7 @@ from etf_trader.orders.plan import LOSS_PARTS
 if TYPE_CHECKING:
     from etf_trader.bootstrap import Services
     from etf_trader.reports.losses import FeeLine, LossLine
-
-NOTHING = "Nothing was traded {span}."
+    from etf_trader.reports.period import Period
 
 
 def add_to(app: typer.Typer) -> None:
@@ -57,7 +56,7 @@ def loss(
     def draw(page: Page) -> None:
         span = span_text(period)
         if not report.losses:
-            page.line(NOTHING.format(span=span))
+            page.line(_nothing(period))
             return
         _draw_totals(page, "Loss", span, report.totals)
         page.line()
@@ -100,7 +99,7 @@ def costs(
     def draw(page: Page) -> None:
         span = span_text(period)
         if not report.costs:
-            page.line(NOTHING.format(span=span))
+            page.line(_nothing(period))
             return
         _draw_totals(page, "Costs", span, report.totals)
         for by in dict.fromkeys(line.by for line in report.costs):
@@ -125,6 +124,12 @@ def index_number(opened: Services, index: str | None) -> int | None:
         return None
     with opened.database.read() as connection:
         return find_index(connection, index).id
+
+
+def _nothing(period: Period) -> str:
+    if period.is_always:
+        return "Nothing was traded yet: etf submit buy --index 1 --qty 100 buys some units."
+    return f"Nothing was traded {span_text(period)}."
 
 
 def _draw_totals(page: Page, title: str, span: str, totals: Sequence[LossLine]) -> None:

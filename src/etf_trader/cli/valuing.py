@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from etf_trader.venue.interface import Venue
 
 
-FEW_SECONDS = 120
-"""An age from here on is told in minutes."""
+_SIZES = (86_400, 3600, 60, 1)
+"""Days, hours, minutes, seconds: an age is told in the largest of which it has two."""
 
 
 def venue_of(opened: Services) -> Venue | None:
@@ -69,5 +69,6 @@ def valued_by(prices: Iterable[tuple[str, str, Decimal]]) -> str:
     own = list(prices)
     sources = dict.fromkeys("mids of plans" if source.startswith("plan ") else source for _, source, _ in own)
     asset, _, age = max(own, key=lambda each: each[2])
-    spoken = spoken_duration(timedelta(seconds=int(age) if age < FEW_SECONDS else int(age // 60) * 60))
+    size = next((size for size in _SIZES if age >= 2 * size), 1)
+    spoken = spoken_duration(timedelta(seconds=int(age // size) * size))
     return f"valued by {', '.join(sources)}; the oldest, {asset}'s, was {spoken} old"

@@ -15,11 +15,12 @@ from sqlalchemy import Connection, Row, Select, or_, select
 
 from etf_trader.execution.loss import fee_in_quote, fill_loss
 from etf_trader.execution.state import settlement_of
-from etf_trader.index.store import Index, list_indices
+from etf_trader.index.store import Index, list_indices, list_positions
 from etf_trader.ledger import accounts
 from etf_trader.ledger.baskets import WAVE
 from etf_trader.ledger.fill import Fill, Part, fill_from
-from etf_trader.ledger.parties import Parties, parties_of, parties_of_rebalance
+from etf_trader.ledger.parties import Parties, parties_from, parties_of_rebalance
+from etf_trader.ledger.repository import holder_name
 from etf_trader.ledger.tables import allocations, fills, postings, transactions
 from etf_trader.market.symbol import Side
 from etf_trader.money import ONE, ZERO
@@ -110,9 +111,13 @@ def booked(
 def traders(connection: Connection, account_id: int) -> dict[int, Trader]:
     """Return all orders and rebalances of an account, by number."""
     indices = {index.id: index for index in list_indices(connection, account_id)}
+    positions = [each for each in list_positions(connection) if each.index_id in indices]
+    names = {number: holder_name(connection, number) for number in {each.holder_id for each in positions}}
+    holders = {each.id: names[each.holder_id] for each in positions}
     found = {}
     for order in list_index_orders(connection, account_id=account_id):
-        parties, index = parties_of(connection, order), indices[order.index_id]
+        index = indices[order.index_id]
+        parties = parties_from(order, index, holders[order.position_id])
         found[order.id] = Trader(
             *(order.id, index, order.side, order.position_id, parties.holder),
             *(order.arrival, order.arrival_nav, parties),
