@@ -218,18 +218,18 @@ class Watch:
 
     def _figures(self) -> str:
         """Return units, loss and slots used, as they stand after a batch."""
-        from etf_trader.execution.state import order_loss
+        from etf_trader.execution.state import arrival_value, order_loss
         from etf_trader.money import bps
         from etf_trader.orders.store import index_order
 
         with self._opened.database.read() as connection:
             order = index_order(connection, self._order)
-            loss = order_loss(connection, order).total
+            loss, worth = order_loss(connection, order).total, arrival_value(connection, order)
         slots = self._opened.slots()
         return joined(
             [
                 unit_count(order.filled),
-                f"loss {spoken_bps(bps(loss, order.filled * order.arrival_nav))} bps" if order.filled else "",
+                f"loss {spoken_bps(bps(loss, worth))} bps" if order.filled else "",
                 f"slots {slots.used}/{slots.limit}",
                 self._next(order),
             ]

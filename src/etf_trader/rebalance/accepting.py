@@ -127,7 +127,7 @@ def _stands(connection: Connection, account: Account, request: RebalanceRequest)
 
 
 def request_of(preview: RebalancePreview, wanted: Wanted, mids: Mapping[str, Decimal]) -> RebalanceRequest:
-    """Return what is written down of a rebalance; `mids` are for one that was not planned, as there are no units."""
+    """Return what is written down of a rebalance; `mids` are for one that has nothing to plan: no units."""
     found = preview.rebalance
     assert preview.version.rules is not None
     return RebalanceRequest(

@@ -15,7 +15,7 @@ from etf_trader.ledger.repository import Account, Ledger
 from etf_trader.money import BASKET_GRID, ZERO, divide_down, money_context
 from etf_trader.orders.rebalance_order import RebalanceOrder
 from etf_trader.orders.status import IndexOrderStatus
-from etf_trader.orders.store import move_index_order
+from etf_trader.orders.store import enter_assets, move_index_order
 from etf_trader.rebalance.drift import targets_with_reserve
 from etf_trader.rebalance.previewing import RebalancePreview
 from etf_trader.venue.interface import Venue
@@ -78,5 +78,6 @@ def write_reweighed(
     Ledger(connection, account.id).post(
         reweighing(order.index_id, order.id, basket.version, basket.quantities, basket.cash_per_unit, at=now)
     )
+    enter_assets(connection, order.index_id, empty.mids)
     move_index_order(connection, order.id, IndexOrderStatus.FILLED, stopped_by=("filled",), now=now)
     log.record(connection, RebalanceEnded(order.id, str(IndexOrderStatus.FILLED), "filled"), now)

@@ -3,7 +3,6 @@
 import time
 from collections.abc import Sequence
 from datetime import UTC, date, datetime, timedelta
-from itertools import accumulate
 
 import pytest
 from cronsim import CronSim
@@ -77,7 +76,7 @@ def test_every_hour_over_six_years_finds_every_month_once_in_any_zone(
 
 def test_leap_days_month_ends_and_weekdays_are_found() -> None:
     leap = [Term(at("2019-06-01 00:00"), "0 6 29 2 *")]
-    assert asked(leap, hourly("2019-06-01 00:00", 365 * 6, hours=17)) == [date(2020, 2, 29), date(2024, 2, 29)]
+    assert asked(leap, hourly("2019-06-01 00:00", 365 * 6, hours=23)) == [date(2020, 2, 29), date(2024, 2, 29)]
     assert standing(leap, [date(2024, 2, 29)], at("2026-01-01 00:00")).next_at == at("2028-02-29 06:00")
     last = [Term(at("2023-12-15 00:00"), "0 22 L * *")]
     ends = [date(2023, 12, 31), date(2024, 1, 31), date(2024, 2, 29), date(2024, 3, 31)]
@@ -148,8 +147,13 @@ BACK = st.lists(st.timedeltas(timedelta(days=-40), timedelta(days=75)), min_size
 LATER = st.lists(st.tuples(st.timedeltas(timedelta(minutes=1), timedelta(days=400)), CRONS), max_size=2)
 
 
+def after_each(begin: datetime, steps: Sequence[timedelta]) -> list[datetime]:
+    """Return the times that a clock shows which is moved by these steps."""
+    return [begin + sum(steps[:number], timedelta(0)) for number in range(len(steps) + 1)]
+
+
 def terms_from(first: str, later: Sequence[tuple[timedelta, str]]) -> list[Term]:
-    begins = accumulate((step for step, _ in later), initial=at("2023-02-17 03:21"))
+    begins = after_each(at("2023-02-17 03:21"), [step for step, _ in later])
     return [Term(since, cron) for since, cron in zip(begins, [first, *(cron for _, cron in later)], strict=True)]
 
 
@@ -160,7 +164,7 @@ def test_whenever_it_runs_no_date_is_done_twice_and_none_is_open_afterwards(
 ) -> None:
     terms = terms_from(first, later)
     done: list[date] = []
-    for now in accumulate(steps, initial=terms[0].since):
+    for now in after_each(terms[0].since, steps):
         found = standing(terms, done, now)
         if found.due is not None:
             assert found.due not in done
@@ -178,7 +182,7 @@ def test_a_clock_that_goes_on_leaves_nothing_older_open_and_forgets_no_newest_da
 ) -> None:
     """Held against every moment named one by one, which the decision itself never looks at."""
     terms = terms_from(first, later)
-    times = list(accumulate(steps, initial=terms[0].since))
+    times = after_each(terms[0].since, steps)
     named = _all_named(terms, times[-1])
     done: list[date] = []
     for now in times:
