@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 from tests.factories import House, make_definition, make_house, make_ladders, make_market
-from tests.integration.scenarios import SCENARIOS
+from tests.integration.scenarios import SCENARIOS, Rebalance
 from tests.integration.test_fee_inventory import make as house_with_fee_inventory
 from tests.integration.test_rebalance import worked as worked
 from tests.unit.ledger.test_beancount import check_totals
@@ -98,19 +98,24 @@ def check_losses_tie(house: House) -> None:
             assert line.loss == order_loss(connection, order).total
         costs = costs_report(connection, 1, ALWAYS)
         assert sum((fee.value for fee in costs.fees), D(0)) == sum((line.fee for line in costs.totals), D(0))
-        check_statement(statement_of(connection, ALWAYS, dict.fromkeys("AB", D(50)), {}))
+        check_statement(statement_of(connection, ALWAYS, dict.fromkeys("ABC", D(50)), {}))
         check_replay(connection)
 
 
-@pytest.mark.parametrize("name", ["shared", "routed"])
+@pytest.mark.parametrize("name", ["shared", "routed", "rebalance beside orders"])
 async def test_losses_tie_to_cash_where_orders_share_trades_cross_each_other_or_pay_in_two_currencies(
     tmp_path: Path, name: str
 ) -> None:
     scenario = SCENARIOS[name]
     house = make_house(tmp_path, scenario.market())
     await scenario.before(house)
-    orders = [await house.desk.accept(request) for request in scenario.requests]
-    await house.manager.run([order.id for order in orders])
+    numbers = [
+        (await house.accept_rebalance(request.due_on)).id
+        if isinstance(request, Rebalance)
+        else (await house.desk.accept(request)).id
+        for request in scenario.requests
+    ]
+    await house.manager.run(numbers)
     check_losses_tie(house)
 
 

@@ -143,14 +143,14 @@ def _sums_table(sums: Sequence[GainSum]) -> Table:
 
 def _lines_table(lines: Sequence[GainLine]) -> Table:
     table = Table(
-        text("acquired"),
+        text("acquired", optional=1),
         text("disposed"),
         number("days"),
         text("asset"),
         number("quantity"),
-        number("proceeds", optional=1),
-        number("cost", optional=2),
-        number("fee", optional=3),
+        number("proceeds", optional=2),
+        number("cost", optional=3),
+        number("fee", optional=4),
         number("gain"),
     )
     for line in lines:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -26,6 +26,13 @@ if TYPE_CHECKING:
     from etf_trader.index.store import Basket
     from etf_trader.reports.period import Period
     from etf_trader.reports.statement import History, Statement, Valuation
+
+
+MOVEMENTS = ("deposits", "withdrawals", "orders", "floats", "fee_inventory", "other")
+"""What moves in a treasury, besides opening and closing."""
+
+ABREAST = 3
+"""So many assets stand beside each other."""
 
 
 def add_to(app: typer.Typer) -> None:
@@ -107,7 +114,8 @@ def draw_statement(page: Page, made: Statement, span: str) -> None:
     if made.cash:
         page.line()
         page.line("cash in the treasury")
-        page.table(_cash_table(made))
+        for table in _cash_tables(made):
+            page.table(table)
     if output().verbose and made.flows:
         page.line()
         page.table(_flows_table(made))
@@ -149,24 +157,35 @@ def _position_table(line: object) -> Table:
     return table
 
 
-def _cash_table(made: Statement) -> Table:
-    moved = ("deposits", "withdrawals", "orders", "floats", "fee_inventory", "other")
-    shown = [name for name in moved if any(getattr(line, name) for line in made.cash)]
-    titles = [number(name.replace("_", " ")) for name in shown]
-    table = Table(text(""), number("opening"), *titles, number("closing"), number("set aside", optional=1))
-    for line in made.cash:
-        table.row(
-            line.asset,
-            amount_of(line.opening, line.asset),
-            *(money(getattr(line, name), signed=True) for name in shown),
-            amount_of(line.closing, line.asset),
-            amount_of(line.set_aside, line.asset),
-        )
-    return table
+def _cash_tables(made: Statement) -> Iterator[Table]:
+    """Yield what moved in the treasury, line by line, for a few assets at a time."""
+    for start in range(0, len(made.cash), ABREAST):
+        lines = made.cash[start : start + ABREAST]
+        table = Table(text(""), *(number(line.asset) for line in lines))
+        table.row("opening", *(amount_of(line.opening, line.asset) for line in lines))
+        for name in MOVEMENTS:
+            if any(getattr(line, name) for line in lines):
+                amounts = [_moved(getattr(line, name), line.asset) for line in lines]
+                table.row(name.replace("_", " "), *amounts)
+        table.row("closing", *(amount_of(line.closing, line.asset) for line in lines))
+        if any(line.set_aside for line in lines):
+            table.row("set aside", *(amount_of(line.set_aside, line.asset) for line in lines))
+        yield table
+
+
+def _moved(amount: Decimal, asset: str) -> str:
+    return ("+" if amount > 0 else "") + amount_of(amount, asset)
 
 
 def _flows_table(made: Statement) -> Table:
-    table = Table(text("at"), number("position"), text("order"), text(""), number("units"), number("cash"))
+    table = Table(
+        text("at", optional=1),
+        number("position", optional=2),
+        text("order"),
+        text(""),
+        number("units"),
+        number("cash"),
+    )
     for flow in made.flows:
         order = "" if flow.order is None else str(flow.order)
         units = few_digits(flow.units)

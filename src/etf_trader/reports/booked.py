@@ -32,6 +32,7 @@ from etf_trader.reports.period import ALWAYS, Period, within
 
 _SETTLING = ("credit", "settle", "close")
 _BASKET = "basket"
+_OF_INDEX = ("credit", "redeem", "settle", WAVE, _BASKET)
 _HOLDING = ("accept", "release", "recall")
 """What only sets aside, or gives back: no order pays or receives anything by it."""
 
@@ -61,7 +62,8 @@ class Booked:
 
     `traded` is the value of a fill; `fee_asset`, `fee_quantity` and `fee_value`
     are the venue's. `cash` was paid (sell: received), `arrival_value` is what the
-    units credited or redeemed were worth at arrival, and `held_value` what came
+    units credited or redeemed were worth at arrival, by the basket they were
+    credited in (a rebalance may have changed it since), and `held_value` what came
     to lie in the order beyond them. Of a rebalance `moved` is what came to the
     index and it together, at arrival. The sum of `loss` over all bookings of an
     order, or of any span of time, is that of `cash_loss`, exactly.
@@ -103,7 +105,6 @@ def booked(
         *_fills(connection, account_id, period, known),
         *_roundings(connection, account_id, period, known),
         *_moves(connection, account_id, period, known),
-        *_units(connection, account_id, period, known),
         *_lent(connection, account_id, period, known),
     ]
 
@@ -185,7 +186,7 @@ def _rounding(trader: Trader, row: Row[Any]) -> dict[str, Decimal]:
 
 
 def _moves(connection: Connection, account_id: int, period: Period, known: Traders) -> Iterator[Booked]:
-    """Yield what moved in and out of the accounts of orders, and of an index that is rebalanced."""
+    """Yield what moved in and out of the accounts of orders, and between them and their index."""
     query = (
         select(*(postings.c[name] for name in ("account", "asset", "amount")))
         .add_columns(transactions.c.at, transactions.c.kind, transactions.c.index_order_id)
@@ -193,7 +194,7 @@ def _moves(connection: Connection, account_id: int, period: Period, known: Trade
         .where(
             transactions.c.account_id == account_id,
             transactions.c.kind.not_in(_HOLDING),
-            or_(postings.c.account.startswith("order:"), transactions.c.kind.in_((WAVE, _BASKET))),
+            or_(postings.c.account.startswith("order:"), transactions.c.kind.in_(_OF_INDEX)),
             *within(transactions.c.at, period),
         )
         .order_by(postings.c.transaction_id, postings.c.line)
@@ -201,30 +202,21 @@ def _moves(connection: Connection, account_id: int, period: Period, known: Trade
     for row in connection.execute(query):
         kind, _, number = row.account.partition(":")
         trader = known.get(int(number) if kind == "order" else row.index_order_id)
-        if trader is not None and kind in ("order", "index"):
-            yield _moved(trader, row)
+        if trader is not None and kind in ("order", "index") and not accounts.is_unit(row.asset):
+            yield _moved(trader, row, is_of_index=kind == "index")
 
 
-def _moved(trader: Trader, row: Row[Any]) -> Booked:
+def _moved(trader: Trader, row: Row[Any], *, is_of_index: bool) -> Booked:
     parties = trader.parties
-    if accounts.is_unit(row.asset):  # of a sell: offered, or given back
-        return Booked(trader, row.at, arrival_value=-row.amount * trader.arrival_nav)
     is_cash = row.asset == parties.quote or row.asset in parties.rates
     value = row.amount * (parties.rate(row.asset) if is_cash else trader.arrival[row.asset])
     if trader.side is None:
         return Booked(trader, row.at, moved=value)
+    if is_of_index:  # the baskets of units that were credited, or redeemed
+        return Booked(trader, row.at, arrival_value=trader.side.sign * value)
     if is_cash:
         return Booked(trader, row.at, cash=-trader.side.sign * value)
     return Booked(trader, row.at, held_value=value)
-
-
-def _units(connection: Connection, account_id: int, period: Period, known: Traders) -> Iterator[Booked]:
-    """Yield what the units that buys were credited were worth at arrival."""
-    for row in connection.execute(_transactions(account_id, ("credit",), period)):
-        trader = known.get(row.index_order_id)
-        if trader is not None:
-            units = Decimal(facts_of(row.evidence)["units"])
-            yield Booked(trader, row.at, arrival_value=units * trader.arrival_nav)
 
 
 def _lent(connection: Connection, account_id: int, period: Period, known: Traders) -> Iterator[Booked]:
