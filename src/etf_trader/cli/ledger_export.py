@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from etf_trader.cli.commands import HOW, OUTPUT, command
+from etf_trader.cli.commands import OUTPUT, command
 from etf_trader.cli.invocation import output
 from etf_trader.cli.numbers import count
 from etf_trader.cli.options import one_of, option
@@ -23,22 +21,20 @@ if TYPE_CHECKING:
     from etf_trader.ledger.replay import Entry
 
 FormatOption = Annotated[
-    str,
+    str | None,
     option(
         "--format",
         OUTPUT,
-        "How to write the ledger: for beancount, or as CSV, a posting a line.",
+        "How to write the ledger: for beancount, or as CSV, a posting a line.  "
+        "[default: as the file ends, else beancount]",
         "beancount|csv",
         one_of("beancount", "csv"),
     ),
 ]
 OutOption = Annotated[
-    Path | None,
-    typer.Option(
-        "--out", help="The file to write; by default it goes to stdout.", metavar="FILE", rich_help_panel=OUTPUT
-    ),
+    str | None, option("--out", OUTPUT, "The file to write, - for stdout.  [default: stdout]", "FILE")
 ]
-OverwriteOption = Annotated[bool, option("--overwrite", HOW, "Replace the file if it is there.")]
+OverwriteOption = Annotated[bool, option("--overwrite", OUTPUT, "Replace whatever file is there.")]
 
 COLUMNS = (
     *("sequence", "key", "kind", "at", "order", "narration", "hash"),
@@ -48,21 +44,23 @@ COLUMNS = (
 
 def add_to(app: typer.Typer) -> None:
     """Add the command to `etf ledger`."""
-    seen = ("etf ledger export --out books.beancount", "etf ledger export --format csv --out postings.csv")
+    seen = ("etf ledger export --out books.beancount", "etf ledger export --out postings.csv")
     command(app, "export", examples=seen)(export)
 
 
-def export(form: FormatOption = "beancount", out: OutOption = None, overwrite: OverwriteOption = False) -> None:
+def export(form: FormatOption = None, out: OutOption = None, overwrite: OverwriteOption = False) -> None:
     """Write all transactions for other programs: every posting in all digits, with key, hash and lots."""
+    from etf_trader.cli.out_file import STDOUT, out_file
     from etf_trader.ledger.replay import entries
 
-    if out is None and not output().is_table:
+    form = form or ("csv" if out is not None and out.lower().endswith(".csv") else "beancount")
+    file = out_file(STDOUT if out is None else out, form, overwrite=overwrite)
+    if file.path is None and not output().is_table:
         raise UsageError(
             "--json tells about the file that was written, and none was named",
             where="--json",
             hint="say which: --out books.beancount",
         )
-    _require_free(out, overwrite=overwrite)
     with services() as opened, opened.database.read() as connection:
         chain = list(entries(connection, opened.account.id))
         if form == "csv":
@@ -70,13 +68,13 @@ def export(form: FormatOption = "beancount", out: OutOption = None, overwrite: O
         else:
             title = f"etf ledger of account {opened.account.name}"
             text = _beancount(chain, title, _quotes(connection, opened.account.id))
-    if out is None:
+    if file.path is None:
         output().stdout.write(text)
         return
-    _write(out, text)
+    file.write(text.encode())
     postings = sum(len(entry.postings) for entry in chain)
     head = chain[-1].hash if chain else None
-    payload = {"file": out, "format": form, "transactions": len(chain), "postings": postings, "head": head}
+    payload = {"file": file.path, "format": form, "transactions": len(chain), "postings": postings, "head": head}
     told = f"{count(len(chain), 'transaction')}, {count(postings, 'posting')}"
     output().emit(
         "etf.export/1", payload, lambda page: page.line(f"Wrote {out}: {told}, ledger {(head or '')[:16]}")
@@ -127,30 +125,3 @@ def _quotes(connection: Connection, account_id: int) -> QuoteOf:
         return orders.get(order or 0, DEFAULT)
 
     return quote_of
-
-
-def _require_free(out: Path | None, *, overwrite: bool) -> None:
-    if out is None:
-        return
-    if out.is_dir():
-        raise UsageError(f"{out} is a folder", where="--out", hint=f"name a file in it: {out / 'books.beancount'}")
-    if not out.absolute().parent.is_dir():
-        raise UsageError(f"there is no folder {out.absolute().parent}", where="--out")
-    if out.exists() and not overwrite:
-        raise UsageError(f"{out} exists already", where="--out", hint="name another file, or --overwrite")
-
-
-def _write(out: Path, text: str) -> None:
-    """Write a file that is there whole or not at all, and that nobody else may read."""
-    new = out.with_name(f".{out.name}.{os.getpid()}.new")
-    try:
-        descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(descriptor, "w", encoding="utf-8", newline="") as target:
-            target.write(text)
-            target.flush()
-            os.fsync(target.fileno())
-        new.replace(out)
-    except OSError as error:
-        raise UsageError(f"{out} cannot be written: {error.strerror}", where="--out") from error
-    finally:
-        new.unlink(missing_ok=True)
