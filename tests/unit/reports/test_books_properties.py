@@ -203,7 +203,7 @@ async def play(dice: random.Random, folder: Path) -> None:
     house.database.close()
 
 
-@settings(max_examples=examples(12))
+@settings(max_examples=examples(8))
 @given(seed=st.integers(0, 2**32))
 def test_reports_of_any_span_add_up_and_tie_to_the_ledger(seed: int) -> None:
     with tempfile.TemporaryDirectory(prefix="etf-books-") as folder:
