@@ -111,6 +111,7 @@ def _nothing_due(calendars: Sequence[IndexCalendar], way: Way) -> None:
 
     payload: dict[str, Any] = {
         "dry_run": False,
+        "plan": None,
         "rebalances": [],
         "next": [{"index": index.symbol, "at": moment} for moment, index in coming],
     }
@@ -170,7 +171,13 @@ def _show(opened: Services, done: Sequence[RebalanceOrder]) -> None:
         for order in done:
             page.line(_result(order, symbols[order.index_id]))
 
-    payload = {"dry_run": False, "rebalances": [_document(opened, order) for order in done], "next": []}
+    documents = [_document(opened, order) for order in done]
+    payload = {
+        "dry_run": False,
+        "plan": documents[0]["plan"] if len(documents) == 1 else None,
+        "rebalances": documents,
+        "next": [],
+    }
     output().emit("etf.rebalances/1", payload, draw)
 
 
