@@ -26,8 +26,11 @@ MOST_PIECES = 200
 """A trade is sent in at most so many orders at once, however small the venue's largest order is."""
 
 
-TRADE, CONVERT, UNWIND, QUOTE = "trade", "convert", "unwind", "quote"
-"""What a batch is for: units, an exchange of currencies (before a buy, after a sell), trading back, or quotes."""
+TRADE, CONVERT, UNWIND, QUOTE, WAVE = "trade", "convert", "unwind", "quote", "wave"
+"""What a batch is for.
+
+Units; an exchange of currencies (before a buy, after a sell); trading back; quotes; a wave of a rebalance.
+"""
 
 FOR_UNITS = (TRADE, QUOTE)
 """What is credited (sell: redeemed) in whole baskets."""
@@ -107,7 +110,8 @@ def write_batch(connection: Connection, log: EventLog, account: Account, batch: 
     """Save plans, asset orders and inside trades, and take a sell's baskets out of its index; return the plans."""
     market = batch.view.document()
     numbers = {member.order_id: _add_plan(connection, member, batch.view, market, now) for member in batch.members}
-    add_asset_orders(connection, _intents(connection, batch, numbers))
+    arrivals = {member.order_id: member.state.order.arrival for member in batch.members}
+    add_asset_orders(connection, intents(connection, batch, numbers, arrivals))
     ledger = Ledger(connection, account.id)
     for member in batch.members:
         state, plan, number = member.state, member.plan, numbers[member.order_id]
@@ -173,12 +177,19 @@ def _add_plan(
     )
 
 
-def _intents(
-    connection: Connection, batch: Batch, numbers: Mapping[int, int]
+def intents(
+    connection: Connection,
+    batch: Batch,
+    numbers: Mapping[int, int],
+    arrivals: Mapping[int, Mapping[str, Decimal]],
 ) -> list[tuple[Intent, Sequence[Share]]]:
-    """Return what will be sent: each demand in pieces, in the name of the first order it is for."""
+    """Return what will be sent: each demand in pieces, in the name of the first order it is for.
+
+    Args:
+        numbers: The plan of each order.
+        arrivals: The mids at the arrival of each order.
+    """
     life = incarnation(connection)
-    arrival = {member.order_id: member.state.order.arrival for member in batch.members}
     sent = {order_id: count_asset_orders(connection, order_id) for order_id in numbers}
     made: list[tuple[Intent, Sequence[Share]]] = []
     for demand, quantity, own in parcels(batch):
@@ -191,7 +202,7 @@ def _intents(
             side=demand.side,
             quantity=quantity,
             price=demand.price,
-            arrival_mid=arrival[lead][demand.asset],
+            arrival_mid=arrivals[lead][demand.asset],
             mid=demand.mid,
             touch=demand.touch,
             kind=demand.kind,

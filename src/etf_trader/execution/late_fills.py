@@ -16,12 +16,12 @@ from etf_trader.ledger.booking import fill_booking
 from etf_trader.ledger.corrections import lacking, late_parts, recall
 from etf_trader.ledger.fill import Fill, Part
 from etf_trader.ledger.late import add_late_fill, allotted
-from etf_trader.ledger.parties import Parties, parties_of
+from etf_trader.ledger.parties import Parties, parties_by_order
 from etf_trader.ledger.repository import Account, Ledger
 from etf_trader.money import plain
 from etf_trader.orders.asset_order import AssetOrder
 from etf_trader.orders.status import IndexOrderStatus
-from etf_trader.orders.store import index_order, move_index_order
+from etf_trader.orders.store import move_index_order, standing_of
 from etf_trader.venue.interface import Trade
 
 
@@ -51,9 +51,7 @@ def book_late_fill(
         return "it is more than the order was for"
     if is_foreign(fill, order.intent.asset):
         parts = valued(parts, prices[fill.fee_asset])
-    parties = {
-        part.index_order_id: parties_of(connection, index_order(connection, part.index_order_id)) for part in parts
-    }
+    parties = parties_by_order(connection, [part.index_order_id for part in parts])
     ledger = Ledger(connection, account.id)
     try:
         recalls = _recalls(ledger, order, fill, parts, parties)
@@ -99,6 +97,6 @@ def _shortage(ledger: Ledger, recalls: Mapping[int, Mapping[str, Decimal]], part
 
 def _reopen(connection: Connection, order_id: int, now: datetime) -> None:
     """Show that an index order which had ended holds something again."""
-    order = index_order(connection, order_id)
-    if order.status.is_final and order.status is not IndexOrderStatus.STUCK:
-        move_index_order(connection, order, IndexOrderStatus.STUCK, stopped_by=order.stopped_by, now=now)
+    status, stops = standing_of(connection, order_id)
+    if status.is_final and status is not IndexOrderStatus.STUCK:
+        move_index_order(connection, order_id, IndexOrderStatus.STUCK, stopped_by=stops, now=now)

@@ -184,7 +184,7 @@ def end(
         status = IndexOrderStatus.STUCK
         if order.on_shortfall is Shortfall.HOLD:
             stops = (*(stop for stop in stops if stop != "filled"), HELD)
-    move_index_order(connection, order, status, stopped_by=stops, now=now)
+    move_index_order(connection, order.id, status, stopped_by=stops, now=now)
     log.record(connection, OrderEnded(order_id, str(status), ",".join(stops), order.filled), now)
 
 

@@ -7,7 +7,7 @@ from functools import partial
 from etf_trader.clock import Clock
 from etf_trader.database import Database
 from etf_trader.events import EventLog
-from etf_trader.execution.batch import QUOTE, Batch, write_batch
+from etf_trader.execution.batch import QUOTE, WAVE, Batch, write_batch
 from etf_trader.execution.fee_inventory import require_apart
 from etf_trader.execution.fees_apart import say_fees
 from etf_trader.execution.lease import Lease, check
@@ -16,6 +16,7 @@ from etf_trader.execution.resting import Quoter
 from etf_trader.execution.risk_review import Gate
 from etf_trader.execution.settlement import MOVED, batch_prices, settle
 from etf_trader.execution.shift import Shift
+from etf_trader.execution.wave_settlement import settle_wave
 from etf_trader.ledger.repository import Account
 from etf_trader.orders.store import stored_plan, unsettled_plans
 from etf_trader.venue.interface import Venue
@@ -95,6 +96,9 @@ class Trader:
             check(connection, lease)
             plan = stored_plan(connection, plan_id)
             if plan.is_settled:
+                return
+            if plan.purpose == WAVE:
+                settle_wave(connection, self.log, plan, self.clock.now())
                 return
             prices = batch_prices(connection, self.account.id, plan)
             settle(connection, self.log, plan, prices, _stops(plan.document), self.clock.now())

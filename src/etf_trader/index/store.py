@@ -135,23 +135,44 @@ def add_index(
     }
     index_id = insert_row(connection, indices, row)
     add_version(connection, index_id, 1, definition.document(), now)
-    basket_row = {
-        "index_id": index_id,
-        "version": 1,
-        "effective_at": now,
-        "cash_per_unit": basket.cash,
-        "reason": "created",
-        "seal": basket_seal(index_id, 1, basket.cash, basket.quantities, symbols),
-    }
-    basket_id = insert_row(connection, baskets, basket_row)
-    connection.execute(
-        insert(basket_items),
-        [
-            {"basket_id": basket_id, "asset": asset, "symbol": symbols[asset], "quantity": quantity}
-            for asset, quantity in basket.quantities.items()
-        ],
-    )
+    add_basket(connection, index_id, basket.quantities, symbols, basket.cash, "created", now)
     return index_by_id(connection, index_id)
+
+
+def add_basket(
+    connection: Connection,
+    index_id: int,
+    quantities: Mapping[str, Decimal],
+    symbols: Mapping[str, str],
+    cash_per_unit: Decimal,
+    reason: str,
+    now: datetime,
+) -> Basket:
+    """Write the next version of what a unit holds, and return it; assets of which it holds nothing are left out.
+
+    An index that has units holds what they hold: the transaction that makes it
+    so names the version (`ledger.baskets`).
+    """
+    newest = connection.scalar(select(func.max(baskets.c.version)).where(baskets.c.index_id == index_id)) or 0
+    held = {asset: quantity for asset, quantity in sorted(quantities.items()) if quantity}
+    row = {
+        "index_id": index_id,
+        "version": newest + 1,
+        "effective_at": now,
+        "cash_per_unit": cash_per_unit,
+        "reason": reason,
+        "seal": basket_seal(index_id, newest + 1, cash_per_unit, held, symbols),
+    }
+    basket_id = insert_row(connection, baskets, row)
+    if held:
+        connection.execute(
+            insert(basket_items),
+            [
+                {"basket_id": basket_id, "asset": asset, "symbol": symbols[asset], "quantity": quantity}
+                for asset, quantity in held.items()
+            ],
+        )
+    return current_basket(connection, index_id)
 
 
 def _indices() -> Select[tuple[Any, ...]]:

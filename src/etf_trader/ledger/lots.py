@@ -151,3 +151,11 @@ class LotBook:
         self._changed[id(lot)] = lot
         so_far = self.differences.get((lot.account, lot.asset), (ZERO, ZERO))
         self.differences[lot.account, lot.asset] = so_far[0] + quantity, so_far[1] + cost
+
+
+def asset_method(lot_method: str) -> str:
+    """Return which lots of an asset leave first in an index with this method.
+
+    "average" pools lots as they are acquired; taking them is then first in, first out.
+    """
+    return "hifo" if lot_method == "hifo" else "fifo"

@@ -1,6 +1,6 @@
 """Whose books an order touches."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 
@@ -11,12 +11,16 @@ from etf_trader.ledger import accounts
 from etf_trader.ledger.repository import holder_name
 from etf_trader.money import ONE
 from etf_trader.orders.index_order import IndexOrder
+from etf_trader.orders.rebalance_order import RebalanceOrder
+from etf_trader.orders.rebalances import is_rebalance, rebalance_order
+from etf_trader.orders.store import index_order
 
 
 @dataclass(frozen=True, slots=True)
 class Parties:
     """Whose books a movement touches: an order, its index and position, and the index's quote and lot method.
 
+    A rebalance has no position (0): its holder is the owner of the float.
     `rates` are what other currencies that the order may pay in were worth at its
     arrival, in the quote; its cash is counted at these.
     """
@@ -71,4 +75,27 @@ def parties_of(connection: Connection, order: IndexOrder) -> Parties:
         quote=index.quote,
         lot_method=index.lot_method,
         rates={name: order.arrival[name] for name in index.routes if name in order.arrival},
+    )
+
+
+def parties_by_order(connection: Connection, numbers: Iterable[int]) -> dict[int, Parties]:
+    """Return whose books these orders touch, by number; rebalances among them."""
+    return {
+        number: parties_of_rebalance(connection, rebalance_order(connection, number))
+        if is_rebalance(connection, number)
+        else parties_of(connection, index_order(connection, number))
+        for number in numbers
+    }
+
+
+def parties_of_rebalance(connection: Connection, order: RebalanceOrder) -> Parties:
+    """Return whose books a rebalance touches."""
+    index = index_by_id(connection, order.index_id)
+    return Parties(
+        order_id=order.id,
+        index_id=index.id,
+        position_id=0,
+        holder=order.request.holder,
+        quote=index.quote,
+        lot_method=index.lot_method,
     )

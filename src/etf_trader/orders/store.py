@@ -61,6 +61,9 @@ class StoredPlan:
         )
 
 
+UNITS = "units"
+"""The kind of an order that buys or sells units."""
+
 _SEALED_PLAN_COLUMNS = (
     "index_order_id",
     "basket_id",
@@ -132,7 +135,18 @@ def index_order(connection: Connection, order_id: int) -> IndexOrder:
     row = connection.execute(select(index_orders).where(index_orders.c.id == order_id)).one_or_none()
     if row is None:
         raise NotFound(f"there is no order {order_id}", where="--order", hint="etf order list shows all")
+    if row.kind != UNITS:
+        raise NotFound(
+            f"order {order_id} is a rebalance", where="--order", hint=f"etf report rebalance --id {order_id}"
+        )
     return _index_order(row)
+
+
+def standing_of(connection: Connection, order_id: int) -> tuple[IndexOrderStatus, tuple[str, ...]]:
+    """Return where an order or a rebalance stands, which must exist, and what stopped it."""
+    query = select(index_orders.c.status, index_orders.c.stopped_by).where(index_orders.c.id == order_id)
+    status, stops = connection.execute(query).one()
+    return IndexOrderStatus(status), tuple(filter(None, stops.split(",")))
 
 
 def index_order_by_key(connection: Connection, client_key: str) -> IndexOrder | None:
@@ -150,7 +164,7 @@ def list_index_orders(
     statuses: Iterable[IndexOrderStatus] | None = None,
 ) -> list[IndexOrder]:
     """Return index orders, oldest first."""
-    query = select(index_orders).order_by(index_orders.c.id)
+    query = select(index_orders).where(index_orders.c.kind == UNITS).order_by(index_orders.c.id)
     if account_id is not None:
         query = query.where(index_orders.c.account_id == account_id)
     if index_id is not None:
@@ -164,18 +178,19 @@ def list_index_orders(
 
 def move_index_order(
     connection: Connection,
-    order: IndexOrder,
+    order_id: int,
     status: IndexOrderStatus,
     *,
     stopped_by: Sequence[str],
     now: datetime,
 ) -> None:
-    """Take an index order to another status that its present one permits."""
-    if status not in INDEX_ORDER_TRANSITIONS[order.status]:
-        raise ValueError(f"index order {order.id} cannot go from {order.status} to {status}")
+    """Take an index order, or a rebalance, to another status that its present one permits."""
+    present, _ = standing_of(connection, order_id)
+    if status not in INDEX_ORDER_TRANSITIONS[present]:
+        raise ValueError(f"order {order_id} cannot go from {present} to {status}")
     connection.execute(
         update(index_orders)
-        .where(index_orders.c.id == order.id)
+        .where(index_orders.c.id == order_id)
         .values(
             status=str(status),
             stopped_by=",".join(stopped_by),
@@ -192,6 +207,13 @@ def write_filled(connection: Connection, order_id: int, filled: Decimal, stopped
         update(index_orders)
         .where(index_orders.c.id == order_id)
         .values(filled=filled, stopped_by=",".join(stopped_by))
+    )
+
+
+def write_stops(connection: Connection, order_id: int, stopped_by: Sequence[str]) -> None:
+    """Set what holds up an order, or a rebalance."""
+    connection.execute(
+        update(index_orders).where(index_orders.c.id == order_id).values(stopped_by=",".join(stopped_by))
     )
 
 
@@ -442,6 +464,7 @@ def _market(packed: bytes) -> dict[str, Any]:
 
 def _index_order(row: Row[tuple[object, ...]]) -> IndexOrder:
     values: dict[str, Any] = dict(row._mapping)
+    values.pop("kind")
     values["side"] = Side(values["side"])
     values["on_shortfall"] = Shortfall(values["on_shortfall"])
     values["status"] = IndexOrderStatus(values["status"])

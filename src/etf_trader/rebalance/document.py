@@ -5,8 +5,9 @@ from decimal import Decimal
 from typing import Any
 
 from etf_trader.money import ZERO, bps, divide
+from etf_trader.orders.rebalance import NO_COST
 from etf_trader.rebalance.drift import Drift
-from etf_trader.rebalance.planning import CostParts, Rebalance
+from etf_trader.rebalance.planning import Rebalance
 
 _FRACTION = Decimal("1e-12")
 _NAV = Decimal("1e-18")
@@ -46,7 +47,7 @@ def rebalance_document(found: Rebalance, units: Decimal) -> dict[str, Any]:
 
 def _leg(found: Rebalance, drift: Drift) -> dict[str, Any]:
     leg = found.legs.get(drift.asset)
-    parts = found.costs.get(drift.asset, CostParts(ZERO, ZERO, ZERO))
+    parts = found.costs.get(drift.asset, NO_COST)
     facts: Mapping[str, Any] = {
         "asset": drift.asset,
         "weight": drift.weight,

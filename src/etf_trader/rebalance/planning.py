@@ -8,9 +8,10 @@ from etf_trader.index.methodology import RebalanceRule
 from etf_trader.market.book import OrderBook
 from etf_trader.market.symbol import Side, SymbolRule
 from etf_trader.money import ONE, ZERO, divide, divide_down, money_context
-from etf_trader.orders.rebalance import RebalanceLeg, RebalancePlan
+from etf_trader.orders.rebalance import CostParts, RebalanceLeg, RebalancePlan
 from etf_trader.rebalance.drift import Drift, drifts
 from etf_trader.solver.rebalance import plan_rebalance
+from etf_trader.solver.rebalance_document import cost_parts
 from etf_trader.solver.rebalance_problem import Constituent, Exact, RebalanceProblem
 
 WITHIN_BAND = "within_band"
@@ -32,25 +33,12 @@ class Holdings:
 
 
 @dataclass(frozen=True, slots=True)
-class CostParts:
-    """What a leg costs NAV, in quote; together its cost, exactly."""
-
-    spread: Decimal
-    depth: Decimal
-    fee: Decimal
-
-    @property
-    def total(self) -> Decimal:
-        """The whole cost."""
-        return self.spread + self.depth + self.fee
-
-
-@dataclass(frozen=True, slots=True)
 class Rebalance:
     """A planned rebalance of one index: how each weight stands, what trades, and what is left alone.
 
     `scale` is the factor that a turnover cap took off all trades, 1 without.
-    `plan` is None where nothing trades.
+    `problem` is what the solver was asked and `plan` its answer; None where
+    nothing trades.
     """
 
     nav: Decimal
@@ -59,6 +47,12 @@ class Rebalance:
     scale: Decimal
     plan: RebalancePlan | None
     costs: Mapping[str, CostParts]
+    problem: RebalanceProblem | None = None
+
+    @property
+    def parts(self) -> Mapping[str, Decimal]:
+        """What is wanted of each asset that trades, as a fraction of all of them and the cash."""
+        return {} if self.problem is None else {each.asset: each.weight for each in self.problem.constituents}
 
     @property
     def legs(self) -> Mapping[str, RebalanceLeg]:
@@ -128,8 +122,8 @@ def plan_of(
             return Rebalance(nav, holdings.cash, found, scale, None, {})
         plan = plan_rebalance(problem)
         asked = {each.asset: each for each in problem.constituents}
-        costs = {leg.asset: _cost_parts(leg, asked[leg.asset]) for leg in plan.legs}
-        return Rebalance(nav, holdings.cash, found, scale, plan, costs)
+        costs = {leg.asset: cost_parts(leg, asked[leg.asset]) for leg in plan.legs}
+        return Rebalance(nav, holdings.cash, found, scale, plan, costs, problem)
 
 
 def _within_turnover(found: Sequence[Drift], most: Decimal) -> tuple[tuple[Drift, ...], Decimal]:
@@ -181,15 +175,4 @@ def _constituent(
         mid=book.mid,
         bids=book.accepted(Side.SELL, rule)[0],
         asks=book.accepted(Side.BUY, rule)[0],
-    )
-
-
-def _cost_parts(leg: RebalanceLeg, constituent: Constituent) -> CostParts:
-    """Return the parts of a leg's cost: half the spread, the depth beyond the touch, the fee at mid."""
-    if leg.side is None or not leg.quantity:
-        return CostParts(ZERO, ZERO, ZERO)
-    touch, sign = constituent.levels(leg.side)[0].price, leg.side.sign
-    fee = leg.fee * leg.mid if leg.side is Side.BUY else leg.fee
-    return CostParts(
-        spread=sign * leg.quantity * (touch - leg.mid), depth=sign * (leg.value - leg.quantity * touch), fee=fee
     )

@@ -26,7 +26,10 @@ from etf_trader.venue.interface import Venue
 
 @dataclass(frozen=True, slots=True)
 class RebalancePreview:
-    """What a rebalance of an index would do now. `rebalance` is None while nobody holds units of it."""
+    """What a rebalance of an index would do now. `rebalance` is None while nobody holds units of it.
+
+    `held` is what the index holds, in base by asset, `mids` are those it was planned by.
+    """
 
     index: Index
     version: Version
@@ -35,7 +38,14 @@ class RebalancePreview:
     determination: Determination
     rebalance: Rebalance | None
     rules: Mapping[str, SymbolRule]
+    held: Mapping[str, Decimal]
+    mids: Mapping[str, Decimal]
     at: datetime
+
+    @property
+    def symbols(self) -> dict[str, str]:
+        """The market of each asset that is held or wanted."""
+        return {asset: rule.symbol for asset, rule in self.rules.items()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,15 +81,25 @@ async def preview_rebalance(
     rules = {
         asset: every[symbols[asset]] for asset in sorted({*standing.holdings.quantities, *determination.weights})
     }
-    found = None
+    found, mids = None, {}
     if standing.units:
         view = await look_at(venue, [rule.symbol for rule in rules.values()], depth, every)
         books = {asset: view.books[rule.symbol] for asset, rule in rules.items()}
+        mids = {asset: book.mid for asset, book in books.items()}
         aim = standing.rulebook.rebalance
         targets = targets_with_reserve(determination.weights, aim.reserve)
         found = await asyncio.to_thread(plan_of, standing.holdings, targets, aim, books, rules)
     return RebalancePreview(
-        index, standing.version, standing.basket, standing.units, determination, found, rules, now
+        index,
+        standing.version,
+        standing.basket,
+        standing.units,
+        determination,
+        found,
+        rules,
+        standing.holdings.quantities,
+        mids,
+        now,
     )
 
 

@@ -2,30 +2,59 @@
 
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
+from typing import TYPE_CHECKING
 
-from etf_trader.money import ONE, ZERO, ceil_to, divide, divide_down
+from etf_trader.money import BPS, ONE, ZERO, ceil_to, divide, divide_down, divide_up
 from etf_trader.solver.certificate import BOUND_GRID, all_digits, least_cost
 from etf_trader.solver.offers import Offer
-from etf_trader.solver.rebalance_problem import Bands, RebalanceProblem
-from etf_trader.solver.rebalance_trades import Trades
+from etf_trader.solver.rebalance_problem import Bands, RebalanceProblem, Tracking
+
+if TYPE_CHECKING:
+    from etf_trader.solver.rebalance_trades import Trades
 
 _MULTIPLIER = Decimal("1e-15")
+_DEAR = Decimal("0.01")
 
 
-def multipliers_of(problem: RebalanceProblem, trades: Trades) -> tuple[dict[str, Decimal], Decimal]:
+def multipliers_of(problem: RebalanceProblem, trades: "Trades") -> tuple[dict[str, Decimal], Decimal]:
     """Return what a unit of each asset, of the quote asset, and of NAV is worth, within what the aim allows."""
     found, prices = trades.multipliers, trades.prices
     nav = _decimal(found.nav)
     cash = max(_decimal(found.cash), nav)
     worth = [_decimal(float(each)) for each in found.assets]
     if prices.short:  # the LP pays for being off: what a unit is worth differs from NAV by no more
-        off, short = _decimal(prices.off), _decimal(prices.short)
+        off, short = _stated(problem, trades)
         worth = [min(max(each, nav - off), nav + off) for each in worth]
         cash = min(cash, nav + short)
     multipliers = {
         each.asset: max(value, ZERO) * each.mid for each, value in zip(problem.constituents, worth, strict=True)
     }
     return multipliers | {problem.quote: cash}, nav
+
+
+def prices_of(
+    problem: RebalanceProblem, trades: "Trades", multipliers: Mapping[str, Decimal], nav: Decimal
+) -> tuple[Decimal, Decimal]:
+    """Return what a unit of value off target, and one that the reserve lacks, costs in the objective.
+
+    Bisection has no need of them: it reaches all. What it was worth lies beyond
+    what reaching costs at the margin, how far a multiplier is from that of NAV.
+    """
+    if trades.prices.short:
+        return _stated(problem, trades)
+    apart = [
+        divide_up(abs(multipliers[each.asset] - nav * each.mid), each.mid, _MULTIPLIER)
+        for each in problem.constituents
+    ]
+    off = 4 * max(apart, default=ZERO) + _DEAR
+    return off, 4 * max(off, multipliers[problem.quote] - nav) + _DEAR
+
+
+def _stated(problem: RebalanceProblem, trades: "Trades") -> tuple[Decimal, Decimal]:
+    """Return the prices that the LP had; that of tracking is the aim's own, to the last digit."""
+    aim = problem.aim
+    off = aim.price_bps / BPS if isinstance(aim, Tracking) else _decimal(trades.prices.off)
+    return off, _decimal(trades.prices.short)
 
 
 def _decimal(value: float) -> Decimal:

@@ -29,7 +29,8 @@ from etf_trader.errors import NumericalFailure
 from etf_trader.market.symbol import Side
 from etf_trader.money import BPS
 from etf_trader.solver.curves import Array, Curves
-from etf_trader.solver.offers import NetLadder, Offer
+from etf_trader.solver.net_ladder import NetLadder
+from etf_trader.solver.offers import Offer
 from etf_trader.solver.rebalance_problem import Bands, RebalanceProblem, Tracking
 
 if TYPE_CHECKING:
