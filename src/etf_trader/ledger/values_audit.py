@@ -18,7 +18,7 @@ Find = Callable[[str, str], None]
 
 def audit_values(connection: Connection, account: Account, find: Find) -> None:
     """Check every NAV and every benchmark with its seal, NAV with its basket, levels with each other."""
-    owners = dict(connection.execute(select(indices.c.id, indices.c.account_id)).tuples().all())
+    owners = {row.id: row.account_id for row in connection.execute(select(indices.c.id, indices.c.account_id))}
     others = {number for number, account_id in owners.items() if account_id != account.id}
     # Those of an index that nobody has, too.
     used = [
