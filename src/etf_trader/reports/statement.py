@@ -269,9 +269,7 @@ def basket_symbols(connection: Connection, index_id: int, moment: datetime | Non
     return dict(_basket(connection, index_id, moment).symbols)
 
 
-def nav_of(
-    connection: Connection, index_id: int, moment: datetime | None, prices: Mapping[str, Price]
-) -> Decimal:
+def nav_of(connection: Connection, index_id: int, moment: datetime | None, prices: Mapping[str, Price]) -> Decimal:
     """Return what a unit was worth at these prices, by the basket in force just before `moment`."""
     return _basket(connection, index_id, moment).nav({asset: each.price for asset, each in prices.items()})
 
@@ -324,9 +322,7 @@ def _position(
     began = stake.opening_units * opening.navs.get(index.id, ZERO)
     ended = stake.closing_units * closing.navs.get(index.id, ZERO)
     own = [
-        row
-        for row in booked(connection, found.account, period, index.id)
-        if row.order.position_id == position.id
+        row for row in booked(connection, found.account, period, index.id) if row.order.position_id == position.id
     ]
     loss = sum((row.loss.total for row in own), ZERO)
     gain = ended - began - subscribed + redeemed
