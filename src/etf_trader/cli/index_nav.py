@@ -11,7 +11,7 @@ import typer
 
 from etf_trader.cli.commands import HOW, WHAT, command
 from etf_trader.cli.invocation import output
-from etf_trader.cli.numbers import count, few_digits, joined, local_time, money, short, spoken_duration, units
+from etf_trader.cli.numbers import count, few_digits, local_time, money, short, spoken_duration, units
 from etf_trader.cli.options import option
 from etf_trader.cli.output import Page, Table, dim, look, number, right, text
 from etf_trader.cli.periods import FromOption, ToOption
@@ -233,11 +233,7 @@ def _draw_history(page: Page, index: Index, own: Sequence[Nav], *, is_part: bool
         table.row(local_time(one.at), one.reason, *row)
     page.table(table)
     page.line()
-    page.line(
-        dim(
-            joined([f"in {index.quote} a unit", f"etf report performance --index {index.id} says what it came to"])
-        )
-    )
+    page.line(dim(f"in {index.quote} · what it came to: etf report performance --index {index.id}"))
 
 
 def _nav_line(index: Index, one: Nav) -> dict[str, Any]:

@@ -31,7 +31,7 @@ FromOption = Annotated[
 ToOption = Annotated[
     datetime | None,
     option(
-        "--to", WHAT, "Up to this day or moment, which is left out, in UTC.  [default: now]", "DATE", read_moment
+        "--to", WHAT, "Up to this day or moment, itself left out, in UTC.  [default: now]", "DATE", read_moment
     ),
 ]
 AsOfOption = Annotated[

@@ -1,4 +1,4 @@
-"""The certificate of a unit's worth: what it holds, at which prices, from where and how old, and under which head."""
+"""The certificate of what a unit is worth: holdings, prices with source and age, and the head of the chain."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -22,7 +22,7 @@ SHARE_GRID = Decimal("1e-8")
 
 @dataclass(frozen=True, slots=True)
 class PricedHolding:
-    """One constituent: `quantity` = units x `per_unit`, exactly; the price's source and age say how far to trust it."""
+    """One constituent: `quantity` = units x `per_unit`, exactly; source and age say how far to trust its price."""
 
     asset: str
     symbol: str

@@ -1,0 +1,358 @@
+"""`etf report performance` and `etf report nav`: what a fund came to, and the certificate of what a unit is worth."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from datetime import datetime
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from etf_trader.cli.commands import command
+from etf_trader.cli.index_nav import age, draw_flags, valued
+from etf_trader.cli.invocation import output
+from etf_trader.cli.numbers import (
+    bps,
+    joined,
+    local_time,
+    money,
+    percent,
+    share,
+    short,
+    unit_count,
+    units,
+)
+from etf_trader.cli.options import IndexOption
+from etf_trader.cli.output import Page, Table, bad, dim, good, look, number, right, text
+from etf_trader.cli.periods import AsOfOption, FromOption, ToOption
+from etf_trader.cli.services import services
+from etf_trader.cli.time_chart import time_chart
+from etf_trader.errors import NotFound, UsageError
+from etf_trader.money import BPS, divide
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection
+
+    from etf_trader.index.store import Index
+    from etf_trader.reports.nav import NavReport
+    from etf_trader.reports.performance import PerformanceReport
+    from etf_trader.reports.returns import Drawdown
+
+CHART_ROOM = 96
+LEAST_YEARS = 30 / 365
+"""Of a shorter time no rate a year is shown: it would say more than there is to know."""
+
+NAV_COLUMNS = ("at", "reason", "nav", "level", "units", "value")
+
+
+def add_to(app: typer.Typer) -> None:
+    """Add the commands to `etf report`."""
+    seen = (
+        "etf report performance --index 1",
+        "etf report performance --index 1 --from 2026-01-01 --to 2026-07-01",
+    )
+    command(app, "performance", examples=seen, csv="navs")(performance)
+    seen = ("etf report nav --index 1", "etf report nav --index 1 --as-of 2026-02-01   what January ended with")
+    command(app, "nav", examples=seen, csv="prices")(nav)
+
+
+def performance(index: IndexOption = None, since: FromOption = None, until: ToOption = None) -> None:
+    """Report what a fund came to beside its index: returns, what it strayed, how deep it fell, what it cost."""
+    from etf_trader.reports.performance import performance_report
+    from etf_trader.reports.period import period_of
+
+    with services() as opened:
+        period = period_of(since, until, opened.clock.now())
+        with opened.database.read() as connection:
+            found = _one_index(connection, opened.account.id, index)
+            report = performance_report(connection, found, period)
+
+    def draw(page: Page) -> None:
+        if report is None:
+            _draw_nothing(page, found, is_part=since is not None or until is not None)
+        else:
+            draw_performance(page, report)
+
+    payload = {"id": found.id, "symbol": found.symbol, "quote": found.quote, "flows": [], "navs": []}
+    if report is not None:
+        payload = _document(report)
+    output().emit("etf.performance/1", payload, draw, columns=NAV_COLUMNS)
+
+
+def nav(index: IndexOption = None, as_of: AsOfOption = None) -> None:
+    """Certify what a unit is worth, or was: holdings, prices with source and age, and the head of the ledger."""
+    from etf_trader.reports.nav import recorded_nav_report
+    from etf_trader.reports.period import moment_text, require_past
+
+    with services() as opened:
+        require_past("--as-of", as_of, opened.clock.now())
+        with opened.database.read() as connection:
+            found = _one_index(connection, opened.account.id, index)
+            report = None if as_of is None else recorded_nav_report(connection, found, as_of)
+        if as_of is None:
+            report = valued(opened, found)
+    if report is None:
+        assert as_of is not None
+        raise NotFound(
+            f"nothing was written down of {found.symbol} before {moment_text(as_of)}",
+            where="--as-of",
+            hint=f"etf index nav {found.id} --history lists what was",
+        )
+    certificate = report
+    lines = [_flat(line) for line in certificate.prices]
+    payload = _flat(certificate) | {"is_recorded": certificate.recorded_as is not None, "prices": lines}
+    output().emit("etf.nav_certificate/1", payload, lambda page: draw_certificate(page, certificate))
+
+
+def _one_index(connection: Connection, account_id: int, index: str | None) -> Index:
+    from etf_trader.index.store import find_index, list_indices
+
+    if index is not None:
+        return find_index(connection, index)
+    own = list_indices(connection, account_id)
+    if len(own) == 1:
+        return own[0]
+    if not own:
+        raise UsageError("there is no index yet", hint="etf index create --file index.toml makes one")
+    listing = ", ".join(f"{each.id} ({each.symbol})" for each in own)
+    raise UsageError(f"there are {len(own)} indices: {listing}", hint="say which: --index N")
+
+
+def _draw_nothing(page: Page, index: Index, *, is_part: bool) -> None:
+    when = " in that time" if is_part else " yet"
+    page.line(f"Nothing was written down of what a unit of {index.symbol} is worth{when}.")
+    page.line(f"Each trade does it, and so does etf index nav {index.id} --record: once a day, from cron.")
+
+
+def draw_performance(page: Page, report: PerformanceReport) -> None:
+    """Draw what a fund came to."""
+    first, last = report.navs[0], report.navs[-1]
+    page.line(
+        f"{report.symbol} · {local_time(report.start)} to {local_time(report.end)} · one unit "
+        f"{money(first.nav_per_unit)} to {money(last.nav_per_unit)} {report.quote}"
+        + ("" if report.fund_return is None else f", {_signed(report.fund_return)}")
+    )
+    if len(report.navs) < 2:
+        page.line(f"One value is no history: etf index nav {report.id} --record adds to it, once a day from cron.")
+        return
+    _draw_chart(page, report)
+    page.line()
+    page.table(_returns_table(report))
+    page.line()
+    page.fields([(name, told) for name, told in _fields(report) if told])
+    page.line()
+    page.line(
+        dim(
+            f"ledger {report.head[:16]} · returns are of one unit; what was written down: {len(report.navs):,} values"
+        )
+    )
+
+
+def _draw_chart(page: Page, report: PerformanceReport) -> None:
+    """Draw a unit's worth against the level of the index, brought to the same beginning."""
+    line = [(each.at, each.nav_per_unit) for each in report.navs]
+    told = [(each.at, each.level) for each in report.navs if each.level is not None]
+    dots = []
+    if told and told[0][1]:
+        worth = next(value for at, value in line if at == told[0][0])
+        dots = [(at, divide(level * worth, told[0][1])) for at, level in told]
+    lines = time_chart(line, dots, room=min(CHART_ROOM, 80 if page.room is None else page.room))
+    if not lines:
+        return
+    page.line()
+    for each in lines:
+        page.line(each)
+    page.line(dim("─ one unit   · the index, where it is elsewhere"))
+
+
+def _returns_table(report: PerformanceReport) -> Table:
+    is_long = report.years >= LEAST_YEARS
+    table = Table(
+        text(""),
+        right("return"),
+        right("a year"),
+        right("deepest fall"),
+        text("from", optional=1),
+        text("made good", optional=2),
+    )
+    rows = (
+        ("fund", report.fund_return, report.fund_return_a_year, report.drawdown),
+        ("index", report.index_return, report.index_return_a_year, report.index_drawdown),
+    )
+    for name, came_to, a_year, fall in rows:
+        told = "-" if came_to is None else _coloured(came_to)
+        yearly = _ratio(a_year) if is_long else "-"
+        table.row(name, told, yearly, share(fall.depth), *_when(fall))
+    return table
+
+
+def _when(fall: Drawdown) -> tuple[str, str]:
+    if fall.start is None:
+        return "-", "-"
+    return _day(fall.start), "not yet" if fall.recovered is None else _day(fall.recovered)
+
+
+def _fields(report: PerformanceReport) -> list[tuple[str, str]]:
+    return [
+        ("tracking", _tracking(report)),
+        ("risk", _risk(report)),
+        ("money-weighted", _money_weighted(report)),
+        ("money", _sums(report)),
+        ("turnover", "" if report.turnover is None else f"{share(report.turnover)} of the average value, one way"),
+        ("cost", _costs(report)),
+    ]
+
+
+def _tracking(report: PerformanceReport) -> str:
+    if report.tracking_difference is None:
+        return ""
+    error = "" if report.tracking_error is None else f"error {_ratio(report.tracking_error, signed=False)} a year"
+    return joined([f"difference {bps(report.tracking_difference * BPS, signed=True)} bps", error])
+
+
+def _risk(report: PerformanceReport) -> str:
+    if report.volatility is None:
+        return "needs values of three days"
+    sharpe = report.sharpe_without_risk_free_rate
+    return joined(
+        [
+            f"volatility {_ratio(report.volatility, signed=False)} a year",
+            "" if sharpe is None else f"Sharpe without a risk-free rate {sharpe:.2f}",
+        ]
+    )
+
+
+def _money_weighted(report: PerformanceReport) -> str:
+    found = report.money_weighted
+    if found.over_period is None:
+        if found.found == "several":
+            return (
+                "several rates fit what came and went: "
+                + ", ".join(_ratio(rate) for rate in found.rates)
+                + " a year"
+            )
+        return "no rate fits what came and went" if report.created or report.redeemed or report.opening else ""
+    yearly = f", {_ratio(found.a_year)} a year" if report.years >= LEAST_YEARS else ""
+    return f"{_ratio(found.over_period)}{yearly}"
+
+
+def _sums(report: PerformanceReport) -> str:
+    return (
+        f"{money(report.opening)} + created {money(report.created)} - redeemed {money(report.redeemed)} "
+        f"{'-' if report.gain < 0 else '+'} {'lost' if report.gain < 0 else 'gained'} {money(abs(report.gain))} "
+        f"= {money(report.closing)} {report.quote}"
+    )
+
+
+def _costs(report: PerformanceReport) -> str:
+    trading = report.trading
+    if not trading.loss:
+        return "nothing was traded" if not report.flows else ""
+    yearly = ""
+    if report.bps_a_year is not None and report.years >= LEAST_YEARS:
+        yearly = f"{report.bps_a_year:,.1f} bps of the average value a year"
+    parts = [
+        f"{money(trading.loss)} {report.quote}",
+        yearly,
+        f"coming and going {money(trading.loss_of_flows)}",
+        f"rebalances {money(trading.loss_of_rebalances)}",
+    ]
+    return joined(parts)
+
+
+def draw_certificate(page: Page, report: NavReport) -> None:
+    """Draw the certificate of what a unit is worth."""
+    when = "now" if report.recorded_as is None else f"as written down ({report.recorded_as})"
+    page.line(
+        f"{report.symbol} · {local_time(report.at)}, {when} · {unit_count(report.units)} at {money(report.nav)} = "
+        f"{money(report.value)} {report.quote}"
+    )
+    if report.level is not None:
+        page.line(f"The index stands at {money(report.level)}.")
+    draw_flags(page, report)
+    page.line()
+    table = Table(
+        text("asset"),
+        number("per unit", optional=3),
+        number("quantity"),
+        number("price"),
+        text("from"),
+        right("age", optional=1),
+        number("value"),
+        number("weight", optional=2),
+    )
+    for line in report.prices:
+        source = look(line.source) if line.is_flagged else dim(line.source)
+        told = (units(line.per_unit), short(line.quantity), short(line.price), source, dim(age(line.age_seconds)))
+        table.row(line.asset, *told, money(line.value), share(line.weight))
+    if report.cash_per_unit:
+        cash = (units(report.cash_per_unit), money(report.cash), "1", "", "", money(report.cash), "")
+        table.row(report.quote, *cash)
+    page.table(table)
+    page.line()
+    page.line(joined([f"basket {report.basket_version}", f"ledger {report.head[:16]}"]))
+
+
+def _coloured(value: Decimal) -> str:
+    return (bad if value < 0 else good if value > 0 else str)(_signed(value))
+
+
+def _signed(value: Decimal) -> str:
+    return ("+" if value > 0 else "") + percent(value * 100)
+
+
+def _ratio(value: float | None, *, signed: bool = True) -> str:
+    if value is None or not math.isfinite(value):
+        return "-"
+    return f"{value * 100:{'+' if signed else ''},.1f}%"
+
+
+def _day(moment: datetime) -> str:
+    return moment.astimezone().strftime("%Y-%m-%d")
+
+
+def _document(report: PerformanceReport) -> dict[str, Any]:
+    found = _flat(report)
+    for name in ("drawdown", "index_drawdown", "trading"):
+        found[name] = _flat(found[name])
+    weighted = report.money_weighted
+    found["money_weighted"] = {
+        "found": weighted.found,
+        "a_year": _told(weighted.a_year),
+        "over_period": _told(weighted.over_period),
+        "rates": [_told(rate) for rate in weighted.rates],
+    }
+    for name in (
+        "years",
+        "tracking_error",
+        "fund_return_a_year",
+        "index_return_a_year",
+        "volatility",
+        "bps_a_year",
+    ):
+        found[name] = _told(found[name])
+    found["sharpe_without_risk_free_rate"] = _told(report.sharpe_without_risk_free_rate)
+    found["flows"] = [_flat(flow) for flow in report.flows]
+    found["navs"] = [
+        {
+            "at": each.at,
+            "reason": each.reason,
+            "nav": each.nav_per_unit,
+            "level": each.level,
+            "units": each.units,
+            "value": each.value,
+        }
+        for each in report.navs
+    ]
+    return found
+
+
+def _told(value: float | None) -> Decimal | None:
+    """Return a statistic as a decimal of twelve digits: more of a float is noise; None: it is beyond telling."""
+    return Decimal(f"{value:.12g}") if value is not None and math.isfinite(value) else None
+
+
+def _flat(record: Any) -> dict[str, Any]:
+    return {field.name: getattr(record, field.name) for field in dataclasses.fields(record)}
