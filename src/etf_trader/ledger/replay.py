@@ -14,6 +14,8 @@ from typing import Any
 
 from sqlalchemy import Connection, select
 
+from etf_trader.ledger.accounts import index
+from etf_trader.ledger.baskets import WAVE
 from etf_trader.ledger.lots import LotBook
 from etf_trader.ledger.repository import GENESIS
 from etf_trader.ledger.tables import postings, transactions
@@ -42,10 +44,16 @@ class Entry:
 
 @dataclass(slots=True)
 class Books:
-    """What every account holds and which lots there are after some entries; `head` is the hash of the last."""
+    """What every account holds and which lots there are after some entries; `head` is the hash of the last.
+
+    `versions` are the baskets in force, by index, where it is not the first; `away`
+    is what a wave of a rebalance has taken out of an index to trade.
+    """
 
     balances: dict[tuple[str, str], Decimal] = field(default_factory=dict)
     lots: LotBook = field(default_factory=LotBook)
+    versions: dict[int, int] = field(default_factory=dict)
+    away: dict[int, dict[str, Decimal]] = field(default_factory=dict)
     head: str = GENESIS
 
     def apply(self, entry: Entry) -> None:
@@ -55,7 +63,27 @@ class Books:
             self.balances[at] = self.balances.get(at, ZERO) + posting.amount
         for move in entry.moves:
             self.lots.apply(move, entry.at, entry.sequence)
+        self._follow_basket(entry)
         self.head = entry.hash
+
+    def _follow_basket(self, entry: Entry) -> None:
+        if entry.kind == WAVE:
+            number = int(entry.facts["index"])
+            away = self.away.setdefault(number, {})
+            for posting in entry.postings:
+                if posting.account == index(number):
+                    away[posting.asset] = away.get(posting.asset, ZERO) - posting.amount
+        if "basket" in entry.facts:
+            number = int(entry.facts["index"])
+            self.versions[number] = int(entry.facts["basket"])
+            self.away.pop(number, None)
+
+    def index_holdings(self, index_id: int) -> dict[str, Decimal]:
+        """Return what an index holds, what a wave has taken out of it to trade included."""
+        held = self.holdings(index(index_id))
+        for asset, amount in self.away.get(index_id, {}).items():
+            held[asset] = held.get(asset, ZERO) + amount
+        return held
 
     def holdings(self, account: str) -> dict[str, Decimal]:
         """Return everything that `account` holds, by asset, zeros left out."""

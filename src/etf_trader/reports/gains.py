@@ -21,8 +21,7 @@ from etf_trader.ledger.repository import chain_head, holder_name
 from etf_trader.ledger.tables import disposals, lots, transactions
 from etf_trader.market.currency import DEFAULT
 from etf_trader.money import ZERO
-from etf_trader.orders.index_order import IndexOrder
-from etf_trader.orders.store import list_index_orders
+from etf_trader.reports.booked import Trader, traders
 from etf_trader.reports.period import Period
 
 UNITS, INDEX, ORDER, FLOAT, FEES = "units", "index", "order", "float", "fees"
@@ -106,7 +105,7 @@ class _Known:
 
     indices: Mapping[int, Index]
     positions: Mapping[int, Position]
-    orders: Mapping[int, IndexOrder]
+    orders: Mapping[int, Trader]
     holders: Mapping[int, str]
 
 
@@ -156,7 +155,7 @@ def _known(connection: Connection, account_id: int) -> _Known:
     return _Known(
         indices=indices,
         positions=positions,
-        orders={order.id: order for order in list_index_orders(connection, account_id=account_id)},
+        orders=traders(connection, account_id),
         holders={each.id: holder_name(connection, each.holder_id) for each in positions.values()},
     )
 
@@ -168,13 +167,13 @@ def _owner(account: str, order_id: int | None, known: _Known) -> _Owner:
         return _Owner(UNITS, known.holders[position.id], known.indices[position.index_id], position.id)
     if kind == "order":
         order = known.orders[int(number)]
-        return _Owner(ORDER, known.holders[order.position_id], known.indices[order.index_id], order.position_id)
+        return _Owner(INDEX if order.side is None else ORDER, order.bearer, order.index, order.position)
     if kind in ("index", "float"):
         held = known.indices[int(number)]
         bearer = OWNER if kind == "float" else f"holders of {held.symbol}"
         return _Owner(FLOAT if kind == "float" else INDEX, bearer, held, None)
     paying = known.orders.get(order_id or 0)
-    index = None if paying is None else known.indices[paying.index_id]
+    index = None if paying is None else paying.index
     return _Owner(FEES, OWNER, index, None) if account == FEE_INVENTORY else _Owner(INDEX, account, index, None)
 
 

@@ -9,10 +9,9 @@ from typing import ClassVar
 from sqlalchemy import Connection
 
 from etf_trader.ledger.repository import chain_head
-from etf_trader.market.symbol import Side
 from etf_trader.money import ZERO, bps
 from etf_trader.orders.plan import LOSS_PARTS, total_loss
-from etf_trader.reports.booked import Booked, booked, loss_by_cash
+from etf_trader.reports.booked import Booked, booked
 from etf_trader.reports.period import Period
 
 BY = ("order", "index", "month", "asset")
@@ -28,7 +27,8 @@ class LossLine:
     fee + rounding, and `cash_loss` is what cash says it is: paid for units less
     what they were worth at arrival, and the other way round for what was sold;
     the two are equal. It is null by asset: cash is paid for whole units.
-    `loss_bps` is of what the units were worth at arrival, `traded_bps` of `traded`.
+    `loss_bps` is of what the units were worth at arrival, null where a rebalance
+    is among it; `traded_bps` is of `traded`.
     """
 
     MONEY: ClassVar[tuple[str, ...]] = ("traded", "loss", *LOSS_PARTS, "cash_loss", "arrival_value", "held_value")
@@ -109,8 +109,8 @@ def costs_report(
 
 _KEYS: dict[str, Callable[[Booked], object]] = {
     "total": lambda row: "",
-    "order": lambda row: row.order.id,
-    "index": lambda row: row.index.symbol,
+    "order": lambda row: row.trader.number,
+    "index": lambda row: row.trader.index.symbol,
     "month": lambda row: row.at.astimezone(UTC).strftime("%Y-%m"),
     "asset": lambda row: row.asset,
 }
@@ -121,7 +121,7 @@ def _lines(by: str, rows: Sequence[Booked]) -> tuple[LossLine, ...]:
     for row in rows:
         if by == "asset" and not row.asset:
             continue  # cash and units are of no one asset
-        grouped.setdefault((_KEYS[by](row), row.index.quote), []).append(row)
+        grouped.setdefault((_KEYS[by](row), row.trader.index.quote), []).append(row)
     return tuple(
         _line(by, str(key), currency, own)
         for (key, currency), own in sorted(grouped.items(), key=lambda item: item[0])
@@ -133,43 +133,40 @@ def _line(by: str, key: str, currency: str, rows: Sequence[Booked]) -> LossLine:
     traded = _sum(rows, "traded")
     is_whole = by != "asset"
     arrival = _sum(rows, "arrival_value") if is_whole else None
+    is_of_units = all(row.trader.side is not None for row in rows)
     first = rows[0]
     return LossLine(
         by=by,
         key=key,
-        index=first.index.symbol if by == "order" else None,
-        side=str(first.order.side) if by == "order" else None,
+        index=first.trader.index.symbol if by == "order" else None,
+        side=_side(first) if by == "order" else None,
         currency=currency,
-        orders=len({row.order.id for row in rows}),
+        orders=len({row.trader.number for row in rows}),
         fills=sum(row.is_fill for row in rows),
         traded=traded,
         loss=loss.total,
-        loss_bps=None if arrival is None else bps(loss.total, arrival),
+        loss_bps=bps(loss.total, arrival) if arrival and is_of_units else None,
         traded_bps=bps(loss.total, traded),
         delay=loss.delay,
         spread=loss.spread,
         depth=loss.depth,
         fee=loss.fee,
         rounding=loss.rounding,
-        cash_loss=_cash_loss(rows) if is_whole else None,
+        cash_loss=_sum(rows, "cash_loss") if is_whole else None,
         arrival_value=arrival,
         held_value=_sum(rows, "held_value") if is_whole else None,
     )
 
 
-def _cash_loss(rows: Sequence[Booked]) -> Decimal:
-    loss = ZERO
-    for side in Side:
-        own = [row for row in rows if row.order.side is side]
-        loss += loss_by_cash(side, *(_sum(own, name) for name in ("cash", "arrival_value", "held_value")))
-    return loss
+def _side(row: Booked) -> str:
+    return "rebalance" if row.trader.side is None else str(row.trader.side)
 
 
 def _fees(rows: Sequence[Booked]) -> tuple[FeeLine, ...]:
     grouped: dict[tuple[str, str], list[Booked]] = {}
     for row in rows:
         if row.fee_asset:
-            grouped.setdefault((row.fee_asset, row.index.quote), []).append(row)
+            grouped.setdefault((row.fee_asset, row.trader.index.quote), []).append(row)
     lines = []
     for (asset, currency), own in sorted(grouped.items()):
         value, traded = _sum(own, "fee_value"), _sum(own, "traded")

@@ -8,7 +8,7 @@ from typing import ClassVar
 
 from sqlalchemy import Connection
 
-from etf_trader.index.store import Index, Position, baskets_of, list_indices, list_positions
+from etf_trader.index.store import Basket, Index, Position, baskets_of, list_indices, list_positions
 from etf_trader.ledger import accounts
 from etf_trader.ledger.accounts import position_of
 from etf_trader.ledger.replay import Books, Entry, entries
@@ -16,7 +16,7 @@ from etf_trader.ledger.repository import find_holder
 from etf_trader.ledger.transaction import LotAction, LotMove
 from etf_trader.money import ZERO
 from etf_trader.orders.store import list_index_orders
-from etf_trader.reports.booked import booked
+from etf_trader.reports.booked import Booked, booked
 from etf_trader.reports.period import Period
 from etf_trader.reports.pricing import Price
 
@@ -159,14 +159,9 @@ class History:
     stakes: dict[int, _Stake] = field(default_factory=dict)
     flows: list[FlowLine] = field(default_factory=list)
     cash: dict[str, dict[str, Decimal]] = field(default_factory=dict)
+    opening_baskets: dict[int, Basket] = field(default_factory=dict)
+    closing_baskets: dict[int, Basket] = field(default_factory=dict)
     head: str = ""
-
-    def held_at(self, moment: str) -> list[Index]:
-        """Return the indices that need a price at the `opening` or the `closing`."""
-        held = {
-            each.index_id for each in self.positions if getattr(self.stakes[each.id], f"{moment}_units") != ZERO
-        }
-        return [self.indices[number] for number in sorted(held)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,19 +188,34 @@ def history(connection: Connection, account_id: int, holder: str, period: Period
         orders=frozenset(order.id for order in orders if order.position_id in numbers),
         stakes={each.id: _Stake() for each in positions},
     )
-    books, is_open = Books(), False
+    books, is_open, versions = Books(), False, dict[int, int]()
     for entry in entries(connection, account_id):
         if period.until is not None and entry.booked_at >= period.until:
             break
         if not is_open and (period.since is None or entry.booked_at >= period.since):
-            is_open = True
+            is_open, versions = True, dict(books.versions)
             _open(found, books)
         books.apply(entry)
         if is_open:
             _follow(found, entry)
     if not is_open:
+        versions = dict(books.versions)
         _open(found, books)
     _close(found, books)
+    found.opening_baskets = _baskets(connection, found, "opening_units", versions)
+    found.closing_baskets = _baskets(connection, found, "closing_units", books.versions)
+    return found
+
+
+def _baskets(connection: Connection, found: History, units: str, versions: Mapping[int, int]) -> dict[int, Basket]:
+    """Return the basket in force of each index of which there are units to value."""
+    held = {each.index_id for each in found.positions if getattr(found.stakes[each.id], units)}
+    return {number: basket_of_version(connection, number, versions.get(number, 1)) for number in sorted(held)}
+
+
+def basket_of_version(connection: Connection, index_id: int, version: int) -> Basket:
+    """Return one version of what a unit of an index holds, which must exist."""
+    (found,) = (each for each in baskets_of(connection, index_id) if each.version == version)
     return found
 
 
@@ -264,28 +274,13 @@ def _cash_kind(entry: Entry, amount: Decimal) -> str:
     return "other"
 
 
-def basket_symbols(connection: Connection, index_id: int, moment: datetime | None) -> dict[str, str]:
-    """Return what the basket in force just before `moment` holds, with the symbols it trades as."""
-    return dict(_basket(connection, index_id, moment).symbols)
-
-
-def nav_of(connection: Connection, index_id: int, moment: datetime | None, prices: Mapping[str, Price]) -> Decimal:
-    """Return what a unit was worth at these prices, by the basket in force just before `moment`."""
-    return _basket(connection, index_id, moment).nav({asset: each.price for asset, each in prices.items()})
-
-
-def _basket(connection: Connection, index_id: int, moment: datetime | None):  # type: ignore[no-untyped-def]
-    versions = baskets_of(connection, index_id)
-    in_force = [each for each in versions if moment is None or each.effective_at < moment]
-    return (in_force or versions[:1])[-1]
-
-
 def statement(
     connection: Connection, found: History, period: Period, opening: Valuation, closing: Valuation
 ) -> Statement:
     """Return the statement of a holder, at the prices of `opening` and `closing`."""
+    rows = booked(connection, found.account, period)
     lines = tuple(
-        _position(connection, found, each, period, opening, closing)
+        _position(found, each, [row for row in rows if row.trader.position == each.id], opening, closing)
         for each in found.positions
         if _is_told(found, each.id)
     )
@@ -307,12 +302,7 @@ def _is_told(found: History, position: int) -> bool:
 
 
 def _position(
-    connection: Connection,
-    found: History,
-    position: Position,
-    period: Period,
-    opening: Valuation,
-    closing: Valuation,
+    found: History, position: Position, own: Sequence[Booked], opening: Valuation, closing: Valuation
 ) -> PositionStatement:
     stake, index = found.stakes[position.id], found.indices[position.index_id]
     flows = [flow for flow in found.flows if flow.position == position.id]
@@ -321,9 +311,6 @@ def _position(
     subscribed, redeemed = _sum(came, "cash"), _sum(went, "cash")
     began = stake.opening_units * opening.navs.get(index.id, ZERO)
     ended = stake.closing_units * closing.navs.get(index.id, ZERO)
-    own = [
-        row for row in booked(connection, found.account, period, index.id) if row.order.position_id == position.id
-    ]
     loss = sum((row.loss.total for row in own), ZERO)
     gain = ended - began - subscribed + redeemed
     return PositionStatement(
