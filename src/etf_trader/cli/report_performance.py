@@ -1,4 +1,4 @@
-"""`etf report performance` and `etf report nav`: what a fund came to, and the certificate of what a unit is worth."""
+"""`etf report performance` and `etf report nav`: what a fund came to, and what a unit is worth, certified."""
 
 from __future__ import annotations
 
@@ -143,11 +143,7 @@ def draw_performance(page: Page, report: PerformanceReport) -> None:
     page.line()
     page.fields([(name, told) for name, told in _fields(report) if told])
     page.line()
-    page.line(
-        dim(
-            f"ledger {report.head[:16]} · returns are of one unit; what was written down: {len(report.navs):,} values"
-        )
-    )
+    page.line(dim(f"ledger {report.head[:16]} · of one unit, from {len(report.navs):,} values"))
 
 
 def _draw_chart(page: Page, report: PerformanceReport) -> None:
@@ -324,16 +320,9 @@ def _document(report: PerformanceReport) -> dict[str, Any]:
         "over_period": _told(weighted.over_period),
         "rates": [_told(rate) for rate in weighted.rates],
     }
-    for name in (
-        "years",
-        "tracking_error",
-        "fund_return_a_year",
-        "index_return_a_year",
-        "volatility",
-        "bps_a_year",
-    ):
-        found[name] = _told(found[name])
-    found["sharpe_without_risk_free_rate"] = _told(report.sharpe_without_risk_free_rate)
+    for name, value in found.items():
+        if isinstance(value, float):
+            found[name] = _told(value)
     found["flows"] = [_flat(flow) for flow in report.flows]
     found["navs"] = [
         {
