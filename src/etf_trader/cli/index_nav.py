@@ -32,6 +32,7 @@ IndexOrAllArgument = Annotated[
 RecordOption = Annotated[bool, option("--record", HOW, "Write it down, for the history; made for cron.")]
 HistoryOption = Annotated[bool, option("--history", WHAT, "List what was written down.")]
 
+PRICES = ("index", "asset", "symbol", "price", "source", "at", "age_seconds", "per_unit", "quantity", "value")
 COLUMNS = ("index", "at", "reason", "nav", "level", "units", "value", "basket_version")
 
 
@@ -68,10 +69,12 @@ def nav(
         found, failures = _values(opened, _chosen(opened, index), record=record)
     if failures and not found:
         raise failures[0]
-    payload = _payload(found[0]) if index is not None else {"navs": [_payload(each) for each in found]}
-    lines = [{"index": each.symbol, **_flat(line)} for each in found for line in each.prices]
-    schema = "etf.nav/1" if index is not None else "etf.navs/1"
-    output().emit(schema, payload | {"prices": lines}, lambda page: _draw(page, found, record=record))
+    if index is not None:
+        output().emit("etf.nav/1", _payload(found[0]), lambda page: _draw(page, found, record=record))
+    else:
+        lines = [{"index": each.symbol, **_flat(line)} for each in found for line in each.prices]
+        payload = {"navs": [_payload(each) for each in found], "prices": lines}
+        output().emit("etf.navs/1", payload, lambda page: _draw(page, found, record=record), columns=PRICES)
     if failures:
         raise failures[0]
 
