@@ -271,13 +271,13 @@ def draw_certificate(page: Page, report: NavReport) -> None:
     page.line()
     table = Table(
         text("asset"),
-        number("per unit", optional=3),
-        number("quantity"),
+        number("per unit", optional=4),
+        number("quantity", optional=1),
         number("price"),
         text("from"),
-        right("age", optional=1),
+        right("age", optional=2),
         number("value"),
-        number("weight", optional=2),
+        number("weight", optional=3),
     )
     for line in report.prices:
         source = look(line.source) if line.is_flagged else dim(line.source)

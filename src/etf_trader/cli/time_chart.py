@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 
 from etf_trader.cli.numbers import money
@@ -11,6 +11,8 @@ from etf_trader.cli.output import dim
 
 ROWS = 11
 LEAST_COLUMNS = 24
+_DAYS = timedelta(days=2)
+"""A time as long as this is told by its days, a shorter one by its hours."""
 
 Curve = Sequence[tuple[datetime, Decimal]]
 
@@ -42,7 +44,8 @@ def time_chart(line: Curve, dots: Curve, *, room: int) -> list[str]:
         dim(f"{labels.get(row, ''):>{margin}} {'┤' if row in labels else '│'}") + "".join(grid[row]).rstrip()
         for row in reversed(range(ROWS))
     ]
-    first, last = _day(start), _day(end)
+    form = "%Y-%m-%d" if end - start >= _DAYS else "%H:%M:%S"
+    first, last = (moment.astimezone().strftime(form) for moment in (start, end))
     below = " " * (margin + 2) + first + " " * max(columns - len(first) - len(last), 1) + last
     return [*drawn, dim(below)]
 
@@ -78,7 +81,3 @@ def _draw(grid: list[list[str]], rows: Sequence[int | None]) -> None:
         grid[there][column] = "╭" if there > here else "╰"
         for row in range(min(here, there) + 1, max(here, there)):
             grid[row][column] = "│"
-
-
-def _day(moment: datetime) -> str:
-    return moment.astimezone().strftime("%Y-%m-%d %H:%M")
