@@ -256,7 +256,7 @@ def test_who_comes_and_goes_charges_nothing_to_those_who_stay(wanted: list[tuple
         assert audited(house) == []
         house.database.close()
     assert report is not None
-    assert (report.fund_return, report.gain, report.drawdown.depth) == (0, 0, 0)
+    assert (report.fund_return, report.gain, report.drawdown.depth) == (ZERO, ZERO, ZERO)
     assert report.trading.loss == report.trading.loss_of_flows > 0
     assert report.opening + report.created - report.redeemed == report.closing
     assert sum((flow.units for flow in report.flows), ZERO) == report.navs[-1].units
@@ -279,8 +279,12 @@ def test_performance_has_the_sums_of_what_came_went_and_was_gained(house: House)
         none = performance_report(connection, index_of(house), Period(None, between - timedelta(days=9)))
     assert none is None
     assert whole is not None and part is not None
-    assert (whole.opening, whole.created, whole.redeemed, whole.gain, whole.closing) == (0, 700, 0, -100, 600)
-    assert (part.opening, part.created, part.redeemed, part.gain, part.closing) == (400, 300, 0, -100, 600)
-    assert (whole.fund_return, whole.index_return, whole.tracking_difference) == (0, 0, 0)
+    assert (whole.opening, whole.created, whole.redeemed, whole.gain, whole.closing) == tuple(
+        map(D, (0, 700, 0, -100, 600))
+    )
+    assert (part.opening, part.created, part.redeemed, part.gain, part.closing) == tuple(
+        map(D, (400, 300, 0, -100, 600))
+    )
+    assert (whole.fund_return, whole.index_return, whole.tracking_difference) == (ZERO, ZERO, ZERO)
     assert whole.drawdown.depth == D("0.333333333333")
     assert whole.money_weighted.over_period is not None and whole.money_weighted.over_period < 0
