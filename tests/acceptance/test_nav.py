@@ -46,14 +46,14 @@ def test_the_certificate_of_a_past_day_is_what_was_written_down(held: Shell) -> 
     assert (now["recorded_as"], then["recorded_as"]) == (None, "trade")
     assert now["head"] == then["head"]
     assert Decimal(then["value"]) == sum(Decimal(line["value"]) for line in then["prices"]) + Decimal(then["cash"])
-    assert "as written down (trade)" in held.ok("report", "nav", "--at", "2026-01-06")
+    assert "as written down (trade)" in held.ok("report", "nav", "--as-of", "2026-01-06")
 
 
 def test_what_cannot_be_is_said_in_a_sentence(made: Shell) -> None:
     wrong = {
         ("index", "nav", "1", "--from", "2026-01-01"): (2, "--from and --to choose from what was written down"),
         ("index", "nav", "--record", "--history"): (2, "--record writes the worth of now"),
-        ("index", "nav", "--history", "--from", "yesterday"): (2, "'yesterday' is no day and no moment"),
+        ("index", "nav", "--history", "--from", "yesterday"): (2, "'yesterday' is not a moment"),
         ("index", "nav", "7"): (3, "there is no index '7'"),
         ("report", "nav", "--as-of", "2026-01-05"): (3, "nothing was written down of TOP8 before 2026-01-05"),
         ("report", "nav", "--as-of", "2036-01-05"): (2, "--as-of 2036-01-05 lies in the future"),

@@ -1,4 +1,4 @@
-"""The worked example of docs/performance.md: every figure comes out of `reports.returns`, from the page's own table."""
+"""The worked example of docs/performance.md: every figure comes out of `reports.returns`, from its own table."""
 
 import re
 from datetime import UTC, datetime

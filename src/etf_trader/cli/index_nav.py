@@ -11,10 +11,10 @@ import typer
 
 from etf_trader.cli.commands import HOW, WHAT, command
 from etf_trader.cli.invocation import output
+from etf_trader.cli.moments import FromOption, ToOption, period_typed
 from etf_trader.cli.numbers import count, few_digits, local_time, money, short, spoken_duration, units
 from etf_trader.cli.options import option
 from etf_trader.cli.output import Page, Table, dim, look, number, right, text
-from etf_trader.cli.periods import FromOption, ToOption
 from etf_trader.cli.services import in_loop, services
 from etf_trader.errors import DataError, UsageError
 
@@ -191,10 +191,9 @@ def age(seconds: timedelta) -> str:
 
 def _history(index: str | None, since: datetime | None, until: datetime | None) -> None:
     from etf_trader.index.navs import navs_of
-    from etf_trader.reports.period import period_of
 
     with services() as opened:
-        period = period_of(since, until, opened.clock.now())
+        period = period_typed(opened, since, until)
         chosen = _chosen(opened, index)
         with opened.database.read() as connection:
             found = [(each, navs_of(connection, each.id, period.since, period.until)) for each in chosen]

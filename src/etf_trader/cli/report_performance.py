@@ -13,6 +13,7 @@ import typer
 from etf_trader.cli.commands import command
 from etf_trader.cli.index_nav import age, draw_flags, valued
 from etf_trader.cli.invocation import output
+from etf_trader.cli.moments import AsOfOption, FromOption, ToOption, period_typed, require_past_moment
 from etf_trader.cli.numbers import (
     bps,
     joined,
@@ -26,7 +27,6 @@ from etf_trader.cli.numbers import (
 )
 from etf_trader.cli.options import IndexOption
 from etf_trader.cli.output import Page, Table, bad, dim, good, look, number, right, text
-from etf_trader.cli.periods import AsOfOption, FromOption, ToOption
 from etf_trader.cli.services import services
 from etf_trader.cli.time_chart import time_chart
 from etf_trader.errors import NotFound, UsageError
@@ -61,10 +61,9 @@ def add_to(app: typer.Typer) -> None:
 def performance(index: IndexOption = None, since: FromOption = None, until: ToOption = None) -> None:
     """Report what a fund came to beside its index: returns, what it strayed, how deep it fell, what it cost."""
     from etf_trader.reports.performance import performance_report
-    from etf_trader.reports.period import period_of
 
     with services() as opened:
-        period = period_of(since, until, opened.clock.now())
+        period = period_typed(opened, since, until)
         with opened.database.read() as connection:
             found = _one_index(connection, opened.account.id, index)
             report = performance_report(connection, found, period)
@@ -84,10 +83,10 @@ def performance(index: IndexOption = None, since: FromOption = None, until: ToOp
 def nav(index: IndexOption = None, as_of: AsOfOption = None) -> None:
     """Certify what a unit is worth, or was: holdings, prices with source and age, and the head of the ledger."""
     from etf_trader.reports.nav import recorded_nav_report
-    from etf_trader.reports.period import moment_text, require_past
+    from etf_trader.reports.period import moment_text
 
     with services() as opened:
-        require_past("--as-of", as_of, opened.clock.now())
+        require_past_moment(opened, as_of)
         with opened.database.read() as connection:
             found = _one_index(connection, opened.account.id, index)
             report = None if as_of is None else recorded_nav_report(connection, found, as_of)

@@ -14,7 +14,7 @@ from typing import Any
 
 from sqlalchemy import Connection, select
 
-from etf_trader.ledger.accounts import index
+from etf_trader.ledger.accounts import index, issued, unit
 from etf_trader.ledger.baskets import WAVE
 from etf_trader.ledger.lots import LotBook
 from etf_trader.ledger.repository import GENESIS
@@ -89,9 +89,15 @@ class Books:
         """Return everything that `account` holds, by asset, zeros left out."""
         return {asset: amount for (name, asset), amount in self.balances.items() if name == account and amount}
 
-    def units_outstanding(self, issued_account: str, unit: str) -> Decimal:
-        """Return the units that were created and not cancelled, those being redeemed included."""
-        return -self.balances.get((issued_account, unit), ZERO)
+    def units_in_baskets(self, index_id: int) -> Decimal:
+        """Return the units that whole baskets lie in an index for: those being redeemed have been given out."""
+        name, issuer = unit(index_id), issued(index_id)
+        counted = (
+            amount
+            for (account, asset), amount in self.balances.items()
+            if asset == name and (account == issuer or account.startswith("redeemed:"))
+        )
+        return -sum(counted, ZERO)
 
 
 def entries(connection: Connection, account_id: int) -> Iterator[Entry]:

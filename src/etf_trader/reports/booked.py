@@ -15,11 +15,12 @@ from sqlalchemy import Connection, Row, Select, or_, select
 
 from etf_trader.execution.loss import fee_in_quote, fill_loss
 from etf_trader.execution.state import settlement_of
-from etf_trader.index.store import Index, list_indices
+from etf_trader.index.store import Index, list_indices, list_positions
 from etf_trader.ledger import accounts
 from etf_trader.ledger.baskets import WAVE
 from etf_trader.ledger.fill import Fill, Part, fill_from
-from etf_trader.ledger.parties import Parties, parties_of, parties_of_rebalance
+from etf_trader.ledger.parties import Parties, parties_from, parties_of_rebalance
+from etf_trader.ledger.repository import holder_name
 from etf_trader.ledger.tables import allocations, fills, postings, transactions
 from etf_trader.market.symbol import Side
 from etf_trader.money import ONE, ZERO
@@ -27,7 +28,7 @@ from etf_trader.orders.asset_order import Intent
 from etf_trader.orders.plan import NO_LOSS, LossParts
 from etf_trader.orders.rebalances import list_rebalances
 from etf_trader.orders.store import list_asset_orders, list_index_orders
-from etf_trader.reports.period import ALWAYS, Period
+from etf_trader.reports.period import ALWAYS, Period, within
 
 _SETTLING = ("credit", "settle", "close")
 _BASKET = "basket"
@@ -37,7 +38,7 @@ _HOLDING = ("accept", "release", "recall")
 
 @dataclass(frozen=True, slots=True)
 class Trader:
-    """An order for units, or a rebalance (`side` and `position` are None): whose it is and what it is judged by."""
+    """An order for units, or a rebalance (no `side`, no `position`): whose it is and what it is judged by."""
 
     number: int
     index: Index
@@ -110,9 +111,13 @@ def booked(
 def traders(connection: Connection, account_id: int) -> dict[int, Trader]:
     """Return all orders and rebalances of an account, by number."""
     indices = {index.id: index for index in list_indices(connection, account_id)}
+    positions = [each for each in list_positions(connection) if each.index_id in indices]
+    names = {number: holder_name(connection, number) for number in {each.holder_id for each in positions}}
+    holders = {each.id: names[each.holder_id] for each in positions}
     found = {}
     for order in list_index_orders(connection, account_id=account_id):
-        parties, index = parties_of(connection, order), indices[order.index_id]
+        index = indices[order.index_id]
+        parties = parties_from(order, index, holders[order.position_id])
         found[order.id] = Trader(
             *(order.id, index, order.side, order.position_id, parties.holder),
             *(order.arrival, order.arrival_nav, parties),
@@ -257,9 +262,3 @@ def _transactions(account_id: int, kinds: tuple[str, ...], period: Period = ALWA
         )
         .order_by(transactions.c.id)
     )
-
-
-def within(column: Any, period: Period) -> list[Any]:
-    """Return the conditions that a column of times lies in a period."""
-    found = [column >= period.since] if period.since is not None else []
-    return [*found, column < period.until] if period.until is not None else found

@@ -20,6 +20,9 @@ from etf_trader.venue.interface import Venue
 RATE_GRID = Decimal("1e-12")
 """Rates are rounded to this once; what is multiplied by them adds up exactly."""
 
+EXAMPLES = {"USD": "0.9998"}
+"""What a rate may look like, where it is asked for."""
+
 Record = TypeVar("Record")
 
 
@@ -62,7 +65,7 @@ async def market_rate(venue: Venue, quote: str, currency: str, moment: datetime 
         raise UsageError(
             f"the venue has no market between {quote} and {currency}, and one is not taken for the other",
             where="--currency",
-            hint=f"say what one {quote} is worth: --currency {currency} --rate 0.9998",
+            hint=f"say what one {quote} is worth: --currency {currency} --rate {EXAMPLES.get(currency, '0.92')}",
         )
     if moment is None:
         book = (await venue.books([symbol], 5))[symbol]

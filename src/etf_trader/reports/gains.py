@@ -69,6 +69,7 @@ class GainSum:
     year: int
     of: str
     bearer: str
+    index: str | None
     asset: str | None
     lot_method: str
     currency: str
@@ -220,7 +221,7 @@ def _sums(lines: Sequence[GainLine], *, with_asset: bool) -> tuple[GainSum, ...]
     grouped: dict[tuple[Any, ...], list[GainLine]] = {}
     for line in lines:
         asset = line.asset if with_asset else ""
-        key = (line.year, OF.index(line.of), line.bearer, asset, line.lot_method, line.currency)
+        key = (line.year, OF.index(line.of), line.bearer, line.index or "", asset, line.lot_method, line.currency)
         grouped.setdefault(key, []).append(line)
     return tuple(_sum(own, with_asset=with_asset) for _, own in sorted(grouped.items(), key=lambda item: item[0]))
 
@@ -234,6 +235,7 @@ def _sum(lines: Sequence[GainLine], *, with_asset: bool) -> GainSum:
         year=first.year,
         of=first.of,
         bearer=first.bearer,
+        index=first.index,
         asset=first.asset if with_asset else None,
         lot_method=first.lot_method,
         currency=first.currency,

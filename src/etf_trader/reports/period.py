@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Any
 
 from etf_trader.errors import UsageError
 
@@ -12,6 +13,11 @@ class Period:
 
     since: datetime | None = None
     until: datetime | None = None
+
+    @property
+    def is_always(self) -> bool:
+        """Whether it has no bounds."""
+        return self.since is None and self.until is None
 
     def holds(self, at: datetime) -> bool:
         """Whether a moment lies in it."""
@@ -69,3 +75,9 @@ def require_past(name: str, moment: datetime | None, now: datetime) -> None:
             where=name,
             hint=f"leave {name} out for all up to now",
         )
+
+
+def within(column: Any, period: Period) -> list[Any]:
+    """Return the conditions that a column of times lies in a period."""
+    found = [column >= period.since] if period.since is not None else []
+    return [*found, column < period.until] if period.until is not None else found

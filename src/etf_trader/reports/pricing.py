@@ -35,9 +35,13 @@ class Price:
 
 def price_at(asset: str, price: Decimal, source: str, at: datetime, moment: datetime) -> Price:
     """Return a price of `at` as it is used at `moment`."""
+    return Price(asset, price, source, at, age_of(at, moment))
+
+
+def age_of(at: datetime, moment: datetime) -> Decimal:
+    """Return how many seconds before `moment` something was; 0 for what was not before it."""
     age = max(moment - at, timedelta())
-    seconds = Decimal(age.days * DAY + age.seconds) + Decimal(age.microseconds).scaleb(-6)
-    return Price(asset, price, source, at, seconds)
+    return Decimal(age.days * DAY + age.seconds) + Decimal(age.microseconds).scaleb(-6)
 
 
 def recorded_prices(

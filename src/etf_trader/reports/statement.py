@@ -8,7 +8,7 @@ from typing import ClassVar
 
 from sqlalchemy import Connection
 
-from etf_trader.index.store import Basket, Index, Position, baskets_of, list_indices, list_positions
+from etf_trader.index.store import Basket, Index, Position, basket_of_version, list_indices, list_positions
 from etf_trader.ledger import accounts
 from etf_trader.ledger.accounts import position_of
 from etf_trader.ledger.replay import Books, Entry, entries
@@ -35,6 +35,7 @@ class FlowLine:
     order: int | None
     kind: str
     units: Decimal
+    currency: str
     cash: Decimal
     transaction: str
 
@@ -95,7 +96,7 @@ class StatementTotal:
 
 @dataclass(frozen=True, slots=True)
 class CashLine:
-    """What moved in a treasury, of one asset: opening + all movements = closing. `set_aside` lies in open orders."""
+    """What moved of one asset in a treasury: opening + movements = closing. `set_aside` lies in open orders."""
 
     asset: str
     opening: Decimal
@@ -213,12 +214,6 @@ def _baskets(connection: Connection, found: History, units: str, versions: Mappi
     return {number: basket_of_version(connection, number, versions.get(number, 1)) for number in sorted(held)}
 
 
-def basket_of_version(connection: Connection, index_id: int, version: int) -> Basket:
-    """Return one version of what a unit of an index holds, which must exist."""
-    (found,) = (each for each in baskets_of(connection, index_id) if each.version == version)
-    return found
-
-
 def _open(found: History, books: Books) -> None:
     for position in found.positions:
         found.stakes[position.id].opening_units = _units(books, position)
@@ -252,16 +247,26 @@ def _follow(found: History, entry: Entry) -> None:
     for move in entry.moves:
         number = position_of(move.account)
         if number in found.stakes and accounts.is_unit(move.asset):
-            found.flows.append(_flow(entry, number, move))
+            found.flows.append(_flow(found, entry, number, move))
     own = accounts.treasury(found.holder)
     for posting in entry.postings:
         if posting.account == own:
             _cash(found, posting.asset)[_cash_kind(entry, posting.amount)] += posting.amount
 
 
-def _flow(entry: Entry, position: int, move: LotMove) -> FlowLine:
+def _flow(found: History, entry: Entry, position: int, move: LotMove) -> FlowLine:
     kind = "redemption" if move.action is LotAction.DISPOSE else "subscription"
-    return FlowLine(entry.at, position, entry.order, kind, move.quantity, move.amount, entry.key)
+    (index_id,) = (each.index_id for each in found.positions if each.id == position)
+    return FlowLine(
+        at=entry.at,
+        position=position,
+        order=entry.order,
+        kind=kind,
+        units=move.quantity,
+        currency=found.indices[index_id].quote,
+        cash=move.amount,
+        transaction=entry.key,
+    )
 
 
 def _cash_kind(entry: Entry, amount: Decimal) -> str:
