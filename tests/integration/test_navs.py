@@ -288,3 +288,34 @@ def test_performance_has_the_sums_of_what_came_went_and_was_gained(house: House)
     assert (whole.fund_return, whole.index_return, whole.tracking_difference) == (ZERO, ZERO, ZERO)
     assert whole.drawdown.depth == D("0.333333333333")
     assert whole.money_weighted.over_period is not None and whole.money_weighted.over_period < 0
+
+
+def test_a_rebalance_costs_the_fund_what_its_index_keeps(tmp_path: Path) -> None:
+    """The worked rebalance: the level stays at 40, the fund falls to 39.96, by 10 bps on all that it trades."""
+    hair, fine = D("0.00000001"), {"tick": "0.00000001", "step": "0.00000001", "min_quantity": "0.00000001"}
+    mids = {"A": D(20), "B": D(5), "C": D(2), "D": D(10)}
+    books = {asset: ([(str(mid - hair), "100000")], [(str(mid + hair), "100000")]) for asset, mid in mids.items()}
+    market = make_market(books, rules=dict.fromkeys(mids, fine | {"min_notional": "0.001"}))
+    house = make_house(tmp_path, market)
+    asyncio.run(house.create(make_definition(basket=BASKET)))
+    asyncio.run(house.buy(10))
+    weights = {"A": D("0.25"), "B": D("0.5"), "D": D("0.25")}
+    asyncio.run(house.administration.edit_index("1", make_definition(basket={}, weights=weights)))
+    fixing = prices(house, *mids)
+    with house.database.write() as connection:
+        set_benchmark(connection, index_of(house), weights, fixing, house.clock.now(), "rebalance 2")
+    asyncio.run(house.rebalance())
+    with house.database.write() as connection:
+        record_nav(connection, index_of(house), prices(house, *mids), house.clock.now(), "rebalance")
+    with house.database.read() as connection:
+        report = performance_report(connection, index_of(house), ALWAYS)
+    assert audited(house) == []
+    house.database.close()
+    assert report is not None
+    assert report.index_return == ZERO
+    assert report.gain == -report.trading.loss_of_rebalances
+    assert [round(float(each or 0), 6) for each in (report.tracking_difference, report.turnover)] == [
+        -0.001,
+        0.5,
+    ]
+    assert report.trading.turned_over > 0

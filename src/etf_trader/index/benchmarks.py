@@ -86,7 +86,7 @@ def begin(connection: Connection, basket: Basket, prices: Mapping[str, Price], n
     """Begin the benchmark of an index with what a unit holds, at the level of what it is worth; return it.
 
     Its weights are those of the basket without cash: a benchmark is invested whole.
-    One that has begun is returned as it is. None: a unit holds nothing but cash.
+    One that has begun is returned as it is. None: a unit holds nothing but cash, or nothing of worth.
 
     Raises:
         MissingPrice: a constituent has no price; names it.
@@ -95,11 +95,10 @@ def begin(connection: Connection, basket: Basket, prices: Mapping[str, Price], n
     connection.execute(select(indices.c.id).where(indices.c.id == basket.index_id).with_for_update()).one()
     if (known := current_fixing(connection, basket.index_id)) is not None:
         return known
-    if not basket.quantities:
-        return None
     values = values_of(prices)
     made = Benchmark(basket.quantities)
-    made.value(values)
+    if not made.value(values):
+        return None
     level = round_to(basket.nav(values), LEVEL_GRID)
     used = {asset: prices[asset] for asset in basket.quantities}
     return _write(connection, basket.index_id, made.at_level(level, values), level, used, now, BEGAN)
