@@ -7,7 +7,5 @@ LATER = {
     "index event": "today: etf index create makes another index",
     "index fee": "today: etf index nav",
     "report rebalance": "today: etf report fills",
-    "report performance": "today: etf position show",
-    "report nav": "today: etf index nav",
 }
 """The command, as typed after `etf`, and what does its work until then."""
