@@ -301,12 +301,7 @@ def test_a_rebalance_costs_the_fund_what_its_index_keeps(tmp_path: Path) -> None
     asyncio.run(house.buy(10))
     weights = {"A": D("0.25"), "B": D("0.5"), "D": D("0.25")}
     asyncio.run(house.administration.edit_index("1", make_definition(basket={}, weights=weights)))
-    fixing = prices(house, *mids)
-    with house.database.write() as connection:
-        set_benchmark(connection, index_of(house), weights, fixing, house.clock.now(), "rebalance 2")
     asyncio.run(house.rebalance())
-    with house.database.write() as connection:
-        record_nav(connection, index_of(house), prices(house, *mids), house.clock.now(), "rebalance")
     with house.database.read() as connection:
         report = performance_report(connection, index_of(house), ALWAYS)
     assert audited(house) == []
@@ -314,8 +309,6 @@ def test_a_rebalance_costs_the_fund_what_its_index_keeps(tmp_path: Path) -> None
     assert report is not None
     assert report.index_return == ZERO
     assert report.gain == -report.trading.loss_of_rebalances
-    assert [round(float(each or 0), 6) for each in (report.tracking_difference, report.turnover)] == [
-        -0.001,
-        0.5,
-    ]
+    assert round(float(report.tracking_difference or 0), 6) == -0.001
+    assert abs(float(report.turnover or 0) - 0.5) < 0.001
     assert report.trading.turned_over > 0

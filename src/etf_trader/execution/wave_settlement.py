@@ -2,20 +2,25 @@
 
 import json
 from collections.abc import Mapping
+from contextlib import suppress
 from datetime import datetime
 from decimal import Decimal
 
 from sqlalchemy import Connection
 
+from etf_trader.errors import MissingPrice
 from etf_trader.events import EventLog, RebalanceEnded, WavePlanned, WaveSettled
 from etf_trader.execution.batch import WAVE, intents, require_basket
 from etf_trader.execution.rebalance_state import RebalanceState, rebalance_state
 from etf_trader.execution.settlement import Ending
 from etf_trader.execution.wave_document import wave_document
 from etf_trader.execution.waves import Wave
+from etf_trader.index.navs import Reason
+from etf_trader.index.prices import mids_at
 from etf_trader.index.store import add_basket
 from etf_trader.ledger.baskets import PerUnit, per_unit, wave, wave_settlement
 from etf_trader.ledger.repository import Ledger
+from etf_trader.ledger.valuation import record_nav
 from etf_trader.money import ZERO
 from etf_trader.orders.store import (
     StoredPlan,
@@ -68,6 +73,9 @@ def settle_wave(connection: Connection, log: EventLog, plan: StoredPlan, now: da
     """Bring back what a wave has whose orders are all final: what is held then is the basket from now on."""
     state = rebalance_state(connection, plan.index_order_id)
     version = bring_back(connection, state, plan, now)
+    with suppress(MissingPrice):  # no wave waits for a price
+        prices = mids_at(mids_of(plan), plan.created_at)
+        record_nav(connection, state.index, prices, now, Reason.REBALANCE)
     settle_plan(connection, plan.id, now)
     log.record(connection, WaveSettled(state.order.id, plan.id, version), now)
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime
 from decimal import Decimal
 
 from sqlalchemy import Connection
@@ -12,7 +12,9 @@ from etf_trader.database import Database
 from etf_trader.errors import UsageError
 from etf_trader.events import EventLog, RebalanceAccepted
 from etf_trader.execution.look import require_own
+from etf_trader.index.benchmarks import set_benchmark
 from etf_trader.index.determination import Determination
+from etf_trader.index.prices import mids_at
 from etf_trader.index.store import Index, current_basket, find_index
 from etf_trader.ledger import accounts
 from etf_trader.ledger.repository import Account, Ledger
@@ -93,6 +95,7 @@ async def accept_rebalance(
                 ),
                 clock.now(),
             )
+            _follow(connection, preview, order, clock.now())
             if empty is not None:
                 write_reweighed(connection, log, account, order, empty, clock.now())
         return Accepted(preview.index, order, is_new=True)
@@ -101,6 +104,17 @@ async def accept_rebalance(
         where="--index",
         hint="try again",
     )
+
+
+def _follow(connection: Connection, preview: RebalancePreview, order: RebalanceOrder, now: datetime) -> None:
+    """Give the index that the fund follows its new weights, whole and without cost, at the mids of the acceptance.
+
+    What has no price has no place in it until it has one.
+    """
+    prices = mids_at(order.arrival, now)
+    weights = {asset: weight for asset, weight in preview.determination.weights.items() if asset in prices}
+    if weights:
+        set_benchmark(connection, preview.index, weights, prices, now, f"rebalance {order.id}")
 
 
 def _known(connection: Connection, account: Account, wanted: Wanted) -> Accepted | None:
