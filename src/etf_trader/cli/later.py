@@ -9,7 +9,6 @@ LATER = {
     "index fee": "today: etf index nav",
     "ledger export": "today: etf report fills --format csv",
     "report loss": "today: etf report fills",
-    "report rebalance": "today: etf report fills",
     "report performance": "today: etf position show",
     "report costs": "today: etf report fills",
     "report gains": "today: etf position show",

@@ -53,18 +53,24 @@ def show(plan: PlanArgument) -> None:
 
     from etf_trader.cli.certificates import draw_batch, draw_books, draw_certificate, draw_routes, draw_stops
     from etf_trader.cli.plan_fees import fees_of
+    from etf_trader.cli.plan_wave import show_wave
     from etf_trader.cli.plans import draw_plan
+    from etf_trader.execution.batch import WAVE
     from etf_trader.index.store import index_by_id
     from etf_trader.market.document import market_of
+    from etf_trader.orders.rebalances import rebalance_order
     from etf_trader.orders.store import index_order, plans_beside, stored_market, stored_plan
     from etf_trader.solver.verify import QUOTE, SHARED, UNWIND
 
     with services() as opened:
         with opened.database.read() as connection:
             stored = stored_plan(connection, plan)
+            market = stored_market(connection, stored.book_hash)
+            if stored.purpose == WAVE:
+                show_wave(stored, rebalance_order(connection, stored.index_order_id), market)
+                return
             order = index_order(connection, stored.index_order_id)
             index = index_by_id(connection, order.index_id)
-            market = stored_market(connection, stored.book_hash)
             beside = plans_beside(connection, stored)
         rules = market_of(market)[1] if market else in_loop(opened.venue.rules())
     document = json.loads(stored.document)
@@ -244,7 +250,13 @@ def _draw_findings(page: Page, name: str, findings: Sequence[Finding]) -> None:
 
 def _draw_proof(page: Page, name: str, document: Mapping[str, Any], market: Mapping[str, Any]) -> None:
     from etf_trader.cli.certificates import proved_fields
+    from etf_trader.cli.plan_wave import proved_wave
+    from etf_trader.solver.rebalance_statement import read_rebalance_statement
     from etf_trader.solver.statement import read_statement
+    from etf_trader.solver.verify import is_rebalance
 
     page.line(good(f"{name} is proved") + ", without a solver and from its books alone:")
-    page.fields(proved_fields(read_statement(document, market)))
+    if is_rebalance(document):
+        page.fields(proved_wave(read_rebalance_statement(document, market)))
+    else:
+        page.fields(proved_fields(read_statement(document, market)))

@@ -7,6 +7,7 @@ from contextlib import suppress
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
+from etf_trader.cli import report_rebalance
 from etf_trader.cli.commands import command, group
 from etf_trader.cli.invocation import output
 from etf_trader.cli.numbers import (
@@ -420,3 +421,6 @@ def _fill_columns() -> list[str]:
     from etf_trader.reports.fills import FillLine
 
     return [field.name for field in dataclasses.fields(FillLine)]
+
+
+report_rebalance.add_to(app)

@@ -29,6 +29,7 @@ from etf_trader.orders.asset_order import AssetOrder
 from etf_trader.orders.plan import LOSS_PARTS, NO_LOSS, LossParts, total_loss
 from etf_trader.orders.rebalance_order import RebalanceOrder, TargetLeg
 from etf_trader.orders.rebalances import rebalance_order
+from etf_trader.orders.status import IndexOrderStatus
 from etf_trader.reports.waves import Held, Mids, Played, arrival_of, held_by, waves_played
 
 FRACTION = Decimal("1e-12")
@@ -167,6 +168,16 @@ class RebalanceReport:
     verdicts: tuple[Mapping[str, Any], ...]
 
     @property
+    def trading(self) -> int:
+        """How many assets were to trade."""
+        return sum(line.planned_quantity > 0 for line in self.legs)
+
+    @property
+    def traded(self) -> int:
+        """How many of them have traded all that they were to."""
+        return self.trading - len(self.left)
+
+    @property
     def orders(self) -> int:
         """How many orders were sent in all waves."""
         return sum(wave.orders for wave in self.waves)
@@ -202,7 +213,7 @@ class _Work:
 
     @property
     def mids(self) -> Mids:
-        return self.arrival | dict(self.played[-1].mids) if self.played else self.arrival
+        return {**self.arrival, **self.played[-1].mids} if self.played else self.arrival
 
     @property
     def pairs(self) -> list[tuple[Fill, AssetOrder]]:
@@ -210,7 +221,9 @@ class _Work:
 
     @property
     def left(self) -> tuple[str, ...]:
-        """The assets that were to trade and have not filled whole by any wave."""
+        """The assets that were to trade and have not filled whole by any wave; none once all is done."""
+        if self.order.status is IndexOrderStatus.FILLED:
+            return ()
         whole = {
             asset
             for wave in self.played
@@ -274,10 +287,9 @@ def _report(work: _Work, head: str) -> RebalanceReport:
         scale=request.scale,
         reserve=request.reserve,
         tracking_difference=None,
-        **{
-            change: tuple(line.asset for line in lines if line.symbol and line.change == change)
-            for change in CHANGES
-        },
+        added=_those("added", lines),
+        removed=_those("removed", lines),
+        changed=_those("changed", lines),
         skipped=tuple(line.asset for line in lines if line.why_skipped is not None),
         left=work.left,
         head=head,
@@ -288,8 +300,9 @@ def _report(work: _Work, head: str) -> RebalanceReport:
     )
 
 
-CHANGES = ("added", "removed", "changed")
-UNCHANGED = "unchanged"
+def _those(change: str, lines: Sequence[RebalanceLine]) -> tuple[str, ...]:
+    """Return the assets, cash not among them, that have changed like that."""
+    return tuple(line.asset for line in lines if line.change == change and line.symbol is not None)
 
 
 def _lines(work: _Work, nav: Decimal) -> tuple[RebalanceLine, ...]:
@@ -448,7 +461,7 @@ def _symbol(work: _Work, asset: str, leg: TargetLeg | None) -> str:
 def _change(before: Decimal, after: Decimal, unit_before: Decimal, unit_after: Decimal) -> str:
     if bool(before) != bool(after):
         return "removed" if before else "added"
-    return UNCHANGED if unit_before == unit_after else "changed"
+    return "unchanged" if unit_before == unit_after else "changed"
 
 
 def _part(value: Decimal, nav: Decimal) -> Decimal:
