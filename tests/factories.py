@@ -183,7 +183,6 @@ class House:
         accepted = await accept_rebalance(
             self.database, self.venue, self.clock, self.account, self.log, self.settings.depth, wanted
         )
-        assert accepted.order is not None
         return accepted.order
 
     def order(self, order_id: int) -> IndexOrder:

@@ -9,7 +9,7 @@ from sqlalchemy import Connection, select
 from etf_trader.database import Database
 from etf_trader.exchange.paper import PaperExchange
 from etf_trader.execution.proof import prove
-from etf_trader.execution.state import cash_of, order_loss
+from etf_trader.execution.state import arrival_value, cash_of, order_loss
 from etf_trader.index.store import current_basket, list_indices, list_positions
 from etf_trader.ledger import accounts
 from etf_trader.ledger.fill import INTERNAL
@@ -199,7 +199,7 @@ def _order_findings(connection: Connection, account_id: int) -> list[str]:
         }
         if left:
             found.append(f"{name} still holds {left}")
-        if (cash - order.filled * order.arrival_nav) * sign != loss.total:
+        if (cash - arrival_value(connection, order)) * sign != loss.total:
             found.append(f"{name}: cash {cash}, {order.filled} units, but a loss of {loss.total}")
         if (order.status is IndexOrderStatus.FILLED) != (order.filled == order.quantity):
             found.append(f"{name} has {order.filled} of {order.quantity}")

@@ -1,7 +1,6 @@
 """Commands that have their name already and come with a later version."""
 
 LATER = {
-    "schedule": "today: a crontab line of your own that runs etf worker --once",
     "dashboard": "today: etf report fills and etf report holdings",
     "backtest": "today: etf demo, or etf init --market recording",
     "index mark": "today: etf index nav",

@@ -198,6 +198,10 @@ class Page:
         """
         self._lines.extend(_wrapped(text, self.room))
 
+    def verbatim(self, text: str) -> None:
+        """Add lines that are there to be pasted: never wrapped."""
+        self._lines.extend(text.splitlines())
+
     def table(self, table: Table) -> None:
         """Add a table."""
         self._lines.extend(table.lines(self.room))

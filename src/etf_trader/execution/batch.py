@@ -8,10 +8,12 @@ from typing import Any
 
 from sqlalchemy import Connection
 
+from etf_trader.errors import BasketMoved
 from etf_trader.events import BatchPlanned, EventLog
 from etf_trader.execution.crossing import Cross, book_crosses
 from etf_trader.execution.planning import MarketView, document_for
 from etf_trader.execution.state import OrderState
+from etf_trader.index.store import Basket, basket_version
 from etf_trader.ledger.booking import baskets, redemption
 from etf_trader.ledger.repository import Account, Ledger, incarnation
 from etf_trader.market.symbol import Side, SymbolRule
@@ -107,7 +109,13 @@ def _demand(side: Side, leg: PlannedLeg, order_id: int) -> Demand:
 
 
 def write_batch(connection: Connection, log: EventLog, account: Account, batch: Batch, now: datetime) -> list[int]:
-    """Save plans, asset orders and inside trades, and take a sell's baskets out of its index; return the plans."""
+    """Save plans, asset orders and inside trades, and take a sell's baskets out of its index; return the plans.
+
+    Raises:
+        BasketMoved: what a unit holds has changed since; nothing is written.
+    """
+    for member in batch.members:
+        require_basket(connection, member.state.basket)
     market = batch.view.document()
     numbers = {member.order_id: _add_plan(connection, member, batch.view, market, now) for member in batch.members}
     arrivals = {member.order_id: member.state.order.arrival for member in batch.members}
@@ -123,6 +131,16 @@ def write_batch(connection: Connection, log: EventLog, account: Account, batch: 
         log.record(connection, BatchPlanned(member.order_id, number, plan.units, len(plan.legs)), now)
     book_crosses(connection, log, account, batch.crosses, numbers, now)
     return list(numbers.values())
+
+
+def require_basket(connection: Connection, basket: Basket) -> None:
+    """Check that a plan was made for the basket that is in force.
+
+    Raises:
+        BasketMoved: another has come into force since.
+    """
+    if basket_version(connection, basket.index_id) != basket.version:
+        raise BasketMoved(f"index {basket.index_id} has another basket since this was planned", where="basket")
 
 
 def pieces(quantity: Decimal, price: Decimal, rule: SymbolRule) -> list[Decimal]:
@@ -156,7 +174,7 @@ def _add_plan(
 ) -> int:
     state, plan, problem = member.state, member.plan, member.problem
     # Trading back asks for what has a price alone; its own sums go by that.
-    arrival_nav = problem.arrival_nav if plan.method == "unwind" else state.order.arrival_nav
+    arrival_nav = problem.arrival_nav if plan.method == "unwind" else state.basket.nav(state.order.arrival)
     document = document_for(plan, problem, state.basket, state.index.symbol, arrival_nav, view, market)
     add_market(connection, document["book_hash"], market)
     return add_plan(

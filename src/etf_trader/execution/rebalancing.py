@@ -2,11 +2,12 @@
 
 import asyncio
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
 from etf_trader.clock import Clock
 from etf_trader.database import Database
-from etf_trader.errors import DataError, SolverError
+from etf_trader.errors import BasketMoved, DataError, SolverError
 from etf_trader.events import EventLog
 from etf_trader.execution.lease import Lease, check
 from etf_trader.execution.look import look_and_plan
@@ -97,7 +98,8 @@ class Rebalancer:
         if violations := self.gate.review_wave(wave.batch(), order_id):
             self._refuse(order_id, violations[0], lease)
             return False
-        await self._trade(wave, lease)
+        with suppress(BasketMoved):  # it is planned again in the next turn
+            await self._trade(wave, lease)
         return True
 
     async def _plan(self, state: RebalanceState, rules: Rules, slots: int) -> Wave:

@@ -1,11 +1,13 @@
 """Carries a batch out: written whole, sent, followed to its end, and settled."""
 
 import json
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
 
 from etf_trader.clock import Clock
 from etf_trader.database import Database
+from etf_trader.errors import BasketMoved
 from etf_trader.events import EventLog
 from etf_trader.execution.batch import QUOTE, WAVE, Batch, write_batch
 from etf_trader.execution.fee_inventory import require_apart
@@ -50,6 +52,7 @@ class Trader:
             known: What was wanted when a quote was planned.
 
         Raises:
+            BasketMoved: what a unit holds has changed since the plan; nothing was written or sent.
             ConfigError: fees are paid in what an index holds; nothing was written or sent.
         """
         batch = await self._with_fees(batch)
@@ -76,8 +79,10 @@ class Trader:
         """Trade a batch that ends its order, or makes it even: a cancel does not stop it, the gate may."""
         if self.gate.review_batch(batch, finishing=True):
             return False
-        await self.trade(batch, lease, is_ending=True)
-        return True
+        with suppress(BasketMoved):  # it is planned again when its order is looked at next
+            await self.trade(batch, lease, is_ending=True)
+            return True
+        return False
 
     async def settle_rest(self, lease: Lease) -> tuple[str, ...]:
         """Learn and settle what is not settled: of an earlier leader, or of before the venue fell silent."""

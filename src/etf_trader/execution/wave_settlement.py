@@ -8,7 +8,7 @@ from decimal import Decimal
 from sqlalchemy import Connection
 
 from etf_trader.events import EventLog, RebalanceEnded, WavePlanned, WaveSettled
-from etf_trader.execution.batch import WAVE, intents
+from etf_trader.execution.batch import WAVE, intents, require_basket
 from etf_trader.execution.rebalance_state import RebalanceState, rebalance_state
 from etf_trader.execution.settlement import Ending
 from etf_trader.execution.wave_document import wave_document
@@ -22,6 +22,7 @@ from etf_trader.orders.store import (
     add_asset_orders,
     add_market,
     add_plan,
+    enter_assets,
     move_index_order,
     settle_plan,
 )
@@ -29,8 +30,13 @@ from etf_trader.seal import canonical
 
 
 def write_wave(connection: Connection, log: EventLog, planned: Wave, now: datetime) -> int:
-    """Save a wave's plan and its asset orders, and take out of the index what it trades; return the plan."""
+    """Save a wave's plan and its asset orders, and take out of the index what it trades; return the plan.
+
+    Raises:
+        BasketMoved: what a unit holds has changed since; nothing is written.
+    """
     state, order = planned.state, planned.state.order
+    require_basket(connection, state.basket)
     market = planned.view.document()
     document = wave_document(planned, market)
     add_market(connection, document["book_hash"], market)
@@ -61,7 +67,7 @@ def write_wave(connection: Connection, log: EventLog, planned: Wave, now: dateti
 def settle_wave(connection: Connection, log: EventLog, plan: StoredPlan, now: datetime) -> None:
     """Bring back what a wave has whose orders are all final: what is held then is the basket from now on."""
     state = rebalance_state(connection, plan.index_order_id)
-    basket = held_now(state)
+    basket, mids = held_now(state), mids_of(plan)
     version = add_basket(
         connection,
         state.index.id,
@@ -72,8 +78,9 @@ def settle_wave(connection: Connection, log: EventLog, plan: StoredPlan, now: da
         now,
     ).version
     Ledger(connection, state.order.account_id).post(
-        wave_settlement(state.parties, plan.id, state.own, state.own_cash, basket, version, mids_of(plan), at=now)
+        wave_settlement(state.parties, plan.id, state.own, state.own_cash, basket, version, mids, at=now)
     )
+    enter_assets(connection, state.index.id, {asset: mids[asset] for asset in basket.quantities if asset in mids})
     settle_plan(connection, plan.id, now)
     log.record(connection, WaveSettled(state.order.id, plan.id, version), now)
 

@@ -117,6 +117,21 @@ def wave_settlement(
     )
 
 
+def reweighing(
+    index_id: int, order_id: int, version: int, quantities: Mapping[str, Decimal], cash: Decimal, *, at: datetime
+) -> Transaction:
+    """Another basket for an index that has no units: nothing moves."""
+    return Transaction(
+        key=f"basket:{index_id}:{version}",
+        kind="basket",
+        at=at,
+        narration=f"rebalance {order_id}: basket {version} of index {index_id}, which has no units",
+        postings=(),
+        facts={"index": index_id, "basket": version, "quantities": quantities, "cash": cash},
+        index_order_id=order_id,
+    )
+
+
 def _facts(
     plan_id: int, index_id: int, version: int, basket: PerUnit, mids: Mapping[str, Decimal]
 ) -> dict[str, Any]:

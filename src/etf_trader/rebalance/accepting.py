@@ -1,5 +1,6 @@
 """Writes a rebalance down, so that whoever leads the account carries it out."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
@@ -15,7 +16,7 @@ from etf_trader.index.determination import Determination
 from etf_trader.index.store import Index, current_basket, find_index
 from etf_trader.ledger import accounts
 from etf_trader.ledger.repository import Account, Ledger
-from etf_trader.money import ZERO, divide, money_context
+from etf_trader.money import ONE, ZERO, divide, money_context
 from etf_trader.orders.rebalance import RebalanceLeg
 from etf_trader.orders.rebalance_order import RebalanceOrder, RebalanceRequest, TargetLeg
 from etf_trader.orders.rebalances import add_rebalance, list_rebalances, rebalance_on
@@ -23,6 +24,7 @@ from etf_trader.orders.status import IndexOrderStatus
 from etf_trader.rebalance.determining import Caps
 from etf_trader.rebalance.drift import Drift
 from etf_trader.rebalance.previewing import RebalancePreview, preview_rebalance
+from etf_trader.rebalance.reweighing import reweigh, write_reweighed
 from etf_trader.venue.interface import Venue
 
 _PRICE = Decimal("1e-18")
@@ -44,10 +46,10 @@ class Wanted:
 
 @dataclass(frozen=True, slots=True)
 class Accepted:
-    """An accepted rebalance; `is_new` unless the index has one for that day already. `order` is None: no units."""
+    """An accepted rebalance; `is_new` unless the index has one for that day already."""
 
     index: Index
-    order: RebalanceOrder | None
+    order: RebalanceOrder
     is_new: bool
 
 
@@ -74,9 +76,10 @@ async def accept_rebalance(
             if (known := _known(connection, account, wanted)) is not None:
                 return known
         preview = await preview_rebalance(database, venue, clock, account, depth, wanted.reference, wanted.caps)
+        empty = None
         if preview.rebalance is None:
-            return Accepted(preview.index, None, is_new=True)
-        request = request_of(preview, wanted)
+            empty = await reweigh(venue, preview)
+        request = request_of(preview, wanted, {} if empty is None else empty.mids)
         with database.write() as connection:
             if (known := _known(connection, account, wanted)) is not None:
                 return known
@@ -90,6 +93,8 @@ async def accept_rebalance(
                 ),
                 clock.now(),
             )
+            if empty is not None:
+                write_reweighed(connection, log, account, order, empty, clock.now())
         return Accepted(preview.index, order, is_new=True)
     raise UsageError(
         f"units of {wanted.reference} are bought and sold all the time: its rebalance finds no moment",
@@ -121,10 +126,10 @@ def _stands(connection: Connection, account: Account, request: RebalanceRequest)
     return (units, current_basket(connection, request.index_id).version) == (request.units, request.basket)
 
 
-def request_of(preview: RebalancePreview, wanted: Wanted) -> RebalanceRequest:
-    """Return what is written down of a planned rebalance."""
+def request_of(preview: RebalancePreview, wanted: Wanted, mids: Mapping[str, Decimal]) -> RebalanceRequest:
+    """Return what is written down of a rebalance; `mids` are for one that has nothing to plan: no units."""
     found = preview.rebalance
-    assert found is not None and preview.version.rules is not None
+    assert preview.version.rules is not None
     return RebalanceRequest(
         index_id=preview.index.id,
         due_on=wanted.due_on,
@@ -133,13 +138,13 @@ def request_of(preview: RebalancePreview, wanted: Wanted) -> RebalanceRequest:
         rulebook=preview.version.version,
         basket=preview.basket.version,
         units=preview.units,
-        nav=found.nav,
-        scale=found.scale,
+        nav=preview.basket.nav(mids) if found is None else found.nav,
+        scale=ONE if found is None else found.scale,
         reserve=preview.version.rules.rebalance.reserve,
         price_bps=None,
-        arrival=dict(preview.mids),
+        arrival=dict(mids if found is None else preview.mids),
         determination=determination_document(preview.determination),
-        legs=tuple(_leg(preview, drift) for drift in found.drifts),
+        legs=() if found is None else tuple(_leg(preview, drift) for drift in found.drifts),
     )
 
 

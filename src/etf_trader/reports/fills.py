@@ -8,8 +8,8 @@ from decimal import Decimal
 from sqlalchemy import Connection
 
 from etf_trader.execution.loss import fee_in_quote, fill_loss
-from etf_trader.execution.state import cash_of, fills_with_orders, settlements_of
-from etf_trader.index.store import current_basket, index_by_id, position_by_id
+from etf_trader.execution.state import arrival_value, cash_of, fills_with_orders, settlements_of
+from etf_trader.index.store import baskets_of, index_by_id, position_by_id
 from etf_trader.ledger import accounts
 from etf_trader.ledger.fill import INTERNAL, Fill
 from etf_trader.ledger.repository import Ledger, chain_head, holder_name, list_accounts
@@ -163,6 +163,7 @@ class _Work:
     held: Mapping[str, Decimal]
     pairs: Sequence[tuple[Fill, AssetOrder]]
     sent: Mapping[str, Decimal]
+    arrival_value: Decimal
     rounding: Mapping[str, Decimal]
 
 
@@ -184,7 +185,9 @@ def fills_report(
         for order in list_index_orders(connection, position_id=position_id)
         if order_id is None or order.id == order_id
     ]
-    symbols = current_basket(connection, index.id).symbols
+    symbols = {
+        asset: symbol for each in baskets_of(connection, index.id) for asset, symbol in each.symbols.items()
+    }
     works = [_work(connection, order, symbols) for order in orders]
     (environment,) = (each.environment for each in list_accounts(connection) if each.id == index.account_id)
     lines = tuple(_order_line(work, nav_now) for work in works)
@@ -248,6 +251,7 @@ def _work(connection: Connection, order: IndexOrder, symbols: Mapping[str, str])
         held={asset: own[asset] for asset in symbols if asset in own},
         pairs=fills_with_orders(connection, order.id),
         sent=sent,
+        arrival_value=arrival_value(connection, order),
         rounding=rounding,
     )
 
@@ -256,7 +260,6 @@ def _order_line(work: _Work, nav_now: Decimal | None) -> OrderLine:
     order, sign = work.order, work.order.side.sign
     constituents = tuple(_constituent(work, asset) for asset in sorted(work.order.arrival))
     loss = total_loss(_parts(line) for line in constituents)
-    arrival_value = order.filled * order.arrival_nav
     limit = order.limit_price
     return OrderLine(
         order=order.id,
@@ -273,11 +276,11 @@ def _order_line(work: _Work, nav_now: Decimal | None) -> OrderLine:
         arrival_nav=order.arrival_nav,
         average_price=average_price(work.cash, order.filled),
         cash=work.cash,
-        arrival_value=arrival_value,
+        arrival_value=work.arrival_value,
         held_value=sum((quantity * order.arrival[asset] for asset, quantity in work.held.items()), ZERO),
         fees=sum((line.fees for line in constituents), ZERO),
         loss=loss.total,
-        loss_bps=bps(loss.total, arrival_value),
+        loss_bps=bps(loss.total, work.arrival_value),
         delay=loss.delay,
         spread=loss.spread,
         depth=loss.depth,
