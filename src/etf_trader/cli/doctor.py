@@ -228,7 +228,7 @@ def check_orders(subject: Subject) -> Iterator[Finding]:
         )
 
 
-def _rebalance_finding(order: RebalanceOrder) -> Finding:
+def _rebalance_finding(order: "RebalanceOrder") -> Finding:
     """Return that a rebalance waits for somebody who goes on with it, or is stuck."""
     from etf_trader.cli.stops import in_short
 

@@ -13,7 +13,7 @@ from etf_trader.money import percentage, round_to
 from etf_trader.orders.plan import LOSS_PARTS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from sqlalchemy import Connection
 
@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 
 UNIT_STEP = Decimal("0.0001")
 """What a unit is worth is shown to this: a rebalance costs less than a cent of it."""
+
+MOST_NAMED = 12
+"""So many assets are named in a sentence."""
 
 ENDS = ("filled", "cancelled")
 """Stops that the state of a rebalance says already."""
@@ -100,7 +103,8 @@ def how_far(report: RebalanceReport) -> str:
     """Return how far a rebalance is: `3 of 8 assets in 2 waves`."""
     if not report.trading:
         return "nothing to trade"
-    return f"{report.traded} of {count(report.trading, 'asset')} in {count(len(report.waves), 'wave')}"
+    far = f"{report.traded} of {count(report.trading, 'asset')}"
+    return f"{far} in {count(len(report.waves), 'wave')}" if report.waves else far
 
 
 def state_words(report: RebalanceReport) -> str:
@@ -156,8 +160,7 @@ def cost_sentence(report: RebalanceReport) -> str:
 def nav_sentence(report: RebalanceReport) -> str:
     """Return what a unit was worth before and after."""
     before, after = (unit_value(getattr(report, f"nav_per_unit_{when}")) for when in ("before", "after"))
-    now = "is worth" if report.status == "open" else "was worth"
-    return f"A unit was worth {before} {report.quote} before and {now} {after} after."
+    return f"A unit was worth {before} {report.quote} before and {after} after."
 
 
 def unit_value(value: Decimal) -> str:
@@ -169,7 +172,7 @@ def next_sentences(report: RebalanceReport) -> list[str]:
     """Return what stands in the way of a rebalance that is not done, and how it goes on."""
     why = why_stopped(report)
     basket = f"basket {report.baskets[-1].version} is in force"
-    rest = f" Left: {', '.join(report.left)}." if report.left else ""
+    rest = f" Left: {named(report.left)}." if report.left else ""
     match report.status:
         case "open" if report.cancel_requested_at is not None:
             return ["It is being cancelled: what is in flight is settled first. etf worker --once does that."]
@@ -184,6 +187,12 @@ def next_sentences(report: RebalanceReport) -> list[str]:
         case "stuck":
             return [f"A trade came in after its end. etf order show {report.id} shows what it holds."]
     return []
+
+
+def named(assets: Sequence[str]) -> str:
+    """Return assets as a sentence lists them; of many the first."""
+    more = len(assets) - MOST_NAMED
+    return ", ".join(assets[:MOST_NAMED]) + (f" and {more} more" if more > 0 else "")
 
 
 def _again(report: RebalanceReport) -> list[str]:

@@ -182,7 +182,7 @@ def _columns() -> tuple[str, ...]:
 
 def draw(page: Page, report: RebalanceReport) -> None:
     """Draw a report for a person."""
-    from etf_trader.cli.rebalances import rebalance_sentences
+    from etf_trader.cli.rebalances import named, rebalance_sentences
 
     for sentence in rebalance_sentences(report)[:-1]:
         page.line(sentence)
@@ -191,10 +191,10 @@ def draw(page: Page, report: RebalanceReport) -> None:
     if sentence := _came_and_went(report):
         page.line(sentence)
     if skipped := [line for line in report.legs if line.why_skipped]:
-        told = ", ".join(f"{line.asset} ({WHY.get(line.why_skipped or '', line.why_skipped)})" for line in skipped)
+        told = named([f"{line.asset} ({WHY.get(line.why_skipped or '', line.why_skipped)})" for line in skipped])
         page.line(f"Left alone: {told}.")
-    if left_out := [each for each in report.verdicts if not each["is_in"]][:SHOWN]:
-        page.line("Not in the index: " + ", ".join(f"{each['asset']} ({each['why']})" for each in left_out) + ".")
+    if left_out := [f"{each['asset']} ({each['why']})" for each in report.verdicts if not each["is_in"]]:
+        page.line(f"Not in the index: {named(left_out)}.")
     if any(line.filled for line in report.legs):
         page.line()
         page.table(_trades_table(report))
@@ -206,14 +206,12 @@ def draw(page: Page, report: RebalanceReport) -> None:
     page.line(dim(f"ledger {report.head[:16]} · cost is against the mids at acceptance; positive is a cost"))
 
 
-SHOWN = 12
-"""So many coins that are not in the index are named: a table of caps has thousands."""
-
-
 def _came_and_went(report: RebalanceReport) -> str:
+    from etf_trader.cli.rebalances import named
+
     told = [
-        f"New: {', '.join(report.added)}." if report.added else "",
-        f"Gone: {', '.join(report.removed)}." if report.removed else "",
+        f"New: {named(report.added)}." if report.added else "",
+        f"Gone: {named(report.removed)}." if report.removed else "",
     ]
     return " ".join(filter(None, told))
 
@@ -240,9 +238,17 @@ def _weights_table(report: RebalanceReport) -> Table:
             short(line.per_unit_after),
             few_digits(line.quantity_before) if line.symbol else money(line.quantity_before),
             few_digits(line.quantity_after) if line.symbol else money(line.quantity_after),
-            dim(CHANGED.get(line.change, "") if line.symbol else "cash"),
+            dim(_note(line)),
         )
     return table
+
+
+def _note(line: RebalanceLine) -> str:
+    """Return that an asset came or went; what is less than a lot cannot be sold and stays."""
+    if line.symbol is None:
+        return "cash"
+    stays = ", dust stays" if line.change == "removed" and line.quantity_after else ""
+    return CHANGED.get(line.change, "") + stays
 
 
 def _by_weight(report: RebalanceReport) -> list[RebalanceLine]:

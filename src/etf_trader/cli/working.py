@@ -111,8 +111,12 @@ def work_rebalances(opened: Services, numbers: Sequence[int], title: str, *, wai
     Raises:
         AccountLed: another process leads, and `wait` is False.
     """
-    with interruptible() as asked, output().progress(title):
+    from etf_trader.cli.rebalances import RebalanceWatch
+
+    with interruptible() as asked, output().progress(title) as progress:
         opened.manager.stop_when(asked)
+        for number in numbers:
+            opened.log.subscribe(RebalanceWatch(opened, number, progress))
         opened.require_switched_on()
         in_loop(opened.manager.run(numbers, wait=wait))
     return asked

@@ -41,7 +41,8 @@ class RebalanceLine:
 
     Weights and targets are fractions of NAV, at the mids at acceptance and of
     the last wave. `quantity_before` and `quantity_after` are of all units,
-    `per_unit_` of one. `planned_` is of the first plan, at the books at
+    `per_unit_` of one. `change` is added, removed, changed or unchanged: removed
+    is what was to leave and sold all that lots let, though dust stays. `planned_` is of the first plan, at the books at
     acceptance; `filled` is gross, in base, `value` its price x quantity.
     `cost` is the sum of its parts, in quote; positive is a cost.
     """
@@ -324,11 +325,12 @@ def _line(work: _Work, asset: str, leg: TargetLeg | None, nav: Decimal, nav_afte
     before, after = work.before.of(asset), work.after.of(asset)
     mid_before, mid_after = work.arrival.get(asset, ZERO), work.mids.get(asset, ZERO)
     has_plan = leg is not None and leg.side is not None
+    is_gone = leg is not None and not leg.target and bool(pairs) and asset not in work.left
     side = pairs[0][0].side if pairs else leg.side if leg is not None else None
     return RebalanceLine(
         asset=asset,
         symbol=_symbol(work, asset, leg),
-        change=_change(before, after, work.start.quantities.get(asset, ZERO), _per_unit(work, asset)),
+        change=_change(work.start.quantities.get(asset, ZERO), _per_unit(work, asset), is_gone=is_gone),
         weight_before=_part(before * mid_before, nav),
         target=ZERO if leg is None else leg.target,
         weight_after=_part(after * mid_after, nav_after),
@@ -365,7 +367,7 @@ def _cash_line(work: _Work, nav: Decimal, nav_after: Decimal) -> RebalanceLine:
     return RebalanceLine(
         asset=work.index.quote,
         symbol=None,
-        change=_change(before, after, before, after),
+        change=_change(before, after, is_gone=False),
         weight_before=_part(work.before.cash, nav),
         target=work.order.request.reserve,
         weight_after=_part(work.after.cash, nav_after),
@@ -458,10 +460,13 @@ def _symbol(work: _Work, asset: str, leg: TargetLeg | None) -> str:
     return baskets[0].symbols[asset] if baskets else asset
 
 
-def _change(before: Decimal, after: Decimal, unit_before: Decimal, unit_after: Decimal) -> str:
-    if bool(before) != bool(after):
-        return "removed" if before else "added"
-    return "unchanged" if unit_before == unit_after else "changed"
+def _change(before: Decimal, after: Decimal, *, is_gone: bool) -> str:
+    """Return what became of what a unit holds."""
+    if before and (is_gone or not after):
+        return "removed"
+    if not before and after:
+        return "added"
+    return "unchanged" if before == after else "changed"
 
 
 def _part(value: Decimal, nav: Decimal) -> Decimal:
