@@ -42,9 +42,10 @@ class RebalanceLine:
     Weights and targets are fractions of NAV, at the mids at acceptance and of
     the last wave. `quantity_before` and `quantity_after` are of all units,
     `per_unit_` of one. `change` is added, removed, changed or unchanged: removed
-    is what was to leave and sold all that lots let, though dust stays. `planned_` is of the first plan, at the books at
-    acceptance; `filled` is gross, in base, `value` its price x quantity.
-    `cost` is the sum of its parts, in quote; positive is a cost.
+    is what was to leave and sold all that lots let, though dust stays.
+    `planned_` is of the first plan, at the books at acceptance; `filled` is
+    gross, in base, `value` its price x quantity. `cost` is the sum of its parts,
+    in quote; positive is a cost.
     """
 
     asset: str
