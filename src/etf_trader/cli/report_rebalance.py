@@ -22,8 +22,6 @@ if TYPE_CHECKING:
     from etf_trader.bootstrap import Services
     from etf_trader.reports.rebalance import RebalanceLine, RebalanceReport
 
-SCHEMA = "etf.report_rebalance/1"
-
 RARE_PARTS = ("delay", "rounding")
 """Nothing, mostly: the first columns to go."""
 
@@ -162,11 +160,14 @@ def list_table(found: list[RebalanceReport]) -> Table:
 
 
 def _emit(report: RebalanceReport | None, made: str) -> None:
-    columns = _columns()
-    if report is None:
-        output().emit(SCHEMA, {"id": None, "legs": []}, lambda page: page.line(made), columns=columns)
-        return
-    output().emit(SCHEMA, payload_of(report), lambda page: draw(page, report), columns=columns)
+    def told(page: Page) -> None:
+        if report is None:
+            page.line(made)
+        else:
+            draw(page, report)
+
+    payload = {"id": None, "legs": []} if report is None else payload_of(report)
+    output().emit("etf.report_rebalance/1", payload, told, columns=_columns())
 
 
 def payload_of(report: RebalanceReport) -> dict[str, Any]:
