@@ -135,7 +135,7 @@ def root() -> AnyCommand:
         expose_value=False,
         help="Print the version and leave.",
     )
-    made.params = [*shared_options(csv=True), version, *made.params]
+    made.params = [*shared_options(csv=True, files=True, out=False), version, *made.params]
     return made
 
 
@@ -172,7 +172,7 @@ def main() -> NoReturn:
 
 def run(arguments: Sequence[str]) -> int:
     """Run one command and return its exit code; every error is told on stderr."""
-    this = Invocation()
+    this = Invocation(arguments=tuple(arguments))
     try:
         with invoked(this), money_context():
             code = _invoke(list(arguments), this)

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection
 
     from etf_trader.bootstrap import Services
+    from etf_trader.cli.exhibit import Exhibit
     from etf_trader.index.store import Index
     from etf_trader.reports.fills import FillLine, FillsReport
     from etf_trader.reports.holdings import HoldingsReport
@@ -53,6 +54,7 @@ RARE_PARTS = ("delay", "rounding")
     examples=(
         "etf report fills --position 1",
         "etf report fills --position 1 --format csv   every fill, a line each",
+        "etf report fills --out fills.html            a page with charts; .xlsx a workbook",
     ),
     csv="fills",
 )
@@ -79,10 +81,21 @@ def fills(position: PositionOption = None, order: OrderOption = None) -> None:
         nav = _nav_now(opened, number_of) if unfilled else None
         with opened.database.read() as connection:
             report = fills_report(connection, number_of, nav, order)
-    output().emit("etf.fills/1", _flat(report), lambda page: draw_fills(page, report), columns=_fill_columns())
+    output().emit(
+        "etf.fills/1",
+        _flat(report),
+        lambda page: draw_fills(page, report),
+        columns=_fill_columns(),
+        exhibit=lambda: _fills_exhibit(report),
+    )
 
 
-@command(app, "holdings", examples=("etf report holdings", "etf report holdings --index 1 --json"), csv="holdings")
+@command(
+    app,
+    "holdings",
+    examples=("etf report holdings", "etf report holdings --index 1 --out holdings.html"),
+    csv="holdings",
+)
 def holdings(index: IndexOption = None) -> None:
     """Report what each index holds, what its units are worth, and what the owner has beside them."""
     from etf_trader.index.store import find_index, list_indices
@@ -113,13 +126,15 @@ def holdings(index: IndexOption = None) -> None:
                 page.line()
             draw_holdings(page, report)
 
-    output().emit("etf.holdings/1", payload, draw)
+    output().emit(
+        "etf.holdings/1", payload, draw, columns=_holding_columns(), exhibit=lambda: _holdings_exhibit(reports)
+    )
 
 
 @command(app, "crosses", examples=("etf report crosses", "etf report crosses --format csv"), csv="crosses")
 def crosses() -> None:
     """Report what your own orders traded with each other: at the mid, without a fee, never sent to the venue."""
-    from etf_trader.reports.crosses import crosses_report
+    from etf_trader.reports.crosses import CrossLine, crosses_report
 
     with services() as opened, opened.database.read() as connection:
         report = crosses_report(connection, opened.account.id)
@@ -155,7 +170,7 @@ def crosses() -> None:
             f"{count(len(report.crosses), 'trade')} worth {money(report.value)}, at the mid and without a fee"
         )
 
-    output().emit("etf.crosses/1", _flat(report), draw)
+    output().emit("etf.crosses/1", _flat(report), draw, columns=_columns(CrossLine))
 
 
 def draw_fills(page: Page, report: FillsReport) -> None:
@@ -420,7 +435,54 @@ def _flat(record: Any) -> dict[str, Any]:
 def _fill_columns() -> list[str]:
     from etf_trader.reports.fills import FillLine
 
-    return [field.name for field in dataclasses.fields(FillLine)]
+    return _columns(FillLine)
+
+
+def _holding_columns() -> list[str]:
+    from etf_trader.reports.holdings import HoldingLine
+
+    return ["index", *_columns(HoldingLine)]
+
+
+def _columns(line: type[Any]) -> list[str]:
+    return [field.name for field in dataclasses.fields(line)]
+
+
+def _fills_exhibit(report: FillsReport) -> Exhibit:
+    from etf_trader.cli.exhibit import Bars, Exhibit, Key, Parts
+
+    quote, note = report.quote, f"{report.quote}, positive is a cost"
+    return Exhibit(
+        title=f"Fills of position {report.position}",
+        numbers=(
+            Key("units", "units", few_digits),
+            Key("filled", "fill_percentage", percent),
+            Key("average price", "average_price", unit=quote),
+            Key("fees", "fees", unit=quote),
+            Key("loss", "loss", unit=quote),
+            Key("loss", "loss_bps", bps, unit="bps"),
+        ),
+        charts=(
+            Parts("Loss by part", LOSS_PARTS, note=note),
+            Bars("Loss by asset", "constituents", "asset", "loss", note=note),
+        ),
+    )
+
+
+def _holdings_exhibit(reports: list[HoldingsReport]) -> Exhibit:
+    from etf_trader.cli.exhibit import Bars, Exhibit, Key
+
+    weights = Bars("Weights", "holdings", "asset", "weight", share, "of NAV", by="index")
+    if len(reports) != 1:
+        return Exhibit(charts=(weights,))
+    (report,) = reports
+    numbers = (
+        Key("units", "indices.0.units", few_digits),
+        Key("NAV per unit", "indices.0.nav", unit=report.quote),
+        Key("value", "indices.0.value", unit=report.quote),
+        Key("float", "indices.0.float_value", unit=report.quote),
+    )
+    return Exhibit(f"Holdings of {report.symbol}", numbers, (weights,))
 
 
 report_rebalance.add_to(app)

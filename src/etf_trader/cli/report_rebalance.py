@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection
 
     from etf_trader.bootstrap import Services
+    from etf_trader.cli.exhibit import Exhibit
     from etf_trader.reports.rebalance import RebalanceLine, RebalanceReport
 
 RARE_PARTS = ("delay", "rounding")
@@ -167,7 +168,33 @@ def _emit(report: RebalanceReport | None, made: str) -> None:
             draw(page, report)
 
     payload = {"id": None, "legs": []} if report is None else payload_of(report)
-    output().emit("etf.report_rebalance/1", payload, told, columns=_columns())
+    output().emit("etf.report_rebalance/1", payload, told, columns=_columns(), exhibit=lambda: _exhibit(report))
+
+
+def _exhibit(report: RebalanceReport | None) -> Exhibit:
+    """Return the numbers and charts of a report that an HTML file shows besides."""
+    from etf_trader.cli.exhibit import Bars, Drift, Exhibit, Key, Parts
+    from etf_trader.cli.rebalances import unit_value
+
+    if report is None:
+        return Exhibit()
+    note = f"{report.quote}, positive is a cost"
+    return Exhibit(
+        title=f"Rebalance of {report.index} for {report.due_on.isoformat()}",
+        numbers=(
+            Key("cost", "cost", unit=report.quote),
+            Key("of NAV", "cost_bps", bps, unit="bps"),
+            Key("turnover", "turnover", share),
+            Key("a unit before", "nav_per_unit_before", unit_value, report.quote),
+            Key("a unit after", "nav_per_unit_after", unit_value, report.quote),
+        ),
+        charts=(
+            Drift("Weights before, and targets", "legs", "asset", "weight_before", "target"),
+            Drift("Weights after, and targets", "legs", "asset", "weight_after", "target"),
+            Parts("Cost by part", LOSS_PARTS, note=note),
+            Bars("Cost by asset", "legs", "asset", "cost", note=note),
+        ),
+    )
 
 
 def payload_of(report: RebalanceReport) -> dict[str, Any]:

@@ -67,6 +67,13 @@ def write_wave(connection: Connection, log: EventLog, planned: Wave, now: dateti
 def settle_wave(connection: Connection, log: EventLog, plan: StoredPlan, now: datetime) -> None:
     """Bring back what a wave has whose orders are all final: what is held then is the basket from now on."""
     state = rebalance_state(connection, plan.index_order_id)
+    version = bring_back(connection, state, plan, now)
+    settle_plan(connection, plan.id, now)
+    log.record(connection, WaveSettled(state.order.id, plan.id, version), now)
+
+
+def bring_back(connection: Connection, state: RebalanceState, plan: StoredPlan, now: datetime) -> int:
+    """Bring what a rebalance has back to its index, which puts a new basket in force; return its version."""
     basket, mids = held_now(state), mids_of(plan)
     version = add_basket(
         connection,
@@ -81,8 +88,7 @@ def settle_wave(connection: Connection, log: EventLog, plan: StoredPlan, now: da
         wave_settlement(state.parties, plan.id, state.own, state.own_cash, basket, version, mids, at=now)
     )
     enter_assets(connection, state.index.id, {asset: mids[asset] for asset in basket.quantities if asset in mids})
-    settle_plan(connection, plan.id, now)
-    log.record(connection, WaveSettled(state.order.id, plan.id, version), now)
+    return version
 
 
 def held_now(state: RebalanceState) -> PerUnit:

@@ -33,6 +33,11 @@ class Parties:
     lot_method: str
     rates: Mapping[str, Decimal] = field(default_factory=dict)
 
+    @property
+    def is_rebalance(self) -> bool:
+        """Whether it is a rebalance: everybody's who has units."""
+        return not self.position_id
+
     def rate(self, currency: str) -> Decimal:
         """Return what a currency of the order is worth in the quote."""
         return ONE if currency == self.quote else self.rates[currency]

@@ -327,6 +327,17 @@ def unsettled_plans(connection: Connection, account_id: int) -> list[StoredPlan]
     return [StoredPlan(**row._mapping) for row in connection.execute(query)]
 
 
+def indices_in_flight(connection: Connection) -> set[int]:
+    """Return the indices whose orders, or rebalance, have a plan that is not settled: their baskets stay."""
+    query = (
+        select(index_orders.c.index_id)
+        .join(plans, plans.c.index_order_id == index_orders.c.id)
+        .where(plans.c.status == "written")
+        .distinct()
+    )
+    return set(connection.scalars(query))
+
+
 def list_plans(connection: Connection) -> list[StoredPlan]:
     """Return every plan, oldest first."""
     return [StoredPlan(**row._mapping) for row in connection.execute(select(plans).order_by(plans.c.id))]

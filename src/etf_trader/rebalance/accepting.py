@@ -141,7 +141,7 @@ def request_of(preview: RebalancePreview, wanted: Wanted, mids: Mapping[str, Dec
         nav=preview.basket.nav(mids) if found is None else found.nav,
         scale=ONE if found is None else found.scale,
         reserve=preview.version.rules.rebalance.reserve,
-        price_bps=None,
+        price_bps=preview.version.rules.rebalance.price_bps,
         arrival=dict(mids if found is None else preview.mids),
         determination=determination_document(preview.determination),
         legs=() if found is None else tuple(_leg(preview, drift) for drift in found.drifts),
