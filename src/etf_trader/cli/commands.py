@@ -85,7 +85,9 @@ class Command(TyperCommand):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.params = [*self.params, *shared_options(csv=self.csv is not None, files=self.files)]
+        own = {name for param in self.params for name in param.opts}
+        shared = shared_options(csv=self.csv is not None, files=self.files)
+        self.params = [*self.params, *(each for each in shared if not own & set(each.opts))]
 
     def parse_args(self, ctx: Context, args: list[str]) -> list[str]:
         # A number below zero is a value: its check answers, not the search for an option of that name.

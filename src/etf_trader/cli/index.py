@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from etf_trader.cli import index_rules
+from etf_trader.cli import index_nav, index_rules
 from etf_trader.cli.commands import WHAT, command, group
 from etf_trader.cli.invocation import output, settings
-from etf_trader.cli.numbers import count, few_digits, local_time, money, price, share, short, units
+from etf_trader.cli.numbers import count, few_digits, money, price, share, short, units
 from etf_trader.cli.options import (
     CapsColumnsOption,
     CapsOption,
@@ -22,7 +22,7 @@ from etf_trader.cli.options import (
     read_decimal,
     read_positive,
 )
-from etf_trader.cli.output import Page, Table, dim, look, number, right, text
+from etf_trader.cli.output import Page, Table, look, number, right, text
 from etf_trader.cli.services import in_loop, services
 from etf_trader.money import ONE, ZERO, ceil_to, divide
 
@@ -460,50 +460,6 @@ def _whole(value: Decimal) -> str:
     return f"{ceil_to(value, ONE):,}"
 
 
-@command(app, "nav", examples=("etf index nav 1", "etf index nav TOP8 --json"), csv="prices")
-def nav(index: IndexArgument) -> None:
-    """Show what one unit of an index is worth now, with every price and its age."""
-    from etf_trader.errors import MissingPrice
-    from etf_trader.index.store import find_index
-
-    with services() as opened:
-        with opened.database.read() as connection:
-            found = find_index(connection, index)
-        (facts,) = _facts(opened, [found])
-    worth = facts.nav
-    if worth is None:
-        missing = ", ".join(facts.prices.missing)
-        raise MissingPrice(
-            f"{found.symbol} has no value now: {missing} has no price",
-            where="order books",
-            hint=f"etf index show {found.id} shows what there is",
-        )
-    prices = [
-        {
-            "asset": asset,
-            "price": facts.prices.mids[asset],
-            "at": facts.prices.at[asset],
-            "age_seconds": facts.prices.now - facts.prices.at[asset],
-        }
-        for asset in facts.basket.quantities
-    ]
-
-    def draw(page: Page) -> None:
-        page.line(f"One unit of {found.symbol} is {money(worth)} {found.quote} ({local_time(facts.prices.now)}).")
-        page.line()
-        table = Table(text(""), number("price"), right("age"))
-        for asset in facts.basket.quantities:
-            mid, age = facts.prices.mids[asset], facts.prices.now - facts.prices.at[asset]
-            assert mid is not None
-            table.row(asset, _mid(mid, facts.prices.rules[asset]), dim(_age(age.total_seconds())))
-        page.table(table)
-        if facts.basket.cash_per_unit >= CENT:
-            page.line(f"and {units(facts.basket.cash_per_unit)} {found.quote} of cash a unit")
-
-    payload = {"id": found.id, "symbol": found.symbol, "nav": worth, "at": facts.prices.now, "prices": prices}
-    output().emit("etf.nav/1", payload, draw)
-
-
 @command(
     app,
     "fund",
@@ -566,8 +522,5 @@ def _mid(mid: Decimal, rule: SymbolRule) -> str:
     return price(mid, rule.tick / 2)
 
 
-def _age(seconds: float) -> str:
-    return f"{seconds:.1f} s" if seconds < 100 else f"{seconds / 60:.0f} min"
-
-
+index_nav.add_to(app)
 index_rules.add_to(app)

@@ -6,12 +6,5 @@ LATER = {
     "index mark": "today: etf index nav",
     "index event": "today: etf index create makes another index",
     "index fee": "today: etf index nav",
-    "ledger export": "today: etf report fills --format csv",
-    "report loss": "today: etf report fills",
-    "report performance": "today: etf position show",
-    "report costs": "today: etf report fills",
-    "report gains": "today: etf position show",
-    "report nav": "today: etf index nav",
-    "report statement": "today: etf report holdings",
 }
 """The command, as typed after `etf`, and what does its work until then."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
@@ -33,9 +34,11 @@ CHART_ROOM = 72
 
 def outlook_document(found: RebalancePreview, outlook: Outlook | None) -> dict[str, Any]:
     """Return the plan object, the market it was made on, tracking errors and frontier, in plain values."""
+    from etf_trader.seal import canonical
+
     plan = _plan(found)
     return {
-        "plan": plan,
+        "plan": None if plan is None else json.loads(canonical(plan)),  # in the order in which it is stored
         "market": None if plan is None else found.market,
         "tracking_error_before": None if outlook is None else outlook.tracking_error_before,
         "tracking_error_after": None if outlook is None else outlook.tracking_error_after,

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from etf_trader.bootstrap import Services
     from etf_trader.index.store import Index
     from etf_trader.orders.rebalance_order import RebalanceOrder
+    from etf_trader.rebalance.accepting import Accepted
     from etf_trader.rebalance.calendars import IndexCalendar
     from etf_trader.rebalance.determining import Caps
 
@@ -56,9 +57,10 @@ def run(way: Way) -> None:
             return
         names = ", ".join(task.index.symbol for task in tasks)
         confirm_live(opened, f"Rebalance {names}", yes=way.yes)
-        done, code = _carry_out(opened, tasks, way)
+        accepted, failed = _accept(opened, tasks, way)
+        done, interrupted = _carry_out(opened, accepted, way)
         _show(opened, done)
-    code = code if code is not None else max((_exit_code(order) for order in done), default=0)
+    code = interrupted or max([failed, *(_exit_code(order) for order in done)])
     if code:
         raise typer.Exit(code)
 
@@ -111,43 +113,61 @@ def _nothing_due(calendars: Sequence[IndexCalendar], way: Way) -> None:
 
     payload: dict[str, Any] = {
         "dry_run": False,
+        "plan": None,
         "rebalances": [],
         "next": [{"index": index.symbol, "at": moment} for moment, index in coming],
     }
     output().emit("etf.rebalances/1", payload, draw)
 
 
-def _carry_out(opened: Services, tasks: Sequence[_Task], way: Way) -> tuple[list[RebalanceOrder], int | None]:
-    """Accept and trade; return how each rebalance stands, and the exit code of an interruption."""
+def _accept(opened: Services, tasks: Sequence[_Task], way: Way) -> tuple[list[Accepted], int]:
+    """Accept all that can be; return it, and the worst exit code of what cannot.
+
+    One index that fails does not keep the others from being rebalanced: it is told, and due the next time too.
+    """
     from etf_trader.cli.agreement import require_agreement
-    from etf_trader.cli.working import work_rebalances
-    from etf_trader.orders.rebalances import rebalance_order
-    from etf_trader.rebalance.accepting import Wanted, accept_rebalance
+    from etf_trader.errors import EtfError
 
     require_agreement(opened)
-    numbers = []
+    found, worst = [], 0
     for task in tasks:
-        wanted = Wanted(str(task.index.id), task.due_on, task.is_forced, opened.settings.holder, way.caps)
-        accepted = in_loop(
-            accept_rebalance(
-                opened.database,
-                opened.venue,
-                opened.clock,
-                opened.account,
-                opened.log,
-                settings().solver.depth,
-                wanted,
-            )
-        )
-        numbers.append(accepted.order.id)
+        try:
+            accepted = _accepted(opened, task, way)
+        except EtfError as error:
+            if len(tasks) == 1:
+                raise
+            hint = f" {error.hint}." if error.hint else ""
+            output().note(f"{task.index.symbol} is not rebalanced: {error.message}.{hint}")
+            worst = max(worst, error.exit_code)
+            continue
+        found.append(accepted)
         if not accepted.is_new and not accepted.order.status.is_final:
             output().note(f"Rebalance {accepted.order.id} of {accepted.index.symbol} is under way: this goes on.")
-    with opened.database.read() as connection:
-        left = [number for number in numbers if not rebalance_order(connection, number).status.is_final]
-    names = ", ".join(task.index.symbol for task in tasks)
+    return found, worst
+
+
+def _accepted(opened: Services, task: _Task, way: Way) -> Accepted:
+    from etf_trader.rebalance.accepting import Wanted, accept_rebalance
+
+    wanted = Wanted(str(task.index.id), task.due_on, task.is_forced, opened.settings.holder, way.caps)
+    depth = settings().solver.depth
+    return in_loop(
+        accept_rebalance(opened.database, opened.venue, opened.clock, opened.account, opened.log, depth, wanted)
+    )
+
+
+def _carry_out(
+    opened: Services, accepted: Sequence[Accepted], way: Way
+) -> tuple[list[RebalanceOrder], int | None]:
+    """Trade; return how each rebalance stands, and the exit code of an interruption."""
+    from etf_trader.cli.working import work_rebalances
+    from etf_trader.orders.rebalances import rebalance_order
+
+    left = [each.order.id for each in accepted if not each.order.status.is_final]
+    names = ", ".join(each.index.symbol for each in accepted)
     asked = work_rebalances(opened, left, f"Rebalancing {names}", wait=not way.no_wait) if left else None
     with opened.database.read() as connection:
-        found = [rebalance_order(connection, number) for number in numbers]
+        found = [rebalance_order(connection, each.order.id) for each in accepted]
     return found, None if asked is None else asked.exit_code
 
 
@@ -170,7 +190,13 @@ def _show(opened: Services, done: Sequence[RebalanceOrder]) -> None:
         for order in done:
             page.line(_result(order, symbols[order.index_id]))
 
-    payload = {"dry_run": False, "rebalances": [_document(opened, order) for order in done], "next": []}
+    documents = [_document(opened, order) for order in done]
+    payload = {
+        "dry_run": False,
+        "plan": documents[0]["plan"] if len(documents) == 1 else None,
+        "rebalances": documents,
+        "next": [],
+    }
     output().emit("etf.rebalances/1", payload, draw)
 
 

@@ -253,6 +253,14 @@ def baskets_of(connection: Connection, index_id: int) -> list[Basket]:
     return [_basket(connection, row) for row in connection.execute(query).all()]
 
 
+def basket_of_version(connection: Connection, index_id: int, version: int) -> Basket:
+    """Return one version of what a unit of an index holds, which must exist."""
+    row = connection.execute(
+        select(baskets).where(baskets.c.index_id == index_id, baskets.c.version == version)
+    ).one()
+    return _basket(connection, row)
+
+
 def open_position(connection: Connection, index_id: int, holder_id: int, now: datetime) -> Position:
     """Write a new, empty position."""
     row = {

@@ -15,6 +15,7 @@ from etf_trader.ledger.parties import Parties, parties_by_order
 from etf_trader.ledger.repository import Account
 from etf_trader.ledger.tables import allocations, differences, fills
 from etf_trader.ledger.transaction import Posting
+from etf_trader.ledger.values_audit import audit_values
 from etf_trader.market.document import market_hash
 from etf_trader.money import ZERO, plain
 from etf_trader.orders.asset_order import AssetOrder
@@ -45,6 +46,7 @@ def audit_rows(
     for basket in list_baskets(connection):
         if basket.seal != basket.facts_seal():
             find(f"basket {basket.version} of index {basket.index_id}", "its content does not match its seal")
+    audit_values(connection, account, find)
     for plan in list_plans(connection):
         if plan.index_order_id in arrivals and plan.seal != plan.facts_seal():
             find(f"plan {plan.id}", "its content does not match its seal")

@@ -195,7 +195,7 @@ def test_help_of_a_command_has_its_sections(run: Run, tried: ModuleType) -> None
         ),
         ("order sell --qty 1 --format csv", "cannot print 'csv': --format takes table or json", ""),
         ("dashboard", "etf dashboard comes with a later version", "today: etf report fills"),
-        ("ledger export", "etf ledger export comes with a later version", "today: etf report fills --format csv"),
+        ("report rebalance", "etf report rebalance comes with a later version", "today: etf report fills"),
         ("--quiet", "etf needs a command", "etf --help"),
     ],
 )
