@@ -59,7 +59,7 @@ COMMANDS = {
     "plan": Entry("plan", "Show a plan, or prove it again.", "Trade"),
     "treasury": Entry("treasury", "Show, deposit or withdraw a holder's free cash.", "Money"),
     "reconcile": Entry("reconcile", "Book what the venue did and the ledger does not know yet.", "Money"),
-    "report": Entry("report", "Report fills, holdings, loss, costs, gains, statements.", "Report"),
+    "report": Entry("report", "Report fills, holdings, rebalances, loss, costs, gains.", "Report"),
     "risk": Entry("risk", "Show or set the limits on what may be sent.", "Safety"),
     "halt": Entry("halt", "Stop all sending at once.", "Safety"),
     "resume": Entry("resume", "Trade again after a halt.", "Safety"),

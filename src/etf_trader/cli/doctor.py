@@ -26,6 +26,7 @@ from etf_trader.venue import PAPER
 
 if TYPE_CHECKING:
     from etf_trader.config import Settings
+    from etf_trader.orders.rebalance_order import RebalanceOrder
 
 app = single()
 
@@ -201,6 +202,7 @@ def check_trading(subject: Subject) -> Iterator[Finding]:
 def check_orders(subject: Subject) -> Iterator[Finding]:
     """Orders that ended and still hold assets."""
     from etf_trader.cli.db import UP_TO_DATE, databases, examine
+    from etf_trader.orders.rebalances import list_rebalances
     from etf_trader.orders.status import IndexOrderStatus
     from etf_trader.orders.store import list_index_orders
 
@@ -213,6 +215,8 @@ def check_orders(subject: Subject) -> Iterator[Finding]:
         return
     with database.read() as connection:
         stuck = list_index_orders(connection, statuses=[IndexOrderStatus.STUCK])
+        moving = list_rebalances(connection, statuses=[IndexOrderStatus.OPEN, IndexOrderStatus.STUCK])
+    yield from map(_rebalance_finding, moving)
     if not stuck:
         yield Finding("orders", OK, "none is stuck")
     for order in stuck:
@@ -222,6 +226,20 @@ def check_orders(subject: Subject) -> Iterator[Finding]:
             f"order {order.id} is stuck: it ended and holds assets that were not traded",
             f"etf order show {order.id} says which and why; etf cancel --order {order.id} trades them back",
         )
+
+
+def _rebalance_finding(order: "RebalanceOrder") -> Finding:
+    """Return that a rebalance waits for somebody who goes on with it, or is stuck."""
+    from etf_trader.cli.stops import in_short
+
+    day = order.request.due_on
+    if order.status == "stuck":
+        what = f"rebalance {order.id}, of {day}, is stuck: a trade came in after its end"
+        return Finding("orders", WARN, what, f"etf order show {order.id} says what it holds")
+    why = in_short(order.stopped_by, None, None)
+    what = f"rebalance {order.id}, of {day}, is under way" + (f", held up: {why}" if why else "")
+    hint = f"etf worker --once goes on with it; etf cancel --order {order.id} ends it"
+    return Finding("orders", WARN, what, hint)
 
 
 def check_clock(_subject: Subject) -> Iterator[Finding]:

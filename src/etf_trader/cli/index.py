@@ -371,11 +371,15 @@ def list_() -> None:
 @command(app, "show", examples=("etf index show 1", "etf index show TOP8 --json"), csv="constituents")
 def show(index: IndexArgument) -> None:
     """Show an index: its basket, what a unit is worth now, its units and its float."""
+    from etf_trader.cli.rebalances import line, rebalances_of
     from etf_trader.index.store import find_index
+    from etf_trader.orders.status import IndexOrderStatus
 
     with services() as opened:
         with opened.database.read() as connection:
             found = find_index(connection, index)
+            still = [IndexOrderStatus.OPEN]
+            moving = rebalances_of(connection, opened.account.id, index_id=found.id, statuses=still)
         (facts,) = _facts(opened, [found])
 
     def draw(page: Page) -> None:
@@ -386,6 +390,8 @@ def show(index: IndexArgument) -> None:
             f"Index {found.id}, {found.symbol}{name}{state}: one unit is {_money(nav)} {found.quote} now, "
             f"{few_digits(facts.units)} outstanding."
         )
+        for report in moving:
+            page.line(line(report))
         _draw_routes(page, found)
         _draw_basket(page, facts)
         _draw_float(page, facts)

@@ -6,6 +6,5 @@ LATER = {
     "index mark": "today: etf index nav",
     "index event": "today: etf index create makes another index",
     "index fee": "today: etf index nav",
-    "report rebalance": "today: etf report fills",
 }
 """The command, as typed after `etf`, and what does its work until then."""

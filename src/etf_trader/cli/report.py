@@ -8,7 +8,14 @@ from datetime import datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
-from etf_trader.cli import report_gains, report_losses, report_nav, report_performance, report_statement
+from etf_trader.cli import (
+    report_gains,
+    report_losses,
+    report_nav,
+    report_performance,
+    report_rebalance,
+    report_statement,
+)
 from etf_trader.cli.commands import command, group
 from etf_trader.cli.conversion import CurrencyOption, RateOption, check_currency, draw_rates, in_currency
 from etf_trader.cli.invocation import output
@@ -559,5 +566,12 @@ def _holdings_exhibit(reports: list[HoldingsReport]) -> Exhibit:
     return Exhibit(f"Holdings of {report.symbol}", numbers, (weights,))
 
 
-for each in (report_losses, report_gains, report_statement, report_nav, report_performance):
+for each in (
+    report_losses,
+    report_gains,
+    report_statement,
+    report_nav,
+    report_performance,
+    report_rebalance,
+):
     each.add_to(app)

@@ -21,6 +21,7 @@ from etf_trader.ledger.valuation import record_nav
 from etf_trader.market.currency import CURRENCIES, DEFAULT
 from etf_trader.market.symbol import SymbolRule
 from etf_trader.money import ZERO, plain, spoken, spoken_cash
+from etf_trader.orders.rebalances import list_rebalances
 from etf_trader.orders.status import IndexOrderStatus
 from etf_trader.orders.store import list_index_orders
 from etf_trader.seal import canonical
@@ -172,7 +173,7 @@ class Administration:
 
         Raises:
             NotFound: there is no such index.
-            UsageError: it has units or open orders, or is closed.
+            UsageError: it has units or open orders, is being rebalanced, or is closed.
         """
         with self._database.write() as connection:
             index = find_index(connection, reference)
@@ -181,7 +182,14 @@ class Administration:
                 raise UsageError(f"{index.symbol} is closed already", where="index")
             ledger = Ledger(connection, self._account.id)
             units = ledger.units_outstanding(accounts.issued(index.id), index.unit_asset)
-            open_orders = list_index_orders(connection, index_id=index.id, statuses=[IndexOrderStatus.OPEN])
+            still = [IndexOrderStatus.OPEN]
+            if moving := list_rebalances(connection, index_id=index.id, statuses=still):
+                raise UsageError(
+                    f"rebalance {moving[0].id} of {index.symbol} is under way: it cannot be closed",
+                    where="index",
+                    hint=f"etf worker --once goes on with it; etf cancel --order {moving[0].id} ends it",
+                )
+            open_orders = list_index_orders(connection, index_id=index.id, statuses=still)
             if units or open_orders:
                 number, noun = (spoken(units), "unit") if units else (str(len(open_orders)), "open order")
                 what = f"{number} {noun}" if number == "1" else f"{number} {noun}s"
