@@ -61,8 +61,6 @@ def test_a_rebalance_is_reported_listed_and_proved(ruled: Shell) -> None:
     assert len(ruled.json("report", "fills")["orders"]) == 1
     answer = ruled.etf("report", "fills", "--order", "2")
     assert answer.code == 3 and "etf report rebalance --id 2" in answer.err
-    answer = ruled.etf("submit", "buy", "--index", "1", "--qty", "1", "--client-key", "rebalance-1-2026-01-05")
-    assert answer.code == 2 and "is that of rebalance 2" in answer.err
 
 
 def test_a_rebalance_that_waits_is_told_everywhere_and_can_be_cancelled(ruled: Shell) -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from etf_trader.cli.invocation import output, settings
-from etf_trader.cli.numbers import count, local_time
+from etf_trader.cli.numbers import local_time
 from etf_trader.cli.output import Page
 from etf_trader.cli.services import in_loop, services
 
@@ -18,10 +18,10 @@ if TYPE_CHECKING:
 
     from etf_trader.bootstrap import Services
     from etf_trader.index.store import Index
-    from etf_trader.orders.rebalance_order import RebalanceOrder
     from etf_trader.rebalance.accepting import Accepted
     from etf_trader.rebalance.calendars import IndexCalendar
     from etf_trader.rebalance.determining import Caps
+    from etf_trader.reports.rebalance import RebalanceReport
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +48,7 @@ class _Task:
 def run(way: Way) -> None:
     """Do what is due, or what is asked for, and print what came of it."""
     from etf_trader.cli.real_money import confirm_live, require_can_ask
+    from etf_trader.cli.rebalances import exit_code_of
 
     with services() as opened:
         require_can_ask(opened, yes=way.yes)
@@ -60,7 +61,7 @@ def run(way: Way) -> None:
         accepted, failed = _accept(opened, tasks, way)
         done, interrupted = _carry_out(opened, accepted, way)
         _show(opened, done)
-    code = interrupted or max([failed, *(_exit_code(order) for order in done)])
+    code = interrupted or max([failed, *(exit_code_of(report) for report in done)])
     if code:
         raise typer.Exit(code)
 
@@ -158,39 +159,27 @@ def _accepted(opened: Services, task: _Task, way: Way) -> Accepted:
 
 def _carry_out(
     opened: Services, accepted: Sequence[Accepted], way: Way
-) -> tuple[list[RebalanceOrder], int | None]:
+) -> tuple[list[RebalanceReport], int | None]:
     """Trade; return how each rebalance stands, and the exit code of an interruption."""
+    from etf_trader.cli.rebalances import read_report
     from etf_trader.cli.working import work_rebalances
-    from etf_trader.orders.rebalances import rebalance_order
 
     left = [each.order.id for each in accepted if not each.order.status.is_final]
     names = ", ".join(each.index.symbol for each in accepted)
     asked = work_rebalances(opened, left, f"Rebalancing {names}", wait=not way.no_wait) if left else None
-    with opened.database.read() as connection:
-        found = [rebalance_order(connection, each.order.id) for each in accepted]
+    found = [read_report(opened, each.order.id) for each in accepted]
     return found, None if asked is None else asked.exit_code
 
 
-def _exit_code(order: RebalanceOrder) -> int:
-    """Return what a command ends with for a rebalance: 6 while the account is stopped, 7 when part is left."""
-    from etf_trader.execution.risk_review import is_refusal
-
-    if order.status == "filled":
-        return 0
-    return 6 if any(map(is_refusal, order.stopped_by)) else 7
-
-
-def _show(opened: Services, done: Sequence[RebalanceOrder]) -> None:
-    from etf_trader.index.store import index_by_id
-
-    with opened.database.read() as connection:
-        symbols = {order.index_id: index_by_id(connection, order.index_id).symbol for order in done}
+def _show(opened: Services, done: Sequence[RebalanceReport]) -> None:
+    from etf_trader.cli.rebalances import rebalance_sentences
 
     def draw(page: Page) -> None:
-        for order in done:
-            page.line(_result(order, symbols[order.index_id]))
+        for report in done:
+            for sentence in rebalance_sentences(report):
+                page.line(sentence)
 
-    documents = [_document(opened, order) for order in done]
+    documents = [_document(opened, report) for report in done]
     payload = {
         "dry_run": False,
         "plan": documents[0]["plan"] if len(documents) == 1 else None,
@@ -200,25 +189,19 @@ def _show(opened: Services, done: Sequence[RebalanceOrder]) -> None:
     output().emit("etf.rebalances/1", payload, draw)
 
 
-def _result(order: RebalanceOrder, symbol: str) -> str:
-    legs = count(len(order.request.trading), "asset")
-    return f"Rebalance {order.id} of {symbol} for {order.request.due_on}: {order.status}, {legs}."
-
-
-def _document(opened: Services, order: RebalanceOrder) -> dict[str, Any]:
+def _document(opened: Services, report: RebalanceReport) -> dict[str, Any]:
+    """Return a rebalance as it stands, and the plan of its first wave."""
     import json
 
+    from etf_trader.cli.rebalances import order_document
     from etf_trader.orders.store import plans_of
 
     with opened.database.read() as connection:
-        plans = plans_of(connection, order.id)
-    return {
-        "id": order.id,
-        "index": order.index_id,
-        "due_on": order.request.due_on.isoformat(),
-        "forced": order.request.is_forced,
-        "status": str(order.status),
-        "stopped_by": list(order.stopped_by),
+        plans = plans_of(connection, report.id)
+    return order_document(report) | {
+        "forced": report.is_forced,
+        "nav_per_unit_before": report.nav_per_unit_before,
+        "nav_per_unit_after": report.nav_per_unit_after,
+        "turnover": report.turnover,
         "plan": json.loads(plans[0].document) if plans else None,
-        "waves": len(plans),
     }

@@ -65,7 +65,7 @@ def order_document(report: RebalanceReport) -> dict[str, Any]:
     return {
         "id": report.id,
         "kind": KIND,
-        "client_key": f"rebalance-{report.index_id}-{report.due_on.isoformat()}",
+        "client_key": f"rebalance:{report.index_id}:{report.due_on.isoformat()}",
         "side": "both",
         "index": report.index,
         "index_id": report.index_id,
@@ -230,12 +230,12 @@ def exit_code_of(report: RebalanceReport) -> int:
 
     One that is open waits for whoever leads next: 0.
     """
-    if report.status in ("filled", "open"):
+    if report.status == "filled":
         return 0
     stops = report.stopped_by
     if any(stop in ("halted", "reducing") or stop.startswith("risk(") for stop in stops):
         return 6
-    return 7
+    return 0 if report.status == "open" else 7
 
 
 def read_report(opened: Services, number: int) -> RebalanceReport:

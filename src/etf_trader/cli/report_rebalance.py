@@ -14,6 +14,7 @@ from etf_trader.cli.numbers import bps, count, few_digits, joined, local_time, m
 from etf_trader.cli.options import IndexOption, read_order_number
 from etf_trader.cli.output import Page, Table, dim, number, right, text
 from etf_trader.cli.services import services
+from etf_trader.money import BPS
 from etf_trader.orders.plan import LOSS_PARTS
 
 if TYPE_CHECKING:
@@ -231,6 +232,8 @@ def draw(page: Page, report: RebalanceReport) -> None:
         page.table(_waves_table(report))
         page.line()
         _draw_nav(page, report)
+        if (since := report.tracking_difference) is not None:
+            page.line(f"Since then the fund made {bps(since * BPS, signed=True)} bps beside its index.")
     page.line(dim(f"ledger {report.head[:16]} · cost is against the mids at acceptance; positive is a cost"))
 
 

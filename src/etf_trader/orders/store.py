@@ -11,7 +11,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, Row, and_, func, insert, select, true, update
 
 from etf_trader.database import insert_row
-from etf_trader.errors import NotFound, UsageError
+from etf_trader.errors import NotFound
 from etf_trader.market.symbol import Side
 from etf_trader.money import ZERO
 from etf_trader.orders.asset_order import AssetOrder, Intent, OrderKind, Share, Slice, WaitingOrder
@@ -150,16 +150,8 @@ def standing_of(connection: Connection, order_id: int) -> tuple[IndexOrderStatus
 
 
 def index_order_by_key(connection: Connection, client_key: str) -> IndexOrder | None:
-    """Return the index order with this client key.
-
-    Raises:
-        UsageError: it is that of a rebalance.
-    """
+    """Return the index order with this client key."""
     row = connection.execute(select(index_orders).where(index_orders.c.client_key == client_key)).one_or_none()
-    if row is not None and row.kind != UNITS:
-        raise UsageError(
-            f"the key {client_key} is that of rebalance {row.id}", where="--client-key", hint="take another one"
-        )
     return None if row is None else _index_order(row)
 
 

@@ -21,6 +21,7 @@ from typing import Any
 from sqlalchemy import Connection
 
 from etf_trader.execution.loss import fill_loss
+from etf_trader.index.navs import navs_of
 from etf_trader.index.store import Basket, Index, baskets_of, index_by_id
 from etf_trader.ledger.fill import Fill
 from etf_trader.ledger.repository import chain_head
@@ -30,6 +31,7 @@ from etf_trader.orders.plan import LOSS_PARTS, NO_LOSS, LossParts, total_loss
 from etf_trader.orders.rebalance_order import RebalanceOrder, TargetLeg
 from etf_trader.orders.rebalances import rebalance_order
 from etf_trader.orders.status import IndexOrderStatus
+from etf_trader.reports.returns import Point, tracking_difference
 from etf_trader.reports.waves import Held, Mids, Played, arrival_of, held_by, waves_played
 
 FRACTION = Decimal("1e-12")
@@ -200,6 +202,7 @@ class _Work:
     arrival: Mids
     start: Basket
     baskets: Sequence[Basket]
+    tracking_difference: Decimal | None
 
     @property
     def units(self) -> Decimal:
@@ -246,9 +249,23 @@ def rebalance_report(connection: Connection, order_id: int) -> RebalanceReport:
     baskets = baskets_of(connection, order.index_id)
     (start,) = (each for each in baskets if each.version == order.request.basket)
     index = index_by_id(connection, order.index_id)
-    work = _Work(order, index, played, arrival_of(order, played), start, baskets)
     with money_context():
+        since = _tracking_since(connection, order, played)
+        work = _Work(order, index, played, arrival_of(order, played), start, baskets, since)
         return _report(work, chain_head(connection, order.account_id)[1])
+
+
+def _tracking_since(connection: Connection, order: RebalanceOrder, played: Sequence[Played]) -> Decimal | None:
+    """Return by how much more the fund has grown than its index since; None: nothing is known of then."""
+    made = next((wave.settled for wave in reversed(played) if wave.settled is not None), None)
+    if made is None or not order.status.is_final:
+        return None
+    navs = navs_of(connection, order.index_id, order.accepted_at)
+    known = [nav for nav in navs if nav.level is not None and nav.basket_version >= made.basket]
+    if not known or known[-1].at == known[0].at:
+        return None
+    fund = [Point(nav.at, nav.nav_per_unit) for nav in known]
+    return tracking_difference(fund, [Point(nav.at, nav.level) for nav in known if nav.level is not None])
 
 
 def _report(work: _Work, head: str) -> RebalanceReport:
@@ -288,7 +305,7 @@ def _report(work: _Work, head: str) -> RebalanceReport:
         turnover=divide(sum((line.value for line in lines), ZERO), 2 * nav, FRACTION) if nav else ZERO,
         scale=request.scale,
         reserve=request.reserve,
-        tracking_difference=None,
+        tracking_difference=work.tracking_difference,
         added=_those("added", lines),
         removed=_those("removed", lines),
         changed=_those("changed", lines),
