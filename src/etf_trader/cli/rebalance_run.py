@@ -48,7 +48,7 @@ class _Task:
 def run(way: Way) -> None:
     """Do what is due, or what is asked for, and print what came of it."""
     from etf_trader.cli.real_money import confirm_live, require_can_ask
-    from etf_trader.cli.rebalances import exit_code_of
+    from etf_trader.cli.rebalances import exit_code_of, was_refused
 
     with services() as opened:
         require_can_ask(opened, yes=way.yes)
@@ -61,7 +61,8 @@ def run(way: Way) -> None:
         accepted, failed = _accept(opened, tasks, way)
         done, interrupted = _carry_out(opened, accepted, way)
         _show(opened, done)
-    code = interrupted or max([failed, *(exit_code_of(report) for report in done)])
+    refused = [6 for report in done if was_refused(report)]
+    code = interrupted or max([failed, *refused, *(exit_code_of(report) for report in done)])
     if code:
         raise typer.Exit(code)
 

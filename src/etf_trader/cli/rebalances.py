@@ -230,12 +230,14 @@ def exit_code_of(report: RebalanceReport) -> int:
 
     One that is open waits for whoever leads next: 0.
     """
-    if report.status == "filled":
+    if report.status in ("filled", "open"):
         return 0
-    stops = report.stopped_by
-    if any(stop in ("halted", "reducing") or stop.startswith("risk(") for stop in stops):
-        return 6
-    return 0 if report.status == "open" else 7
+    return 6 if was_refused(report) else 7
+
+
+def was_refused(report: RebalanceReport) -> bool:
+    """Return whether a halt or a risk limit is in its way."""
+    return any(stop in ("halted", "reducing") or stop.startswith("risk(") for stop in report.stopped_by)
 
 
 def read_report(opened: Services, number: int) -> RebalanceReport:

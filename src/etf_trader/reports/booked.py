@@ -181,8 +181,8 @@ def _rounding(trader: Trader, row: Row[Any]) -> dict[str, Decimal]:
     if row.kind != _BASKET:
         return settlement_of(row.evidence).rounding(trader.arrival)
     facts = facts_of(row.evidence)
-    left = {asset: Decimal(text) * trader.arrival[asset] for asset, text in facts["left"].items()}
-    return {**left, trader.index.quote: Decimal(facts["cash_left"])}
+    left = {asset: Decimal(text) * trader.arrival[asset] for asset, text in facts.get("left", {}).items()}
+    return {**left, trader.index.quote: Decimal(facts.get("cash_left", 0))}
 
 
 def _moves(connection: Connection, account_id: int, period: Period, known: Traders) -> Iterator[Booked]:

@@ -166,6 +166,8 @@ def _settlements(connection: Connection, order_id: int) -> dict[int, Settled]:
     found = {}
     for evidence in connection.scalars(query.order_by(transactions.c.id)):
         facts: dict[str, Any] = json.loads(evidence)["facts"]
+        if "plan" not in facts:
+            continue  # nobody held units: the basket was written anew, and nothing traded
         left = {asset: Decimal(quantity) for asset, quantity in facts["left"].items()}
         found[facts["plan"]] = Settled(facts["basket"], Held(left, Decimal(facts["cash_left"])))
     return found
