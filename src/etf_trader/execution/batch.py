@@ -151,9 +151,8 @@ def _add_plan(
     connection: Connection, member: Member, view: MarketView, market: Mapping[str, Any], now: datetime
 ) -> int:
     state, plan, problem = member.state, member.plan, member.problem
-    # Trading back asks for what has a price alone; its own sums go by that.
-    arrival_nav = problem.arrival_nav if plan.method == "unwind" else state.order.arrival_nav
-    document = document_for(plan, problem, state.basket, state.index.symbol, arrival_nav, view, market)
+    # Of what is asked now: the basket may be another than at arrival, and trading back asks for what has a price.
+    document = document_for(plan, problem, state.basket, state.index.symbol, problem.arrival_nav, view, market)
     add_market(connection, document["book_hash"], market)
     return add_plan(
         connection,

@@ -15,6 +15,7 @@ from etf_trader.errors import DataError, Refused, SolverError, UsageError
 from etf_trader.events import EventLog, OrderAccepted
 from etf_trader.execution.fee_inventory import InFlight, require_apart
 from etf_trader.execution.fees_apart import as_paid, asked_with_fees, counted, say_fees
+from etf_trader.execution.fees_in_kind import basket_due
 from etf_trader.execution.look import look_and_plan, require_listed, require_open, require_own, slots_for
 from etf_trader.execution.planning import MarketView, Wish, cash_to_reserve, document_for, order_problem
 from etf_trader.execution.risk_review import require_acceptable
@@ -36,7 +37,6 @@ from etf_trader.index.store import (
     Basket,
     Index,
     Position,
-    current_basket,
     index_by_id,
     list_positions,
     open_position,
@@ -269,7 +269,7 @@ class Desk:
         held = ledger.holdings(accounts.treasury(self._holder))
         return _Means(
             index=index,
-            basket=current_basket(connection, index.id),
+            basket=basket_due(connection, self._account.id, index.id, self._clock.now()),
             position=position,
             quantity=self._quantity(ledger, index, position, request),
             treasury=held.get(index.quote, ZERO),
@@ -283,13 +283,17 @@ class Desk:
         found = list_index_orders(connection, account_id=self._account.id, statuses=[IndexOrderStatus.OPEN])
         now = self._clock.now()
         states = [
-            order_state(connection, order.id)
+            self._once_fees_are_taken(connection, order_state(connection, order.id))
             for order in found
             if order.remaining
             and order.cancel_requested_at is None
             and (order.expires_at is None or order.expires_at > now or order.takes_at_end)
         ]
         return [state for state in states if not foreign_currencies(state.index)]
+
+    def _once_fees_are_taken(self, connection: Connection, state: OrderState) -> OrderState:
+        now = self._clock.now()
+        return replace(state, basket=basket_due(connection, self._account.id, state.index.id, now))
 
     def _asked(self, state: OrderState, view: MarketView) -> Asked | None:
         """Return what is asked for an open order; None when a constituent of it has no price."""

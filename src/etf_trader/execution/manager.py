@@ -14,6 +14,7 @@ from etf_trader.errors import AccountLed, DatabaseFailure, DataError, EtfError, 
 from etf_trader.events import EventLog
 from etf_trader.execution.answer import Answer, as_seen, book_answer
 from etf_trader.execution.ending import Finisher
+from etf_trader.execution.fees_in_kind import accrue_daily
 from etf_trader.execution.lease import HEARTBEAT_SECONDS, Lease, Leases, this_host
 from etf_trader.execution.queue import Queue
 from etf_trader.execution.reconcile import Reconciler, Reconciliation
@@ -265,6 +266,7 @@ class Manager:
             DataError, SolverError: one of the orders wanted could not be planned.
         """
         await self._trader.settle_rest(lease)
+        accrue_daily(self._database, self._account, lease, self._clock.now())
         rules = await self._venue.rules()
         self._turns.begin()
         await self._finisher.free_stuck(rules, lease)

@@ -22,6 +22,7 @@ from etf_trader.execution.fees_apart import (
     outlook_with_fees,
     say_fees,
 )
+from etf_trader.execution.fees_in_kind import basket_due
 from etf_trader.execution.look import (
     DEEPER,
     FIRST_LOOK,
@@ -36,7 +37,7 @@ from etf_trader.execution.quote import Answer, Quote, QuoteRequest, Window
 from etf_trader.execution.routed import foreign_currencies, open_ends, plan_of, routed_problem, symbols_of
 from etf_trader.execution.routing import OtherBooks, Rules, other_currencies, route_problem, route_symbols
 from etf_trader.execution.settings import ExecutionSettings
-from etf_trader.index.store import Basket, Index, current_basket, index_by_id, list_positions
+from etf_trader.index.store import Basket, Index, index_by_id, list_positions
 from etf_trader.ledger import accounts
 from etf_trader.ledger.repository import Account, Ledger, find_holder
 from etf_trader.market.book import Level
@@ -177,7 +178,7 @@ class Quoter:
         return _State(
             request=request,
             index=index,
-            basket=current_basket(connection, index.id),
+            basket=basket_due(connection, self._account.id, index.id, now),
             quantity=self._free_units(connection, index) if request.is_all else request.quantity,
             treasuries=ledger.holdings(accounts.treasury(self._holder)),
             in_float=ledger.holdings(accounts.index_float(index.id)),

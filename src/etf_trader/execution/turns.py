@@ -11,6 +11,7 @@ from etf_trader.errors import DataError, SolverError
 from etf_trader.execution.batch import CONVERT, Batch, Member
 from etf_trader.execution.ending import Finisher
 from etf_trader.execution.fees_apart import as_paid, counted
+from etf_trader.execution.fees_in_kind import accrue_before
 from etf_trader.execution.lease import Lease, check
 from etf_trader.execution.look import look_and_plan
 from etf_trader.execution.planning import MarketView
@@ -86,7 +87,7 @@ class Turns:
             if await self._is_ready(order_id, rules, lease):
                 ready.append(order_id)
         # Read when all that is due has ended: what ends gives to the float, or takes of it.
-        states, quoting = self.quoter.sorted_out(await self._states(ready))
+        states, quoting = self.quoter.sorted_out(await self._states(ready, lease))
         # An order that may use other currencies is planned alone: its network of books is its own.
         together = [state for state in states if not foreign_currencies(state.index)]
         alone = [state.order.id for state in states if foreign_currencies(state.index)]
@@ -95,15 +96,15 @@ class Turns:
             if self.shift.stop():
                 return left
             # Read again: orders of one index share its float.
-            left += await self._batch(await self._again(states, order_id), rules, lease, failures)
+            left += await self._batch(await self._again(states, order_id, lease), rules, lease, failures)
         if left or self.shift.stop():
             return left + [state.order.id for state in quoting]
         return await self._quote(quoting, rules, lease)
 
-    async def _again(self, states: Sequence[OrderState], order_id: int) -> list[OrderState]:
+    async def _again(self, states: Sequence[OrderState], order_id: int, lease: Lease) -> list[OrderState]:
         """Read once more how an order stands that is planned alone; what is due of it stays."""
         (before,) = (state for state in states if state.order.id == order_id)
-        return [replace(each, pace=before.pace) for each in await self._states([order_id])]
+        return [replace(each, pace=before.pace) for each in await self._states([order_id], lease)]
 
     async def _quote(self, states: Sequence[OrderState], rules: Rules, lease: Lease) -> list[int]:
         """Quote what is due of these orders, as long as that may rest; return those that may do more now."""
@@ -117,10 +118,13 @@ class Turns:
         self.has_waited = True
         return [] if self.quoter.has_given_way else [state.order.id for state in states]
 
-    async def _states(self, orders: Sequence[int]) -> list[OrderState]:
-        """Return how these orders stand, without those over time of which nothing is due now."""
+    async def _states(self, orders: Sequence[int], lease: Lease) -> list[OrderState]:
+        """Return how these orders stand, fees taken, without those over time of which nothing is due now."""
         with self.database.read() as connection:
             states = [order_state(connection, order_id) for order_id in orders]
+        if accrue_before(self.database, self.account, lease, _indices(states), self.clock.now()):
+            with self.database.read() as connection:
+                states = [order_state(connection, order_id) for order_id in orders]
         return await paced(self.database, self.venue, states, self.clock.now())
 
     async def _batch(
@@ -284,6 +288,10 @@ class Turns:
         with self.database.write() as connection:
             check(connection, lease)
             write_filled(connection, order.id, order.filled, SLICE if stopped_by == ("filled",) else stopped_by)
+
+
+def _indices(states: Sequence[OrderState]) -> set[int]:
+    return {state.index.id for state in states}
 
 
 def _symbols(states: Sequence[OrderState], rules: Rules) -> set[str]:

@@ -15,7 +15,7 @@ from sqlalchemy.exc import NoResultFound
 from etf_trader.errors import EtfError, LedgerError
 from etf_trader.index.store import Basket, list_baskets, list_indices, position_seal
 from etf_trader.index.tables import indices, positions
-from etf_trader.ledger.accounts import FEE_INVENTORY, is_inside, is_unit
+from etf_trader.ledger.accounts import WITH_LOTS, is_inside, is_unit
 from etf_trader.ledger.baskets import WAVE
 from etf_trader.ledger.lots import LotBook
 from etf_trader.ledger.pile import Lot
@@ -331,7 +331,7 @@ def _check_lots(
                     f"the chain makes it {_shown(getattr(disposal, name))}",
                 )
     for (account, asset), amount in sorted(replay.balances.items()):
-        if is_unit(asset) or not account.startswith(("order:", "index:", "float:", FEE_INVENTORY)):
+        if is_unit(asset) or not account.startswith(WITH_LOTS):
             continue
         held = replay.lots.quantity(account, asset)
         if held and held != amount:

@@ -80,6 +80,8 @@ class LotBook:
             if newest is not None and newest.open_quantity:
                 newest.cost += move.amount
                 self._change(newest, ZERO, move.amount)
+        elif move.action is LotAction.SWAP:
+            self._swap(move, sequence)
         else:
             self._dispose(move, at, sequence)
 
@@ -126,6 +128,17 @@ class LotBook:
             proceeds_left -= proceeds
             fee_left -= fee
             self.disposals.append(Disposal(lot, sequence, lot.acquired_at, at, quantity, proceeds, cost, fee))
+
+    def _swap(self, move: LotMove, sequence: int) -> None:
+        """Turn lots into lots of another asset: as old, and as dear; the last part takes the rest."""
+        taken, left = self._take(move), move.amount
+        for place, (old, quantity, cost) in enumerate(taken):
+            is_last = place == len(taken) - 1
+            became = left if is_last else share_down(move.amount, quantity, move.quantity, COST_GRID)
+            left -= became
+            lot = Lot(None, sequence, move.account, move.target, old.acquired_at, became, cost, ZERO, ZERO)
+            self._pile(move.account, move.target).add(lot)
+            self._change(lot, became, cost)
 
     def _take(self, move: LotMove) -> list[tuple[Lot, Decimal, Decimal]]:
         """Take the quantity out of the lots; return (lot, quantity, cost) of each part."""
