@@ -156,6 +156,7 @@ def _submit(
     way: _Way,
 ) -> None:
     from etf_trader.cli.real_money import require_can_ask
+    from etf_trader.cli.valued import frozen_sentences
     from etf_trader.index.store import find_index
     from etf_trader.market.symbol import Side
     from etf_trader.orders.index_order import OrderRequest, lifetime
@@ -181,6 +182,9 @@ def _submit(
             schedule=schedule,
         )
         _tell_delistings(opened, found.id)
+        if request.side is Side.SELL:  # a buy is refused with the same sentence
+            for sentence in frozen_sentences(opened, found):
+                output().note(sentence)
         if way.dry_run:
             _show_preview(opened, in_loop(opened.desk.preview(request)))
         else:

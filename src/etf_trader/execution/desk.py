@@ -16,6 +16,7 @@ from etf_trader.events import EventLog, OrderAccepted
 from etf_trader.execution.fee_inventory import InFlight, require_apart
 from etf_trader.execution.fees_apart import as_paid, asked_with_fees, counted, say_fees
 from etf_trader.execution.fees_in_kind import basket_due
+from etf_trader.execution.frozen import require_creatable, tradable, tradable_state
 from etf_trader.execution.look import look_and_plan, require_listed, require_open, require_own, slots_for
 from etf_trader.execution.planning import MarketView, Wish, cash_to_reserve, document_for, order_problem
 from etf_trader.execution.risk_review import require_acceptable
@@ -32,6 +33,7 @@ from etf_trader.execution.settings import ExecutionSettings
 from etf_trader.execution.state import OrderState, order_state
 from etf_trader.execution.timing import paced
 from etf_trader.execution.together import Asked, ask, plan_beside
+from etf_trader.execution.valuing import frozen_prices
 from etf_trader.execution.volume import volume_profile
 from etf_trader.index.store import (
     Basket,
@@ -147,6 +149,11 @@ class Desk:
             others = () if foreign_currencies(means.index) else self._open_orders(connection)
         means = replace(means, others=await paced(self._database, self._venue, others, self._clock.now()))
         rules = await self._venue.rules()
+        if request.side is Side.BUY:
+            require_creatable(means.basket, rules)
+        whole = means.basket
+        means = replace(means, basket=tradable(whole, request.side, rules))
+        means = replace(means, others=[tradable_state(state, rules) for state in means.others])
         require_listed(means.basket, rules)
 
         async def plan(view: MarketView) -> _Tried:
@@ -163,7 +170,8 @@ class Desk:
         _, tried = await look_and_plan(self._venue, symbols, depth, rules, plan, _open_ends, slots)
         discount = await require_apart(self._database, self._venue, self._account)
         (told,) = await say_fees(self._venue, discount, [tried.plan], tried.view)
-        return await asyncio.to_thread(_preview, request, means, replace(tried, plan=told))
+        kept = await frozen_prices(self._database, self._venue, whole, rules) if whole != means.basket else {}
+        return await asyncio.to_thread(_preview, request, means, replace(tried, plan=told), whole, kept)
 
     async def _as_paid(self, request: OrderRequest, means: _Means, view: MarketView) -> MarketView:
         """Return the view that the order would be planned on: with fees apart where its turn counts on that."""
@@ -462,11 +470,15 @@ def _open_ends(tried: _Tried) -> list[str]:
     return open_ends(tried.plan, tried.view)
 
 
-def _preview(request: OrderRequest, means: _Means, tried: _Tried) -> Preview:
+def _preview(
+    request: OrderRequest, means: _Means, tried: _Tried, whole: Basket, kept: Mapping[str, Decimal]
+) -> Preview:
+    """Return what was tried; `kept` is what those of the whole basket's assets are valued at that are frozen."""
     plan, problem, view = tried.plan, tried.problem, tried.view
     with money_context():
         market, nav = view.document(), problem.arrival_nav
         document = document_for(plan, problem, means.basket, means.index.symbol, nav, view, market)
+        arrival_nav = nav + sum((whole.quantities[asset] * price for asset, price in kept.items()), ZERO)
     return Preview(
         request=request,
         index=means.index,
@@ -474,8 +486,8 @@ def _preview(request: OrderRequest, means: _Means, tried: _Tried) -> Preview:
         position=means.position,
         quantity=means.quantity,
         reserved={name: amount for name, amount in tried.reserved.items() if amount},
-        arrival=tried.arrival,
-        arrival_nav=nav,
+        arrival={**tried.arrival, **kept},
+        arrival_nav=arrival_nav,
         plan=plan,
         view=view,
         document=document,

@@ -23,6 +23,7 @@ from etf_trader.execution.fees_apart import (
     say_fees,
 )
 from etf_trader.execution.fees_in_kind import basket_due
+from etf_trader.execution.frozen import frozen_of, without_frozen
 from etf_trader.execution.look import (
     DEEPER,
     FIRST_LOOK,
@@ -115,6 +116,8 @@ class Quoter:
         with self._database.read() as connection:
             state = self._state(connection, request, limits)
         rules = await self._venue.rules()
+        frozen = tuple(frozen_of(state.basket, rules))
+        state = replace(state, basket=without_frozen(state.basket, rules))
         require_listed(state.basket, rules)
         answer, other = None, None
         if state.quantity is not None:
@@ -123,7 +126,8 @@ class Quoter:
             rules = rules if discount is None else discounted(rules, discount)
             other = await self._look_elsewhere(state, rules, near)
         view = await self._to_the_end(state, rules)
-        return await asyncio.to_thread(self._quote, state, view, answer, other)
+        quote = await asyncio.to_thread(self._quote, state, view, answer, other)
+        return replace(quote, frozen=frozen)
 
     async def _answer(self, state: _State, rules: Rules) -> tuple[Answer, MarketView, FeeDiscount | None]:
         """Read and plan as the desk does; return also what was read, and in what fees are paid beside, if so."""

@@ -12,6 +12,7 @@ from etf_trader.execution.batch import CONVERT, Batch, Member
 from etf_trader.execution.ending import Finisher
 from etf_trader.execution.fees_apart import as_paid, counted
 from etf_trader.execution.fees_in_kind import accrue_before
+from etf_trader.execution.frozen import tradable_state
 from etf_trader.execution.lease import Lease, check
 from etf_trader.execution.look import look_and_plan
 from etf_trader.execution.planning import MarketView
@@ -111,7 +112,7 @@ class Turns:
         if not states or not self.shift.stays():
             return []
         known = self.shift.at_hand()
-        batch = await self.quoter.plan(states, rules)
+        batch = await self.quoter.plan([tradable_state(state, rules) for state in states], rules)
         if batch is None or self.gate.review_batch(batch):
             return []  # what the gate does not let rest is reviewed, and told, when it is to be taken
         await self.trader.trade(batch, lease, known=known)
@@ -131,6 +132,7 @@ class Turns:
         self, states: Sequence[OrderState], rules: Rules, lease: Lease, failures: Failures
     ) -> list[int]:
         """Look, plan and trade once for these orders; return those that may do more now."""
+        states = [tradable_state(state, rules) for state in states]
         symbols = _symbols(states, rules)
         legs = {symbol for state in states for symbol in state.basket.symbols.values()}
         slots = await self.queue.room(len(legs), self.shift.until_news())

@@ -111,4 +111,4 @@ def list_marks(connection: Connection) -> list[Mark]:
 
 def _mark(row: Row[tuple[object, ...]]) -> Mark:
     values = dict(row._mapping)
-    return Mark(**values | {"is_forced": bool(values["is_forced"])})  # type: ignore[arg-type]
+    return Mark(**values | {"is_forced": bool(values["is_forced"])})

@@ -139,8 +139,10 @@ def swap(
     for part in parts:
         lines += transfer(part.account, accounts.SWAPPED, old, part.quantity)
         lines += transfer(accounts.SWAPPED, part.account, new, part.received)
-        if part.has_lots and part.quantity:
+        if part.has_lots and part.received:
             moves.append(LotMove(LotAction.SWAP, part.account, old, part.quantity, part.received, target=new))
+        elif part.has_lots and part.quantity:  # less than the venue counts
+            moves.append(LotMove(LotAction.DISPOSE, part.account, old, part.quantity))
     source, target, left = remainder
     if left:
         lines += transfer(source, target, new, left)

@@ -126,6 +126,23 @@ def add_index_order(
     return index_order(connection, insert_row(connection, index_orders, row))
 
 
+def index_of_order(connection: Connection, order_id: int) -> int:
+    """Return the index that an order is of, a rebalance among them."""
+    found: int = connection.execute(
+        select(index_orders.c.index_id).where(index_orders.c.id == order_id)
+    ).scalar_one()
+    return found
+
+
+def add_arrival(connection: Connection, order: IndexOrder, prices: Mapping[str, Decimal]) -> IndexOrder:
+    """Give an order arrival prices of assets that came to it later, and seal it anew; the old ones stay."""
+    arrival = {**prices, **order.arrival}
+    sealed = replace(order, arrival=arrival).facts_seal()
+    values = {"arrival": canonical(arrival), "seal": sealed}
+    connection.execute(update(index_orders).where(index_orders.c.id == order.id).values(**values))
+    return index_order(connection, order.id)
+
+
 def index_order(connection: Connection, order_id: int) -> IndexOrder:
     """Return one index order.
 

@@ -54,7 +54,8 @@ def test_a_fee_is_rate_times_time_within_one_step_and_never_more(
     quantity: Decimal, bps: Decimal, spans: list[int]
 ) -> None:
     with money_context():
-        basket, owed, at, taken, due = make_basket(A=str(quantity)), {}, START, ZERO, ZERO
+        owed: dict[str, Decimal] = {}
+        basket, at, taken, due = make_basket(A=str(quantity)), START, ZERO, ZERO
         for span in spans:
             held = basket.quantities.get("A", ZERO)
             charged = charge([Rate(START, bps)], at, at + timedelta(microseconds=span))

@@ -1,0 +1,80 @@
+"""Values what indices hold: books from the venue, marks and last known prices from our own rows."""
+
+import json
+from collections.abc import Collection, Iterable, Mapping
+from decimal import Decimal
+
+from sqlalchemy import Connection, select
+
+from etf_trader.database import Database
+from etf_trader.errors import DataError
+from etf_trader.execution.frozen import frozen_of
+from etf_trader.index.marks import marks_of
+from etf_trader.index.store import Basket
+from etf_trader.index.valuation import LAST, Price, Seen, price_of
+from etf_trader.market.book import OrderBook
+from etf_trader.market.symbol import SymbolRule
+from etf_trader.money import ZERO
+from etf_trader.orders.tables import index_orders, plans
+from etf_trader.venue.interface import Venue
+
+PLANS_BACK = 50
+"""So many plans are searched for the last price of an asset."""
+
+
+async def see(venue: Venue, symbols: Iterable[str], rules: Mapping[str, SymbolRule]) -> dict[str, Seen]:
+    """Return how these markets stand now, those that the venue lists no more among them."""
+    wanted = sorted(set(symbols))
+    books = await venue.books([symbol for symbol in wanted if symbol in rules], 1)
+    return {symbol: _seen(rules.get(symbol), books.get(symbol)) for symbol in wanted}
+
+
+def _seen(rule: SymbolRule | None, book: OrderBook | None) -> Seen:
+    status = "" if rule is None else rule.status
+    if book is None:
+        return Seen(status, None, None)
+    try:
+        return Seen(status, book.mid, book.at)
+    except DataError:
+        return Seen(status, None, book.at)
+
+
+def values(connection: Connection, basket: Basket, seen: Mapping[str, Seen]) -> dict[str, Price | None]:
+    """Return what each constituent of an index is valued at; None: nobody knows."""
+    marks = marks_of(connection, basket.index_id)
+    silent = [asset for asset, symbol in basket.symbols.items() if seen[symbol].mid is None]
+    last = last_prices(connection, basket.index_id, silent) if silent else {}
+    return {
+        asset: price_of(seen[symbol], marks.get(asset), last.get(asset))
+        for asset, symbol in basket.symbols.items()
+    }
+
+
+async def frozen_prices(
+    database: Database, venue: Venue, basket: Basket, rules: Mapping[str, SymbolRule]
+) -> dict[str, Decimal]:
+    """Return what the frozen constituents of a basket are valued at; 0 where nobody knows."""
+    out = [each.asset for each in frozen_of(basket, rules)]
+    seen = await see(venue, basket.symbols.values(), rules)
+    with database.read() as connection:
+        known = values(connection, basket, seen)
+    return {asset: ZERO if (price := known[asset]) is None else price.value for asset in out}
+
+
+def last_prices(connection: Connection, index_id: int, assets: Collection[str]) -> dict[str, Price]:
+    """Return the mids by which these assets were planned last, as far as they were lately."""
+    query = (
+        select(plans.c.created_at, plans.c.document)
+        .join(index_orders, index_orders.c.id == plans.c.index_order_id)
+        .where(index_orders.c.index_id == index_id)
+        .order_by(plans.c.id.desc())
+        .limit(PLANS_BACK)
+    )
+    found: dict[str, Price] = {}
+    for at, document in connection.execute(query):
+        mids = json.loads(document).get("mids", {})
+        for asset in set(assets) & mids.keys() - found.keys():
+            found[asset] = Price(Decimal(mids[asset]), LAST, at)
+        if len(found) == len(set(assets)):
+            break
+    return found
