@@ -18,9 +18,6 @@ from etf_trader.money import ZERO
 from etf_trader.orders.tables import index_orders, plans
 from etf_trader.venue.interface import Venue
 
-PLANS_BACK = 50
-"""So many plans are searched for the last price of an asset."""
-
 
 async def see(venue: Venue, symbols: Iterable[str], rules: Mapping[str, SymbolRule]) -> dict[str, Seen]:
     """Return how these markets stand now, those that the venue lists no more among them."""
@@ -53,12 +50,14 @@ def values(connection: Connection, basket: Basket, seen: Mapping[str, Seen]) -> 
 async def frozen_prices(
     database: Database, venue: Venue, basket: Basket, rules: Mapping[str, SymbolRule]
 ) -> dict[str, Decimal]:
-    """Return what the frozen constituents of a basket are valued at; 0 where nobody knows."""
+    """Return what the frozen constituents of a basket were worth last, or are marked at; 0 where nobody knows."""
     out = [each.asset for each in frozen_of(basket, rules)]
     seen = await see(venue, basket.symbols.values(), rules)
     with database.read() as connection:
         known = values(connection, basket, seen)
-    return {asset: ZERO if (price := known[asset]) is None else price.value for asset in out}
+        last = last_prices(connection, basket.index_id, [asset for asset in out if known[asset] is None])
+    prices = {asset: known[asset] or last.get(asset) for asset in out}
+    return {asset: ZERO if price is None else price.value for asset, price in prices.items()}
 
 
 def last_prices(connection: Connection, index_id: int, assets: Collection[str]) -> dict[str, Price]:
@@ -68,9 +67,10 @@ def last_prices(connection: Connection, index_id: int, assets: Collection[str]) 
         .join(index_orders, index_orders.c.id == plans.c.index_order_id)
         .where(index_orders.c.index_id == index_id)
         .order_by(plans.c.id.desc())
-        .limit(PLANS_BACK)
     )
     found: dict[str, Price] = {}
+    if not assets:
+        return found
     for at, document in connection.execute(query):
         mids = json.loads(document).get("mids", {})
         for asset in set(assets) & mids.keys() - found.keys():
