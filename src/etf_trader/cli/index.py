@@ -412,9 +412,13 @@ def show(index: IndexArgument) -> None:
         nav = facts.nav
         name = "" if found.name == found.symbol else f" ({found.name})"
         state = "" if found.is_open else ", closed"
+        worth = (
+            f"one unit is {money(nav)} {found.quote} now"
+            if nav is not None
+            else f"a unit has no value now (the rest of it: {money(facts.rest)} {found.quote})"
+        )
         page.line(
-            f"Index {found.id}, {found.symbol}{name}{state}: one unit is {_money(nav)} {found.quote} now, "
-            f"{few_digits(facts.units)} outstanding."
+            f"Index {found.id}, {found.symbol}{name}{state}: {worth}, {few_digits(facts.units)} outstanding."
         )
         for sentence in told:
             page.line(sentence)
