@@ -5,7 +5,7 @@ from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 
-from sqlalchemy import func, select
+from sqlalchemy import func, select, update
 from tests.factories import House, make_definition, make_house, make_ladders, make_market, make_request
 from tests.invariants import findings
 
@@ -13,6 +13,7 @@ from etf_trader.execution.fees_in_kind import accrue, basket_due, pay, payable
 from etf_trader.index.definition import IndexDefinition, definition_from
 from etf_trader.index.fees import accrual_of
 from etf_trader.index.store import current_basket, index_by_id
+from etf_trader.index.tables import fee_accruals, methodologies
 from etf_trader.ledger.audit import audit
 from etf_trader.ledger.tables import transactions
 from etf_trader.market.symbol import Side
@@ -156,3 +157,23 @@ def test_a_fee_is_paid_out_of_the_float_as_far_as_its_cash_goes(tmp_path: Path) 
         again = pay(connection, house.account, index_by_id(connection, 1), "self", {}, house.clock.now())
         assert again.paid == ZERO  # without prices nothing is bought
         assert payable(connection, house.account.id, index_by_id(connection, 1)) == dict(again.left)
+
+
+def test_the_audit_finds_a_rate_that_was_changed_afterwards_and_a_state_that_was(tmp_path: Path) -> None:
+    house = make_fee_house(tmp_path)
+    asyncio.run(house.create(make_fee_definition()))
+    asyncio.run(house.buy(10))
+    house.exchange.advance(YEAR)
+    take_fee(house)
+    sound(house)
+    with house.database.write() as connection:
+        text = connection.execute(select(methodologies.c.document)).scalar_one()
+        cheaper = text.replace('"management_bps":"100"', '"management_bps":"10"')
+        assert cheaper != text
+        connection.execute(update(methodologies).values(document=cheaper))
+        connection.execute(update(fee_accruals).values(owed="{}"))
+    with house.database.read() as connection:
+        told = {finding.message for finding in audit(connection, house.account).findings}
+    assert any(message.startswith("it charges ") for message in told)
+    assert any("more than its charge" in message for message in told)
+    assert "how far it was taken does not match its seal" in told

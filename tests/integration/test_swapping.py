@@ -20,7 +20,9 @@ from etf_trader.exchange.tables import balance
 from etf_trader.execution.fees_in_kind import pay
 from etf_trader.execution.reconcile import compare
 from etf_trader.execution.swapping import Swap, carry_out, plan_swaps, require_ratio
+from etf_trader.index.marks import marks_of, set_mark
 from etf_trader.index.store import current_basket, index_by_id
+from etf_trader.ledger.audit import audit
 from etf_trader.ledger.tables import lots
 from etf_trader.money import ZERO, floor_to, money_context
 from etf_trader.orders.status import IndexOrderStatus
@@ -29,9 +31,9 @@ D = Decimal
 QUANTUM, TWO = D("1e-8"), D(2)
 
 
-def make_swap_house(folder: Path) -> House:
+def make_swap_house(folder: Path, url: str | None = None) -> House:
     books = {asset: make_ladders(D(mid), D("0.01"), D(10_000)) for asset, mid in (("A", 100), ("B", 10), ("C", 5))}
-    return make_house(folder, make_market(books))
+    return make_house(folder, make_market(books), url=url)
 
 
 def at_the_venue(house: House, old: str, new: str, ratio: Decimal) -> None:
@@ -94,6 +96,23 @@ def test_everything_follows_the_coin_with_its_age_and_cost(tmp_path: Path) -> No
     assert asyncio.run(house.sell(None)).status is IndexOrderStatus.FILLED
     sound(house)
     agrees(house)
+
+
+def test_fee_mark_and_swap_are_the_same_on_both_databases(tmp_path: Path, url: str) -> None:
+    house = make_swap_house(tmp_path, url)
+    asyncio.run(house.create(make_fee_definition()))
+    asyncio.run(house.buy(10))
+    house.exchange.advance(86_400 * 30)
+    take_fee(house)
+    with house.database.write() as connection:
+        index, now = index_by_id(connection, 1), house.clock.now()
+        pay(connection, house.account, index, "self", {"A": D(100)}, now)
+        set_mark(connection, 1, "B", D("0.1234567890123"), "me", "a test", now, is_forced=True)
+    do_swap(house, ratio=D("0.123"))
+    with house.database.read() as connection:
+        assert marks_of(connection, 1)["B"].price == D("0.1234567890123")
+        assert audit(connection, house.account).findings == ()
+    house.database.close()
 
 
 def test_a_stuck_order_sells_the_successor_of_what_it_keeps(tmp_path: Path) -> None:
