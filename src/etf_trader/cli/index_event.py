@@ -62,9 +62,10 @@ def swap(
 ) -> None:
     """Book a token swap: baskets, holdings, and lots with their age and cost become the successor's."""
     from etf_trader.cli.trading import operator
-    from etf_trader.execution.swapping import Swap, carry_out, require_ratio
+    from etf_trader.execution.swapping import Swap, carry_out, require_coins, require_ratio
 
     wanted = Swap(old.strip().upper(), new.strip().upper(), ratio, operator())
+    require_coins(wanted.old, wanted.new)
     require_ratio(ratio)
     if (index is None) != all_:
         raise UsageError("a swap is of one index or of all", where="--index", hint="--index 1, or --all")

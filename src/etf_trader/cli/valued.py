@@ -47,7 +47,7 @@ def consequences(opened: Services, index: Index, frozen: Sequence[Frozen]) -> li
     names, is_one = ", ".join(each.asset for each in frozen), len(frozen) == 1
     it = "it" if is_one else "them"
     found = [f"No units of {index.symbol} can be made; who sells is paid the rest, and keeps his part of {names}."]
-    if _rule_of(opened, index) == "sell":
+    if delisting_rule(opened, index.id) == "sell":
         return [
             *found,
             f"Its rulebook sells {it}: etf rebalance --index {index.id} --force does so where there is a market, "
@@ -70,11 +70,12 @@ def frozen_sentences(opened: Services, index: Index) -> list[str]:
     return [*stuck, *consequences(opened, index, frozen)]
 
 
-def _rule_of(opened: Services, index: Index) -> str:
+def delisting_rule(opened: Services, index_id: int) -> str:
+    """Return what the rulebook of an index does with a constituent whose market ends: "freeze" or "sell"."""
     from etf_trader.index.history import versions_of
 
     with opened.database.read() as connection:
-        rules = versions_of(connection, index.id)[-1].rules
+        rules = versions_of(connection, index_id)[-1].rules
     return "freeze" if rules is None else rules.delisting.rule
 
 

@@ -13,10 +13,13 @@ from sqlalchemy import Connection
 
 from etf_trader.errors import UsageError
 from etf_trader.execution.at_rest import require_at_rest
+from etf_trader.index.marks import remove_mark
+from etf_trader.index.methodology import ASSET
 from etf_trader.index.store import Basket, Index, add_basket, current_basket
 from etf_trader.ledger import accounts
 from etf_trader.ledger.holdings import SwapPart, swap
 from etf_trader.ledger.repository import Account, Ledger, holdings_of_asset
+from etf_trader.market.currency import CURRENCIES
 from etf_trader.money import BASKET_GRID, UNIT_GRID, ZERO, divide, divide_down, floor_to, money_context, plain
 from etf_trader.orders.rebalances import list_rebalances
 from etf_trader.orders.status import IndexOrderStatus
@@ -144,6 +147,7 @@ def _carry_out(connection: Connection, ledger: Ledger, each: Swapped, wanted: Sw
     if index is not None:
         remainder = (accounts.index(index.id), accounts.index_float(index.id), each.remainder)
         facts["orders"] = _carry_arrivals(connection, each, wanted)
+        remove_mark(connection, index.id, wanted.old, wanted.operator, now)
         if each.basket is not None:
             reason = f"{wanted.old} became {wanted.new}"
             basket = each.basket
@@ -263,6 +267,21 @@ def _require_no_orders(connection: Connection, index: Index, old: str) -> None:
             where="--from",
             hint=f"etf cancel --index {index.id} ends them",
         )
+
+
+def require_coins(*assets: str) -> None:
+    """Refuse a swap of a currency: cash is no constituent.
+
+    Raises:
+        UsageError: one is a currency, or no name of a coin.
+    """
+    for each in assets:
+        if each in CURRENCIES:
+            raise UsageError(
+                f"{each} is a currency: no index holds it as a coin", where="--from", hint="name coins"
+            )
+        if not ASSET.fullmatch(each):
+            raise UsageError(f"{each!r} is not the symbol of an asset", where="--to", hint="write it like POL")
 
 
 def require_ratio(ratio: Decimal) -> None:

@@ -209,6 +209,7 @@ class Turns:
             # An earlier leader stopped between its last batch and the order's end.
             ending = Ending(IndexOrderStatus.FILLED, ("filled",))
         if ending is not None:
+            accrue_before(self.database, self.account, lease, [order.index_id], self.clock.now())
             await self.finisher.finish(order, ending, rules, lease)
         else:
             await self.finisher.even_out(order, rules, lease)

@@ -4,7 +4,6 @@ The mid of a book that trades; where it does not, the last price that was known;
 and for what has no market any more, the price that a person set for it.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -56,9 +55,3 @@ def price_of(seen: Seen, mark: Mark | None, last: Price | None) -> Price | None:
     if seen.mid is not None and seen.at is not None:
         return Price(seen.mid, LAST, seen.at)
     return last
-
-
-def worth(quantities: Mapping[str, Decimal], cash: Decimal, prices: Mapping[str, Price | None]) -> Decimal:
-    """Return what is worth something of a basket, cash included: what has no price counts for nothing."""
-    known = ((quantity, prices.get(asset)) for asset, quantity in quantities.items())
-    return sum((quantity * price.value for quantity, price in known if price is not None), cash)
