@@ -108,9 +108,11 @@ def test_fee_mark_and_swap_are_the_same_on_both_databases(tmp_path: Path, url: s
         index, now = index_by_id(connection, 1), house.clock.now()
         pay(connection, house.account, index, "self", {"A": D(100)}, now)
         set_mark(connection, 1, "B", D("0.1234567890123"), "me", "a test", now, is_forced=True)
-    do_swap(house, ratio=D("0.123"))
     with house.database.read() as connection:
         assert marks_of(connection, 1)["B"].price == D("0.1234567890123")
+    do_swap(house, ratio=D("0.123"))
+    with house.database.read() as connection:
+        assert marks_of(connection, 1) == {}  # it ends with its coin
         assert audit(connection, house.account).findings == ()
     house.database.close()
 
