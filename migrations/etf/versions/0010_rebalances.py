@@ -12,6 +12,8 @@ down_revision = "0009"
 def upgrade() -> None:
     with op.batch_alter_table("index_order") as batch:
         batch.add_column(sa.Column("kind", sa.String(10), nullable=False, server_default="units"))
+        batch.add_column(sa.Column("entered", sa.Text))
+        batch.add_column(sa.Column("entered_seal", sa.String(64)))
         batch.alter_column("position_id", existing_type=sa.Integer(), nullable=True)
     op.create_table(
         "rebalance",

@@ -28,6 +28,7 @@ from etf_trader.money import ONE, ZERO, ceil_to, divide
 
 if TYPE_CHECKING:
     from etf_trader.bootstrap import Services
+    from etf_trader.cli.exhibit import Exhibit
     from etf_trader.execution.frozen import Frozen
     from etf_trader.index.definition import IndexDefinition
     from etf_trader.index.store import Basket, Index
@@ -426,7 +427,12 @@ def show(index: IndexArgument) -> None:
         _draw_basket(page, facts)
         _draw_float(page, facts)
 
-    output().emit("etf.index/1", facts.document(), draw)
+    def exhibit() -> Exhibit:
+        from etf_trader.cli.exhibit import Bars, Exhibit
+
+        return Exhibit(f"Index {found.symbol}", charts=[Bars("Weights", "constituents", "asset", "weight", share)])
+
+    output().emit("etf.index/1", facts.document(), draw, exhibit=exhibit)
 
 
 def _draw_routes(page: Page, index: Index) -> None:

@@ -329,43 +329,6 @@ def _dry_run_end(document: dict[str, Any], time_in_force: str) -> str:
     return dim(f"Nothing was sent. Without --dry-run this is what happens, and {rest}.")
 
 
-def _require_agreement(opened: Services) -> None:
-    """Compare the books with the venue before anything is accepted, unless a leader is at work and does so.
-
-    Raises:
-        ReconciliationMismatch: they differ; no order is written.
-    """
-    from etf_trader.errors import ReconciliationMismatch
-    from etf_trader.execution.differences import mismatch, open_differences
-    from etf_trader.execution.reconcile import require_agreement
-
-    before = _leadership(opened)
-    if before is None:
-        with opened.database.read() as connection:
-            known = open_differences(connection, opened.account.id)
-        if known:
-            raise mismatch(opened.account, known)
-        return
-    try:
-        in_loop(require_agreement(opened.database, opened.venue, opened.account))
-    except ReconciliationMismatch:
-        if _leadership(opened) == before:  # otherwise somebody traded while we looked
-            # Find out why: what explains it is booked, and what nothing explains gets its number.
-            in_loop(opened.manager.reconcile(wait=False)).require_agreement()
-
-
-def _leadership(opened: Services) -> int | None:
-    """Return the epoch of a free lease with nothing left to settle; None while somebody is at work."""
-    from etf_trader.clock import SystemClock
-    from etf_trader.execution.lease import epoch, leader
-    from etf_trader.orders.store import unsettled_plans
-
-    with opened.database.read() as connection:
-        if leader(connection, opened.account.id, SystemClock().now(), opened.settings.host) is not None:
-            return None
-        return None if unsettled_plans(connection, opened.account.id) else epoch(connection, opened.account.id)
-
-
 def _tell_delistings(opened: Services, index_id: int) -> None:
     """Tell which markets of an index will end, where the venue says so."""
     from etf_trader.cli.numbers import local_time
@@ -386,6 +349,7 @@ def _tell_delistings(opened: Services, index_id: int) -> None:
 
 
 def _run(opened: Services, request: OrderRequest, symbol: str, way: _Way, *, key_is_new: bool) -> None:
+    from etf_trader.cli.agreement import require_agreement
     from etf_trader.cli.orders import exit_code_of, order_facts
     from etf_trader.cli.real_money import confirm_live
     from etf_trader.orders.store import index_order, index_order_by_key
@@ -394,7 +358,7 @@ def _run(opened: Services, request: OrderRequest, symbol: str, way: _Way, *, key
     confirm_live(opened, f"{'Buy' if request.side.sign > 0 else 'Sell'} {amount} of {symbol}", yes=way.yes)
     with opened.database.read() as connection:
         is_known = index_order_by_key(connection, request.client_key) is not None
-    _require_agreement(opened)
+    require_agreement(opened)
     order = in_loop(opened.desk.accept(request))
     if is_known:
         output().note(f"{request.client_key} is order {order.id} already: this goes on with it.")

@@ -105,6 +105,19 @@ def work(
     return asked
 
 
+def work_rebalances(opened: Services, numbers: Sequence[int], title: str, *, wait: bool) -> Interruption:
+    """Bring rebalances as far as they go now, or follow whoever leads the account until they are done.
+
+    Raises:
+        AccountLed: another process leads, and `wait` is False.
+    """
+    with interruptible() as asked, output().progress(title):
+        opened.manager.stop_when(asked)
+        opened.require_switched_on()
+        in_loop(opened.manager.run(numbers, wait=wait))
+    return asked
+
+
 def cancel_orders(opened: Services, orders: Sequence[int], *, wait: bool) -> Interruption:
     """Ask for the end of open orders, and do it, or follow whoever leads the account until it is done.
 
@@ -205,18 +218,18 @@ class Watch:
 
     def _figures(self) -> str:
         """Return units, loss and slots used, as they stand after a batch."""
-        from etf_trader.execution.state import order_loss
+        from etf_trader.execution.state import arrival_value, order_loss
         from etf_trader.money import bps
         from etf_trader.orders.store import index_order
 
         with self._opened.database.read() as connection:
             order = index_order(connection, self._order)
-            loss = order_loss(connection, order).total
+            loss, worth = order_loss(connection, order).total, arrival_value(connection, order)
         slots = self._opened.slots()
         return joined(
             [
                 unit_count(order.filled),
-                f"loss {spoken_bps(bps(loss, order.filled * order.arrival_nav))} bps" if order.filled else "",
+                f"loss {spoken_bps(bps(loss, worth))} bps" if order.filled else "",
                 f"slots {slots.used}/{slots.limit}",
                 self._next(order),
             ]

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from decimal import Decimal
@@ -11,8 +12,9 @@ from sqlalchemy import Connection
 
 from etf_trader.clock import Clock
 from etf_trader.database import Database
-from etf_trader.errors import DataError, Refused, SolverError, UsageError
+from etf_trader.errors import BasketMoved, DataError, Refused, SolverError, UsageError
 from etf_trader.events import EventLog, OrderAccepted
+from etf_trader.execution.batch import require_basket
 from etf_trader.execution.fee_inventory import InFlight, require_apart
 from etf_trader.execution.fees_apart import as_paid, asked_with_fees, counted, say_fees
 from etf_trader.execution.fees_in_kind import basket_due
@@ -64,6 +66,9 @@ from etf_trader.venue.money_in import how_to_deposit
 
 CENT = Decimal("0.01")
 NEW = "new"
+
+TRIES = 5
+"""How often an order is looked at again as its index is rebalanced meanwhile."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,6 +220,15 @@ class Desk:
                 return known
             # What cannot be sent is not looked at; the rest is checked with the price, under the lock.
             require_active(connection, self._account.id, [request.side], self._clock.now())
+        for _ in range(TRIES):
+            with suppress(BasketMoved):
+                return await self._accept(request)
+        raise BasketMoved(
+            "what a unit holds changes all the time: the order finds no moment", where="basket", hint="try again"
+        )
+
+    async def _accept(self, request: OrderRequest) -> IndexOrder:
+        """Look, and write the order down, unless the basket has changed meanwhile."""
         preview = await self.preview(request)
         schedule = None
         if request.schedule is not None:
@@ -223,11 +237,18 @@ class Desk:
             with self._database.write() as connection:
                 if (known := self._repeated(connection, request)) is not None:
                     return known
+                self._require_basket(connection, preview.basket)
                 self._require_acceptable(connection, preview)
                 return self._write(connection, preview, schedule)
         except Refused as error:
             self._note_day(error)
             raise
+
+    def _require_basket(self, connection: Connection, basket: Basket) -> None:
+        """Check that an order was planned for the basket in force, or for the one once its fee is taken."""
+        due = basket_due(connection, self._account.id, basket.index_id, self._clock.now())
+        if due.version != basket.version:
+            require_basket(connection, basket)
 
     def _note_day(self, error: Refused) -> None:
         """Let the account only sell until the day ends where it is the loss of the day that refuses."""

@@ -19,6 +19,7 @@ from etf_trader.execution.ending import Finisher
 from etf_trader.execution.fees_in_kind import accrue_daily
 from etf_trader.execution.lease import HEARTBEAT_SECONDS, Lease, Leases, check, this_host
 from etf_trader.execution.queue import Queue
+from etf_trader.execution.rebalancing import Rebalancer
 from etf_trader.execution.reconcile import Reconciler, Reconciliation
 from etf_trader.execution.resting import Quoter
 from etf_trader.execution.risk_review import Gate
@@ -34,6 +35,7 @@ from etf_trader.orders.status import IndexOrderStatus
 from etf_trader.orders.store import (
     index_order,
     list_index_orders,
+    standing_of,
 )
 from etf_trader.venue.interface import Venue
 
@@ -89,6 +91,9 @@ class Manager:
             self._trader,
             self._finisher,
             self._shift,
+        )
+        self._rebalancer = Rebalancer(
+            database, venue, clock, account, settings, log, self._queue, self._gate, self._trader, self._shift
         )
         self._reconciler = Reconciler(database, venue, clock, account, log, every_seconds=settings.reconcile_every)
 
@@ -292,18 +297,24 @@ class Manager:
         waiting = self._open_orders()
         known = set(waiting)
         failures: Failures = {}
+        rebalances = self._rebalancer.open()
+        known.update(rebalances)
         turns = 0
         while turns < MOST_TURNS:
             if (found := await self._reconciler.periodic(lease)) is not None:
                 found.require_agreement()
-            left = await self._turns.play(waiting, rules, lease, failures)
+            # A wave is settled before an order is planned: it goes by the basket that the wave has left.
+            moving = await self._rebalancer.play(rebalances, rules, lease, failures)
+            left = [] if self._shift.stop() else await self._turns.play(waiting, rules, lease, failures)
             if self._shift.stop():
                 return
             waiting = left + [number for number in self._open_orders() if number not in known]
-            known.update(waiting)
-            if not waiting:
+            rebalances = moving + [number for number in self._rebalancer.open() if number not in known]
+            known.update(waiting, rebalances)
+            if not waiting and not rebalances:
                 break
-            turns = 0 if self._turns.has_waited else turns + 1  # quotes and slots take their time
+            # quotes and slots take their time
+            turns = 0 if self._turns.has_waited or self._rebalancer.has_waited else turns + 1
         for order_id in waiting:
             with self._database.read() as connection:
                 order = index_order(connection, order_id)
@@ -336,4 +347,4 @@ class Manager:
 
     def _all_final(self, orders: list[int]) -> bool:
         with self._database.read() as connection:
-            return all(index_order(connection, number).status.is_final for number in orders)
+            return all(standing_of(connection, number)[0].is_final for number in orders)

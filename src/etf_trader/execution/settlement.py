@@ -191,7 +191,9 @@ def _leftovers(state: OrderState, prices: BatchPrices | None) -> tuple[dict[str,
     held = {asset: quantity for asset, quantity in state.held.items() if quantity}
     if not held or prices is None:
         return held, False
-    priced = {asset: a for asset, a in state.basket.quantities.items() if asset in prices.mids}
+    # Of what has left the basket no unit needs anything: all of it is left over.
+    needed = {**dict.fromkeys(state.past, ZERO), **state.basket.quantities}
+    priced = {asset: a for asset, a in needed.items() if asset in prices.mids}
     batch = batch_state(state, ZERO, replace(prices, lent={}), is_complete=True)
     outcome = settle_batch(replace(batch, per_unit=priced), final=True)
     taken = {asset: quantity for asset, quantity in outcome.float_takes.items() if quantity}

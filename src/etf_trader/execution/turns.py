@@ -2,12 +2,13 @@
 
 import asyncio
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
 
 from etf_trader.clock import Clock
 from etf_trader.database import Database
-from etf_trader.errors import DataError, SolverError
+from etf_trader.errors import BasketMoved, DataError, SolverError
 from etf_trader.execution.batch import CONVERT, Batch, Member
 from etf_trader.execution.ending import Finisher
 from etf_trader.execution.fees_apart import as_paid, counted
@@ -115,7 +116,8 @@ class Turns:
         batch = await self.quoter.plan([tradable_state(state, rules) for state in states], rules)
         if batch is None or self.gate.review_batch(batch):
             return []  # what the gate does not let rest is reviewed, and told, when it is to be taken
-        await self.trader.trade(batch, lease, known=known)
+        with suppress(BasketMoved):  # it is planned again in the next turn
+            await self.trader.trade(batch, lease, known=known)
         self.has_waited = True
         return [] if self.quoter.has_given_way else [state.order.id for state in states]
 
@@ -147,8 +149,8 @@ class Turns:
             if symbols <= fresh.keys():
                 raise
             return await self._batch(states, fresh, lease, failures)  # a market has gone since the rules were read
-        if together.batch.members:
-            await self._trade(together.batch, lease)
+        if together.batch.members and not await self._trade(together.batch, lease):
+            return [state.order.id for state in states]
         # Whatever ends may trade back what it holds, which moves the books: after the batch.
         for state in states:
             if (violation := refused.get(state.order.id)) is not None:
@@ -188,10 +190,15 @@ class Turns:
                 unplanned.append((state, error))
         return asked, unplanned
 
-    async def _trade(self, batch: Batch, lease: Lease) -> None:
-        await self.trader.trade(batch, lease)
+    async def _trade(self, batch: Batch, lease: Lease) -> bool:
+        """Trade a batch; return whether it was traded: not when a basket has changed since it was planned."""
+        try:
+            await self.trader.trade(batch, lease)
+        except BasketMoved:
+            return False
         self._converted.difference_update(member.order_id for member in batch.members)
         self._converted.update(member.order_id for member in batch.members if member.purpose == CONVERT)
+        return True
 
     def _resting(self) -> list[AssetOrder]:
         """Return our orders in the books: none, unless a quote could not be cancelled."""

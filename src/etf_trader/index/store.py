@@ -231,6 +231,17 @@ def current_basket(connection: Connection, index_id: int) -> Basket:
     return _basket(connection, row)
 
 
+def basket_version(connection: Connection, index_id: int) -> int:
+    """Return the version of the basket of an index that is in force."""
+    query = select(func.max(baskets.c.version)).where(baskets.c.index_id == index_id)
+    return int(connection.execute(query).scalar_one())
+
+
+def basket_by_id(connection: Connection, basket_id: int) -> Basket:
+    """Return one basket version, which must exist."""
+    return _basket(connection, connection.execute(select(baskets).where(baskets.c.id == basket_id)).one())
+
+
 def list_baskets(connection: Connection) -> list[Basket]:
     """Return every basket version of every index, oldest first."""
     items: dict[int, list[Row[tuple[Any, ...]]]] = {}
@@ -244,6 +255,14 @@ def baskets_of(connection: Connection, index_id: int) -> list[Basket]:
     """Return every basket version of an index, oldest first."""
     query = select(baskets).where(baskets.c.index_id == index_id).order_by(baskets.c.version)
     return [_basket(connection, row) for row in connection.execute(query).all()]
+
+
+def basket_of_version(connection: Connection, index_id: int, version: int) -> Basket:
+    """Return one version of what a unit of an index holds, which must exist."""
+    row = connection.execute(
+        select(baskets).where(baskets.c.index_id == index_id, baskets.c.version == version)
+    ).one()
+    return _basket(connection, row)
 
 
 def open_position(connection: Connection, index_id: int, holder_id: int, now: datetime) -> Position:

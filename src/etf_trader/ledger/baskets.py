@@ -46,9 +46,13 @@ def per_unit(held: Mapping[str, Decimal], cash: Decimal, units: Decimal) -> PerU
 
 
 def wave(
-    parties: Parties, plan_id: int, taken: Mapping[str, Decimal], cash: Decimal, *, at: datetime
+    parties: Parties, plan_id: int, taken: Mapping[str, Decimal], cash: Decimal, *, at: datetime, late: str = ""
 ) -> Transaction:
-    """What a wave is about to sell, and all cash, leave the index for the rebalance."""
+    """What a wave is about to sell, and all cash, leave the index for the rebalance.
+
+    Args:
+        late: The key of a fill of this wave that was found after it had been settled: what that took leaves now.
+    """
     lines: list[Posting] = []
     moves: list[LotMove] = []
     for asset, quantity in sorted(taken.items()):
@@ -60,7 +64,7 @@ def wave(
             )
     lines += transfer(parties.index, parties.order, parties.quote, cash)
     return Transaction(
-        key=f"wave:{plan_id}",
+        key=f"wave:{plan_id}:{late}" if late else f"wave:{plan_id}",
         kind=WAVE,
         at=at,
         narration=f"rebalance {parties.order_id} takes out what it trades",
@@ -114,6 +118,21 @@ def wave_settlement(
         lot_moves=tuple(moves),
         facts=_facts(plan_id, parties.index_id, version, basket, mids),
         index_order_id=parties.order_id,
+    )
+
+
+def reweighing(
+    index_id: int, order_id: int, version: int, quantities: Mapping[str, Decimal], cash: Decimal, *, at: datetime
+) -> Transaction:
+    """Another basket for an index that has no units: nothing moves."""
+    return Transaction(
+        key=f"basket:{index_id}:{version}",
+        kind="basket",
+        at=at,
+        narration=f"rebalance {order_id}: basket {version} of index {index_id}, which has no units",
+        postings=(),
+        facts={"index": index_id, "basket": version, "quantities": quantities, "cash": cash},
+        index_order_id=order_id,
     )
 
 

@@ -9,7 +9,7 @@ from decimal import Decimal
 from sqlalchemy import Connection, bindparam, insert, select, update
 
 from etf_trader.database import Database, insert_row
-from etf_trader.errors import LedgerError, UnbalancedTransaction
+from etf_trader.errors import LedgerError, NotFound, UnbalancedTransaction
 from etf_trader.index.store import change_position
 from etf_trader.ledger.accounts import is_inside, is_unit, position_of
 from etf_trader.ledger.lots import LotBook
@@ -256,6 +256,24 @@ def find_holder(connection: Connection, name: str) -> int | None:
     """Return the number of a holder; None when nobody of this name has had an order."""
     found: int | None = connection.scalar(select(holders.c.id).where(holders.c.name == name))
     return found
+
+
+def require_known(connection: Connection, account_id: int, name: str) -> None:
+    """Check that a holder has ever had money or an order in this account.
+
+    Raises:
+        NotFound: nobody of this name has; names who has.
+    """
+    prefix = "treasury:"
+    query = select(balances.c.account).where(
+        balances.c.account_id == account_id, balances.c.account.startswith(prefix)
+    )
+    known = sorted({account.removeprefix(prefix) for account in connection.scalars(query)})
+    if name not in known and find_holder(connection, name) is None:
+        listing = (
+            f"known: {', '.join(known[:10])}" if known else "etf treasury deposit 1000 --holder NAME makes one"
+        )
+        raise NotFound(f"there is no holder {name!r}", where="--holder", hint=listing)
 
 
 def holder_id(connection: Connection, name: str, now: datetime) -> int:

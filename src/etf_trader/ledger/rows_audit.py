@@ -77,6 +77,8 @@ def _check_orders(orders: Mapping[int, IndexOrder], chain: Rows, find: Find) -> 
         entry = f"index order {order.id}"
         if order.seal != order.facts_seal():
             find(entry, "what was accepted does not match its seal")
+        if order.entered_seal != order.facts_entered_seal():
+            find(entry, "what has entered its basket since does not match its seal")
         if order.filled != credited.get(order.id, ZERO):
             find(
                 entry,

@@ -44,8 +44,8 @@ class TargetLeg:
 class RebalanceRequest:
     """A rebalance before it is accepted: for which day, by which rulebook, from what, and to what.
 
-    `due_on` is unique for an index. `nav` is of all units at the `arrival` mids
-    (quote per base, by asset). `scale` is what a turnover cap lets happen of each
+    `due_on` is unique for an index. `nav` is of all units, of one while nobody holds
+    any, at the `arrival` mids (quote per base, by asset). `scale` is what a turnover cap lets happen of each
     trade, `reserve` the fraction of NAV kept in cash, `price_bps` what being off
     target costs (None: targets are exact); `determination` says who is in the
     index and why.

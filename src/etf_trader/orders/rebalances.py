@@ -11,7 +11,7 @@ from sqlalchemy import Connection, Row, insert, select
 from etf_trader.database import insert_row
 from etf_trader.errors import NotFound
 from etf_trader.market.symbol import Side
-from etf_trader.money import ZERO, divide
+from etf_trader.money import ONE, ZERO, divide
 from etf_trader.orders.rebalance_order import KIND, RebalanceOrder, RebalanceRequest, TargetLeg
 from etf_trader.orders.status import IndexOrderStatus, Shortfall
 from etf_trader.orders.tables import index_orders, rebalance_legs, rebalances
@@ -61,7 +61,7 @@ def _order_row(account_id: int, request: RebalanceRequest, seal: str, now: datet
         "stopped_by": "",
         "accepted_at": now,
         "arrival": canonical(request.arrival),
-        "arrival_nav": divide(request.nav, request.units, _NAV),
+        "arrival_nav": divide(request.nav, request.units or ONE, _NAV),
         "seal": seal,
     }
 
@@ -110,6 +110,19 @@ def list_rebalances(
     if statuses is not None:
         query = query.where(index_orders.c.status.in_([str(status) for status in statuses]))
     return _orders(connection, list(connection.scalars(query)))
+
+
+def due_dates(connection: Connection, account_id: int) -> dict[int, set[date]]:
+    """Return the days for which there were rebalances, by index."""
+    query = (
+        select(rebalances.c.index_id, rebalances.c.due_on)
+        .join(index_orders, index_orders.c.id == rebalances.c.index_order_id)
+        .where(index_orders.c.account_id == account_id)
+    )
+    found: dict[int, set[date]] = {}
+    for index_id, due_on in connection.execute(query):
+        found.setdefault(index_id, set()).add(date.fromisoformat(due_on))
+    return found
 
 
 def is_rebalance(connection: Connection, order_id: int) -> bool:

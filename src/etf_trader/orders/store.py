@@ -15,7 +15,7 @@ from etf_trader.errors import NotFound
 from etf_trader.market.symbol import Side
 from etf_trader.money import ZERO
 from etf_trader.orders.asset_order import AssetOrder, Intent, OrderKind, Share, Slice, WaitingOrder
-from etf_trader.orders.index_order import IndexOrder, OrderRequest, acceptance_seal
+from etf_trader.orders.index_order import IndexOrder, OrderRequest, acceptance_seal, entered_seal
 from etf_trader.orders.status import (
     ASSET_ORDER_TRANSITIONS,
     INDEX_ORDER_TRANSITIONS,
@@ -227,6 +227,25 @@ def write_filled(connection: Connection, order_id: int, filled: Decimal, stopped
     )
 
 
+def write_stops(connection: Connection, order_id: int, stopped_by: Sequence[str]) -> None:
+    """Set what holds up an order, or a rebalance."""
+    connection.execute(
+        update(index_orders).where(index_orders.c.id == order_id).values(stopped_by=",".join(stopped_by))
+    )
+
+
+def enter_assets(connection: Connection, index_id: int, mids: Mapping[str, Decimal]) -> None:
+    """Give the orders of an index that are not over an arrival mid of each asset which enters its basket."""
+    for order in list_index_orders(
+        connection, index_id=index_id, statuses=(IndexOrderStatus.OPEN, IndexOrderStatus.STUCK)
+    ):
+        new = {asset: mid for asset, mid in mids.items() if asset not in order.arrival}
+        if new:
+            entered = {**order.entered, **new}
+            values = {"entered": canonical(entered), "entered_seal": entered_seal(order.id, entered)}
+            connection.execute(update(index_orders).where(index_orders.c.id == order.id).values(**values))
+
+
 def request_cancel(connection: Connection, order_id: int, now: datetime) -> None:
     """Ask whoever leads the account to end an order, or to trade back what a stuck one holds.
 
@@ -315,6 +334,17 @@ def unsettled_plans(connection: Connection, account_id: int) -> list[StoredPlan]
         .order_by(plans.c.id)
     )
     return [StoredPlan(**row._mapping) for row in connection.execute(query)]
+
+
+def indices_in_flight(connection: Connection) -> set[int]:
+    """Return the indices whose orders, or rebalance, have a plan that is not settled: their baskets stay."""
+    query = (
+        select(index_orders.c.index_id)
+        .join(plans, plans.c.index_order_id == index_orders.c.id)
+        .where(plans.c.status == "written")
+        .distinct()
+    )
+    return set(connection.scalars(query))
 
 
 def list_plans(connection: Connection) -> list[StoredPlan]:
@@ -479,9 +509,19 @@ def _index_order(row: Row[tuple[object, ...]]) -> IndexOrder:
     values["on_shortfall"] = Shortfall(values["on_shortfall"])
     values["status"] = IndexOrderStatus(values["status"])
     values["stopped_by"] = tuple(filter(None, values["stopped_by"].split(",")))
-    values["arrival"] = {asset: Decimal(mid) for asset, mid in json.loads(values["arrival"]).items()}
+    values["arrival"] = arrival_mids(values["arrival"], values["entered"])
+    values["entered"] = _mids(values["entered"])
     values["schedule"] = read_schedule(values["schedule"])
     return IndexOrder(**values)
+
+
+def arrival_mids(arrival: str, entered: str | None) -> dict[str, Decimal]:
+    """Return the arrival mids of an order from its row, those of what has entered its basket since among them."""
+    return _mids(arrival) | _mids(entered)
+
+
+def _mids(text: str | None) -> dict[str, Decimal]:
+    return {} if text is None else {asset: Decimal(mid) for asset, mid in json.loads(text).items()}
 
 
 def _intent_row(intent: Intent, lead: Share) -> dict[str, Any]:

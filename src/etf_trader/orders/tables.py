@@ -42,6 +42,8 @@ index_orders = Table(
     Column("arrival_nav", ExactDecimal, nullable=False),
     Column("schedule", Text),  # canonical JSON of an order over time
     Column("seal", String(64), nullable=False),  # SHA-256 of what was accepted
+    Column("entered", Text),  # canonical JSON: mids of what has entered the basket since, by asset
+    Column("entered_seal", String(64)),
     Index("index_order_open", "account_id", "status"),
     Index("index_order_of_index", "index_id", "status"),
     Index("index_order_of_position", "position_id", "status"),
