@@ -21,6 +21,7 @@ from etf_trader.cli.commands import command, single
 from etf_trader.cli.invocation import output, settings
 from etf_trader.cli.numbers import count
 from etf_trader.cli.output import Page, Table, bad, dim, good, look, text
+from etf_trader.cli.services import services
 from etf_trader.errors import EtfError
 from etf_trader.venue import PAPER
 
@@ -242,6 +243,39 @@ def _rebalance_finding(order: "RebalanceOrder") -> Finding:
     return Finding("orders", WARN, what, hint)
 
 
+def check_markets(subject: Subject) -> Iterator[Finding]:
+    """Constituents that cannot be traded now: halted, or gone from the venue."""
+    from etf_trader.cli.db import UP_TO_DATE, databases, examine
+    from etf_trader.cli.output import unmarked
+    from etf_trader.cli.valued import frozen_sentences
+    from etf_trader.index.store import list_indices
+
+    if subject.settings is None:
+        return
+    known = [
+        each for each in databases(subject.settings).items() if each[0] == "etf" or _is_paper(subject.settings)
+    ]
+    if any(examine(section, database).state != UP_TO_DATE for section, database in known):
+        return
+    try:
+        with services() as opened:
+            with opened.database.read() as connection:
+                indices = [each for each in list_indices(connection, opened.account.id) if each.is_open]
+            told = {each.id: frozen_sentences(opened, each) for each in indices}
+    except EtfError as error:
+        yield Finding("markets", SKIP, f"not known: {error.message}")
+        return
+    for number, said in told.items():
+        if said:
+            yield Finding("markets", WARN, " ".join(map(unmarked, said)), f"etf index show {number} says more")
+    if not any(told.values()):
+        yield Finding("markets", OK, "every constituent trades")
+
+
+def _is_paper(chosen: "Settings") -> bool:
+    return chosen.environment == PAPER
+
+
 def check_clock(_subject: Subject) -> Iterator[Finding]:
     """The machine's clock: a venue refuses requests whose time is off by a second."""
     from etf_trader.cli.numbers import local_time
@@ -302,6 +336,7 @@ CHECKS: list[Check] = [
     check_databases,
     check_trading,
     check_orders,
+    check_markets,
     check_clock,
     check_binance,
     check_disk,

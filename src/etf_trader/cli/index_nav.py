@@ -96,15 +96,16 @@ def prices_of(opened: Services, index: Index) -> Mapping[str, Price]:
     """Return what the venue prices now, of all that the fund holds and that its benchmark does."""
     from etf_trader.execution.valuing import prices_now
     from etf_trader.index.benchmarks import current_fixing
+    from etf_trader.index.marks import marks_of
     from etf_trader.index.store import current_basket
 
     with opened.database.read() as connection:
         assets = set(current_basket(connection, index.id).quantities)
-        fixing = current_fixing(connection, index.id)
+        fixing, marks = current_fixing(connection, index.id), marks_of(connection, index.id)
     if fixing is not None:
         assets |= fixing.benchmark.quantities.keys()
     # The venue is asked while nothing is read: its requests are counted in this database.
-    return in_loop(prices_now(opened.venue, assets, index.quote))
+    return in_loop(prices_now(opened.venue, assets, index.quote, marks))
 
 
 def _chosen(opened: Services, index: str | None) -> list[Index]:

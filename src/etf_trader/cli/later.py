@@ -3,8 +3,5 @@
 LATER = {
     "dashboard": "today: etf report fills and etf report holdings",
     "backtest": "today: etf demo, or etf init --market recording",
-    "index mark": "today: etf index nav",
-    "index event": "today: etf index create makes another index",
-    "index fee": "today: etf index nav",
 }
 """The command, as typed after `etf`, and what does its work until then."""

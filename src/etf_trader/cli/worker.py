@@ -71,6 +71,7 @@ def _once(opened: Services, on_interrupt: str, *, wait: bool) -> None:
     code = work(opened, numbers, "Working the open orders", wait=wait).exit_code
     if code is not None and on_interrupt == "cancel":
         cancel_orders(opened, numbers, wait=True)
+    frozen = _frozen(opened)
     with opened.database.read() as connection:
         worked = [order_facts(connection, index_order(connection, number)) for number in wanted]
         moved = [rebalance_report(connection, number) for number in moving]
@@ -83,6 +84,8 @@ def _once(opened: Services, on_interrupt: str, *, wait: bool) -> None:
             page.line(line(report))
         for facts in worked:
             page.line(sentence(facts))
+        for said in frozen:
+            page.line(said)
         if halts:
             page.line(state_sentence(state, halts))
 
@@ -92,6 +95,19 @@ def _once(opened: Services, on_interrupt: str, *, wait: bool) -> None:
     worst = max(codes, default=0)
     if code is not None or worst:
         raise typer.Exit(worst if code is None else code)
+
+
+def _frozen(opened: Services) -> list[str]:
+    """Return what of the open indices cannot be traded now; nothing when the venue does not answer."""
+    from etf_trader.cli.valued import frozen_sentences
+    from etf_trader.errors import EtfError
+    from etf_trader.index.store import list_indices
+
+    with opened.database.read() as connection:
+        known = [each for each in list_indices(connection, opened.account.id) if each.is_open]
+    with suppress(EtfError):
+        return [said for index in known for said in frozen_sentences(opened, index)]
+    return []
 
 
 def _forever(opened: Services, on_interrupt: str) -> None:
@@ -147,6 +163,8 @@ class News:
         self._told: dict[int, str] = {}
         self._open: set[int] = set()
         self._waiting = ""
+        self._markets: frozenset[tuple[str, bool]] = frozenset()
+        self._frozen: dict[int, list[str]] = {}
 
     def tell(self, error: EtfError | None) -> None:
         """Print what is news after a round that met `error`, or nothing."""
@@ -157,6 +175,7 @@ class News:
         with suppress(DatabaseFailure):  # it was told, or will be after the next round
             self.tell_state()
             self._tell_orders()
+            self._tell_frozen()
 
     def tell_state(self) -> None:
         """Say once that the account is stopped, and once that it is not any more."""
@@ -167,6 +186,29 @@ class News:
         if said != self._state:
             output().note(said or f"{self._who} trades again.")
         self._state = said
+
+    def _tell_frozen(self) -> None:
+        """Say once of each index what of it cannot be traded, and once that it can again."""
+        from etf_trader.execution.frozen import frozen_of
+        from etf_trader.index.store import current_basket, list_indices
+
+        rules = self._opened.manager.rules
+        markets = frozenset((rule.symbol, rule.is_trading) for rule in rules.values())
+        if markets == self._markets:
+            return
+        self._markets = markets
+        with self._opened.database.read() as connection:
+            known = [each for each in list_indices(connection, self._opened.account.id) if each.is_open]
+            baskets = {each.id: current_basket(connection, each.id) for each in known}
+        for index in known:
+            said = [each.sentence for each in frozen_of(baskets[index.id], rules)]
+            if said != self._frozen.get(index.id, []):
+                output().note(
+                    f"Frozen in {index.symbol}: {'; '.join(said)}. etf index show {index.id} says what that means."
+                    if said
+                    else f"All of {index.symbol} trades again."
+                )
+            self._frozen[index.id] = said
 
     def _tell_orders(self) -> None:
         now_open = {order.id for order in _open_orders(self._opened)} | set(_moving(self._opened))

@@ -138,7 +138,8 @@ def settle(
 
 
 def batch_state(state: OrderState, planned: Decimal, prices: BatchPrices, *, is_complete: bool) -> BatchState:
-    """Return what the allocation decides on."""
+    """Return what the allocation decides on; what could not be planned, the float takes nothing of."""
+    frozen = {asset: ZERO for asset in state.basket.quantities if asset not in prices.mids}
     return BatchState(
         side=state.order.side,
         planned=planned,
@@ -150,8 +151,8 @@ def batch_state(state: OrderState, planned: Decimal, prices: BatchPrices, *, is_
         float=state.float,
         float_cash=state.float_cash,
         lent=prices.lent,
-        bounds=prices.bounds,
-        mids=prices.mids,
+        bounds={**frozen, **prices.bounds},
+        mids={**frozen, **prices.mids},
     )
 
 

@@ -12,11 +12,13 @@ MID = "mid"
 """Half way between the best bid and the best ask."""
 LAST = "last"
 """The last price that was known: the market is halted, gone, or has no two sides."""
+MARK = "mark"
+"""A person set it: there is no market."""
 
 
 @dataclass(frozen=True, slots=True)
 class Price:
-    """Quote per base; `source` is "mid", "last", or the name of what else somebody values it by."""
+    """Quote per base; `source` is "mid", "last" or "mark"."""
 
     value: Decimal
     source: str

@@ -51,6 +51,31 @@ basket_items = Table(
     Column("quantity", ExactDecimal, nullable=False),
 )
 
+fee_accruals = Table(
+    "fee_accrual",  # of every index that has, or had, a management fee
+    metadata,
+    Column("index_id", ForeignKey("index.id"), primary_key=True),
+    Column("accrued_until", UtcDateTime, nullable=False),
+    Column("owed", Text, nullable=False),  # canonical JSON: less than a step of the grid a unit, by asset
+    Column("seal", String(64), nullable=False),  # SHA-256 of everything above
+)
+
+marks = Table(
+    "mark",  # a price that a person set for an asset without a market
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("index_id", ForeignKey("index.id"), nullable=False),
+    Column("asset", String(20), nullable=False),
+    Column("price", ExactDecimal, nullable=False),
+    Column("operator", String(255), nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("is_forced", Integer, nullable=False),  # it counts beside a live book, too
+    Column("set_at", UtcDateTime, nullable=False),
+    Column("seal", String(64), nullable=False),  # SHA-256 of everything above
+    Column("removed_at", UtcDateTime),
+    Column("removed_by", String(255)),
+)
+
 positions = Table(
     "position",
     metadata,

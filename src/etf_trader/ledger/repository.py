@@ -320,6 +320,16 @@ def chain_head(connection: Connection, account_id: int) -> tuple[int, str]:
     return (0, GENESIS) if row is None else (row.sequence, row.hash)
 
 
+def holdings_of_asset(connection: Connection, account_id: int, asset: str) -> dict[str, Decimal]:
+    """Return what every account whose money lies at the venue holds of an asset, zeros left out."""
+    query = (
+        select(balances.c.account, balances.c.amount)
+        .where(balances.c.account_id == account_id, balances.c.asset == asset, IS_HELD)
+        .order_by(balances.c.account)
+    )
+    return {name: amount for name, amount in connection.execute(query) if amount and is_inside(name)}
+
+
 def inside_balances(connection: Connection, account_id: int) -> dict[str, Decimal]:
     """Return, by asset, the sum over all accounts whose money lies at the venue."""
     sums: dict[str, Decimal] = {}

@@ -11,11 +11,12 @@ from etf_trader.clock import Clock
 from etf_trader.database import Database
 from etf_trader.errors import UsageError
 from etf_trader.events import EventLog, RebalanceAccepted
+from etf_trader.execution.fees_in_kind import basket_due
 from etf_trader.execution.look import require_own
 from etf_trader.index.benchmarks import set_benchmark
 from etf_trader.index.determination import Determination
 from etf_trader.index.prices import mids_at
-from etf_trader.index.store import Index, current_basket, find_index
+from etf_trader.index.store import Index, find_index
 from etf_trader.ledger import accounts
 from etf_trader.ledger.repository import Account, Ledger
 from etf_trader.money import ONE, ZERO, divide, money_context
@@ -85,7 +86,7 @@ async def accept_rebalance(
         with database.write() as connection:
             if (known := _known(connection, account, wanted)) is not None:
                 return known
-            if not _stands(connection, account, request):
+            if not _stands(connection, account, request, clock.now()):
                 continue
             order = add_rebalance(connection, account.id, request, clock.now())
             log.record(
@@ -133,11 +134,12 @@ def _known(connection: Connection, account: Account, wanted: Wanted) -> Accepted
     return None
 
 
-def _stands(connection: Connection, account: Account, request: RebalanceRequest) -> bool:
-    """Return whether the index still holds what the rebalance was planned from."""
+def _stands(connection: Connection, account: Account, request: RebalanceRequest, now: datetime) -> bool:
+    """Return whether the index still holds what the rebalance was planned from, its fee taken until now."""
     ledger = Ledger(connection, account.id)
     units = ledger.units_outstanding(accounts.issued(request.index_id), f"unit:{request.index_id}")
-    return (units, current_basket(connection, request.index_id).version) == (request.units, request.basket)
+    version = basket_due(connection, account.id, request.index_id, now).version
+    return (units, version) == (request.units, request.basket)
 
 
 def request_of(preview: RebalancePreview, wanted: Wanted, mids: Mapping[str, Decimal]) -> RebalanceRequest:

@@ -10,6 +10,7 @@ from typing import Any
 from etf_trader.clock import Clock
 from etf_trader.database import Database
 from etf_trader.errors import UsageError
+from etf_trader.execution.fees_in_kind import basket_due
 from etf_trader.execution.look import look_and_plan, require_listed, require_own
 from etf_trader.execution.planning import MarketView
 from etf_trader.index.determination import Determination
@@ -20,7 +21,7 @@ from etf_trader.ledger import accounts
 from etf_trader.ledger.repository import Account, Ledger
 from etf_trader.market.document import market_document
 from etf_trader.market.symbol import SymbolRule
-from etf_trader.money import ZERO
+from etf_trader.money import ZERO, money_context
 from etf_trader.orders.status import AssetOrderStatus
 from etf_trader.orders.store import asset_orders_with
 from etf_trader.rebalance.determining import Caps, determine_now
@@ -77,8 +78,9 @@ async def preview_rebalance(
         NotListed: the venue has no market any more for what the index holds.
         DataError: a price is missing, or what the rulebook needs to know is.
     """
-    standing = _standing(database, account, reference)
-    index, now = standing.index, clock.now()
+    now = clock.now()
+    standing = _standing(database, account, reference, now)
+    index = standing.index
     determination = await determine_now(
         venue, standing.rulebook, index.quote, now, standing.basket.quantities.keys(), caps
     )
@@ -121,7 +123,7 @@ async def preview_rebalance(
     )
 
 
-def _standing(database: Database, account: Account, reference: str) -> _Standing:
+def _standing(database: Database, account: Account, reference: str, now: datetime) -> _Standing:
     with database.read() as connection:
         index = find_index(connection, reference)
         require_own(index, account.id)
@@ -138,6 +140,12 @@ def _standing(database: Database, account: Account, reference: str) -> _Standing
         units = ledger.units_outstanding(accounts.issued(index.id), index.unit_asset)
         held = dict(ledger.holdings(accounts.index(index.id)))
         cash = held.pop(index.quote, ZERO)
-        basket = current_basket(connection, index.id)
+        basket = basket_due(connection, account.id, index.id, now)
+        if (
+            basket.version != current_basket(connection, index.id).version
+        ):  # a wave takes the fee before it is planned
+            with money_context():
+                held = {asset: a * units for asset, a in basket.quantities.items()}
+                cash = basket.cash_per_unit * units
     held = {asset: quantity for asset, quantity in held.items() if quantity and asset != index.unit_asset}
     return _Standing(index, version, version.rules, basket, units, Holdings(index.quote, held, cash))
