@@ -157,7 +157,7 @@ def _lot_findings(connection: Connection, account_id: int) -> list[str]:
     held = _balances(connection, account_id)
     for (account, asset), amount in held.items():
         is_kept = (
-            account.startswith(("order:", "index:", "float:"))
+            account.startswith(("order:", "index:", "float:", "fee_payable:"))
             and asset not in CURRENCIES
             and not accounts.is_unit(asset)
         )

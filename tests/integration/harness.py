@@ -273,10 +273,10 @@ def gave_up_on_the_venue(house: House) -> bool:
     the venue's doing, and the other orders then find more on the books.
     """
     with house.database.read() as connection:
-        return any(
-            order.status is IndexOrderStatus.ENDED and order.stopped_by == ("moved",)
-            for order in (*list_index_orders(connection), *list_rebalances(connection))
-        )
+        orders, rebalances = list_index_orders(connection), list_rebalances(connection)
+        stands = [(each.status, each.stopped_by) for each in orders]
+        stands += [(each.status, each.stopped_by) for each in rebalances]
+    return (IndexOrderStatus.ENDED, ("moved",)) in stands
 
 
 def differences(scenario: Scenario, calm: Ends, ends: Ends) -> list[str]:

@@ -34,7 +34,7 @@ class Rebalance:
     @property
     def client_key(self) -> str:
         """What names it."""
-        return f"rebalance-1-{self.due_on.isoformat()}"
+        return f"rebalance:1:{self.due_on.isoformat()}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ from tests.effort import examples
 from tests.factories import House, make_definition, make_house, make_ladders, make_market, make_request
 from tests.invariants import findings, limit_findings, max_loss_findings, standing_findings
 
-from etf_trader.errors import EtfError
+from etf_trader.errors import DataError, EtfError
 from etf_trader.execution.proof import prove
 from etf_trader.index.store import current_basket
 from etf_trader.ledger.audit import audit
@@ -102,7 +102,8 @@ async def test_what_a_fund_sells_and_an_order_buys_is_saved_on_both_sides(tmp_pa
     assert abs(D(str(first["saving"])) - funds - orders) < D("0.02")
     with house.database.read() as connection:
         (line,) = (each for each in crosses_report(connection, 1).crosses if each.asset == "B")
-    assert (line.quantity, line.price, line.buyer, line.seller) == (20, 10, 4, 5)
+    assert (line.quantity, line.price) == (D(20), D(10))
+    assert (line.buyer, line.seller) == (4, 5)
 
 
 async def test_who_sells_what_the_fund_buys_later_waits_for_that_wave(tmp_path: Path) -> None:
@@ -239,12 +240,17 @@ async def _played(
         except EtfError:
             continue  # more than is held, or nothing of it can be traded now
     order = await house.accept_rebalance()
-    await house.manager.run([*numbers, order.id])
+    has_prices = True
+    try:
+        await house.manager.run([*numbers, order.id])
+    except DataError:  # a book is empty now
+        has_prices = False
     with house.database.read() as connection:
         assert audit(connection, house.account).findings == ()
         assert limit_findings(connection) + max_loss_findings(connection) == []
-        assert [each.id for each in list_rebalances(connection) if not each.status.is_final] == []
-        assert all(each.status.is_final or each.stays_open for each in list_index_orders(connection))
+        if has_prices:
+            assert [each.id for each in list_rebalances(connection) if not each.status.is_final] == []
+            assert all(each.status.is_final or each.stays_open for each in list_index_orders(connection))
         for each in list_plans(connection):
             assert prove(connection, each.id).findings == (), each.id
             _require_identities(json.loads(each.document), each.purpose)

@@ -77,6 +77,7 @@ class OrderFacts:
         order = self.order
         return {
             "id": order.id,
+            "kind": "units",
             "position": order.position_id,
             "client_key": order.client_key,
             "side": str(order.side),

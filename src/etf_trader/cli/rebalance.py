@@ -22,22 +22,18 @@ from etf_trader.cli.options import (
     caps_of,
 )
 from etf_trader.cli.output import Page, Table, dim, number, text
+from etf_trader.cli.rebalance_outlook import WHY, draw_outlook, outlook_document
 from etf_trader.cli.services import in_loop, services
 from etf_trader.money import ZERO, round_to
 
 if TYPE_CHECKING:
+    from etf_trader.bootstrap import Slots
+    from etf_trader.rebalance.outlook import Outlook
     from etf_trader.rebalance.previewing import RebalancePreview
 
 app = single()
 
 UNIT_STEP = Decimal("0.0001")
-
-WHY = {
-    None: "",
-    "within_band": "within its band",
-    "below_minimum": "below the venue's least order",
-    "halted": "its market does not trade",
-}
 
 
 @command(
@@ -72,7 +68,7 @@ def rebalance(
         run(Way(index, due, force, no_wait, yes, caps_of(caps, caps_columns)))
         return
     assert index is not None
-    found = _preview(index, caps, caps_columns)
+    found, outlook, slots = _preview(index, caps, caps_columns)
     plan = None if found.rebalance is None else _document(found)
 
     def draw(page: Page) -> None:
@@ -86,6 +82,7 @@ def rebalance(
         else:
             _draw_legs(page, found, plan)
             _draw_sums(page, found, plan)
+            draw_outlook(page, found, outlook, slots)
         if left_out := _left_out(found):
             page.line(f"Left out of its list: {left_out}.")
 
@@ -106,8 +103,8 @@ def rebalance(
             }
             for each in found.determination.verdicts
         ],
-        "plan": plan,
-        "legs": [] if plan is None else plan["legs"],
+        **outlook_document(found, outlook),
+        **({"legs": []} if plan is None else plan),
     }
     columns = ("asset", "weight", "target", "weight_after", "side", "quantity", "value", "cost", "why_skipped")
     output().emit("etf.rebalance/1", payload, draw, columns=columns)
@@ -135,11 +132,14 @@ def _check(index: str | None, *, due: bool, dry_run: bool, force: bool) -> None:
         )
 
 
-def _preview(index: str, caps: Path | None, columns: list[Any] | None) -> RebalancePreview:
+def _preview(
+    index: str, caps: Path | None, columns: list[Any] | None
+) -> tuple[RebalancePreview, Outlook | None, Slots]:
+    from etf_trader.rebalance.outlook import look_ahead
     from etf_trader.rebalance.previewing import preview_rebalance
 
     with services() as opened, output().progress("Reading the books"):
-        return in_loop(
+        found = in_loop(
             preview_rebalance(
                 opened.database,
                 opened.venue,
@@ -150,6 +150,7 @@ def _preview(index: str, caps: Path | None, columns: list[Any] | None) -> Rebala
                 caps_of(caps, columns),
             )
         )
+        return found, in_loop(look_ahead(opened.venue, found)), opened.slots()
 
 
 def _document(found: RebalancePreview) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from etf_trader.cli.invocation import output, settings
-from etf_trader.cli.numbers import count, local_time
+from etf_trader.cli.numbers import local_time
 from etf_trader.cli.output import Page
 from etf_trader.cli.services import in_loop, services
 
@@ -18,9 +18,10 @@ if TYPE_CHECKING:
 
     from etf_trader.bootstrap import Services
     from etf_trader.index.store import Index
-    from etf_trader.orders.rebalance_order import RebalanceOrder
+    from etf_trader.rebalance.accepting import Accepted
     from etf_trader.rebalance.calendars import IndexCalendar
     from etf_trader.rebalance.determining import Caps
+    from etf_trader.reports.rebalance import RebalanceReport
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +48,7 @@ class _Task:
 def run(way: Way) -> None:
     """Do what is due, or what is asked for, and print what came of it."""
     from etf_trader.cli.real_money import confirm_live, require_can_ask
+    from etf_trader.cli.rebalances import exit_code_of, was_refused
 
     with services() as opened:
         require_can_ask(opened, yes=way.yes)
@@ -56,9 +58,11 @@ def run(way: Way) -> None:
             return
         names = ", ".join(task.index.symbol for task in tasks)
         confirm_live(opened, f"Rebalance {names}", yes=way.yes)
-        done, code = _carry_out(opened, tasks, way)
+        accepted, failed = _accept(opened, tasks, way)
+        done, interrupted = _carry_out(opened, accepted, way)
         _show(opened, done)
-    code = code if code is not None else max((_exit_code(order) for order in done), default=0)
+    refused = [6 for report in done if was_refused(report)]
+    code = interrupted or max([failed, *refused, *(exit_code_of(report) for report in done)])
     if code:
         raise typer.Exit(code)
 
@@ -111,88 +115,94 @@ def _nothing_due(calendars: Sequence[IndexCalendar], way: Way) -> None:
 
     payload: dict[str, Any] = {
         "dry_run": False,
+        "plan": None,
         "rebalances": [],
         "next": [{"index": index.symbol, "at": moment} for moment, index in coming],
     }
     output().emit("etf.rebalances/1", payload, draw)
 
 
-def _carry_out(opened: Services, tasks: Sequence[_Task], way: Way) -> tuple[list[RebalanceOrder], int | None]:
-    """Accept and trade; return how each rebalance stands, and the exit code of an interruption."""
+def _accept(opened: Services, tasks: Sequence[_Task], way: Way) -> tuple[list[Accepted], int]:
+    """Accept all that can be; return it, and the worst exit code of what cannot.
+
+    One index that fails does not keep the others from being rebalanced: it is told, and due the next time too.
+    """
     from etf_trader.cli.agreement import require_agreement
-    from etf_trader.cli.working import work_rebalances
-    from etf_trader.orders.rebalances import rebalance_order
-    from etf_trader.rebalance.accepting import Wanted, accept_rebalance
+    from etf_trader.errors import EtfError
 
     require_agreement(opened)
-    numbers = []
+    found, worst = [], 0
     for task in tasks:
-        wanted = Wanted(str(task.index.id), task.due_on, task.is_forced, opened.settings.holder, way.caps)
-        accepted = in_loop(
-            accept_rebalance(
-                opened.database,
-                opened.venue,
-                opened.clock,
-                opened.account,
-                opened.log,
-                settings().solver.depth,
-                wanted,
-            )
-        )
-        numbers.append(accepted.order.id)
+        try:
+            accepted = _accepted(opened, task, way)
+        except EtfError as error:
+            if len(tasks) == 1:
+                raise
+            hint = f" {error.hint}." if error.hint else ""
+            output().note(f"{task.index.symbol} is not rebalanced: {error.message}.{hint}")
+            worst = max(worst, error.exit_code)
+            continue
+        found.append(accepted)
         if not accepted.is_new and not accepted.order.status.is_final:
             output().note(f"Rebalance {accepted.order.id} of {accepted.index.symbol} is under way: this goes on.")
-    with opened.database.read() as connection:
-        left = [number for number in numbers if not rebalance_order(connection, number).status.is_final]
-    names = ", ".join(task.index.symbol for task in tasks)
+    return found, worst
+
+
+def _accepted(opened: Services, task: _Task, way: Way) -> Accepted:
+    from etf_trader.rebalance.accepting import Wanted, accept_rebalance
+
+    wanted = Wanted(str(task.index.id), task.due_on, task.is_forced, opened.settings.holder, way.caps)
+    depth = settings().solver.depth
+    return in_loop(
+        accept_rebalance(opened.database, opened.venue, opened.clock, opened.account, opened.log, depth, wanted)
+    )
+
+
+def _carry_out(
+    opened: Services, accepted: Sequence[Accepted], way: Way
+) -> tuple[list[RebalanceReport], int | None]:
+    """Trade; return how each rebalance stands, and the exit code of an interruption."""
+    from etf_trader.cli.rebalances import read_report
+    from etf_trader.cli.working import work_rebalances
+
+    left = [each.order.id for each in accepted if not each.order.status.is_final]
+    names = ", ".join(each.index.symbol for each in accepted)
     asked = work_rebalances(opened, left, f"Rebalancing {names}", wait=not way.no_wait) if left else None
-    with opened.database.read() as connection:
-        found = [rebalance_order(connection, number) for number in numbers]
+    found = [read_report(opened, each.order.id) for each in accepted]
     return found, None if asked is None else asked.exit_code
 
 
-def _exit_code(order: RebalanceOrder) -> int:
-    """Return what a command ends with for a rebalance: 6 while the account is stopped, 7 when part is left."""
-    from etf_trader.execution.risk_review import is_refusal
-
-    if order.status == "filled":
-        return 0
-    return 6 if any(map(is_refusal, order.stopped_by)) else 7
-
-
-def _show(opened: Services, done: Sequence[RebalanceOrder]) -> None:
-    from etf_trader.index.store import index_by_id
-
-    with opened.database.read() as connection:
-        symbols = {order.index_id: index_by_id(connection, order.index_id).symbol for order in done}
+def _show(opened: Services, done: Sequence[RebalanceReport]) -> None:
+    from etf_trader.cli.rebalances import rebalance_sentences
 
     def draw(page: Page) -> None:
-        for order in done:
-            page.line(_result(order, symbols[order.index_id]))
+        for report in done:
+            for sentence in rebalance_sentences(report):
+                page.line(sentence)
 
-    payload = {"dry_run": False, "rebalances": [_document(opened, order) for order in done], "next": []}
+    documents = [_document(opened, report) for report in done]
+    payload = {
+        "dry_run": False,
+        "plan": documents[0]["plan"] if len(documents) == 1 else None,
+        "rebalances": documents,
+        "next": [],
+    }
     output().emit("etf.rebalances/1", payload, draw)
 
 
-def _result(order: RebalanceOrder, symbol: str) -> str:
-    legs = count(len(order.request.trading), "asset")
-    return f"Rebalance {order.id} of {symbol} for {order.request.due_on}: {order.status}, {legs}."
-
-
-def _document(opened: Services, order: RebalanceOrder) -> dict[str, Any]:
+def _document(opened: Services, report: RebalanceReport) -> dict[str, Any]:
+    """Return a rebalance as it stands, and the plan of its first wave."""
     import json
 
+    from etf_trader.cli.rebalances import order_document
     from etf_trader.orders.store import plans_of
 
     with opened.database.read() as connection:
-        plans = plans_of(connection, order.id)
-    return {
-        "id": order.id,
-        "index": order.index_id,
-        "due_on": order.request.due_on.isoformat(),
-        "forced": order.request.is_forced,
-        "status": str(order.status),
-        "stopped_by": list(order.stopped_by),
+        plans = plans_of(connection, report.id)
+    return order_document(report) | {
+        "forced": report.is_forced,
+        "nav_per_unit_before": report.nav_per_unit_before,
+        "nav_per_unit_after": report.nav_per_unit_after,
+        "turnover": report.turnover,
         "plan": json.loads(plans[0].document) if plans else None,
-        "waves": len(plans),
     }

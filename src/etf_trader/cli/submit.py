@@ -156,6 +156,7 @@ def _submit(
     way: _Way,
 ) -> None:
     from etf_trader.cli.real_money import require_can_ask
+    from etf_trader.cli.valued import frozen_sentences
     from etf_trader.index.store import find_index
     from etf_trader.market.symbol import Side
     from etf_trader.orders.index_order import OrderRequest, lifetime
@@ -181,6 +182,9 @@ def _submit(
             schedule=schedule,
         )
         _tell_delistings(opened, found.id)
+        if request.side is Side.SELL:  # a buy is refused with the same sentence
+            for sentence in frozen_sentences(opened, found):
+                output().note(sentence)
         if way.dry_run:
             _show_preview(opened, in_loop(opened.desk.preview(request)))
         else:
@@ -328,6 +332,7 @@ def _dry_run_end(document: dict[str, Any], time_in_force: str) -> str:
 def _tell_delistings(opened: Services, index_id: int) -> None:
     """Tell which markets of an index will end, where the venue says so."""
     from etf_trader.cli.numbers import local_time
+    from etf_trader.cli.valued import delisting_rule
     from etf_trader.errors import VenueError
     from etf_trader.index.store import current_basket
 
@@ -339,6 +344,8 @@ def _tell_delistings(opened: Services, index_id: int) -> None:
         symbols = sorted(ending.keys() & set(current_basket(connection, index_id).symbols.values()))
     for symbol in symbols:
         output().note(f"{symbol} will be delisted: it trades until {local_time(ending[symbol])}.")
+    if symbols and delisting_rule(opened, index_id) == "sell":
+        output().note(f"Its rulebook wants it sold before: etf rebalance --index {index_id} --force does so.")
 
 
 def _run(opened: Services, request: OrderRequest, symbol: str, way: _Way, *, key_is_new: bool) -> None:

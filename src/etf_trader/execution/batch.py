@@ -13,7 +13,7 @@ from etf_trader.events import BatchPlanned, EventLog
 from etf_trader.execution.crossing import Cross, book_crosses
 from etf_trader.execution.planning import MarketView, document_for
 from etf_trader.execution.state import OrderState
-from etf_trader.index.store import Basket, basket_version
+from etf_trader.index.store import Basket, basket_version, current_basket
 from etf_trader.ledger.booking import baskets, redemption
 from etf_trader.ledger.repository import Account, Ledger, incarnation
 from etf_trader.market.document import market_hash
@@ -165,7 +165,8 @@ def open_members(
     for member in batch.members:
         state, plan, number = member.state, member.plan, numbers[member.order_id]
         if member.purpose in FOR_UNITS and plan.side is Side.SELL:
-            given = baskets(plan.units, state.basket.quantities, state.basket.cash_per_unit)
+            whole = current_basket(connection, state.index.id)  # with what cannot be traded now
+            given = baskets(plan.units, whole.quantities, whole.cash_per_unit)
             lent = {leg.asset: -leg.surplus for leg in plan.legs if leg.surplus < 0}
             mids = batch.view.mids(state.basket.symbols)
             ledger.post(redemption(state.parties, number, given, lent, mids, state.cash, at=now))

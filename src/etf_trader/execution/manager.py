@@ -5,8 +5,10 @@ is learnt and booked before anything new is planned.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
+
+from sqlalchemy import Connection
 
 from etf_trader.clock import Clock
 from etf_trader.database import Database
@@ -14,7 +16,8 @@ from etf_trader.errors import AccountLed, DatabaseFailure, DataError, EtfError, 
 from etf_trader.events import EventLog
 from etf_trader.execution.answer import Answer, as_seen, book_answer
 from etf_trader.execution.ending import Finisher
-from etf_trader.execution.lease import HEARTBEAT_SECONDS, Lease, Leases, this_host
+from etf_trader.execution.fees_in_kind import accrue_daily
+from etf_trader.execution.lease import HEARTBEAT_SECONDS, Lease, Leases, check, this_host
 from etf_trader.execution.queue import Queue
 from etf_trader.execution.rebalancing import Rebalancer
 from etf_trader.execution.reconcile import Reconciler, Reconciliation
@@ -27,6 +30,7 @@ from etf_trader.execution.timing import is_working, next_due, wait_until
 from etf_trader.execution.trader import Trader
 from etf_trader.execution.turns import MOST_TURNS, Failures, Turns
 from etf_trader.ledger.repository import Account
+from etf_trader.market.symbol import SymbolRule
 from etf_trader.orders.status import IndexOrderStatus
 from etf_trader.orders.store import (
     index_order,
@@ -64,6 +68,8 @@ class Manager:
         self._account = account
         self._settings = settings
         host = settings.host or this_host()
+        self.rules: Mapping[str, SymbolRule] = {}
+        """The markets as they were read last."""
         self._leases = Leases(database, wall_clock, host)
         self._queue = Queue(database, venue, clock, account, log, host)
         self._gate = Gate(database, clock, account, log)
@@ -164,6 +170,20 @@ class Manager:
                 self._database, self._venue, self._clock, self._account, seen, answer, lease
             )
             return is_new, (await self._reconciler.run(lease)).after(found)
+
+    async def alone(self, work: Callable[[Connection], None], *, wait: bool = True) -> None:
+        """Write something while nobody trades: the basket of an index is not changed under a plan.
+
+        Raises:
+            AccountLed: another process leads, and `wait` is False, or it goes on leading.
+        """
+        lease = await self._lead(wait=wait)
+        try:
+            with self._database.write() as connection:
+                check(connection, lease)
+                work(connection)
+        finally:
+            self._leases.give_back(lease)
 
     async def _lead(self, *, wait: bool) -> Lease:
         """Take the lease, waiting a while for who has it: a worker that trades does not give it back."""
@@ -280,7 +300,8 @@ class Manager:
             DataError, SolverError: one of the orders wanted could not be planned.
         """
         await self._trader.settle_rest(lease)
-        rules = await self._venue.rules()
+        accrue_daily(self._database, self._account, lease, self._clock.now())
+        rules = self.rules = await self._venue.rules()
         self._turns.begin()
         await self._finisher.free_stuck(rules, lease)
         waiting = self._open_orders()

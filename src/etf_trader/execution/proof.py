@@ -190,6 +190,9 @@ def _basket(statement: Statement, basket: Basket, document: Mapping[str, Any]) -
         quantities = {asset: a for asset, a in quantities.items() if asset in stated}
         symbols = {leg.asset: symbols[leg.asset] for leg in own if leg.rule.quote not in statement.rates}
         own = [leg for leg in own if leg.asset in symbols]
+    elif statement.problem.side is Side.SELL:  # who sells is paid the rest of what cannot be traded
+        quantities = {asset: a for asset, a in quantities.items() if asset in stated} or quantities
+        symbols = {asset: symbol for asset, symbol in symbols.items() if asset in quantities}
     yield from differs(f"quantities of {where}", quantities, stated)
     yield from differs(f"symbols of {where}", symbols, {leg.asset: leg.rule.symbol for leg in own})
 

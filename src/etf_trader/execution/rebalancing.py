@@ -9,6 +9,7 @@ from etf_trader.clock import Clock
 from etf_trader.database import Database
 from etf_trader.errors import BasketMoved, DataError, SolverError
 from etf_trader.events import EventLog
+from etf_trader.execution.fees_in_kind import accrue_before
 from etf_trader.execution.lease import Lease, check
 from etf_trader.execution.look import look_and_plan
 from etf_trader.execution.netting import Netted, plan_beside
@@ -107,6 +108,9 @@ class Rebalancer:
         if slots is None:
             self.has_waited = True
             return True
+        if accrue_before(self.database, self.account, lease, [state.index.id], self.clock.now()):
+            with self.database.read() as connection:
+                state = rebalance_state(connection, order_id)
         while True:
             try:
                 netted = await self._plan(state, beside, rules, slots)

@@ -15,6 +15,7 @@ from etf_trader.execution.state import OrderState, cash_of, order_state, settlem
 from etf_trader.ledger.booking import baskets, closing, creation, redemption_settlement, release
 from etf_trader.ledger.repository import Ledger
 from etf_trader.ledger.tables import transactions
+from etf_trader.ledger.valuation import record_trade
 from etf_trader.market.symbol import Side
 from etf_trader.money import ZERO
 from etf_trader.orders.status import IndexOrderStatus, Shortfall
@@ -123,6 +124,8 @@ def settle(
     _post_units(ledger, state, plan, prices, outcome, now)
     write_filled(connection, state.order.id, filled, stopped_by)
     settle_plan(connection, plan.id, now)
+    if outcome.units:
+        record_trade(connection, state.index, prices.mids, plan.created_at, now)
     log.record(
         connection,
         BatchSettled(state.order.id, plan.id, outcome.units, filled, state.order.quantity),
@@ -135,7 +138,8 @@ def settle(
 
 
 def batch_state(state: OrderState, planned: Decimal, prices: BatchPrices, *, is_complete: bool) -> BatchState:
-    """Return what the allocation decides on."""
+    """Return what the allocation decides on; what could not be planned, the float takes nothing of."""
+    frozen = {asset: ZERO for asset in state.basket.quantities if asset not in prices.mids}
     return BatchState(
         side=state.order.side,
         planned=planned,
@@ -147,8 +151,8 @@ def batch_state(state: OrderState, planned: Decimal, prices: BatchPrices, *, is_
         float=state.float,
         float_cash=state.float_cash,
         lent=prices.lent,
-        bounds=prices.bounds,
-        mids=prices.mids,
+        bounds={**frozen, **prices.bounds},
+        mids={**frozen, **prices.mids},
     )
 
 

@@ -2,11 +2,13 @@
 
 import json
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from datetime import datetime
 from decimal import Decimal
 
 from sqlalchemy import Connection
 
+from etf_trader.errors import MissingPrice
 from etf_trader.events import EventLog, RebalanceEnded, WavePlanned, WaveSettled
 from etf_trader.execution.batch import (
     WAVE,
@@ -23,9 +25,12 @@ from etf_trader.execution.rebalance_state import RebalanceState, rebalance_state
 from etf_trader.execution.settlement import Ending
 from etf_trader.execution.wave_document import wave_document
 from etf_trader.execution.waves import Wave
+from etf_trader.index.navs import Reason
+from etf_trader.index.prices import mids_at
 from etf_trader.index.store import add_basket
 from etf_trader.ledger.baskets import PerUnit, per_unit, wave, wave_settlement
 from etf_trader.ledger.repository import Account, Ledger
+from etf_trader.ledger.valuation import record_nav
 from etf_trader.money import ZERO
 from etf_trader.orders.asset_order import Intent, Share
 from etf_trader.orders.store import (
@@ -100,6 +105,16 @@ def _add_plan(connection: Connection, planned: Wave, beside: Sequence[str], now:
 def settle_wave(connection: Connection, log: EventLog, plan: StoredPlan, now: datetime) -> None:
     """Bring back what a wave has whose orders are all final: what is held then is the basket from now on."""
     state = rebalance_state(connection, plan.index_order_id)
+    version = bring_back(connection, state, plan, now)
+    with suppress(MissingPrice):  # no wave waits for a price
+        prices = mids_at(mids_of(plan), plan.created_at)
+        record_nav(connection, state.index, prices, now, Reason.REBALANCE)
+    settle_plan(connection, plan.id, now)
+    log.record(connection, WaveSettled(state.order.id, plan.id, version), now)
+
+
+def bring_back(connection: Connection, state: RebalanceState, plan: StoredPlan, now: datetime) -> int:
+    """Bring what a rebalance has back to its index, which puts a new basket in force; return its version."""
     basket, mids = held_now(state), mids_of(plan)
     version = add_basket(
         connection,
@@ -114,8 +129,7 @@ def settle_wave(connection: Connection, log: EventLog, plan: StoredPlan, now: da
         wave_settlement(state.parties, plan.id, state.own, state.own_cash, basket, version, mids, at=now)
     )
     enter_assets(connection, state.index.id, {asset: mids[asset] for asset in basket.quantities if asset in mids})
-    settle_plan(connection, plan.id, now)
-    log.record(connection, WaveSettled(state.order.id, plan.id, version), now)
+    return version
 
 
 def held_now(state: RebalanceState) -> PerUnit:

@@ -73,12 +73,13 @@ class Wave:
         """What the index holds that it leaves as it is, as far as that has a price now."""
         asked = () if self.problem is None else self.problem.constituents
         moves = {each.asset for each in asked}
+        why = {leg.asset: leg.why_skipped for leg in self.state.order.request.legs if leg.aim is None}
         return tuple(
-            Kept(asset, symbol, quantity, self.view.books[symbol].mid, self.kept_out.get(asset))
+            Kept(asset, symbol, quantity, price, self.kept_out.get(asset, why.get(asset)))
             for asset, quantity in sorted(self.state.held.items())
             if quantity and asset not in moves
             for symbol in [self.state.symbols[asset]]
-            if symbol in self.view.books and _has_price(self.view, symbol)
+            if (price := _price(self.view, symbol))
         )
 
     @property
@@ -147,7 +148,8 @@ def wave_problem(
         replace(_constituent(asset, parts[asset], state, view), ordered=beside.ordered.get(asset, ZERO))
         for asset in left
     )
-    aim = aim_of(request.price_bps)
+    # what was sold has been worth it together with what it pays for: later waves buy that, whatever it costs alone
+    aim = aim_of(request.price_bps) if state.first is None else Exact()
     return RebalanceProblem(state.index.quote, state.cash, constituents, aim, beside.max_cross_spread)
 
 
@@ -194,6 +196,14 @@ def _kept_out(state: RebalanceState, view: MarketView) -> dict[str, str]:
         elif book is None or not _has_price(view, symbol):
             found[asset] = "price"
     return found
+
+
+def _price(view: MarketView, symbol: str) -> Decimal | None:
+    """Return what an asset that stays is valued at; None of one without a price."""
+    try:
+        return view.books[symbol].price if symbol in view.books else None
+    except DataError:
+        return None
 
 
 def _has_price(view: MarketView, symbol: str) -> bool:

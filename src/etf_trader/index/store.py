@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -244,13 +244,25 @@ def basket_by_id(connection: Connection, basket_id: int) -> Basket:
 
 def list_baskets(connection: Connection) -> list[Basket]:
     """Return every basket version of every index, oldest first."""
-    return [_basket(connection, row) for row in connection.execute(select(baskets).order_by(baskets.c.id)).all()]
+    items: dict[int, list[Row[tuple[Any, ...]]]] = {}
+    for item in connection.execute(select(basket_items).order_by(basket_items.c.basket_id, basket_items.c.asset)):
+        items.setdefault(item.basket_id, []).append(item)
+    rows = connection.execute(select(baskets).order_by(baskets.c.id)).all()
+    return [_made(row, items.get(row.id, ())) for row in rows]
 
 
 def baskets_of(connection: Connection, index_id: int) -> list[Basket]:
     """Return every basket version of an index, oldest first."""
     query = select(baskets).where(baskets.c.index_id == index_id).order_by(baskets.c.version)
     return [_basket(connection, row) for row in connection.execute(query).all()]
+
+
+def basket_of_version(connection: Connection, index_id: int, version: int) -> Basket:
+    """Return one version of what a unit of an index holds, which must exist."""
+    row = connection.execute(
+        select(baskets).where(baskets.c.index_id == index_id, baskets.c.version == version)
+    ).one()
+    return _basket(connection, row)
 
 
 def open_position(connection: Connection, index_id: int, holder_id: int, now: datetime) -> Position:
@@ -318,6 +330,10 @@ def _basket(connection: Connection, row: Row[tuple[object, ...]]) -> Basket:
     items = connection.execute(
         select(basket_items).where(basket_items.c.basket_id == row.id).order_by(basket_items.c.asset)
     ).all()
+    return _made(row, items)
+
+
+def _made(row: Row[tuple[Any, ...]], items: Sequence[Row[tuple[Any, ...]]]) -> Basket:
     return Basket(
         id=row.id,
         index_id=row.index_id,

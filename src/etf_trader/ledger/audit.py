@@ -15,8 +15,9 @@ from sqlalchemy.exc import NoResultFound
 from etf_trader.errors import EtfError, LedgerError
 from etf_trader.index.store import Basket, list_baskets, list_indices, position_seal
 from etf_trader.index.tables import indices, positions
-from etf_trader.ledger.accounts import FEE_INVENTORY, is_inside, is_unit
+from etf_trader.ledger.accounts import WITH_LOTS, is_inside, is_unit
 from etf_trader.ledger.baskets import WAVE
+from etf_trader.ledger.fees_audit import audit_fees
 from etf_trader.ledger.lots import LotBook
 from etf_trader.ledger.pile import Lot
 from etf_trader.ledger.repository import GENESIS, Account
@@ -86,11 +87,13 @@ def audit(connection: Connection, account: Account, head: str | None = None) -> 
         ).all()
         lines = _postings(connection, account.id)
         quotes = {index.id: index.quote for index in list_indices(connection)}
-        _check_chain(replay, account.id, chain, lines, _by_version(connection), quotes)
+        baskets = _by_version(connection)
+        _check_chain(replay, account.id, chain, lines, baskets, quotes)
         _check_versions(replay, connection, account.id)
         _check_balances(replay, connection, account.id)
         _check_lots(replay, connection, account.id, {row.sequence: row.id for row in chain})
         _check_positions(replay, connection, account.id)
+        audit_fees(connection, chain, baskets, replay.find)
         fill_count = audit_rows(connection, account, chain, lines, replay.find)
     except (InvalidOperation, ValueError, KeyError, TypeError, NoResultFound, EtfError) as error:
         replay.find("database", f"rows do not fit together or cannot be read ({error})")
@@ -331,7 +334,7 @@ def _check_lots(
                     f"the chain makes it {_shown(getattr(disposal, name))}",
                 )
     for (account, asset), amount in sorted(replay.balances.items()):
-        if is_unit(asset) or not account.startswith(("order:", "index:", "float:", FEE_INVENTORY)):
+        if is_unit(asset) or not account.startswith(WITH_LOTS):
             continue
         held = replay.lots.quantity(account, asset)
         if held and held != amount:

@@ -46,9 +46,13 @@ def per_unit(held: Mapping[str, Decimal], cash: Decimal, units: Decimal) -> PerU
 
 
 def wave(
-    parties: Parties, plan_id: int, taken: Mapping[str, Decimal], cash: Decimal, *, at: datetime
+    parties: Parties, plan_id: int, taken: Mapping[str, Decimal], cash: Decimal, *, at: datetime, late: str = ""
 ) -> Transaction:
-    """What a wave is about to sell, and all cash, leave the index for the rebalance."""
+    """What a wave is about to sell, and all cash, leave the index for the rebalance.
+
+    Args:
+        late: The key of a fill of this wave that was found after it had been settled: what that took leaves now.
+    """
     lines: list[Posting] = []
     moves: list[LotMove] = []
     for asset, quantity in sorted(taken.items()):
@@ -60,7 +64,7 @@ def wave(
             )
     lines += transfer(parties.index, parties.order, parties.quote, cash)
     return Transaction(
-        key=f"wave:{plan_id}",
+        key=f"wave:{plan_id}:{late}" if late else f"wave:{plan_id}",
         kind=WAVE,
         at=at,
         narration=f"rebalance {parties.order_id} takes out what it trades",

@@ -6,7 +6,7 @@ from decimal import Decimal
 
 from sqlalchemy import Connection
 
-from etf_trader.index.store import index_by_id, position_by_id
+from etf_trader.index.store import Index, index_by_id, position_by_id
 from etf_trader.ledger import accounts
 from etf_trader.ledger.repository import holder_name
 from etf_trader.money import ONE
@@ -32,6 +32,11 @@ class Parties:
     quote: str
     lot_method: str
     rates: Mapping[str, Decimal] = field(default_factory=dict)
+
+    @property
+    def is_rebalance(self) -> bool:
+        """Whether it is a rebalance: everybody's who has units."""
+        return not self.position_id
 
     def rate(self, currency: str) -> Decimal:
         """Return what a currency of the order is worth in the quote."""
@@ -65,13 +70,19 @@ class Parties:
 
 def parties_of(connection: Connection, order: IndexOrder) -> Parties:
     """Return whose books `order` touches."""
-    index = index_by_id(connection, order.index_id)
     position = position_by_id(connection, order.position_id)
+    return parties_from(
+        order, index_by_id(connection, order.index_id), holder_name(connection, position.holder_id)
+    )
+
+
+def parties_from(order: IndexOrder, index: Index, holder: str) -> Parties:
+    """Return whose books an order of this index and holder touches. Pure."""
     return Parties(
         order_id=order.id,
         index_id=index.id,
-        position_id=position.id,
-        holder=holder_name(connection, position.holder_id),
+        position_id=order.position_id,
+        holder=holder,
         quote=index.quote,
         lot_method=index.lot_method,
         rates={name: order.arrival[name] for name in index.routes if name in order.arrival},

@@ -6,6 +6,8 @@ from decimal import Decimal
 
 from sqlalchemy import Connection, Row, select
 
+from etf_trader.index.fees import list_accruals
+from etf_trader.index.marks import list_marks
 from etf_trader.index.store import list_baskets
 from etf_trader.ledger.booking import fill_booking
 from etf_trader.ledger.corrections import difference_booking, difference_facts, difference_key
@@ -15,6 +17,7 @@ from etf_trader.ledger.parties import Parties, parties_by_order
 from etf_trader.ledger.repository import Account
 from etf_trader.ledger.tables import allocations, differences, fills
 from etf_trader.ledger.transaction import Posting
+from etf_trader.ledger.values_audit import audit_values
 from etf_trader.market.document import market_hash
 from etf_trader.money import ZERO, plain
 from etf_trader.orders.asset_order import AssetOrder
@@ -45,6 +48,13 @@ def audit_rows(
     for basket in list_baskets(connection):
         if basket.seal != basket.facts_seal():
             find(f"basket {basket.version} of index {basket.index_id}", "its content does not match its seal")
+    audit_values(connection, account, find)
+    for accrual in list_accruals(connection):
+        if accrual.seal != accrual.facts_seal():
+            find(f"fee of index {accrual.index_id}", "how far it was taken does not match its seal")
+    for mark in list_marks(connection):
+        if mark.seal != mark.facts_seal():
+            find(f"mark {mark.id} of {mark.asset}", "what was said does not match its seal")
     for plan in list_plans(connection):
         if plan.index_order_id in arrivals and plan.seal != plan.facts_seal():
             find(f"plan {plan.id}", "its content does not match its seal")

@@ -68,8 +68,8 @@ class RebalanceRequest:
 
     @property
     def client_key(self) -> str:
-        """What makes it unique in its database."""
-        return f"rebalance-{self.index_id}-{self.due_on.isoformat()}"
+        """What makes it unique in its database: no order of a client has a colon in its key."""
+        return f"rebalance:{self.index_id}:{self.due_on.isoformat()}"
 
     @property
     def parts(self) -> dict[str, Decimal]:

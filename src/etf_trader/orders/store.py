@@ -126,6 +126,14 @@ def add_index_order(
     return index_order(connection, insert_row(connection, index_orders, row))
 
 
+def index_of_order(connection: Connection, order_id: int) -> int:
+    """Return the index that an order is of, a rebalance among them."""
+    found: int = connection.execute(
+        select(index_orders.c.index_id).where(index_orders.c.id == order_id)
+    ).scalar_one()
+    return found
+
+
 def index_order(connection: Connection, order_id: int) -> IndexOrder:
     """Return one index order.
 
@@ -222,11 +230,16 @@ def enter_assets(connection: Connection, index_id: int, mids: Mapping[str, Decim
     for order in list_index_orders(
         connection, index_id=index_id, statuses=(IndexOrderStatus.OPEN, IndexOrderStatus.STUCK)
     ):
-        new = {asset: mid for asset, mid in mids.items() if asset not in order.arrival}
-        if new:
-            entered = {**order.entered, **new}
-            values = {"entered": canonical(entered), "entered_seal": entered_seal(order.id, entered)}
-            connection.execute(update(index_orders).where(index_orders.c.id == order.id).values(**values))
+        enter(connection, order, mids)
+
+
+def enter(connection: Connection, order: IndexOrder, mids: Mapping[str, Decimal]) -> None:
+    """Give an order an arrival mid of each of these assets that has none yet; what was accepted stays as it is."""
+    new = {asset: mid for asset, mid in mids.items() if asset not in order.arrival}
+    if new:
+        entered = {**order.entered, **new}
+        values = {"entered": canonical(entered), "entered_seal": entered_seal(order.id, entered)}
+        connection.execute(update(index_orders).where(index_orders.c.id == order.id).values(**values))
 
 
 def request_cancel(connection: Connection, order_id: int, now: datetime) -> None:
@@ -321,6 +334,17 @@ def unsettled_plans(connection: Connection, account_id: int) -> list[StoredPlan]
         .order_by(plans.c.id)
     )
     return [StoredPlan(**row._mapping) for row in connection.execute(query)]
+
+
+def indices_in_flight(connection: Connection) -> set[int]:
+    """Return the indices whose orders, or rebalance, have a plan that is not settled: their baskets stay."""
+    query = (
+        select(index_orders.c.index_id)
+        .join(plans, plans.c.index_order_id == index_orders.c.id)
+        .where(plans.c.status == "written")
+        .distinct()
+    )
+    return set(connection.scalars(query))
 
 
 def list_plans(connection: Connection) -> list[StoredPlan]:

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime
 from decimal import Decimal
 
 from sqlalchemy import Connection
@@ -11,9 +11,12 @@ from etf_trader.clock import Clock
 from etf_trader.database import Database
 from etf_trader.errors import UsageError
 from etf_trader.events import EventLog, RebalanceAccepted
+from etf_trader.execution.fees_in_kind import basket_due
 from etf_trader.execution.look import require_own
+from etf_trader.index.benchmarks import set_benchmark
 from etf_trader.index.determination import Determination
-from etf_trader.index.store import Index, current_basket, find_index
+from etf_trader.index.prices import mids_at
+from etf_trader.index.store import Index, find_index
 from etf_trader.ledger import accounts
 from etf_trader.ledger.repository import Account, Ledger
 from etf_trader.money import ONE, ZERO, divide, money_context
@@ -83,7 +86,7 @@ async def accept_rebalance(
         with database.write() as connection:
             if (known := _known(connection, account, wanted)) is not None:
                 return known
-            if not _stands(connection, account, request):
+            if not _stands(connection, account, request, clock.now()):
                 continue
             order = add_rebalance(connection, account.id, request, clock.now())
             log.record(
@@ -93,6 +96,7 @@ async def accept_rebalance(
                 ),
                 clock.now(),
             )
+            _follow(connection, preview, order, clock.now())
             if empty is not None:
                 write_reweighed(connection, log, account, order, empty, clock.now())
         return Accepted(preview.index, order, is_new=True)
@@ -101,6 +105,17 @@ async def accept_rebalance(
         where="--index",
         hint="try again",
     )
+
+
+def _follow(connection: Connection, preview: RebalancePreview, order: RebalanceOrder, now: datetime) -> None:
+    """Give the index that the fund follows its new weights, whole and without cost, at the mids of the acceptance.
+
+    What has no price has no place in it until it has one.
+    """
+    prices = mids_at(order.arrival, now)
+    weights = {asset: weight for asset, weight in preview.determination.weights.items() if asset in prices}
+    if weights:
+        set_benchmark(connection, preview.index, weights, prices, now, f"rebalance {order.id}")
 
 
 def _known(connection: Connection, account: Account, wanted: Wanted) -> Accepted | None:
@@ -119,11 +134,12 @@ def _known(connection: Connection, account: Account, wanted: Wanted) -> Accepted
     return None
 
 
-def _stands(connection: Connection, account: Account, request: RebalanceRequest) -> bool:
-    """Return whether the index still holds what the rebalance was planned from."""
+def _stands(connection: Connection, account: Account, request: RebalanceRequest, now: datetime) -> bool:
+    """Return whether the index still holds what the rebalance was planned from, its fee taken until now."""
     ledger = Ledger(connection, account.id)
     units = ledger.units_outstanding(accounts.issued(request.index_id), f"unit:{request.index_id}")
-    return (units, current_basket(connection, request.index_id).version) == (request.units, request.basket)
+    version = basket_due(connection, account.id, request.index_id, now).version
+    return (units, version) == (request.units, request.basket)
 
 
 def request_of(preview: RebalancePreview, wanted: Wanted, mids: Mapping[str, Decimal]) -> RebalanceRequest:
@@ -141,7 +157,7 @@ def request_of(preview: RebalancePreview, wanted: Wanted, mids: Mapping[str, Dec
         nav=preview.basket.nav(mids) if found is None else found.nav,
         scale=ONE if found is None else found.scale,
         reserve=preview.version.rules.rebalance.reserve,
-        price_bps=None,
+        price_bps=preview.version.rules.rebalance.price_bps,
         arrival=dict(mids if found is None else preview.mids),
         determination=determination_document(preview.determination),
         legs=() if found is None else tuple(_leg(preview, drift) for drift in found.drifts),

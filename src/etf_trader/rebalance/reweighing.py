@@ -9,9 +9,12 @@ from sqlalchemy import Connection
 
 from etf_trader.errors import MissingPrice
 from etf_trader.events import EventLog, RebalanceEnded
-from etf_trader.index.store import add_basket
+from etf_trader.index.navs import Reason
+from etf_trader.index.prices import mids_at
+from etf_trader.index.store import add_basket, index_by_id
 from etf_trader.ledger.baskets import reweighing
 from etf_trader.ledger.repository import Account, Ledger
+from etf_trader.ledger.valuation import record_nav
 from etf_trader.money import BASKET_GRID, ZERO, divide_down, money_context
 from etf_trader.orders.rebalance_order import RebalanceOrder
 from etf_trader.orders.status import IndexOrderStatus
@@ -77,6 +80,9 @@ def write_reweighed(
     )
     Ledger(connection, account.id).post(
         reweighing(order.index_id, order.id, basket.version, basket.quantities, basket.cash_per_unit, at=now)
+    )
+    record_nav(
+        connection, index_by_id(connection, order.index_id), mids_at(empty.mids, now), now, Reason.REBALANCE
     )
     enter_assets(connection, order.index_id, empty.mids)
     move_index_order(connection, order.id, IndexOrderStatus.FILLED, stopped_by=("filled",), now=now)

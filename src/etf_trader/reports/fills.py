@@ -19,6 +19,7 @@ from etf_trader.orders.asset_order import AssetOrder
 from etf_trader.orders.index_order import IndexOrder
 from etf_trader.orders.plan import LOSS_PARTS, NO_LOSS, LossParts, total_loss
 from etf_trader.orders.store import asset_orders_of, list_index_orders
+from etf_trader.reports.period import ALWAYS, Period
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,12 +169,17 @@ class _Work:
 
 
 def fills_report(
-    connection: Connection, position_id: int, nav_now: Decimal | None, order_id: int | None = None
+    connection: Connection,
+    position_id: int,
+    nav_now: Decimal | None,
+    order_id: int | None = None,
+    period: Period = ALWAYS,
 ) -> FillsReport:
     """Return the report of a position, or of one of its orders.
 
     Args:
         nav_now: NAV per unit now, for what was missed; None when there is no price.
+        period: The orders that were accepted in it, each with all of its fills.
 
     Raises:
         NotFound: there is no such position.
@@ -183,7 +189,7 @@ def fills_report(
     orders = [
         order
         for order in list_index_orders(connection, position_id=position_id)
-        if order_id is None or order.id == order_id
+        if order_id in (None, order.id) and period.holds(order.accepted_at)
     ]
     symbols = {
         asset: symbol for each in baskets_of(connection, index.id) for asset, symbol in each.symbols.items()

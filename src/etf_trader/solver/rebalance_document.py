@@ -22,10 +22,13 @@
 NAV is of the whole index, what is kept included; weights and drifts are of the
 part that the problem is about. Its objective, in quote, is
 
-    NAV after - off_price x sum max(|h' m - w V'| - band, 0) - short_price x max(r V' - cash after, 0)
+    NAV after - off_price x sum max(|h' m - w V'| - band, 0)
+              - short_price x max(r V' - cash after, 0)
 
-and `bound` is above it for every rebalance there is. `gap_bps` is what the plan
-lacks of it, lots and least orders included, of which `rounding_bps` is theirs.
+less, where being off target has a price, what the multiplier of cash is below
+that of NAV for cash beyond the larger of the cash before and the reserve; and
+`bound` is above it for every rebalance there is. `gap_bps` is what the plan lacks
+of it, lots and least orders included, of which `rounding_bps` is theirs.
 Books, rules and times stand outside, in the market whose hash is `book_hash`.
 """
 
@@ -38,6 +41,7 @@ from etf_trader.money import ZERO, bps, divide, plain
 from etf_trader.orders.plan import plan_object_seal
 from etf_trader.orders.rebalance import NO_COST, CostParts, RebalanceLeg, RebalancePlan
 from etf_trader.solver.certificate import all_digits
+from etf_trader.solver.rebalance_bound import idle_price, most_cash
 from etf_trader.solver.rebalance_problem import Aim, Bands, Constituent, RebalanceProblem, Tracking
 
 PURPOSE = "rebalance"
@@ -84,7 +88,7 @@ def rebalance_plan_document(
         still = sum((each.holding * each.mid for each in kept), ZERO)
         parts = [cost_parts(leg, each) for leg, each in zip(plan.legs, asked, strict=True)]
         nav, bound = plan.nav_before + still, plan.bound + still
-        reached = objective(problem, plan, plan.off_price, plan.short_price) + still
+        reached = objective(problem, plan) + still
         gap = bps(bound - reached, nav)
         smooth = divide(plan.gap_bps * problem.nav, nav, Decimal("0.0001"))
         document = {
@@ -125,24 +129,33 @@ def rebalance_plan_document(
         return document | {"seal": plan_object_seal(document)}
 
 
-def objective(problem: RebalanceProblem, plan: RebalancePlan, off_price: Decimal, short_price: Decimal) -> Decimal:
-    """Return NAV after of a plan, what being off target and short of the reserve costs taken off; in quote."""
+def objective(problem: RebalanceProblem, plan: RebalancePlan) -> Decimal:
+    """Return NAV after of a plan less what it costs to be off target, and short or full of cash; in quote."""
     weights = {each.asset: each.weight for each in problem.constituents}
     ends = [(leg.holding_after * leg.mid, weights[leg.asset]) for leg in plan.legs]
-    return objective_of(problem, ends, plan.nav_after, plan.cash_after, (off_price, short_price))
+    idle = idle_price(problem, plan.multipliers, plan.nav_multiplier)
+    return objective_of(problem, ends, (plan.nav_after, plan.cash_after), (plan.off_price, plan.short_price, idle))
 
 
 def objective_of(
     problem: RebalanceProblem,
     ends: Sequence[tuple[Decimal, Decimal]],
-    nav: Decimal,
-    cash: Decimal,
-    prices: tuple[Decimal, Decimal],
+    after: tuple[Decimal, Decimal],
+    prices: tuple[Decimal, Decimal, Decimal],
 ) -> Decimal:
-    """Return the objective of holdings: (value, target weight) of each asset, NAV and cash after, in quote."""
+    """Return the objective of what a rebalance leads to, in quote.
+
+    Args:
+        problem: What was asked.
+        ends: Value and target weight of each asset.
+        after: NAV and cash.
+        prices: Of value off target, of reserve that lacks, and of cash beyond what there may be.
+    """
+    (nav, cash), (off_price, short_price, idle) = after, prices
     band = problem.aim.width * problem.nav if isinstance(problem.aim, Bands) else ZERO
     off = sum((max(abs(value - weight * nav) - band, ZERO) for value, weight in ends), ZERO)
-    return nav - prices[0] * off - prices[1] * max(problem.reserve * nav - cash, ZERO)
+    short = max(problem.reserve * nav - cash, ZERO)
+    return nav - off_price * off - short_price * short - idle * max(cash - most_cash(problem), ZERO)
 
 
 def turnover(legs: Sequence[RebalanceLeg], nav: Decimal) -> Decimal:

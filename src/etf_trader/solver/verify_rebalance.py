@@ -17,7 +17,7 @@ from etf_trader.orders.rebalance import NO_COST, CostParts, RebalanceLeg
 from etf_trader.solver.findings import Finding, check_order_size, differs
 from etf_trader.solver.offers import Offer
 from etf_trader.solver.problem import Leg
-from etf_trader.solver.rebalance_bound import nav_bound
+from etf_trader.solver.rebalance_bound import idle_price, nav_bound
 from etf_trader.solver.rebalance_document import FRACTION, objective_of
 from etf_trader.solver.rebalance_problem import Constituent, RebalanceProblem, Tracking
 from etf_trader.solver.rebalance_statement import RebalanceStatement, StatedLeg
@@ -285,7 +285,8 @@ def _prices(statement: RebalanceStatement) -> Iterator[Finding]:
             yield Finding(
                 f"plan.multipliers.{each.asset}", "is further from that of NAV than being off target costs"
             )
-    if not nav <= cash <= nav + statement.short_price:
+    least = ZERO if isinstance(problem.aim, Tracking) else nav
+    if not least <= cash <= nav + statement.short_price:
         yield Finding(f"plan.multipliers.{problem.quote}", "is not between NAV and what lacking the reserve costs")
 
 
@@ -295,5 +296,6 @@ def _objective(statement: RebalanceStatement) -> Decimal:
         (each.leg.holding_after * each.leg.mid, asked.weight)
         for each, asked in zip(statement.legs, problem.constituents, strict=True)
     ]
-    prices = statement.off_price, statement.short_price
-    return objective_of(problem, ends, _nav_after(statement), _cash_after(statement), prices)
+    idle = idle_price(problem, statement.multipliers, statement.nav_multiplier)
+    prices = statement.off_price, statement.short_price, idle
+    return objective_of(problem, ends, (_nav_after(statement), _cash_after(statement)), prices)
