@@ -25,7 +25,11 @@ from etf_trader.money import divide, money_context
 from etf_trader.orders.rebalances import list_rebalances, rebalance_order
 from etf_trader.orders.store import StoredPlan, list_index_orders, list_plans, plan_seal
 from etf_trader.orders.tables import plans
+from etf_trader.rebalance.beside import beside_orders
+from etf_trader.rebalance.previewing import preview_rebalance
 from etf_trader.reports.crosses import crosses_report
+from etf_trader.seal import canonical
+from etf_trader.solver.verify import verify
 
 D = Decimal
 PRICES = {"A": "100", "B": "10", "C": "5"}
@@ -261,3 +265,19 @@ async def _played(
 def _require_identities(document: dict[str, str], purpose: str) -> None:
     if purpose == "wave":
         assert D(document["nav_before"]) - D(document["nav_after"]) == D(document["cost"])
+
+
+async def test_the_dry_run_shows_the_plan_of_both_byte_for_byte(tmp_path: Path) -> None:
+    house = await founded(tmp_path)
+    order = await house.desk.accept(make_request(Side.BUY, index_id=2, quantity=D(4)))
+    later = await house.desk.accept(make_request(Side.SELL, index_id=3, quantity=D(5), time_in_force="gtc"))
+    parts = house.database, house.venue, house.clock, house.account
+    found = await preview_rebalance(*parts, 1000, "1", None)
+    beside = await beside_orders(*parts, house.settings, found)
+    assert beside is not None
+    assert (beside.orders, beside.held) == ((order.id,), (later.id,))
+    assert verify(beside.plan, beside.market) == []
+    made = await together(house)
+    first = next(each for each in made if each.purpose == "wave")
+    assert first.document == canonical(beside.plan)
+    assert beside.saving == D(json.loads(first.document)["saving"]) > 0

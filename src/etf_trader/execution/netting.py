@@ -56,7 +56,7 @@ class Netted:
         return ends + self.wave.windows
 
 
-def plan_beside(
+def plan_with_orders(
     state: RebalanceState, asked: Sequence[Asked], view: MarketView, settings: ExecutionSettings
 ) -> Netted:
     """Plan the next wave of a rebalance, with those of these orders that it can trade with.

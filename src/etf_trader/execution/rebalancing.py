@@ -1,7 +1,7 @@
 """Plays the waves of open rebalances, beside open orders: each is settled before anything else is planned."""
 
 import asyncio
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
@@ -9,10 +9,11 @@ from etf_trader.clock import Clock
 from etf_trader.database import Database
 from etf_trader.errors import BasketMoved, DataError, SolverError
 from etf_trader.events import EventLog
+from etf_trader.execution.beside import asked_of, wave_symbols
 from etf_trader.execution.fees_in_kind import accrue_before
 from etf_trader.execution.lease import Lease, check
 from etf_trader.execution.look import look_and_plan
-from etf_trader.execution.netting import Netted, plan_beside
+from etf_trader.execution.netting import Netted, plan_with_orders
 from etf_trader.execution.planning import MarketView
 from etf_trader.execution.queue import Queue
 from etf_trader.execution.rebalance_state import RebalanceState, barren_waves, rebalance_state
@@ -103,7 +104,7 @@ class Rebalancer:
         beside = await self._beside(orders, rules, lease)
         if self.shift.stop():
             return True
-        symbols = _symbols(state, beside)
+        symbols = wave_symbols(state, beside)
         slots = await self.queue.room(len(symbols), self.shift.until_news())
         if slots is None:
             self.has_waited = True
@@ -155,10 +156,10 @@ class Rebalancer:
         """Look at the books of what is left, and of the orders, and plan them."""
 
         async def plan(view: MarketView) -> Netted:
-            asked, _ = self.turns.asked(beside, view)
-            return await asyncio.to_thread(plan_beside, state, asked, view, self.settings)
+            asked = asked_of(beside, view, self.settings.slack_ticks)
+            return await asyncio.to_thread(plan_with_orders, state, asked, view, self.settings)
 
-        symbols = (_symbols(state, beside) | {state.symbols[asset] for asset in state.held}) & rules.keys()
+        symbols = (wave_symbols(state, beside) | {state.symbols[asset] for asset in state.held}) & rules.keys()
         depth, own = self.settings.depth, self._resting()
         found = await look_and_plan(self.venue, symbols, depth, rules, plan, lambda each: each.stops, slots, own)
         return found[1]
@@ -199,12 +200,6 @@ class Rebalancer:
         with self.database.write() as connection:
             check(connection, lease)
             write_stops(connection, order_id, stops)
-
-
-def _symbols(state: RebalanceState, beside: Iterable[OrderState]) -> set[str]:
-    """Return the markets that a wave and these orders may trade in."""
-    own = {state.symbols[asset] for asset in state.left}
-    return own.union(*(each.basket.symbols.values() for each in beside))
 
 
 def _without(beside: Sequence[OrderState], netted: Netted, violations: Sequence[Violation]) -> list[OrderState]:

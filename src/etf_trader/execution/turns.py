@@ -103,7 +103,11 @@ class Turns:
     async def due(self, waiting: Sequence[int], rules: Rules, lease: Lease) -> list[OrderState]:
         """Return how those of these orders stand that may be planned with others now; what is to end is ended."""
         states = await self._states(await self._ready(waiting, rules, lease), lease)
-        return [each for each in states if not each.is_quoting and not foreign_currencies(each.index)]
+        return [
+            tradable_state(each, rules)
+            for each in states
+            if not each.is_quoting and not foreign_currencies(each.index)
+        ]
 
     async def _ready(self, waiting: Sequence[int], rules: Rules, lease: Lease) -> list[int]:
         """Return those of these orders for which there is anything to plan; all ends that are due come first."""
@@ -185,12 +189,12 @@ class Turns:
 
         async def plan(view: MarketView) -> Together:
             seen = as_paid(view, discount, [each.order.max_loss_bps for each in states])
-            asked, unplanned = self.asked(states, seen)
+            asked, unplanned = self._asked(states, seen)
             return await asyncio.to_thread(plan_together, asked, unplanned, seen, self.settings)
 
         return (await look_and_plan(self.venue, symbols, depth, rules, plan, stops_of, slots, own))[1]
 
-    def asked(self, states: Sequence[OrderState], view: MarketView) -> tuple[list[Asked], list[Stopped]]:
+    def _asked(self, states: Sequence[OrderState], view: MarketView) -> tuple[list[Asked], list[Stopped]]:
         """Return what the solver is asked for each order, and which cannot be planned on these books."""
         asked: list[Asked] = []
         unplanned: list[Stopped] = []
