@@ -47,36 +47,41 @@ def check_wave(
         yield from _beside(connection, stored, statement, market)
 
 
-def wave_beside(
-    connection: Connection, stored: StoredPlan, market: Mapping[str, Any]
-) -> RebalanceStatement | None:
-    """Return what the wave says that an order's plan trades with in one batch; None: it trades with none.
+def batches_with_waves(connection: Connection, stored: StoredPlan) -> list[tuple[StoredPlan, list[StoredPlan]]]:
+    """Return the waves of a moment that trade with orders, each with the plans of these.
 
-    Raises:
-        ValueError: it cannot be read.
+    A wave names them by their seals, and is written after them. What it names
+    and is not there is missing in the list.
     """
-    own = json.loads(stored.document)["seal"]
-    for each in plans_of_moment(connection, stored):
-        if each.purpose == WAVE and own in (document := json.loads(each.document)).get("beside", ()):
-            return read_rebalance_statement(document, market)
-    return None
+    waves = [each for each in plans_of_moment(connection, stored) if each.purpose == WAVE]
+    return [(each, _named(connection, each)) for each in waves if _names(each)]
+
+
+def _names(wave: StoredPlan) -> Sequence[str]:
+    beside: Sequence[str] = json.loads(wave.document).get("beside", ())
+    return beside
+
+
+def _named(connection: Connection, wave: StoredPlan) -> list[StoredPlan]:
+    """Return the plans that a wave names, as far as they are there: the last of each before it."""
+    missing, found = Counter(_names(wave)), []
+    for each in reversed(plans_of_moment(connection, wave)):
+        if each.id < wave.id and each.purpose != WAVE and missing[seal := json.loads(each.document)["seal"]]:
+            missing[seal] -= 1
+            found.append(each)
+    return found[::-1]
 
 
 def _beside(
     connection: Connection, stored: StoredPlan, statement: RebalanceStatement, market: Mapping[str, Any]
 ) -> Iterator[Finding]:
-    """Check a wave against the plans of the orders that trade with it in one batch: named by their seals."""
-    missing, named = Counter(statement.beside), []
-    for each in reversed(plans_of_moment(connection, stored)):
-        document = json.loads(each.document)
-        if each.id < stored.id and each.purpose != WAVE and missing[document["seal"]]:
-            missing[document["seal"]] -= 1
-            named.append(document)
-    if missing.total():
+    """Check a wave against the plans of the orders that trade with it in one batch."""
+    named = _named(connection, stored)
+    if len(named) != len(statement.beside):
         yield Finding("plan.beside", "names a plan that is not there")
         return
     try:
-        orders = [read_statement(document, market) for document in named]
+        orders = [read_statement(json.loads(each.document), market) for each in named]
     except ValueError:
         yield Finding("plan.beside", "names a plan that cannot be read")
         return
