@@ -159,7 +159,7 @@ def _problem(
     part = nav - sum(
         (quantity * books[asset].mid for asset, quantity in holdings.quantities.items() if asset in kept), ZERO
     )
-    constituents = tuple(_constituent(each, nav, part, holdings, books, rules) for each in moved)
+    constituents = _at_most_whole([_constituent(each, nav, part, holdings, books, rules) for each in moved])
     return RebalanceProblem(holdings.quote, holdings.cash, constituents, Exact())
 
 
@@ -182,6 +182,15 @@ def _constituent(
         bids=book.accepted(Side.SELL, rule)[0],
         asks=book.accepted(Side.BUY, rule)[0],
     )
+
+
+def _at_most_whole(constituents: list[Constituent]) -> tuple[Constituent, ...]:
+    """Return the constituents with weights of together 1 at most: aims on a grid may be a hair more."""
+    beyond = sum((each.weight for each in constituents), ZERO) - ONE
+    if beyond > 0:
+        place = max(range(len(constituents)), key=lambda at: constituents[at].weight)
+        constituents[place] = replace(constituents[place], weight=constituents[place].weight - beyond)
+    return tuple(constituents)
 
 
 def _cost_parts(leg: RebalanceLeg, constituent: Constituent) -> CostParts:
