@@ -3,7 +3,6 @@
 LATER = {
     "schedule": "today: a crontab line of your own that runs etf worker --once",
     "dashboard": "today: etf report fills and etf report holdings",
-    "backtest": "today: etf demo, or etf init --market recording",
     "index mark": "today: etf index nav",
     "index event": "today: etf index create makes another index",
     "index fee": "today: etf index nav",
