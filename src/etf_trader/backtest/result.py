@@ -13,6 +13,7 @@ from etf_trader.backtest.fund import YEAR_SECONDS
 from etf_trader.backtest.history import History, Source
 from etf_trader.backtest.journal import Audit
 from etf_trader.backtest.simulator import Cause, Course, Event, Step
+from etf_trader.market.symbol import Side
 from etf_trader.money import BPS, ZERO
 from etf_trader.reports.returns import (
     Drawdown,
@@ -161,10 +162,8 @@ def _figures(course: Course, days: Sequence[Day]) -> Figures:
     average = (average_value(fund) or ZERO) * course.units
     parts = [part for step in course.steps for part in step.rebalance.costs.values()]
     legs = [leg for step in course.steps for leg in step.rebalance.legs.values() if leg.side is not None]
-    later = [
-        leg for s in course.steps if s.cause is not Cause.BEGIN for leg in s.rebalance.legs.values() if leg.side
-    ]
-    bought, sold = (sum((leg.value for leg in later if leg.side.sign == sign), ZERO) for sign in (1, -1))
+    later = [leg for step in course.steps if step.cause is not Cause.BEGIN for leg in step.rebalance.legs.values()]
+    bought, sold = (sum((leg.value for leg in later if leg.side is side), ZERO) for side in Side)
     turned, length = turnover(bought, sold, average), years(start, end)
     cost = sum((step.rebalance.cost for step in course.steps), ZERO)
 

@@ -1,4 +1,7 @@
-"""A line over time, drawn with characters: days to the right, values upwards, each doubling alike where they grew much."""
+"""A line over time, drawn with characters: days to the right, values upwards.
+
+Where values grew much, what doubles rises alike.
+"""
 
 from __future__ import annotations
 
