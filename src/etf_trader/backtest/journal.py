@@ -92,16 +92,18 @@ class Journal:
             raise LedgerError(f"{transaction.key} is in the books", where=transaction.key)
         self._keys.add(transaction.key)
         sequence = len(self.entries) + 1
-        unsealed = Entry(
-            sequence,
-            transaction.key,
-            transaction.kind,
-            transaction.at,
-            transaction.narration,
-            transaction.evidence(),
-            transaction.postings,
-            self.head,
-            "",
+        evidence, previous = transaction.evidence(), self.head
+        sealed = chain_hash(
+            account_id=ACCOUNT,
+            sequence=sequence,
+            key=transaction.key,
+            kind=transaction.kind,
+            at=transaction.at,
+            index_order_id=None,
+            narration=transaction.narration,
+            evidence=evidence,
+            postings=list(transaction.postings),
+            previous=previous,
         )
         for posting in transaction.postings:
             at = (posting.account, posting.asset)
@@ -109,7 +111,19 @@ class Journal:
         for move in transaction.lot_moves:
             self.lots.apply(move, transaction.at, sequence)
         self.lots.forget_changes()
-        self.entries.append(_sealed(unsealed))
+        self.entries.append(
+            Entry(
+                sequence,
+                transaction.key,
+                transaction.kind,
+                transaction.at,
+                transaction.narration,
+                evidence,
+                transaction.postings,
+                previous,
+                sealed,
+            )
+        )
 
     def balance(self, account: str, asset: str) -> Decimal:
         """Return what `account` holds of `asset`."""
@@ -118,20 +132,6 @@ class Journal:
     def holdings(self, account: str) -> dict[str, Decimal]:
         """Return everything that `account` holds, by asset, zeros left out."""
         return {asset: amount for (of, asset), amount in self.balances.items() if of == account and amount}
-
-
-def _sealed(entry: Entry) -> Entry:
-    return Entry(
-        entry.sequence,
-        entry.key,
-        entry.kind,
-        entry.at,
-        entry.narration,
-        entry.evidence,
-        entry.postings,
-        entry.previous,
-        entry.expected_hash(),
-    )
 
 
 def audit(journal: Journal, index_id: int) -> Audit:
