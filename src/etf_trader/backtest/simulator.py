@@ -12,7 +12,7 @@ The index is rebalanced at the same prices without cost and without bands; the f
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta
-from decimal import Decimal
+from decimal import Context, Decimal
 from enum import StrEnum
 
 from msgspec.structs import replace
@@ -27,12 +27,14 @@ from etf_trader.index.level import Benchmark
 from etf_trader.index.methodology import Methodology, RebalanceRule, next_due
 from etf_trader.market.book import OrderBook
 from etf_trader.market.symbol import SymbolRule
-from etf_trader.money import ONE, ZERO, divide, money_context
+from etf_trader.money import ONE, ZERO, divide, money_context, plain
 from etf_trader.rebalance.drift import targets_with_reserve
 from etf_trader.rebalance.planning import Holdings, Rebalance, plan_of
 
 _WEIGHT_GRID = Decimal("1e-12")
 _FREE_DUST = Decimal("0.01")
+
+_SHOWN = Context(prec=6)
 
 AT_ONCE = RebalanceRule()
 """How the first basket is bought, and a market that ended is left: whatever the bands, and at once."""
@@ -228,15 +230,15 @@ class _Run:
         self.course.frozen |= set(gone)
         for asset in gone:
             price = self.history.price(asset, day)
-            self._tell(day + 1, What.FROZEN, asset, f"{asset} has no market any more: frozen at {price:f}")
+            self._tell(day + 1, What.FROZEN, asset, f"{asset} has no market any more: frozen at {shown(price)}")
 
     def _sell(self, gone: Sequence[str], day: int, *, is_due: bool) -> None:
         for asset in gone:
             price = self.history.price(asset, day)
             if self.history.source(asset, day) is Source.CANDLES:
-                said = f"{asset} has no market any more: sold at its last price, {price:f}"
+                said = f"{asset} has no market any more: sold at its last price, {shown(price)}"
             else:
-                said = f"{asset} has left the table of market caps: sold at the most it can be worth, {price:f}"
+                said = f"{asset} has left the table of market caps: sold at the most it can be worth, {shown(price)}"
             self._tell(day + 1, What.SOLD, asset, said)
         self.members -= set(gone)
         if is_due:  # the rebalance of that morning sells it
@@ -339,6 +341,11 @@ class _Run:
 
 def _at(morning: int) -> datetime:
     return datetime.combine(date.fromordinal(morning), time(), UTC)
+
+
+def shown(price: Decimal) -> str:
+    """Return a price with the digits that matter to a reader."""
+    return plain(_SHOWN.plus(price))
 
 
 def _dues(rule: Methodology, start: int, end: int) -> Iterator[int]:

@@ -199,12 +199,12 @@ def _run(chosen: _Chosen, files: Files) -> None:
     from etf_trader.backtest.result import result_of
     from etf_trader.backtest.simulator import run
 
-    with output().progress("Reading the past") as progress:
+    with output().progress("Following the rulebook") as progress:
         history = files.read()
         setting = chosen.setting(date.fromordinal(history.first_day + 1), date.fromordinal(history.last_day))
 
         def told(fraction: float) -> None:
-            progress.update(fraction, "rebalanced")
+            progress.update(fraction)
 
         found = result_of(run(setting, history, told), history)
     if found.audit.findings:

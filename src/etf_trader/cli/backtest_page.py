@@ -110,10 +110,9 @@ def _draw_events(page: Page, found: Result) -> None:
         if why != "within_band":
             page.line(f"{count(times, 'trade')} left out: {why.replace('_', ' ')}.")
     own = [event for event in found.events if event.asset is not None]
-    for event in own[:MOST_EVENTS]:
-        page.line(f"  {event.day}  {event.text}.")
+    page.fields([(str(event.day), f"{event.text}.") for event in own[:MOST_EVENTS]])
     if len(own) > MOST_EVENTS:
-        page.line(dim(f"  and {len(own) - MOST_EVENTS} more: --json has all."))
+        page.line(dim(f"and {len(own) - MOST_EVENTS} more: --json has all."))
 
 
 def draw_grid(page: Page, symbol: str, files: Files, rows: Sequence[Row]) -> None:

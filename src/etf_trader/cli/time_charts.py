@@ -13,7 +13,7 @@ from itertools import pairwise
 from etf_trader.cli.charts import BLANK, LEAST_COLUMNS, Cell
 from etf_trader.cli.output import dim
 
-ROWS = 10
+ROWS = 12
 LOGARITHMIC_FROM = 4.0
 """Where the highest value is so many times the lowest, what doubles rises alike."""
 
