@@ -60,7 +60,7 @@ folder, processes, runs = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
 def read():
     weights = pd.read_csv(f"{folder}/weights.csv", index_col=0, parse_dates=True)
     closes = {
-        name: pd.read_csv(f"{folder}/candles/{name}USDT_1d.csv", index_col=0, parse_dates=True, usecols=[0, 4])["close"]
+        name: pd.read_csv(f"{folder}/candles/{name}USDT_1d.csv", index_col=0, parse_dates=True, usecols=[0, 4]).close
         for name in weights.columns
     }
     prices = pd.DataFrame(closes)

@@ -3,7 +3,7 @@
 import csv
 import io
 import os
-from datetime import date, timedelta
+from datetime import date
 from decimal import Decimal
 from pathlib import Path
 
@@ -47,6 +47,7 @@ def past(tmp_path_factory: pytest.TempPathFactory) -> Shell:
         rows = walk(asset, 60 if asset == "ADA" else 100)._rows
         (folder / "candles" / f"{asset}USDT_1d.csv").write_bytes(b"date,close\n" + b"\n".join(rows))
     (folder / "five.toml").write_text(INDEX)
+    (folder / "mistyped.toml").write_text(INDEX.replace("BTC", "BTX"))
     (folder / "basket.toml").write_text('symbol = "B"\n[basket]\nBTC = 1\n')
     (folder / "top.toml").write_text(TOP20)
     return Shell(folder)
@@ -98,6 +99,7 @@ def test_survivors_only_and_no_costs_are_said(past: Shell) -> None:
         (["--from", "2022-03-01", "--to", "2022-03-01"], 2, "is not before"),
         (["--from", "January"], 2, "write it as 2020-01-31"),
         (["--from", "2030-01-01"], 1, "no day between"),
+        (["--index-file", "mistyped.toml"], 2, "no price of BTX"),
         (["--capital", "10"], 2, "buy no unit"),
         (["--fee-bps", "2000"], 2, "not a fee"),
         (["--processes", "0"], 2, "1 to 256"),

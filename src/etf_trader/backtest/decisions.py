@@ -11,6 +11,7 @@ from decimal import Decimal
 
 from etf_trader.backtest.candles import Floats
 from etf_trader.backtest.history import History
+from etf_trader.errors import UsageError
 from etf_trader.index.caps import CapRow
 from etf_trader.index.determination import Choice, Determination, choose, listed, weigh
 from etf_trader.index.methodology import Methodology
@@ -26,6 +27,20 @@ class Decider:
         document = rule.document()
         parts = ("universe", "eligibility", "selection", "weighting", "weights")
         self._key = canonical({name: document[name] for name in parts})
+
+    def require_prices(self) -> None:
+        """Refuse an asset that the rulebook names and nobody has a price of: it may be mistyped.
+
+        Raises:
+            UsageError: names the first.
+        """
+        for asset in (*self._rule.universe.assets, *self._rule.weights):
+            if self._history.source(asset, self._history.last_day) is None:
+                raise UsageError(
+                    f"there is no price of {asset}, which the index names",
+                    where="--candles",
+                    hint=f"candles of {asset}, or --caps with a table that has it",
+                )
 
     def decide(self, day: int, incumbents: Collection[str]) -> Determination:
         """Return what the index is to hold, by all that is known at the end of `day`.
@@ -45,7 +60,8 @@ class Decider:
         on, rule = date.fromordinal(day), self._rule
         rows, known = self._from_table(day) if rule.universe.caps is not None else self._from_list(day)
         choice = choose(rule, on, rows, known, incumbents)
-        return Determination(on, weigh(rule, choice.rows, self._returns(choice, day)), choice.verdicts)
+        # Without the verdicts, which nobody reads here: a grid remembers thousands of determinations.
+        return Determination(on, weigh(rule, choice.rows, self._returns(choice, day)), ())
 
     def _from_table(self, day: int) -> tuple[Sequence[CapRow], Known]:
         history = self._history

@@ -13,6 +13,7 @@ import gc
 import multiprocessing
 import os
 import signal
+import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass, replace
@@ -246,13 +247,17 @@ def _rows(cells: Sequence[Cell], files: Files, history: History, processes: int)
         return
     # Spawned, not forked: this process may have threads. Each worker reads the past once for all its cells.
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(processes, context, _begin, (files,)) as pool:
-        try:
-            for done in as_completed([pool.submit(_work, cell) for cell in cells]):
-                yield done.result()
-        except BaseException:
-            pool.shutdown(wait=False, cancel_futures=True)
-            raise
+    pool = ProcessPoolExecutor(processes, context, _begin, (files,))
+    try:
+        for done in as_completed([pool.submit(_work, cell) for cell in cells]):
+            yield done.result()
+    except BaseException:
+        for worker in multiprocessing.active_children():  # Ctrl-C answers at once, whatever they are at
+            worker.terminate()
+        raise
+    finally:
+        pool.shutdown(cancel_futures=True)
+        del pool  # a traceback would keep it, and its semaphores
 
 
 _history: History | None = None
@@ -261,11 +266,20 @@ _history: History | None = None
 
 def _begin(files: Files) -> None:
     global _history
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the process that asked: it ends its workers
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the process that asked
+    threading.Thread(target=_end_with_parent, daemon=True).start()
     gc.set_threshold(GARBAGE_AFTER)
     with money_context():
         _history = files.read()
     gc.freeze()
+
+
+def _end_with_parent() -> None:
+    """Leave when the process that asked is gone, however it went: nobody waits for the rest."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+    os._exit(1)
 
 
 def _work(cell: Cell) -> Row:

@@ -21,6 +21,9 @@ from etf_trader.index.determination import Determination
 from etf_trader.market.book import OrderBook
 from etf_trader.market.symbol import SymbolRule
 
+MOST_BOOKS = 5_000
+"""So many books are remembered for the next run of a grid."""
+
 RANKED_BY_DAYS = 30
 """Without market caps coins rank by what was traded in so many days."""
 

@@ -20,7 +20,7 @@ from msgspec.structs import replace
 from etf_trader.backtest.decisions import Decider
 from etf_trader.backtest.depth import LEAST_ORDER, Market, tradable
 from etf_trader.backtest.fund import Fund
-from etf_trader.backtest.history import History, Source
+from etf_trader.backtest.history import MOST_BOOKS, History, Source
 from etf_trader.backtest.journal import Audit
 from etf_trader.errors import DataError
 from etf_trader.index.level import Benchmark
@@ -133,6 +133,7 @@ def run(setting: Setting, history: History, told: Told | None = None) -> Course:
 
     Raises:
         DataError: the rulebook could not be followed on a single morning; says why.
+        UsageError: it names an asset of which there is no price.
     """
     with money_context():
         return _Run(setting, history).go(told)
@@ -142,6 +143,7 @@ class _Run:
     def __init__(self, setting: Setting, history: History) -> None:
         self.setting, self.history = setting, history
         self.decider = Decider(history, setting.rule)
+        self.decider.require_prices()
         end = min(setting.end.toordinal(), history.last_day)
         self.course = Course(setting, setting.start.toordinal(), end)
         self.fund: Fund | None = None
@@ -238,7 +240,9 @@ class _Run:
             if self.history.source(asset, day) is Source.CANDLES:
                 said = f"{asset} has no market any more: sold at its last price, {shown(price)}"
             else:
-                said = f"{asset} has left the table of market caps: sold at the most it can be worth, {shown(price)}"
+                said = (
+                    f"{asset} has left the table of market caps: sold at the most it can be worth, {shown(price)}"
+                )
             self._tell(day + 1, What.SOLD, asset, said)
         self.members -= set(gone)
         if is_due:  # the rebalance of that morning sells it
@@ -312,6 +316,8 @@ class _Run:
         for asset in sorted(assets):
             key = (asset, known, market)
             if key not in memory:
+                if len(memory) >= MOST_BOOKS:
+                    memory.clear()
                 price = tradable(self.history.price(asset, known))
                 rule = market.rule(asset, self.setting.quote, price)
                 memory[key] = market.book(rule.symbol, price, self.history.rank(asset, known), at), rule

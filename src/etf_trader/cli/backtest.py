@@ -153,7 +153,7 @@ class _Chosen:
             )
         if capital < definition.start_value:
             raise UsageError(
-                f"{money(capital)} {definition.quote} buy no unit, which begins at {plain(definition.start_value)}",
+                f"{money(capital)} {definition.quote} buy no unit, which is {plain(definition.start_value)}",
                 where="--capital",
                 hint="more capital, or a smaller start_value in the index file",
             )

@@ -2,6 +2,7 @@
 
 from datetime import UTC, datetime
 from decimal import Decimal
+from itertools import pairwise
 
 import pytest
 from hypothesis import given, settings
@@ -49,13 +50,13 @@ def test_a_book_is_in_order_around_its_price(price: Decimal, rank: int, has_cost
         assert book.mid == price
         for side in Side:
             prices = [level.price for level in book.offers(side)]
-            assert all(side.sign * (after - before) > 0 for before, after in zip(prices, prices[1:], strict=False))
+            assert all(side.sign * (after - before) > 0 for before, after in pairwise(prices))
             assert all(level.quantity > 0 and level.price > 0 for level in book.offers(side))
         assert rule.step * price <= 1 and (not has_costs or rule.step * price >= D("0.1"))
 
 
 def test_a_larger_coin_is_never_thinner_or_wider() -> None:
     books = [PAID.book("XUSDT", D(1), rank, AT) for rank in (3, 5, 20, 80, 200)]
-    for larger, smaller in zip(books, books[1:], strict=False):
+    for larger, smaller in pairwise(books):
         assert depth(larger, Side.BUY, 100) > depth(smaller, Side.BUY, 100)
         assert larger.asks[0].price < smaller.asks[0].price

@@ -3,10 +3,11 @@
 from datetime import date
 from decimal import Decimal
 
+from tests.unit.backtest.past import candles
+
 from etf_trader.backtest.history import History, Source
 from etf_trader.backtest.listing import Listing
 from etf_trader.index.caps import CapRow, CapTable
-from tests.unit.backtest.past import candles
 
 D = Decimal
 DAYS = (date(2022, 1, 1), date(2022, 2, 1), date(2022, 3, 1))

@@ -1,4 +1,4 @@
-"""A rulebook on past days: decisions know nothing later, books hold, dead coins count, what ended is dealt with."""
+"""A rulebook on past days: nothing is known early, books hold, dead coins count, ended markets are dealt with."""
 
 import math
 import random
