@@ -59,9 +59,10 @@ folder, processes, runs = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
 
 def read():
     weights = pd.read_csv(f"{folder}/weights.csv", index_col=0, parse_dates=True)
+    files = {name: f"{folder}/candles/{name}USDT_1d.csv" for name in weights.columns}
     closes = {
-        name: pd.read_csv(f"{folder}/candles/{name}USDT_1d.csv", index_col=0, parse_dates=True, usecols=[0, 4]).close
-        for name in weights.columns
+        name: pd.read_csv(file, index_col=0, parse_dates=True, usecols=[0, 4])["close"]
+        for name, file in files.items()
     }
     prices = pd.DataFrame(closes)
     return prices[prices.index >= weights.index[0]], weights
@@ -195,9 +196,8 @@ def compare(folder: Path, options: argparse.Namespace) -> int:
     print(f"values a unit, no costs    differ by at most {off:.1e}, at most {CLOSE:.0e}")
     apart, program = many_commands([*beside, "1"], options.processes), timed([*beside, str(CELLS)])[0]
     print(f"etf, a grid of {CELLS}          {grid:7.2f} s   {options.processes} processes")
-    print(
-        f"bt, {CELLS} commands            {apart:7.2f} s   etf is {apart / grid:.1f} times as fast, at least {GRID_SPEED}"
-    )
+    ratio = f"etf is {apart / grid:.1f} times as fast, at least {GRID_SPEED}"
+    print(f"bt, {CELLS} commands            {apart:7.2f} s   {ratio}")
     print(f"bt, one program            {program:7.2f} s   etf is {program / grid:.1f} times as fast")
     kept = mine <= SLOWEST * other and off <= CLOSE and apart >= GRID_SPEED * grid
     return 0 if kept or not options.check else 1

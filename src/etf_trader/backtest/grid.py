@@ -16,6 +16,7 @@ import signal
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, replace
 from decimal import Decimal, InvalidOperation
 from difflib import get_close_matches
@@ -27,7 +28,7 @@ from etf_trader.backtest.candles import read_folder
 from etf_trader.backtest.history import History
 from etf_trader.backtest.result import Figures, result_of
 from etf_trader.backtest.simulator import Setting, run
-from etf_trader.errors import DataError, UsageError
+from etf_trader.errors import DataError, EtfError, LedgerError, UsageError
 from etf_trader.index.caps import read_caps
 from etf_trader.index.methodology import TABLES, Methodology, read_methodology
 from etf_trader.money import ONE, ZERO, money_context
@@ -251,6 +252,10 @@ def _rows(cells: Sequence[Cell], files: Files, history: History, processes: int)
     try:
         for done in as_completed([pool.submit(_work, cell) for cell in cells]):
             yield done.result()
+    except BrokenProcessPool as error:
+        raise EtfError(
+            "a process of the grid has died, perhaps for want of memory", hint="fewer at once: --processes 1"
+        ) from error
     except BaseException:
         for worker in multiprocessing.active_children():  # Ctrl-C answers at once, whatever they are at
             worker.terminate()
@@ -301,12 +306,25 @@ def processors() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def require_result(rows: Sequence[Row]) -> None:
-    """Refuse a grid of which nothing came.
+def require_clean(findings: Sequence[str]) -> None:
+    """Refuse the books of a run in which the audit found something.
 
     Raises:
+        LedgerError: with the first finding.
+    """
+    if findings:
+        raise LedgerError(f"the books of the backtest do not hold: {findings[0]}")
+
+
+def require_result(rows: Sequence[Row]) -> None:
+    """Refuse a grid of which nothing came, or whose books do not hold.
+
+    Raises:
+        LedgerError: the audit of a run found something.
         DataError: with what the first cell was refused for.
     """
+    for row in rows:
+        require_clean(row.findings)
     refused = [row.refused for row in rows if row.refused is not None]
     if len(refused) == len(rows):
         raise DataError(f"no combination of the grid could be run: {refused[0]}")

@@ -196,6 +196,7 @@ def _files(
 
 
 def _run(chosen: _Chosen, files: Files) -> None:
+    from etf_trader.backtest.grid import require_clean
     from etf_trader.backtest.result import result_of
     from etf_trader.backtest.simulator import run
 
@@ -207,10 +208,7 @@ def _run(chosen: _Chosen, files: Files) -> None:
             progress.update(fraction)
 
         found = result_of(run(setting, history, told), history)
-    if found.audit.findings:
-        from etf_trader.errors import LedgerError
-
-        raise LedgerError(f"the books of the backtest do not hold: {found.audit.findings[0]}")
+    require_clean(found.audit.findings)
     from etf_trader.cli.backtest_document import run_document
     from etf_trader.cli.backtest_page import draw_run
 

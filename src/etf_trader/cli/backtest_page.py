@@ -157,8 +157,6 @@ def draw_grid(page: Page, symbol: str, files: Files, rows: Sequence[Row]) -> Non
         if row.refused is not None:
             told = ", ".join(f"{name} {value}" for name, value in row.values.items())
             page.line(bad(f"{told} could not be run: {row.refused}."))
-        elif row.findings:
-            page.line(bad(f"the books of a run do not hold: {row.findings[0]}."))
     page.line()
     page.line("Turnover one way and costs of NAV are a year. All books were audited.")
 

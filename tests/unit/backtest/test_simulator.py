@@ -66,7 +66,7 @@ def checked(course: Course) -> Course:
 @pytest.mark.parametrize("cut", [40, 100, 151])
 @pytest.mark.parametrize("by", ["capped", "equal", "inverse_volatility", "momentum"])
 def test_nothing_that_comes_later_changes_a_decision(by: str, cut: int) -> None:
-    """All candles and market caps from a day on are other ones: what was decided until then stays, byte for byte."""
+    """Candles and market caps are other ones from a day on: what was decided until then stays, byte for byte."""
     rules = {**LARGEST, "weighting": {"by": by, "days": 30, **({"cap": D("0.5")} if by == "capped" else {})}}
     past, day = made(), START + timedelta(days=cut)
     later = {}
