@@ -21,7 +21,7 @@ def test_every_combination_is_a_cell_and_is_checked_as_an_index_file() -> None:
     assert cells[0].values == {"calendar": "monthly", "band": "0", "capital": "1000"}
     last = cells[-1].setting
     assert last.rule.calendar.cron == "10 0 1 1,4,7,10 *"
-    assert (last.rule.rebalance.absolute, last.capital) == (D("0.02"), 5000)
+    assert (last.rule.rebalance.absolute, last.capital) == (D("0.02"), D(5000))
     [cell] = cells_of(["rebalance.reserve=0.1; weighting=inverse_volatility; days=30"], common, "x")
     assert cell.setting.rule.rebalance.reserve == D("0.1") and cell.setting.rule.weighting.days == 30
     assert cells_of(["calendar=0 12 * * 1"], common, "x")[0].setting.rule.calendar.cron == "0 12 * * 1"
