@@ -26,11 +26,13 @@ Every command, as `etf COMMAND --help` prints it. The options under *Output* and
 `--config` are the same everywhere and stand here once:
 
 ```
---json                   The same as --format json.
---format table|json|csv  How to print the result; csv where the result is a list.
--q, --quiet              No notes and no progress.
--v, --verbose            Say more.
---config FILE            Use this configuration file.
+--json         The same as --format json.
+--format FORM  How to print the result: table or json; csv, html, xlsx where the result has a list.
+--out FILE     Write the result to a file; its ending says how. Where the result has a list.
+--overwrite    Replace whatever file is there.
+-q, --quiet    No notes and no progress.
+-v, --verbose  Say more.
+--config FILE  Use this configuration file.
 ```
 
 Results go to stdout, everything else to stderr. Exit codes: 0 done; 1 error; 2 usage;

@@ -22,7 +22,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 DEMO = ROOT / "docs" / "demo.md"
 RECORDED = ROOT / "docs" / "recordings.md"
-TOURS = ("index-files.md", "risk.md", "schedules.md")
+TOURS = ("index-files.md", "reports.md", "risk.md", "schedules.md")
 PAGES = (ROOT / "README.md", *(ROOT / "docs" / name for name in TOURS), RECORDED)
 
 DEMO_HEAD = """# The demo

@@ -7,6 +7,7 @@ import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import date
 from decimal import Decimal
 from functools import cache
 from pathlib import Path
@@ -32,7 +33,11 @@ from etf_trader.ledger.repository import Account, Ledger, account_of, add_accoun
 from etf_trader.market.symbol import Side
 from etf_trader.orders.index_order import IndexOrder, OrderRequest
 from etf_trader.orders.plan import LossParts
+from etf_trader.orders.rebalance_order import RebalanceOrder
+from etf_trader.orders.rebalances import rebalance_order
 from etf_trader.orders.store import index_order
+from etf_trader.rebalance.accepting import Wanted, accept_rebalance
+from etf_trader.rebalance.determining import Caps
 from etf_trader.risk.limits import write_limit
 from etf_trader.venue.interface import LimitOrder, Placed, Venue
 from etf_trader.venue.paper import PaperVenue, transfer_from
@@ -162,6 +167,23 @@ class House:
     async def create(self, definition: IndexDefinition) -> Index:
         """Create an index."""
         return await self.administration.create_index(definition, 100)
+
+    async def rebalance(self, due_on: date = date(2026, 11, 1), reference: str = "1") -> RebalanceOrder:
+        """Accept a rebalance, run it as far as it goes, and return it."""
+        order = await self.accept_rebalance(due_on, reference)
+        await self.manager.run([order.id])
+        with self.database.read() as connection:
+            return rebalance_order(connection, order.id)
+
+    async def accept_rebalance(
+        self, due_on: date = date(2026, 11, 1), reference: str = "1", caps: Caps | None = None
+    ) -> RebalanceOrder:
+        """Accept a rebalance."""
+        wanted = Wanted(reference, due_on, is_forced=False, holder="self", caps=caps)
+        accepted = await accept_rebalance(
+            self.database, self.venue, self.clock, self.account, self.log, self.settings.depth, wanted
+        )
+        return accepted.order
 
     def order(self, order_id: int) -> IndexOrder:
         """Return an order as it stands."""

@@ -9,7 +9,7 @@ from sqlalchemy import Connection, select
 from etf_trader.database import Database
 from etf_trader.exchange.paper import PaperExchange
 from etf_trader.execution.proof import prove
-from etf_trader.execution.state import cash_of, order_loss
+from etf_trader.execution.state import arrival_value, cash_of, order_loss
 from etf_trader.index.store import current_basket, list_indices, list_positions
 from etf_trader.ledger import accounts
 from etf_trader.ledger.fill import INTERNAL
@@ -19,8 +19,9 @@ from etf_trader.ledger.transaction import Posting, chain_hash
 from etf_trader.market.currency import CURRENCIES
 from etf_trader.market.symbol import Side
 from etf_trader.money import ZERO
+from etf_trader.orders.rebalances import list_rebalances
 from etf_trader.orders.status import AssetOrderStatus, IndexOrderStatus
-from etf_trader.orders.store import list_asset_orders, list_index_orders, list_plans
+from etf_trader.orders.store import list_asset_orders, list_index_orders, list_plans, standing_of
 
 QUOTE = "USDT"
 
@@ -50,6 +51,8 @@ def standing_findings(connection: Connection, account_id: int = 1) -> list[str]:
         basket = current_basket(connection, index.id)
         expected = {asset: quantity * units for asset, quantity in basket.quantities.items()}
         expected[index.quote] = basket.cash_per_unit * units
+        for asset, amount in _away(connection, index.id).items():
+            expected[asset] = expected.get(asset, ZERO) - amount
         actual = {asset: amount for (name, asset), amount in held.items() if name == account}
         findings += [
             f"{account} holds {actual.get(asset, ZERO)} {asset}, {units} units need {expected.get(asset, ZERO)}"
@@ -57,6 +60,18 @@ def standing_findings(connection: Connection, account_id: int = 1) -> list[str]:
             if expected.get(asset, ZERO) != actual.get(asset, ZERO)
         ]
     return findings
+
+
+def _away(connection: Connection, index_id: int) -> dict[str, Decimal]:
+    """Return what a wave that is not settled has taken out of an index."""
+    found: dict[str, Decimal] = {}
+    settled = {plan.id for plan in list_plans(connection) if plan.is_settled}
+    for evidence in connection.scalars(select(transactions.c.evidence).where(transactions.c.kind == "wave")):
+        facts = json.loads(evidence)["facts"]
+        if facts["index"] == index_id and facts["plan"] not in settled:
+            found = {asset: Decimal(quantity) for asset, quantity in facts["taken"].items()}
+            found[QUOTE] = Decimal(facts["cash"])
+    return found
 
 
 def findings(database: Database, exchange: PaperExchange, uid: str = "paper", account_id: int = 1) -> list[str]:
@@ -142,7 +157,7 @@ def _lot_findings(connection: Connection, account_id: int) -> list[str]:
     held = _balances(connection, account_id)
     for (account, asset), amount in held.items():
         is_kept = (
-            account.startswith(("order:", "index:", "float:"))
+            account.startswith(("order:", "index:", "float:", "fee_payable:"))
             and asset not in CURRENCIES
             and not accounts.is_unit(asset)
         )
@@ -184,10 +199,18 @@ def _order_findings(connection: Connection, account_id: int) -> list[str]:
         }
         if left:
             found.append(f"{name} still holds {left}")
-        if (cash - order.filled * order.arrival_nav) * sign != loss.total:
+        if (cash - arrival_value(connection, order)) * sign != loss.total:
             found.append(f"{name}: cash {cash}, {order.filled} units, but a loss of {loss.total}")
         if (order.status is IndexOrderStatus.FILLED) != (order.filled == order.quantity):
             found.append(f"{name} has {order.filled} of {order.quantity}")
+    for rebalance in list_rebalances(connection, account_id=account_id):
+        left = _balances(connection, account_id)
+        if rebalance.status.is_final and rebalance.status is not IndexOrderStatus.STUCK:
+            found += [
+                f"rebalance {rebalance.id} still holds {amount} {asset}"
+                for (account, asset), amount in left.items()
+                if account == accounts.order(rebalance.id) and amount
+            ]
     for plan in list_plans(connection):
         if not plan.is_settled and not _is_open(connection, plan.index_order_id):
             found.append(f"plan {plan.id} was never settled")
@@ -195,7 +218,7 @@ def _order_findings(connection: Connection, account_id: int) -> list[str]:
 
 
 def _is_open(connection: Connection, order_id: int) -> bool:
-    return any(order.id == order_id and not order.status.is_final for order in list_index_orders(connection))
+    return not standing_of(connection, order_id)[0].is_final
 
 
 def limit_findings(connection: Connection) -> list[str]:
@@ -259,7 +282,8 @@ def residual_findings(connection: Connection) -> list[str]:
         return []
     bounds: dict[str, Decimal] = {}
     for plan in plans:  # one that trades back leaves out what has no price then
-        bounds |= {asset: Decimal(text) for asset, text in json.loads(plan.document)["bounds"].items()}
+        document = json.loads(plan.document)
+        bounds |= {asset: Decimal(text) for asset, text in document.get("bounds", {}).items()}
     rows = connection.execute(select(balances).where(balances.c.account == accounts.index_float(1)))
     return [
         f"the float holds {row.amount} {row.asset}, at most {2 * bounds[row.asset]}"

@@ -15,5 +15,5 @@ given = context.config.attributes.get("connection")
 if given is not None:
     run(given)
 else:
-    with Database(context.config.get_main_option("sqlalchemy.url")).write() as connection:
+    with Database(context.config.get_main_option("sqlalchemy.url")).rebuild() as connection:
         run(connection)

@@ -157,6 +157,32 @@ class Database:
             callback()
 
     @contextmanager
+    def rebuild(self) -> Iterator[Connection]:
+        """Yield a connection as `write` does, on which tables may be made anew while others refer to them.
+
+        Raises:
+            DatabaseFailure: afterwards a row refers to one that is not there; everything is as it was.
+        """
+        with self._translated(), self.engine.connect() as connection:
+            if not self.is_sqlite:
+                with self._locked(connection):
+                    yield connection
+                return
+            # SQLite drops the table that is replaced, and checks references as it does unless told not to.
+            _driver(connection).execute("PRAGMA foreign_keys = OFF")
+            try:
+                with self._locked(connection):
+                    yield connection
+                    if broken := connection.exec_driver_sql("PRAGMA foreign_key_check").fetchone():
+                        raise DatabaseFailure(
+                            f"a row of {broken[0]} refers to one of {broken[2]} that is not there",
+                            where=str(self),
+                            hint="etf db restore BACKUP",
+                        )
+            finally:
+                _driver(connection).execute("PRAGMA foreign_keys = ON")
+
+    @contextmanager
     def write_on(self, connection: Connection) -> Iterator[None]:
         """Hold the write lock on a connection that stays open between such scopes; no callbacks are run."""
         with self._translated(), self._locked(connection):

@@ -86,6 +86,10 @@ class NotListed(MissingPrice):
     """The venue has no such market, or no more: orders wait until it has. `where` is the symbol."""
 
 
+class BasketMoved(DataError):
+    """What a unit holds has changed since a plan was made for it; nothing of it was written."""
+
+
 class StaleQuote(DataError):
     """The book is too old to trade on: read it again."""
 

@@ -27,7 +27,7 @@ events = Table(
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """Something that happened to an index order."""
+    """Something that happened to an index order, or to a rebalance."""
 
     order: int
 
@@ -67,6 +67,40 @@ class BatchSettled(Event):
     units: Decimal
     filled: Decimal
     wanted: Decimal
+
+
+@dataclass(frozen=True, slots=True)
+class RebalanceAccepted(Event):
+    """A rebalance was written down; `due_on` is the day it stands for."""
+
+    index: str
+    due_on: str
+    legs: int
+
+
+@dataclass(frozen=True, slots=True)
+class WavePlanned(Event):
+    """The next wave of a rebalance is written and will be sent."""
+
+    plan: int
+    wave: int
+    asset_orders: int
+
+
+@dataclass(frozen=True, slots=True)
+class WaveSettled(Event):
+    """What a wave left is what a unit holds: the basket of this version."""
+
+    plan: int
+    basket: int
+
+
+@dataclass(frozen=True, slots=True)
+class RebalanceEnded(Event):
+    """Nothing more will be traded for this rebalance."""
+
+    status: str
+    stopped_by: str
 
 
 @dataclass(frozen=True, slots=True)

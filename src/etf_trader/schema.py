@@ -62,7 +62,7 @@ def upgrade(database: Database, section: str, to: str = "head") -> None:
 
     ini = _alembic_ini()
     config = Config(ini, ini_section=section)
-    with database.write() as connection:
+    with database.rebuild() as connection:
         config.attributes["connection"] = connection
         command.upgrade(config, to)
 

@@ -17,18 +17,21 @@ from decimal import Decimal
 from functools import cache
 from pathlib import Path
 
+from sqlalchemy import Connection
 from tests.factories import House, WatchedDatabase, make_house, open_house
-from tests.integration.scenarios import SCENARIOS, Scenario
+from tests.integration.scenarios import SCENARIOS, Rebalance, Scenario
 from tests.invariants import findings, limit_findings, max_loss_findings, standing_findings
 
 from etf_trader.database import Database
 from etf_trader.errors import EtfError, RateLimited
 from etf_trader.exchange.paper import PaperExchange
 from etf_trader.execution.reconcile import unbooked
+from etf_trader.index.store import current_basket
 from etf_trader.ledger.audit import audit
 from etf_trader.ledger.repository import account_of
 from etf_trader.money import money_context
 from etf_trader.orders.index_order import OrderRequest
+from etf_trader.orders.rebalances import list_rebalances
 from etf_trader.orders.status import IndexOrderStatus
 from etf_trader.orders.store import list_index_orders
 from etf_trader.venue.faulty import Fault, FaultPlan, FaultyVenue
@@ -195,13 +198,21 @@ async def _run(house: House, venue: FaultyVenue, scenario: Scenario, stops: Coun
         return ["with a sound venue: " + traceback.format_exc(limit=-6)]
 
 
-async def submit(house: House, requests: Iterable[OrderRequest]) -> None:
+Requests = Iterable[OrderRequest | Rebalance]
+
+
+async def submit(house: House, requests: Requests) -> None:
     """Accept all, then run them together; what is accepted already is not accepted again."""
-    orders = [await house.desk.accept(request) for request in requests]
-    await house.manager.run([order.id for order in orders], stay=True)
+    numbers = []
+    for request in requests:
+        if isinstance(request, Rebalance):
+            numbers.append((await house.accept_rebalance(request.due_on)).id)
+        else:
+            numbers.append((await house.desk.accept(request)).id)
+    await house.manager.run(numbers, stay=True)
 
 
-async def reconcile_and_submit(house: House, requests: Iterable[OrderRequest]) -> None:
+async def reconcile_and_submit(house: House, requests: Requests) -> None:
     """Settle what was in flight without trading, then go on."""
     await house.manager.reconcile()
     await submit(house, requests)
@@ -214,6 +225,12 @@ def judge(house: House, scenario: Scenario) -> list[str]:
         found += [f"audit: {each.entry} {each.message}" for each in audit(connection, house.account).findings]
         if not scenario.moves:
             found += [
+                f"rebalance {order.id} is {order.status}"
+                for order in list_rebalances(connection)
+                if not order.status.is_final
+            ]
+            found += _off_target(connection)
+            found += [
                 f"{order.client_key} is {order.status}"
                 for order in list_index_orders(connection)
                 if not order.stays_open and not order.status.is_final
@@ -221,12 +238,32 @@ def judge(house: House, scenario: Scenario) -> list[str]:
     return found + findings(house.database, house.exchange)
 
 
+FAR = Decimal("0.01")
+"""So far from its targets a rebalance may end on books that do not move: lots, and least orders."""
+
+
+def _off_target(connection: Connection) -> list[str]:
+    """Return what is far from the target of a rebalance that was filled, on books that do not move."""
+    found = []
+    for order in list_rebalances(connection, statuses=[IndexOrderStatus.FILLED]):
+        basket = current_basket(connection, order.index_id)
+        nav = basket.nav(order.arrival)
+        for leg in order.request.legs:
+            weight = basket.quantities.get(leg.asset, Decimal(0)) * order.arrival[leg.asset]
+            if abs(weight - leg.target * nav) > FAR * nav:
+                found.append(f"rebalance {order.id} leaves {leg.asset} worth {weight} of {nav}, not {leg.target}")
+    return found
+
+
 def ends_of(house: House) -> Ends:
     """Return how the orders stand."""
     with house.database.read() as connection:
-        return {
+        ends = {
             order.client_key: (str(order.filled), str(order.status)) for order in list_index_orders(connection)
         }
+        for order in list_rebalances(connection):
+            ends[order.request.client_key] = ("0", str(order.status))
+        return ends
 
 
 def gave_up_on_the_venue(house: House) -> bool:
@@ -236,10 +273,10 @@ def gave_up_on_the_venue(house: House) -> bool:
     the venue's doing, and the other orders then find more on the books.
     """
     with house.database.read() as connection:
-        return any(
-            order.status is IndexOrderStatus.ENDED and order.stopped_by == ("moved",)
-            for order in list_index_orders(connection)
-        )
+        orders, rebalances = list_index_orders(connection), list_rebalances(connection)
+        stands = [(each.status, each.stopped_by) for each in orders]
+        stands += [(each.status, each.stopped_by) for each in rebalances]
+    return (IndexOrderStatus.ENDED, ("moved",)) in stands
 
 
 def differences(scenario: Scenario, calm: Ends, ends: Ends) -> list[str]:

@@ -4,7 +4,7 @@ import random
 from collections.abc import Callable, Coroutine, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
 from unittest import mock
@@ -26,6 +26,18 @@ D = Decimal
 
 
 @dataclass(frozen=True, slots=True)
+class Rebalance:
+    """A rebalance that is asked for, of index 1 for this day."""
+
+    due_on: date
+
+    @property
+    def client_key(self) -> str:
+        """What names it."""
+        return f"rebalance:1:{self.due_on.isoformat()}"
+
+
+@dataclass(frozen=True, slots=True)
 class Scenario:
     """What is played.
 
@@ -39,7 +51,7 @@ class Scenario:
 
     market: Callable[[], StaticMarket]
     before: Callable[[House], Coroutine[Any, Any, None]]
-    requests: tuple[OrderRequest, ...]
+    requests: tuple[OrderRequest | Rebalance, ...]
     cancelled: tuple[str, ...] = ()
     cancel_after: int = 2
     slack: Mapping[str, Decimal] | None = None
@@ -150,6 +162,25 @@ async def one_index(house: House) -> None:
     await house.buy("15.5")
 
 
+def three_market() -> StaticMarket:
+    """Books that do not move, of A and B as in `make_frozen_market`, and of C."""
+    return make_market(
+        {
+            "A": make_ladders(D(100), D("0.01"), D(25), gap=9),
+            "B": make_ladders(D(10), D("0.01"), D(400), gap=2),
+            "C": make_ladders(D(5), D("0.01"), D(600), gap=1),
+        },
+        rules={"A": {"step": "0.001"}, "B": {"step": "1", "min_quantity": "1", "max_quantity": "60"}},
+    )
+
+
+async def edited_index(house: House) -> None:
+    """Units of one A and two B, by a rulebook that wants less of A, none of B, and C."""
+    await one_index(house)
+    weights = {"A": D("0.6"), "C": D("0.4")}
+    await house.administration.edit_index("1", make_definition(basket={}, weights=weights))
+
+
 async def two_indices(house: House) -> None:
     """An index of one A and two B, one of five B, and units of the first to sell."""
     await house.create(make_definition())
@@ -181,6 +212,8 @@ _SHARED = (
     asked("three", Side.BUY, "20", index_id=2, limit_price=D("50.4")),
     asked("four", Side.BUY, "200", limit_price=D("120.45"), time_in_force="gtc"),
 )
+
+FIRST = date(2026, 11, 1)
 
 SCENARIOS = {
     "buy": _single(asked("one", Side.BUY, "30")),
@@ -218,5 +251,16 @@ SCENARIOS = {
             asked("two", Side.SELL, "5.5", time_in_force="gtc"),
         ),
         slots=5,
+    ),
+    "rebalance": Scenario(three_market, edited_index, (Rebalance(FIRST),), weight=4),
+    "rebalance beside orders": Scenario(
+        three_market,
+        edited_index,
+        (
+            asked("one", Side.BUY, "8.25", time_in_force="gtc"),
+            Rebalance(FIRST),
+            asked("two", Side.SELL, "3.5", time_in_force="gtc"),
+        ),
+        weight=3,
     ),
 }

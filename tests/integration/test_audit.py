@@ -32,6 +32,8 @@ VOUCHED = (
     "position",
     "basket",
     "basket_item",
+    "nav",
+    "benchmark",
     "plan",
     "asset_order",
     "index_order",
@@ -44,6 +46,8 @@ OPERATIONAL = {
     "fill": {"id"},
     "disposal": {"id"},
     "lot": {"id"},
+    "nav": {"id"},
+    "benchmark": {"id"},
 }
 """Columns that carry no claim about money: row numbers of their own, states and times of work."""
 

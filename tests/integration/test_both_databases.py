@@ -23,6 +23,7 @@ from etf_trader.exchange.static import StaticMarket, symbol_row
 from etf_trader.execution.lease import Leases
 from etf_trader.execution.reconcile import compare, unbooked
 from etf_trader.execution.state import done_of
+from etf_trader.index.store import current_basket
 from etf_trader.ledger.audit import audit
 from etf_trader.market.symbol import Side
 from etf_trader.money import money_context
@@ -230,3 +231,16 @@ def test_transactions_posted_at_once_make_one_chain(house: House) -> None:
     together([lambda name=name: house.deposit(D(1), name) for name in "abcdef"])  # type: ignore[misc]
     assert house.holdings("treasury:self") == {"USDT": D(20_006)}
     assert findings(house.database, house.exchange) == []
+
+
+async def test_a_rebalance_beside_an_open_order_on_both(house: House) -> None:
+    await house.create(make_definition())
+    await house.buy(12)
+    order = await house.buy(3, limit_price=D(119), time_in_force="gtc")
+    await house.administration.edit_index("1", make_definition(basket={}, weights={"A": D("0.4"), "B": D("0.6")}))
+    moved = await house.rebalance()
+    assert (moved.status, house.order(order.id).status) == ("filled", "open")
+    assert findings(house.database, house.exchange) == []
+    with house.database.read() as connection:
+        assert audit(connection, house.account).findings == ()
+        assert current_basket(connection, 1).version > 1

@@ -13,8 +13,17 @@ from tests.integration.deaths import KILL, STOP, TRACED, die_elsewhere
 SEED = int(os.environ.get("ETF_TEST_KILL_SEED", "1"))
 FACTOR = float(os.environ.get("ETF_TEST_KILL_FACTOR", "1"))
 
-KILLED = {"buy": 52, "limited sell": 12, "shared": 8, "routed": 8, "cancelled": 5, "backlog": 5, "quoted buy": 6}
-STOPPED = {"buy": 20, "shared": 6}
+KILLED = {
+    "buy": 52,
+    "limited sell": 12,
+    "shared": 8,
+    "routed": 8,
+    "cancelled": 5,
+    "backlog": 5,
+    "quoted buy": 6,
+    "rebalance": 12,
+}
+STOPPED = {"buy": 20, "shared": 6, "rebalance": 5}
 
 
 @pytest.mark.parametrize("name", KILLED)

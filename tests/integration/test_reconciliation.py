@@ -36,12 +36,14 @@ from etf_trader.execution.answer import Answer
 from etf_trader.execution.differences import Difference, difference, open_differences
 from etf_trader.execution.lease import Leases
 from etf_trader.execution.reconcile import Reconciler, Reconciliation, compare, unbooked
+from etf_trader.index.store import current_basket
 from etf_trader.ledger.audit import audit
 from etf_trader.ledger.booking import deposit, withdrawal
 from etf_trader.ledger.repository import Ledger, begin_incarnation, incarnation, inside_balances
 from etf_trader.ledger.tables import differences, fills, late_fills
 from etf_trader.ledger.tables import transactions as chain
 from etf_trader.money import ZERO, money_context
+from etf_trader.orders.rebalances import rebalance_order
 from etf_trader.orders.status import AssetOrderStatus, IndexOrderStatus
 from etf_trader.orders.store import list_asset_orders
 from etf_trader.risk.halts import OPERATOR, TradingState, halt, halts, trading_state
@@ -400,6 +402,30 @@ async def test_an_order_that_was_denied_and_lived_is_found_and_booked_once(house
     assert [finding.partition(": ")[2] for finding in audited(house)] == [
         "that it was found late does not match its seal"
     ]
+
+
+async def test_a_leg_of_a_rebalance_that_was_denied_and_lived_leaves_the_index_when_it_is_found(
+    house: House,
+) -> None:
+    await house.create(make_definition())
+    await house.buy(5)
+    await house.administration.edit_index("1", make_definition(basket={}, weights={"A": D("0.6"), "B": D("0.4")}))
+    venue = forgetful(house)
+    places = venue.places
+    venue.denied = {"AUSDT"}
+    venue.before_place = lambda order: venue.denied.clear() if venue.places > places + 1 else None
+    order = await house.rebalance()
+
+    found = await house.manager.reconcile()
+
+    assert found.agrees
+    assert [sentence.startswith("a missing fill found: order etf-") for sentence in found.booked] == [True]
+    with house.database.read() as connection:
+        assert rebalance_order(connection, order.id).status is IndexOrderStatus.FILLED
+        basket = current_basket(connection, 1)
+    assert basket.quantities["A"] * 100 < D("0.4") * basket.nav({"A": D(100), "B": D(10)})  # sold twice
+    assert house.holdings(f"order:{order.id}") == {}
+    assert (audited(house), findings(house.database, house.exchange)) == ([], [])
 
 
 async def test_the_last_trade_of_an_order_is_found_when_the_venue_kept_it_back(house: House) -> None:

@@ -5,6 +5,7 @@ import shutil
 import tempfile
 from decimal import Decimal
 from pathlib import Path
+from typing import ClassVar
 
 from hypothesis import settings, strategies
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
@@ -34,6 +35,8 @@ moves = strategies.integers(-60, 60)  # ticks
 class Batches(RuleBasedStateMachine):
     """An index of one A and two B, another of five B, and units of both to sell."""
 
+    prices: ClassVar[dict[str, Decimal]] = PRICES
+
     def __init__(self) -> None:
         super().__init__()
         self.folder = Path(tempfile.mkdtemp(prefix="etf-batches-"))
@@ -45,7 +48,7 @@ class Batches(RuleBasedStateMachine):
     def begin(self, step: str, float_cash: int) -> None:
         rules = {"A": {"step": "0.001"}, "B": {"step": step, "min_quantity": step}}
         self.market = make_market(
-            {asset: make_ladders(price, D("0.01"), D(100)) for asset, price in PRICES.items()}, rules=rules
+            {asset: make_ladders(price, D("0.01"), D(100)) for asset, price in self.prices.items()}, rules=rules
         )
         self.house = make_house(self.folder, self.market)
         asyncio.run(self._found(D(float_cash)))

@@ -49,6 +49,7 @@ COMMANDS = {
     "version": Entry("version", "Print the versions of etf and what it runs on.", "Start"),
     "index": Entry("index", "Create, list, show, value, fund and close indices.", "Index"),
     "rebalance": Entry("rebalance", "Show what bringing an index back to its rulebook would trade.", "Index"),
+    "schedule": Entry("schedule", "Let cron rebalance what is due, every hour.", "Index"),
     "backtest": Entry("backtest", "Show what a rulebook would have come to on past prices.", "Index"),
     "quote": Entry("quote", "Show what buying or selling units would cost, at any size.", "Trade"),
     "submit": Entry("submit", "Buy or sell units of an index.", "Trade"),
@@ -59,11 +60,11 @@ COMMANDS = {
     "plan": Entry("plan", "Show a plan, or prove it again.", "Trade"),
     "treasury": Entry("treasury", "Show, deposit or withdraw a holder's free cash.", "Money"),
     "reconcile": Entry("reconcile", "Book what the venue did and the ledger does not know yet.", "Money"),
-    "report": Entry("report", "Report fills, holdings and crosses.", "Report"),
+    "report": Entry("report", "Report fills, holdings, rebalances, loss, costs, gains.", "Report"),
     "risk": Entry("risk", "Show or set the limits on what may be sent.", "Safety"),
     "halt": Entry("halt", "Stop all sending at once.", "Safety"),
     "resume": Entry("resume", "Trade again after a halt.", "Safety"),
-    "ledger": Entry("ledger", "Prove the books.", "Safety"),
+    "ledger": Entry("ledger", "Prove the books, or export them.", "Safety"),
     "exchange": Entry("exchange", "Show, fund, move on or reset the paper exchange.", "Venue"),
     "market": Entry("market", "Show, watch or record order books.", "Venue"),
     "worker": Entry("worker", "Work the open orders.", "Venue"),
@@ -135,7 +136,7 @@ def root() -> AnyCommand:
         expose_value=False,
         help="Print the version and leave.",
     )
-    made.params = [*shared_options(csv=True), version, *made.params]
+    made.params = [*shared_options(csv=True, files=True, out=False), version, *made.params]
     return made
 
 
@@ -172,7 +173,7 @@ def main() -> NoReturn:
 
 def run(arguments: Sequence[str]) -> int:
     """Run one command and return its exit code; every error is told on stderr."""
-    this = Invocation()
+    this = Invocation(arguments=tuple(arguments))
     try:
         with invoked(this), money_context():
             code = _invoke(list(arguments), this)

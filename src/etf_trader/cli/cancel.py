@@ -19,6 +19,10 @@ if TYPE_CHECKING:
     from etf_trader.bootstrap import Services
     from etf_trader.cli.endings import Ended
     from etf_trader.orders.index_order import IndexOrder
+    from etf_trader.orders.rebalance_order import RebalanceOrder
+    from etf_trader.reports.rebalance import RebalanceReport
+
+    Target = IndexOrder | RebalanceOrder
 
 app = single()
 
@@ -35,7 +39,10 @@ def cancel(
 ) -> None:
     """End orders that still work, and trade back what a stuck one holds; what was bought or sold stays."""
     from etf_trader.cli.endings import ended_sentences, read_ended
+    from etf_trader.cli.rebalances import cancelled_sentences
     from etf_trader.errors import UsageError
+    from etf_trader.orders.rebalance_order import RebalanceOrder
+    from etf_trader.reports.rebalance import rebalance_report
 
     chosen = [order is not None, position is not None, index is not None, all_]
     if sum(chosen) != 1:
@@ -48,32 +55,46 @@ def cancel(
             targets = _targets(connection, opened, order, position, index)
         code = _end(opened, targets, wait=not no_wait)
         with opened.database.read() as connection:
-            ended = [read_ended(connection, each.id) for each in targets]
-        leader = _leader(opened) if any(_is_left(each) for each in ended) else ""
+            moved = [rebalance_report(connection, each.id) for each in targets if isinstance(each, RebalanceOrder)]
+            ended = [read_ended(connection, each.id) for each in targets if not isinstance(each, RebalanceOrder)]
+        is_left = any(_is_left(each) for each in ended) or any(each.status == "open" for each in moved)
+        leader = _leader(opened) if is_left else ""
 
     def draw(page: Page) -> None:
-        if not ended:
+        if not ended and not moved:
             page.line("Nothing to cancel: no order is open there. etf order list shows all.")
+        for report in moved:
+            for sentence in cancelled_sentences(report, leader):
+                page.line(sentence)
         for each in ended:
             for sentence in ended_sentences(each, leader):
                 page.line(sentence)
 
-    payload: dict[str, Any] = {"orders": [each.document() for each in ended]}
+    documents = [_document(each) for each in moved] + [each.document() for each in ended]
+    payload: dict[str, Any] = {"orders": documents}
     output().emit("etf.cancel/1", payload, draw)
-    if any(_is_left(each) for each in ended) and code is not None:
+    if is_left and code is not None:
         raise typer.Exit(code)
-    if any(each.facts.order.status == "stuck" for each in ended):
+    if "stuck" in [each["status"] for each in documents]:
         raise typer.Exit(7)
 
 
-def _end(opened: Services, targets: Sequence[IndexOrder], *, wait: bool) -> int | None:
+def _document(report: RebalanceReport) -> dict[str, Any]:
+    """Return a rebalance as other programs read it: it sets nothing aside and trades nothing back."""
+    from etf_trader.cli.rebalances import order_document
+
+    return order_document(report) | {"released": [], "traded_back": []}
+
+
+def _end(opened: Services, targets: Sequence[Target], *, wait: bool) -> int | None:
     """Cancel these orders; return what to end with when some are left: interrupted, or led elsewhere."""
     from etf_trader.cli.working import cancel_orders, free_orders
     from etf_trader.errors import AccountLed
+    from etf_trader.orders.rebalance_order import RebalanceOrder
 
     code = None
     working = [each.id for each in targets if not each.status.is_final]
-    stuck = [each.id for each in targets if each.status == "stuck"]
+    stuck = [each.id for each in targets if each.status == "stuck" and not isinstance(each, RebalanceOrder)]
     try:
         if working:
             code = cancel_orders(opened, working, wait=wait).exit_code
@@ -102,24 +123,27 @@ def _leader(opened: Services) -> str:
 
 def _targets(
     connection: Connection, opened: Services, order: int | None, position: int | None, index: str | None
-) -> list[IndexOrder]:
-    """Return the open orders that were meant; one that is named is returned whatever became of it.
+) -> Sequence[Target]:
+    """Return the open orders and rebalances that were meant; one that is named is returned whatever became of it.
 
     Raises:
         NotFound: what was named does not exist.
     """
     from etf_trader.index.store import find_index, position_by_id
+    from etf_trader.orders.rebalances import is_rebalance, list_rebalances, rebalance_order
     from etf_trader.orders.status import IndexOrderStatus
     from etf_trader.orders.store import index_order, list_index_orders
 
     if order is not None:
-        return [index_order(connection, order)]
+        moves = is_rebalance(connection, order)
+        return [rebalance_order(connection, order) if moves else index_order(connection, order)]
     if position is not None:
         position_by_id(connection, position)
-    return list_index_orders(
-        connection,
-        account_id=opened.account.id,
-        index_id=None if index is None else find_index(connection, index).id,
-        position_id=position,
-        statuses=[IndexOrderStatus.OPEN],
+    index_id = None if index is None else find_index(connection, index).id
+    still = [IndexOrderStatus.OPEN]
+    account = opened.account.id
+    moving = list_rebalances(connection, account_id=account, index_id=index_id, statuses=still)
+    orders = list_index_orders(
+        connection, account_id=account, index_id=index_id, position_id=position, statuses=still
     )
+    return [*(moving if position is None else []), *orders]

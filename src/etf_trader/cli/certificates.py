@@ -45,7 +45,7 @@ def draw_certificate(page: Page, document: Mapping[str, Any], quote: str) -> Non
             ("found by", METHODS.get(document["method"], document["method"])),
             ("cost" if is_buy else "brings", f"{money(Decimal(document['cost']))} {quote}"),
             ("bound", f"{money(Decimal(document['bound']))} {quote}: {best}"),
-            ("gap", _gap(Decimal(document["gap_bps"]), Decimal(document["rounding_bps"]))),
+            ("gap", told_gap(Decimal(document["gap_bps"]), Decimal(document["rounding_bps"]))),
             *([("slots", _slots(document, quote))] if document.get("slots") else []),
             ("books", f"SHA-256 {document['book_hash']}"),
         ]
@@ -195,7 +195,7 @@ def proved_fields(statement: Statement) -> list[tuple[str, str]]:
         ("fraction", fraction),
         ("limits", f"{_limits(statement)}; {stop}"),
         ("bound", f"{units(totals['bound'] or Decimal(0))}, in exact fractions over all levels"),
-        ("gap", _gap(totals["gap_bps"] or Decimal(0), totals["rounding_bps"] or Decimal(0))),
+        ("gap", told_gap(totals["gap_bps"] or Decimal(0), totals["rounding_bps"] or Decimal(0))),
     ]
 
 
@@ -205,7 +205,8 @@ def _limits(statement: Statement) -> str:
     return f"{', '.join([*(name for name, value in given.items() if value is not None), 'float'])} kept"
 
 
-def _gap(gap: Decimal, rounding: Decimal) -> str:
+def told_gap(gap: Decimal, rounding: Decimal) -> str:
+    """Return how far a plan is from the best possible one, in bps, and how much of it is due to whole lots."""
     if gap == 0:
         return "none: it is the best possible"
     due = " from whole lots and least orders" if rounding == gap else f", {rounding:.3f} of it from whole lots"

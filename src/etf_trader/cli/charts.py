@@ -1,4 +1,4 @@
-"""A curve drawn with characters: sizes to the right, each decade as wide as the next, bps upwards from zero."""
+"""A curve drawn with characters: sizes to the right, each decade or step as wide as the next, up from zero."""
 
 from __future__ import annotations
 
@@ -20,11 +20,12 @@ TALLER = Decimal("1.5")
 
 
 class Mark(NamedTuple):
-    """A sign on the curve, or (`on_axis`) below it."""
+    """A sign on the curve, or (`on_axis`) below it, or at a `height` of its own."""
 
     size: Decimal
     sign: str
     on_axis: bool = False
+    height: Decimal | None = None
 
 
 class Cell(NamedTuple):
@@ -44,15 +45,19 @@ def curve_chart(
     until: Decimal,
     marks: Sequence[Mark] = (),
     level: Decimal | None = None,
+    is_even: bool = False,
+    rows: int = ROWS,
 ) -> list[str]:
     """Return the lines of a chart, at most `room` wide; none where there is nothing to draw.
 
     Args:
-        points: (size above 0, height of at least 0), sizes rising.
+        points: (size above 0, height of at least 0), sizes rising; from 0 where the axis is even.
         room: Columns.
         until: Where the axis ends, at or beyond the last size.
         marks: Signs at sizes; the last on a place is seen.
         level: A height to draw a dashed line at, if it is not far above the curve.
+        is_even: Whether equal steps of size are equally wide, and not each factor of ten.
+        rows: How many lines the curve has, about.
     """
     if len(points) < 2 or room < LEAST_COLUMNS:
         return []
@@ -62,8 +67,9 @@ def curve_chart(
     step, ticks = _ticks(highest)
     labels = [plain(step * tick) for tick in range(ticks + 1)]
     margin = max(map(len, labels))
-    axis = _Axis(points[0][0], max(until, points[-1][0]), room - margin - 2)
-    rows_a_tick = min(ROWS // ticks, MOST_ROWS_A_TICK)
+    kind = _EvenAxis if is_even else _Axis
+    axis = kind(points[0][0], max(until, points[-1][0]), room - margin - 2)
+    rows_a_tick = max(min(rows // ticks, MOST_ROWS_A_TICK), 1)
     scale, rows = float(rows_a_tick / step), rows_a_tick * ticks + 1
     grid = [[BLANK] * axis.columns for _ in range(rows)]
     if level is not None and 0 < _row(level, scale) < rows:
@@ -71,13 +77,15 @@ def curve_chart(
     heights = _heights(points, axis)
     _draw(grid, [_row(height, scale) for height in heights])
     floor = [Cell("─", dim)] * axis.columns
-    for column, _ in axis.decades():
+    for column, _ in axis.ticks():
         floor[column] = Cell("┬", dim)
     grid[0] = [below if above is BLANK else above for above, below in zip(grid[0], floor, strict=True)]
     for mark in marks:
         column = axis.column(mark.size)
         if mark.on_axis:
             grid[0][column] = Cell(mark.sign, look)
+        elif mark.height is not None:
+            grid[min(_row(mark.height, scale), rows - 1)][column] = Cell(mark.sign, look)
         elif column < len(heights):
             grid[_row(heights[column], scale)][column] = Cell(mark.sign, look)
     lines = []
@@ -94,19 +102,23 @@ class _Axis:
 
     def __init__(self, first: Decimal, last: Decimal, columns: int) -> None:
         self.first, self.last, self.columns = first, last, columns
-        self._low = math.log(first)
-        self._span = max(math.log(last) - self._low, 1e-9)
+        self._low = self.place(first)
+        self._span = max(self.place(last) - self._low, 1e-9)
+
+    def place(self, size: Decimal) -> float:
+        """Return where a size lies, in units of the axis."""
+        return math.log(size)
 
     def column(self, size: Decimal) -> int:
         """Return the column of a size; what lies outside stands at the edge."""
-        share = (math.log(size) - self._low) / self._span
+        share = (self.place(size) - self._low) / self._span
         return round(min(max(share, 0.0), 1.0) * (self.columns - 1))
 
-    def size_log(self, column: int) -> float:
-        """Return the logarithm of the size in the middle of a column."""
+    def place_of(self, column: int) -> float:
+        """Return the place of the middle of a column."""
         return self._low + self._span * column / max(self.columns - 1, 1)
 
-    def decades(self) -> list[tuple[int, str]]:
+    def ticks(self) -> list[tuple[int, str]]:
         """Return the columns of 1, 10, 100, ... with their labels."""
         powers = range(self.first.adjusted(), self.last.adjusted() + 1)
         sizes = [ONE.scaleb(power) for power in powers]
@@ -116,11 +128,24 @@ class _Axis:
     def labels(self) -> str:
         """Return the line below the axis: a label under its decade, as far as they do not touch."""
         line = ""
-        for column, label in self.decades():
+        for column, label in self.ticks():
             start = max(min(column - len(label) // 2, self.columns - len(label)), 0)
             if start >= len(line) + bool(line) * 2:
                 line = line.ljust(start) + label
         return line
+
+
+class _EvenAxis(_Axis):
+    """Sizes on a row of columns, from 0, each step as wide as the next."""
+
+    def place(self, size: Decimal) -> float:
+        return float(size)
+
+    def ticks(self) -> list[tuple[int, str]]:
+        """Return the columns of round sizes with their labels."""
+        step, count = _ticks(self.last)
+        sizes = [step * tick for tick in range(count + 1) if self.first <= step * tick <= self.last]
+        return [(self.column(size), plain(size)) for size in sizes]
 
 
 def _size(size: Decimal) -> str:
@@ -140,10 +165,10 @@ def _row(height: Decimal | float, scale: float) -> int:
 
 def _heights(points: Sequence[tuple[Decimal, Decimal]], axis: _Axis) -> list[float]:
     """Return the height of each column up to the last point: on the straight line between its neighbours."""
-    known = [(math.log(size), float(height)) for size, height in points]
+    known = [(axis.place(size), float(height)) for size, height in points]
     heights, place = [], 0
     for column in range(axis.column(points[-1][0]) + 1):
-        at = min(max(axis.size_log(column), known[0][0]), known[-1][0])
+        at = min(max(axis.place_of(column), known[0][0]), known[-1][0])
         while place < len(known) - 2 and known[place + 1][0] < at:
             place += 1
         (left, low), (right, high) = known[place], known[place + 1]

@@ -6,7 +6,8 @@
     def list_orders(index: IndexOption = None) -> None:
         \"\"\"List orders, the newest first.\"\"\"
 
-Every command gets `--json`, `--format`, `--config`, `-q` and `-v` by itself.
+Every command gets `--json`, `--format`, `--config`, `-q` and `-v` by itself, and one
+that has a list `--out` and `--overwrite`, with html and xlsx among its formats.
 """
 
 from __future__ import annotations
@@ -56,7 +57,12 @@ def single() -> typer.Typer:
 
 
 def command(
-    app: typer.Typer, name: str | None = None, *, examples: Sequence[str], csv: str | None = None
+    app: typer.Typer,
+    name: str | None = None,
+    *,
+    examples: Sequence[str],
+    csv: str | None = None,
+    files: bool | None = None,
 ) -> Callable[[Function], Function]:
     """Declare a command.
 
@@ -65,8 +71,9 @@ def command(
         name: What is typed; the function's name when not given.
         examples: The commonest uses, as they are pasted; "command   remark" may explain one.
         csv: The list of the JSON document that `--format csv` prints; None refuses csv.
+        files: Whether it prints html and xlsx, and into a file; when not given, if it has a list.
     """
-    kind = type("Command", (Command,), {"csv": csv})
+    kind = type("Command", (Command,), {"csv": csv, "files": csv is not None if files is None else files})
     return app.command(name, cls=kind, epilog="\n".join(examples), context_settings=HELP_OPTIONS)
 
 
@@ -74,10 +81,13 @@ class Command(TyperCommand):
     """A command that takes the shared options and prints its help in sections."""
 
     csv: ClassVar[str | None] = None
+    files: ClassVar[bool] = False
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.params = [*self.params, *shared_options(csv=self.csv is not None)]
+        own = {name for param in self.params for name in param.opts}
+        shared = shared_options(csv=self.csv is not None, files=self.files)
+        self.params = [*self.params, *(each for each in shared if not own & set(each.opts))]
 
     def parse_args(self, ctx: Context, args: list[str]) -> list[str]:
         # A number below zero is a value: its check answers, not the search for an option of that name.
@@ -88,7 +98,10 @@ class Command(TyperCommand):
             return super().parse_args(ctx, args)
 
     def invoke(self, ctx: Context) -> Any:
-        invocation().csv = self.csv
+        this = invocation()
+        this.command, this.csv, this.files = ctx.command_path, self.csv, self.files
+        if this.format is not None or this.out is not None:
+            this.output()  # a format or a file that cannot be is refused before anything is done
         return super().invoke(ctx)
 
     def format_help_text(self, ctx: Context, formatter: HelpFormatter) -> None:
@@ -168,25 +181,46 @@ def write_options(params: Sequence[Parameter], ctx: Context, formatter: HelpForm
                 formatter.write_dl(sections[name])
 
 
-def shared_options(*, csv: bool) -> list[TyperOption]:
-    """Return the options that every command takes; what they say goes to the `Invocation`."""
-    formats = "table|json|csv" if csv else "table|json"
+def shared_options(*, csv: bool, files: bool, out: bool | None = None) -> list[TyperOption]:
+    """Return the options that every command takes; what they say goes to the `Invocation`.
+
+    Args:
+        csv: Whether it prints csv.
+        files: Whether it prints html and xlsx.
+        out: Whether it writes into a file; when not given, if it prints html and xlsx.
+    """
+    choices = ["table", "json", *(["csv"] if csv else []), *(["html", "xlsx"] if files else [])]
 
     def choose(ctx: Context, _param: Parameter, value: str | None) -> None:
         if value is None or ctx.resilient_parsing:
             return
-        if value not in formats.split("|"):
-            choices = formats.replace("|", " or ")
-            raise UsageError(f"{ctx.command_path} cannot print {value!r}: --format takes {choices}")
+        if value not in choices:
+            *most, last = choices
+            told = f"{', '.join(most)} or {last}"
+            raise UsageError(f"{ctx.command_path} cannot print {value!r}: --format takes {told}")
         invocation().format = value
 
     return [
         _shared(["--json"], _set("format", "json"), "The same as --format json.", is_flag=True),
-        _shared(["--format"], choose, "How to print the result.  [default: table]", metavar=formats),
+        _shared(["--format"], choose, "How to print the result.  [default: table]", metavar="|".join(choices)),
+        *(_file_options() if (files if out is None else out) else []),
         _shared(["-q", "--quiet"], _set("quiet", True), "No notes and no progress.", is_flag=True),
         _shared(["-v", "--verbose"], _set("verbose", True), "Say more.", is_flag=True),
         _shared(["--config"], _config, "Use this configuration file.", metavar="FILE"),
     ]
+
+
+def _file_options() -> list[TyperOption]:
+    told = "Write the result to a file; its ending (.html, .xlsx, .csv, .json, .txt) says how."
+    return [
+        _shared(["--out"], _out, told, metavar="FILE"),
+        _shared(["--overwrite"], _set("overwrite", True), "Replace whatever file is there.", is_flag=True),
+    ]
+
+
+def _out(ctx: Context, _param: Parameter, value: str | None) -> None:
+    if value is not None and not ctx.resilient_parsing:
+        invocation().out = value
 
 
 def _shared(names: list[str], callback: Callable[..., None], text: str, **changes: Any) -> TyperOption:

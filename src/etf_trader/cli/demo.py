@@ -6,7 +6,7 @@ import contextlib
 import io
 import shlex
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Annotated, NamedTuple
 
@@ -44,11 +44,12 @@ DENT = 0.06
 
 
 class Step(NamedTuple):
-    """One command of the story: what is told before it, and how it must end."""
+    """One command of the story: what is told before it, how it must end, and whether it needs a clock of ours."""
 
     told: str
     typed: str
     exit_code: int = 0
+    moves_clock: bool = False
 
 
 STORY = (
@@ -74,6 +75,20 @@ STORY = (
     Step("Some of it back into cash.", "submit sell --index DEMO8 --qty 40 --client-key demo-back"),
     Step("What did it cost, and where did the loss come from?", "report fills --position 1"),
     Step("What is there now?", "report holdings --index DEMO8"),
+    Step("A month goes by, and prices with it.", "exchange advance 30d", moves_clock=True),
+    Step(
+        "The weights have drifted. What would it trade and cost to bring them back?",
+        "rebalance --index DEMO8 --dry-run",
+        moves_clock=True,
+    ),
+    Step(
+        "It is due: sells fund buys. From cron, etf schedule install does this.",
+        "rebalance --index DEMO8",
+        moves_clock=True,
+    ),
+    Step(
+        "What has changed, and where did the cost come from?", "report rebalance --index DEMO8", moves_clock=True
+    ),
     Step("Prove it: replay the books from the beginning.", "ledger audit"),
     Step("And compare them with the exchange.", "reconcile"),
 )
@@ -94,20 +109,24 @@ def demo(
     folder = _fresh_folder()
     if not over_the_wire:
         _make_on_paper(folder)
-        _play(folder, "This is etf on its own paper exchange: real commands, seeded books, no real money.")
+        _play(folder, "This is etf on its own paper exchange: real commands, seeded books, no real money.", STORY)
         return
     from etf_trader.cli.demo_server import served_exchange
 
     with served_exchange(folder, EXCHANGE, DEPOSIT, _quietly) as url:
-        _play(folder, f"This is etf over sockets, its exchange a process of its own at {url}: no real money.")
+        # The clock of a server is its own: it cannot be moved by a month.
+        story = [step for step in STORY if not step.moves_clock]
+        _play(
+            folder, f"This is etf over sockets, its exchange a process of its own at {url}: no real money.", story
+        )
 
 
-def _play(folder: Path, opening: str) -> None:
+def _play(folder: Path, opening: str, story: Sequence[Step]) -> None:
     """Tell the story in the demo's folder, after an opening line."""
     shown = output()
     steps = []
     shown.say(opening)
-    for place, step in enumerate(STORY, start=1):
+    for place, step in enumerate(story, start=1):
         shown.say(f"\n{place}. {step.told}")
         shown.say(dim(f"$ etf {step.typed}"))
         code, text = _run(folder, step, captured=not shown.is_table)
@@ -125,6 +144,7 @@ def _play(folder: Path, opening: str) -> None:
         "etf init                                        makes a configuration and a sample index",
         "etf submit buy --index 1 --qty 100 --dry-run    what a first buy would cost",
         "etf report fills --position 1                   what it did cost, once you have bought",
+        "etf rebalance --index 1 --dry-run               what bringing it back to its weights would trade",
     ):
         shown.say(f"  {line}")
     if not shown.is_table:

@@ -21,11 +21,13 @@ from etf_trader.cli.commands import command, single
 from etf_trader.cli.invocation import output, settings
 from etf_trader.cli.numbers import count
 from etf_trader.cli.output import Page, Table, bad, dim, good, look, text
+from etf_trader.cli.services import services
 from etf_trader.errors import EtfError
 from etf_trader.venue import PAPER
 
 if TYPE_CHECKING:
     from etf_trader.config import Settings
+    from etf_trader.orders.rebalance_order import RebalanceOrder
 
 app = single()
 
@@ -201,6 +203,7 @@ def check_trading(subject: Subject) -> Iterator[Finding]:
 def check_orders(subject: Subject) -> Iterator[Finding]:
     """Orders that ended and still hold assets."""
     from etf_trader.cli.db import UP_TO_DATE, databases, examine
+    from etf_trader.orders.rebalances import list_rebalances
     from etf_trader.orders.status import IndexOrderStatus
     from etf_trader.orders.store import list_index_orders
 
@@ -213,6 +216,8 @@ def check_orders(subject: Subject) -> Iterator[Finding]:
         return
     with database.read() as connection:
         stuck = list_index_orders(connection, statuses=[IndexOrderStatus.STUCK])
+        moving = list_rebalances(connection, statuses=[IndexOrderStatus.OPEN, IndexOrderStatus.STUCK])
+    yield from map(_rebalance_finding, moving)
     if not stuck:
         yield Finding("orders", OK, "none is stuck")
     for order in stuck:
@@ -222,6 +227,53 @@ def check_orders(subject: Subject) -> Iterator[Finding]:
             f"order {order.id} is stuck: it ended and holds assets that were not traded",
             f"etf order show {order.id} says which and why; etf cancel --order {order.id} trades them back",
         )
+
+
+def _rebalance_finding(order: "RebalanceOrder") -> Finding:
+    """Return that a rebalance waits for somebody who goes on with it, or is stuck."""
+    from etf_trader.cli.stops import in_short
+
+    day = order.request.due_on
+    if order.status == "stuck":
+        what = f"rebalance {order.id}, of {day}, is stuck: a trade came in after its end"
+        return Finding("orders", WARN, what, f"etf order show {order.id} says what it holds")
+    why = in_short(order.stopped_by, None, None)
+    what = f"rebalance {order.id}, of {day}, is under way" + (f", held up: {why}" if why else "")
+    hint = f"etf worker --once goes on with it; etf cancel --order {order.id} ends it"
+    return Finding("orders", WARN, what, hint)
+
+
+def check_markets(subject: Subject) -> Iterator[Finding]:
+    """Constituents that cannot be traded now: halted, or gone from the venue."""
+    from etf_trader.cli.db import UP_TO_DATE, databases, examine
+    from etf_trader.cli.output import unmarked
+    from etf_trader.cli.valued import frozen_sentences
+    from etf_trader.index.store import list_indices
+
+    if subject.settings is None:
+        return
+    known = [
+        each for each in databases(subject.settings).items() if each[0] == "etf" or _is_paper(subject.settings)
+    ]
+    if any(examine(section, database).state != UP_TO_DATE for section, database in known):
+        return
+    try:
+        with services() as opened:
+            with opened.database.read() as connection:
+                indices = [each for each in list_indices(connection, opened.account.id) if each.is_open]
+            told = {each.id: frozen_sentences(opened, each) for each in indices}
+    except EtfError as error:
+        yield Finding("markets", SKIP, f"not known: {error.message}")
+        return
+    for number, said in told.items():
+        if said:
+            yield Finding("markets", WARN, " ".join(map(unmarked, said)), f"etf index show {number} says more")
+    if not any(told.values()):
+        yield Finding("markets", OK, "every constituent trades")
+
+
+def _is_paper(chosen: "Settings") -> bool:
+    return chosen.environment == PAPER
 
 
 def check_clock(_subject: Subject) -> Iterator[Finding]:
@@ -284,6 +336,7 @@ CHECKS: list[Check] = [
     check_databases,
     check_trading,
     check_orders,
+    check_markets,
     check_clock,
     check_binance,
     check_disk,

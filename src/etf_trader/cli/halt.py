@@ -36,6 +36,7 @@ def halt(
     ] = False,
 ) -> None:
     """Stop all sending at once, in every process, and cancel what is open at the venue."""
+    from etf_trader.cli.rebalances import open_rebalances
     from etf_trader.cli.trading import halt_document, operator, stopped
     from etf_trader.clock import SystemClock
     from etf_trader.execution.halting import Halting
@@ -52,12 +53,15 @@ def halt(
         done = in_loop(halting.halt(state, reason.strip(), operator()))
         with opened.database.read() as connection:
             in_force, halts = stopped(opened, connection)
+            moving = open_rebalances(connection, opened.account.id)
             still = list_index_orders(connection, account_id=opened.account.id, statuses=[IndexOrderStatus.OPEN])
 
     differs = any(each.cause == RECONCILE for each in halts)
 
     def draw(page: Page) -> None:
         _draw(page, done, in_force, still)
+        if moving:
+            page.line(waiting_sentence(moving))
         page.line(f"To trade again: {'etf reconcile, then ' if differs else ''}etf resume")
 
     payload = {
@@ -73,7 +77,7 @@ def halt(
             {"symbol": each.symbol, "client_order_id": each.client_order_id, "filled": each.executed_quantity}
             for each in done.cancelled
         ],
-        "open_orders": [each.id for each in still],
+        "open_orders": sorted([*moving, *(each.id for each in still)]),
     }
     output().emit("etf.halt/1", payload, draw)
 
@@ -132,6 +136,12 @@ def _what_is_open(state: TradingState, still: Sequence[IndexOrder]) -> Iterator[
         told = _are_open(for_now, "order with --tif now", "orders with --tif now")
         them, holds = ("it", "it holds") if for_now == 1 else ("them", "they hold")
         yield f"{told}: the next worker ends {them}; parts of units that {holds} are traded back after etf resume."
+
+
+def waiting_sentence(moving: Sequence[int]) -> str:
+    """Return that rebalances wait for the end of a halt: their waves sell and buy."""
+    told = f"{_are_open(len(moving), 'rebalance')} and will wait for etf resume"
+    return f"{told}; etf cancel --order {moving[0]} ends {'it' if len(moving) == 1 else 'the first'}."
 
 
 def _are_open(number: int, one: str = "order", many: str | None = None) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
 from pathlib import Path
@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from etf_trader.cli import index_rules
+from etf_trader.cli import index_event, index_fee, index_mark, index_nav, index_rules, valued
 from etf_trader.cli.commands import WHAT, command, group
 from etf_trader.cli.invocation import output, settings
-from etf_trader.cli.numbers import count, few_digits, local_time, money, price, share, short, units
+from etf_trader.cli.numbers import count, few_digits, money, price, share, short, units
 from etf_trader.cli.options import (
     CapsColumnsOption,
     CapsOption,
@@ -22,12 +22,14 @@ from etf_trader.cli.options import (
     read_decimal,
     read_positive,
 )
-from etf_trader.cli.output import Page, Table, dim, look, number, right, text
+from etf_trader.cli.output import Page, Table, look, number, right, text
 from etf_trader.cli.services import in_loop, services
 from etf_trader.money import ONE, ZERO, ceil_to, divide
 
 if TYPE_CHECKING:
     from etf_trader.bootstrap import Services
+    from etf_trader.cli.exhibit import Exhibit
+    from etf_trader.execution.frozen import Frozen
     from etf_trader.index.definition import IndexDefinition
     from etf_trader.index.store import Basket, Index
     from etf_trader.market.symbol import SymbolRule
@@ -45,17 +47,25 @@ COLUMNS = ("id", "symbol", "name", "quote", "status", "nav", "units", "value", "
 
 @dataclass(frozen=True, slots=True)
 class Prices:
-    """Mids of now by asset, None where there is no price, with the time of each book."""
+    """What assets are valued at now, None where there is no price, with the time of each.
+
+    `sources` names those that have no mid of now: "last" or "mark".
+    """
 
     mids: dict[str, Decimal | None]
     at: dict[str, datetime]
     now: datetime
     rules: dict[str, SymbolRule]
+    sources: dict[str, str] = field(default_factory=dict)
 
     @property
     def missing(self) -> list[str]:
         """The assets without a price."""
         return sorted(asset for asset, mid in self.mids.items() if mid is None)
+
+    def source(self, asset: str) -> str | None:
+        """Return what the price of an asset rests on; None: it has none."""
+        return None if self.mids.get(asset) is None else self.sources.get(asset, "mid")
 
     def nav(self, basket: Basket) -> Decimal | None:
         """Return what a unit is worth; None without all prices."""
@@ -63,23 +73,28 @@ class Prices:
         return basket.nav(known) if len(known) == len(basket.quantities) else None
 
 
-def read_prices(opened: Services, baskets: list[Basket]) -> Prices:
-    """Return the prices of every constituent of `baskets`, as the venue has them now."""
-    from etf_trader.errors import DataError
+def read_prices(opened: Services, baskets: list[Basket]) -> list[Prices]:
+    """Return the prices of the constituents of each basket, as they are valued now."""
+    from etf_trader.execution.valuing import see, values
 
-    symbols = {asset: symbol for basket in baskets for asset, symbol in basket.symbols.items()}
     rules = in_loop(opened.venue.rules())
-    known = sorted({symbol for symbol in symbols.values() if symbol in rules})
-    books = in_loop(opened.venue.books(known, 1))
-    mids: dict[str, Decimal | None] = {}
-    for asset, symbol in symbols.items():
-        try:
-            mids[asset] = books[symbol].mid if symbol in books else None
-        except DataError:
-            mids[asset] = None
-    at = {asset: books[symbol].at for asset, symbol in symbols.items() if symbol in books}
-    by_asset = {asset: rules[symbol] for asset, symbol in symbols.items() if symbol in rules}
-    return Prices(mids, at, opened.clock.now(), by_asset)
+    symbols = {symbol for basket in baskets for symbol in basket.symbols.values()}
+    seen, now = in_loop(see(opened.venue, symbols, rules)), opened.clock.now()
+    found = []
+    with opened.database.read() as connection:
+        for basket in baskets:
+            valued = values(connection, basket, seen)
+            known = {asset: each for asset, each in valued.items() if each is not None}
+            found.append(
+                Prices(
+                    {asset: None if each is None else each.value for asset, each in valued.items()},
+                    {asset: each.at for asset, each in known.items()},
+                    now,
+                    {asset: rules[symbol] for asset, symbol in basket.symbols.items() if symbol in rules},
+                    {asset: each.source for asset, each in known.items() if each.source != "mid"},
+                )
+            )
+    return found
 
 
 @command(
@@ -235,9 +250,24 @@ class IndexFacts:
         """What a unit is worth now; None without all prices."""
         return self.prices.nav(self.basket)
 
+    @property
+    def rest(self) -> Decimal:
+        """What of a unit is worth something now: all that has a price, and its cash."""
+        known = {asset: mid for asset in self.basket.quantities if (mid := self.prices.mids[asset]) is not None}
+        return sum(
+            (self.basket.quantities[asset] * mid for asset, mid in known.items()), self.basket.cash_per_unit
+        )
+
+    @property
+    def frozen(self) -> list[Frozen]:
+        """The constituents that cannot be traded now."""
+        from etf_trader.execution.frozen import frozen_of
+
+        return frozen_of(self.basket, {rule.symbol: rule for rule in self.prices.rules.values()})
+
     def weight(self, asset: str) -> Decimal | None:
-        """Return what fraction of a unit a constituent is now."""
-        nav, mid = self.nav, self.prices.mids[asset]
+        """Return what fraction of a unit a constituent is now; without all prices, of what has one."""
+        nav, mid = self.rest, self.prices.mids[asset]
         return None if not nav or mid is None else divide(self.basket.quantities[asset] * mid, nav, RATIO)
 
     @property
@@ -293,6 +323,7 @@ class IndexFacts:
                     "quantity": held[asset],
                     "price": self.prices.mids[asset],
                     "price_at": self.prices.at.get(asset),
+                    "price_source": self.prices.source(asset),
                     "value": _times(held[asset], self.prices.mids[asset]),
                     "weight": self.weight(asset),
                     "residual": self.residual.get(asset, ZERO),
@@ -319,8 +350,8 @@ def _facts(opened: Services, chosen: list[Index]) -> list[IndexFacts]:
         units = [ledger.units_outstanding(accounts.issued(index.id), index.unit_asset) for index in chosen]
     prices = read_prices(opened, baskets)
     return [
-        IndexFacts(index, basket, prices, outstanding, held.pop(index.quote, ZERO), held)
-        for index, basket, outstanding, held in zip(chosen, baskets, units, floats, strict=True)
+        IndexFacts(index, basket, each, outstanding, held.pop(index.quote, ZERO), held)
+        for index, basket, each, outstanding, held in zip(chosen, baskets, prices, units, floats, strict=True)
     ]
 
 
@@ -370,26 +401,44 @@ def list_() -> None:
 @command(app, "show", examples=("etf index show 1", "etf index show TOP8 --json"), csv="constituents")
 def show(index: IndexArgument) -> None:
     """Show an index: its basket, what a unit is worth now, its units and its float."""
+    from etf_trader.cli.rebalances import line, rebalances_of
     from etf_trader.index.store import find_index
+    from etf_trader.orders.status import IndexOrderStatus
 
     with services() as opened:
         with opened.database.read() as connection:
             found = find_index(connection, index)
+            still = [IndexOrderStatus.OPEN]
+            moving = rebalances_of(connection, opened.account.id, index_id=found.id, statuses=still)
         (facts,) = _facts(opened, [found])
+        told = valued.sentences(opened, found, facts.frozen, facts.prices.sources, facts.prices.at)
 
     def draw(page: Page) -> None:
         nav = facts.nav
         name = "" if found.name == found.symbol else f" ({found.name})"
         state = "" if found.is_open else ", closed"
-        page.line(
-            f"Index {found.id}, {found.symbol}{name}{state}: one unit is {_money(nav)} {found.quote} now, "
-            f"{few_digits(facts.units)} outstanding."
+        worth = (
+            f"one unit is {money(nav)} {found.quote} now"
+            if nav is not None
+            else f"a unit has no value now (the rest of it: {money(facts.rest)} {found.quote})"
         )
+        page.line(
+            f"Index {found.id}, {found.symbol}{name}{state}: {worth}, {few_digits(facts.units)} outstanding."
+        )
+        for report in moving:
+            page.line(line(report))
+        for sentence in told:
+            page.line(sentence)
         _draw_routes(page, found)
         _draw_basket(page, facts)
         _draw_float(page, facts)
 
-    output().emit("etf.index/1", facts.document(), draw)
+    def exhibit() -> Exhibit:
+        from etf_trader.cli.exhibit import Bars, Exhibit
+
+        return Exhibit(f"Index {found.symbol}", charts=[Bars("Weights", "constituents", "asset", "weight", share)])
+
+    output().emit("etf.index/1", facts.document(), draw, exhibit=exhibit)
 
 
 def _draw_routes(page: Page, index: Index) -> None:
@@ -405,7 +454,7 @@ def _draw_basket(page: Page, facts: IndexFacts) -> None:
         table.row(
             asset,
             units(facts.basket.quantities[asset]),
-            look("no price") if mid is None else _mid(mid, facts.prices.rules[asset]),
+            _priced(facts.prices, asset),
             _money(_times(facts.basket.quantities[asset], mid)),
             "-" if weight is None else share(weight),
         )
@@ -446,50 +495,6 @@ def _float_advice(facts: IndexFacts) -> list[str]:
 
 def _whole(value: Decimal) -> str:
     return f"{ceil_to(value, ONE):,}"
-
-
-@command(app, "nav", examples=("etf index nav 1", "etf index nav TOP8 --json"), csv="prices")
-def nav(index: IndexArgument) -> None:
-    """Show what one unit of an index is worth now, with every price and its age."""
-    from etf_trader.errors import MissingPrice
-    from etf_trader.index.store import find_index
-
-    with services() as opened:
-        with opened.database.read() as connection:
-            found = find_index(connection, index)
-        (facts,) = _facts(opened, [found])
-    worth = facts.nav
-    if worth is None:
-        missing = ", ".join(facts.prices.missing)
-        raise MissingPrice(
-            f"{found.symbol} has no value now: {missing} has no price",
-            where="order books",
-            hint=f"etf index show {found.id} shows what there is",
-        )
-    prices = [
-        {
-            "asset": asset,
-            "price": facts.prices.mids[asset],
-            "at": facts.prices.at[asset],
-            "age_seconds": facts.prices.now - facts.prices.at[asset],
-        }
-        for asset in facts.basket.quantities
-    ]
-
-    def draw(page: Page) -> None:
-        page.line(f"One unit of {found.symbol} is {money(worth)} {found.quote} ({local_time(facts.prices.now)}).")
-        page.line()
-        table = Table(text(""), number("price"), right("age"))
-        for asset in facts.basket.quantities:
-            mid, age = facts.prices.mids[asset], facts.prices.now - facts.prices.at[asset]
-            assert mid is not None
-            table.row(asset, _mid(mid, facts.prices.rules[asset]), dim(_age(age.total_seconds())))
-        page.table(table)
-        if facts.basket.cash_per_unit >= CENT:
-            page.line(f"and {units(facts.basket.cash_per_unit)} {found.quote} of cash a unit")
-
-    payload = {"id": found.id, "symbol": found.symbol, "nav": worth, "at": facts.prices.now, "prices": prices}
-    output().emit("etf.nav/1", payload, draw)
 
 
 @command(
@@ -549,13 +554,19 @@ def _money(value: Decimal | None) -> str:
     return "-" if value is None else money(value)
 
 
+def _priced(prices: Prices, asset: str) -> str:
+    """Return what an asset is valued at, marked where that is no mid of now."""
+    mid, rule = prices.mids[asset], prices.rules.get(asset)
+    if mid is None:
+        return look("no price")
+    shown = units(mid) if rule is None else _mid(mid, rule)
+    return look(f"{prices.sources[asset]} {shown}") if asset in prices.sources else shown
+
+
 def _mid(mid: Decimal, rule: SymbolRule) -> str:
     """Return a mid: it may lie between two ticks."""
     return price(mid, rule.tick / 2)
 
 
-def _age(seconds: float) -> str:
-    return f"{seconds:.1f} s" if seconds < 100 else f"{seconds / 60:.0f} min"
-
-
-index_rules.add_to(app)
+for each in (index_nav, index_rules, index_fee, index_mark, index_event):
+    each.add_to(app)

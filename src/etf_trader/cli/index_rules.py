@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from etf_trader.index.history import Version
     from etf_trader.index.methodology import Methodology
     from etf_trader.index.store import Basket
+
+REASON = "management fee"
+"""Why a basket is smaller that has paid its fee."""
 
 MOST_CHANGES = 6
 """So many coins that came or went are named; the rest are counted."""
@@ -74,13 +77,12 @@ def history(index: IndexArgument) -> None:
             text("why"),
             text("came and went", shrink=True),
         )
-        for number, basket in enumerate(baskets):
-            before = baskets[number - 1] if number else None
+        for before, basket, times in _told(baskets):
             table.row(
                 str(basket.version),
                 local_time(basket.effective_at),
                 str(len(basket.quantities)),
-                basket.reason,
+                basket.reason + (f", {times} times" if times > 1 else ""),
                 _changes(before, basket),
             )
         page.table(table)
@@ -124,6 +126,18 @@ def edit(index: IndexArgument, file: FileOption) -> None:
         "document": after.document,
     }
     output().emit("etf.index_edit/1", payload, draw)
+
+
+def _told(baskets: list[Basket]) -> Iterator[tuple[Basket | None, Basket, int]]:
+    """Yield the versions that are shown, each with the one before it: of fees taken in a row only the last."""
+    before, times = None, 0
+    for place, basket in enumerate(baskets):
+        times += 1
+        is_fee = basket.reason == REASON
+        if is_fee and place + 1 < len(baskets) and baskets[place + 1].reason == REASON:
+            continue
+        yield before, basket, times
+        before, times = basket, 0
 
 
 def _basket_facts(basket: Basket) -> dict[str, Any]:

@@ -20,11 +20,22 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True)
 class Invocation:
-    """One run of `etf`. `csv` names the list that `--format csv` prints, if the command has one."""
+    """One run of `etf`.
 
+    `arguments` is all that was typed, `command` the path of the command in it. `csv`
+    names the list that `--format csv` prints, if the command has one; `files` says
+    whether it prints html and xlsx. Without a `format` the name of the file `out`
+    says it, else it is a table.
+    """
+
+    arguments: tuple[str, ...] = ()
+    command: str = "etf"
     config: Path | None = None
-    format: str = "table"
+    format: str | None = None
+    out: str | None = None
+    overwrite: bool = False
     csv: str | None = None
+    files: bool = False
     quiet: bool = False
     verbose: bool = False
     _output: Output | None = field(default=None, repr=False)
@@ -35,7 +46,15 @@ class Invocation:
         if self._output is None:
             from etf_trader.cli.output import Output
 
-            self._output = Output(self.format, csv=self.csv, quiet=self.quiet, verbose=self.verbose)
+            form, out = self.format or "table", None
+            if self.out is not None:
+                from etf_trader.cli.out_file import format_of, out_file
+
+                form = format_of(self.out, self.format)
+                out = out_file(self.out, form, overwrite=self.overwrite)
+            self._output = Output(
+                form, csv=self.csv, files=self.files, out=out, quiet=self.quiet, verbose=self.verbose
+            )
         return self._output
 
     def settings(self) -> Settings:

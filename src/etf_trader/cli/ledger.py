@@ -1,4 +1,4 @@
-"""`etf ledger`: the proof of the books."""
+"""`etf ledger`: the proof of the books, and the books for other programs."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from etf_trader.cli import ledger_export
 from etf_trader.cli.commands import WHAT, command, group
 from etf_trader.cli.invocation import output
 from etf_trader.cli.numbers import count
@@ -89,3 +90,6 @@ def _draw(page: Page, report: AuditReport) -> None:
     if len(report.findings) > SHOWN:
         page.line(f"  and {len(report.findings) - SHOWN} more; --json lists them all")
     page.line(f"Checked {checked}. Nothing was changed.")
+
+
+ledger_export.add_to(app)

@@ -94,7 +94,7 @@ def read_time_in_force(text: str) -> str:
     return text
 
 
-def _one_of(*names: str) -> Callable[[str], str]:
+def one_of(*names: str) -> Callable[[str], str]:
     """Return what reads one of a few words."""
 
     def read(text: str) -> str:
@@ -231,7 +231,7 @@ AlgoOption = Annotated[
         HOW,
         "How to spread the order over --duration; now is all at once.  [default: now]",
         "now|twap|vwap|pov|optimal",
-        _one_of(*ALGOS),
+        one_of(*ALGOS),
     ),
 ]
 DurationOption = Annotated[
@@ -246,7 +246,7 @@ OnShortfallOption = Annotated[
         "Legs that fill while others do not: complete them (retry), trade them back at once (unwind), "
         "or keep what cannot be completed (hold).",
         "retry|unwind|hold",
-        _one_of("retry", "unwind", "hold"),
+        one_of("retry", "unwind", "hold"),
     ),
 ]
 OnInterruptOption = Annotated[
@@ -256,7 +256,7 @@ OnInterruptOption = Annotated[
         HOW,
         "What Ctrl-C leaves of the order: keep it open, or cancel it.",
         "keep|cancel",
-        _one_of("keep", "cancel"),
+        one_of("keep", "cancel"),
     ),
 ]
 AtEndOption = Annotated[
@@ -266,7 +266,7 @@ AtEndOption = Annotated[
         HOW,
         "What becomes of the rest when --duration is over: take it at once, or leave it.  [default: take]",
         "take|leave",
-        _one_of("take", "leave"),
+        one_of("take", "leave"),
     ),
 ]
 ParticipationOption = Annotated[
@@ -314,4 +314,14 @@ LeaveToLeaderOption = Annotated[
 ]
 EndedByLeaderOption = Annotated[
     bool, option("--no-wait", HOW, "When another process leads, leave at once (exit 8): that process ends them.")
+]
+ByOption = Annotated[
+    str,
+    option(
+        "--by",
+        WHAT,
+        "What each line is about.",
+        "order|index|month|asset",
+        one_of("order", "index", "month", "asset"),
+    ),
 ]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from etf_trader.orders.asset_order import AssetOrder
     from etf_trader.orders.index_order import IndexOrder
     from etf_trader.orders.store import StoredPlan
+    from etf_trader.reports.rebalance import RebalanceReport
 
 app = group()
 
@@ -64,6 +65,7 @@ COLUMNS = (
     "status",
     "stopped_by",
     "client_key",
+    "kind",
 )
 
 
@@ -84,6 +86,7 @@ def list_(
     """List orders, the newest first."""
     from etf_trader.cli.orders import order_facts
     from etf_trader.cli.position import first_buy
+    from etf_trader.cli.rebalances import order_document, rebalances_of
     from etf_trader.cli.trading import state_sentence, stopped
     from etf_trader.index.store import find_index, list_indices, position_by_id
     from etf_trader.orders.store import list_index_orders
@@ -91,20 +94,22 @@ def list_(
     with services() as opened, opened.database.read() as connection:
         if position is not None:
             position_by_id(connection, position)
+        index_id = None if index is None else find_index(connection, index).id
+        statuses = None if status is None else [_status(status)]
+        account = opened.account.id
         found = list_index_orders(
-            connection,
-            account_id=opened.account.id,
-            index_id=None if index is None else find_index(connection, index).id,
-            position_id=position,
-            statuses=None if status is None else [_status(status)],
+            connection, account_id=account, index_id=index_id, position_id=position, statuses=statuses
         )
+        moves = []
+        if position is None:
+            moves = rebalances_of(connection, account, index_id=index_id, statuses=statuses)
         orders = [order_facts(connection, order) for order in reversed(found)]
         state, halts = stopped(opened, connection)
         indices = list_indices(connection, opened.account.id)
 
     def draw(page: Page) -> None:
-        if orders:
-            page.table(orders_table(orders))
+        if orders or moves:
+            page.table(orders_table(orders, moves))
         elif index is None and position is None and status is None:
             page.line(f"There is no order yet. {first_buy(indices, 'makes one')}")
         else:
@@ -112,7 +117,9 @@ def list_(
         if halts:
             page.line(state_sentence(state, halts))
 
-    payload = {"state": str(state), "orders": [each.document() for each in orders]}
+    documents = [*map(order_document, moves), *(each.document() for each in orders)]
+    documents.sort(key=lambda each: -each["id"])
+    payload = {"state": str(state), "orders": documents}
     output().emit("etf.orders/1", payload, draw, columns=COLUMNS)
 
 
@@ -130,11 +137,8 @@ def _status(typed: str) -> Any:
     return IndexOrderStatus(typed)
 
 
-def orders_table(orders: list[OrderFacts]) -> Table:
-    """Return orders as a table, one a line."""
-    from etf_trader.cli.orders import status_words, stops_of
-    from etf_trader.cli.stops import in_short
-
+def orders_table(orders: list[OrderFacts], moves: Sequence[RebalanceReport] = ()) -> Table:
+    """Return orders and rebalances as a table, one a line, the newest first."""
     has_end = any(_open_until(facts.order) for facts in orders)
     table = Table(
         right("order"),
@@ -150,24 +154,53 @@ def orders_table(orders: list[OrderFacts]) -> Table:
         *([text("open until", optional=6)] if has_end else []),
         text("stopped by", wrap=True),
     )
-    for facts in orders:
-        order = facts.order
-        has_filled = order.filled > 0
-        table.row(
-            str(order.id),
-            local_time(order.accepted_at, seconds=False),
-            str(order.side),
-            facts.index.symbol,
-            f"{few_digits(order.filled)} of {few_digits(order.quantity)}",
-            percent(facts.fill_percentage).rstrip("%"),
-            money(facts.average_price) if facts.average_price is not None else "-",
-            money(facts.loss.total) if has_filled else "-",
-            bps(facts.loss_bps) if has_filled else "-",
-            status_words(order),
-            *([_open_until(order)] if has_end else []),
-            in_short(stops_of(order), order.limit_price, order.max_loss_bps),
-        )
+    rows = [(facts.order.id, _row(facts, has_end=has_end)) for facts in orders]
+    rows += [(report.id, _rebalance_row(report, has_end=has_end)) for report in moves]
+    for _, cells in sorted(rows, reverse=True):
+        table.row(*cells)
     return table
+
+
+def _row(facts: OrderFacts, *, has_end: bool) -> list[str]:
+    from etf_trader.cli.orders import status_words, stops_of
+    from etf_trader.cli.stops import in_short
+
+    order = facts.order
+    has_filled = order.filled > 0
+    return [
+        str(order.id),
+        local_time(order.accepted_at, seconds=False),
+        str(order.side),
+        facts.index.symbol,
+        f"{few_digits(order.filled)} of {few_digits(order.quantity)}",
+        percent(facts.fill_percentage).rstrip("%"),
+        money(facts.average_price) if facts.average_price is not None else "-",
+        money(facts.loss.total) if has_filled else "-",
+        bps(facts.loss_bps) if has_filled else "-",
+        status_words(order),
+        *([_open_until(order)] if has_end else []),
+        in_short(stops_of(order), order.limit_price, order.max_loss_bps),
+    ]
+
+
+def _rebalance_row(report: RebalanceReport, *, has_end: bool) -> list[str]:
+    """Return the cells of a rebalance: its day for a side, its assets for units, its cost for a loss."""
+    from etf_trader.cli.rebalances import fill_percentage, how_far, name_of, state_words, why_stopped
+
+    return [
+        str(report.id),
+        local_time(report.accepted_at, seconds=False),
+        name_of(report),
+        report.index,
+        how_far(report),
+        percent(fill_percentage(report)).rstrip("%"),
+        "-",
+        money(report.cost) if report.waves else "-",
+        bps(report.cost_bps) if report.waves else "-",
+        state_words(report),
+        *([""] if has_end else []),
+        why_stopped(report),
+    ]
 
 
 def _open_until(order: IndexOrder) -> str:
@@ -178,32 +211,35 @@ def _open_until(order: IndexOrder) -> str:
 
 @command(app, "show", examples=("etf order show 3", "etf order show 3 --json"), csv="asset_orders")
 def show(order: OrderArgument) -> None:
-    """Show an order, its plans and its part of what was sent to the venue."""
+    """Show an order or a rebalance, its plans and its part of what was sent to the venue."""
     from etf_trader.cli.orders import order_facts
     from etf_trader.cli.timed_orders import slices_table
     from etf_trader.execution.state import fills_with_orders
     from etf_trader.ledger import accounts
     from etf_trader.ledger.repository import Ledger
+    from etf_trader.orders.rebalances import is_rebalance
     from etf_trader.orders.store import asset_orders_of, index_order, plans_of
+    from etf_trader.reports.rebalance import rebalance_report
 
     with services() as opened:
         with opened.database.read() as connection:
-            facts = order_facts(connection, index_order(connection, order))
             plans = plans_of(connection, order)
             sent = asset_orders_of(connection, order)
             filled: dict[int, Decimal] = {}
             for fill, asset_order in fills_with_orders(connection, order):
                 filled[asset_order.id] = filled.get(asset_order.id, ZERO) + fill.quantity
             held = Ledger(connection, opened.account.id).holdings(accounts.order(order))
+            moves = rebalance_report(connection, order) if is_rebalance(connection, order) else None
+            facts = None if moves is not None else order_facts(connection, index_order(connection, order))
         rules = in_loop(opened.venue.rules())
+        if moves is not None:
+            _emit_rebalance(moves, plans, sent, filled, held, rules)
+            return
+        assert facts is not None
         kept = _kept(opened, facts.order, rules)
         payload = facts.document() | {
             "plans": [_plan_document(plan) for plan in plans],
-            "asset_orders": [
-                _asset_order_document(each)
-                | {"share": each.share_of(order), "share_filled": filled.get(each.id, ZERO)}
-                for each in sent
-            ],
+            "asset_orders": _sent_documents(order, sent, filled),
             "held": [
                 {"asset": asset, "quantity": amount, "why": kept[asset].why if asset in kept else None}
                 for asset, amount in held.items()
@@ -228,6 +264,52 @@ def show(order: OrderArgument) -> None:
             _draw_held(page, facts, held, kept, rules)
 
         output().emit("etf.order/1", payload, draw)
+
+
+def _sent_documents(order: int, sent: list[AssetOrder], filled: Mapping[int, Decimal]) -> list[dict[str, Any]]:
+    """Return an order's own part of what was sent; `filled` is by asset order."""
+    return [
+        _asset_order_document(each) | {"share": each.share_of(order), "share_filled": filled.get(each.id, ZERO)}
+        for each in sent
+    ]
+
+
+def _emit_rebalance(
+    report: RebalanceReport,
+    plans: list[StoredPlan],
+    sent: list[AssetOrder],
+    filled: Mapping[int, Decimal],
+    held: Mapping[str, Decimal],
+    rules: Mapping[str, SymbolRule],
+) -> None:
+    """Show a rebalance with the plans of its waves and what they sent."""
+    from etf_trader.cli.rebalances import fields_of, order_document, rebalance_sentences
+
+    payload = order_document(report) | {
+        "plans": [_plan_document(plan) for plan in plans],
+        "asset_orders": _sent_documents(report.id, sent, filled),
+        "held": [{"asset": asset, "quantity": amount, "why": None} for asset, amount in held.items()],
+    }
+
+    def draw(page: Page) -> None:
+        *told, more = rebalance_sentences(report)
+        for sentence in told:
+            page.line(sentence)
+        page.line()
+        page.fields(fields_of(report))
+        if plans:
+            page.line()
+            page.table(_plans_table(plans))
+        if sent:
+            page.line()
+            page.table(_sent_table(report.id, sent, filled, rules))
+        if held:
+            named = ", ".join(f"{short(amount)} {asset}" for asset, amount in held.items())
+            page.line()
+            page.line(f"A wave is under way: it holds {named}.")
+        page.line(more)
+
+    output().emit("etf.order/1", payload, draw)
 
 
 def _draw_head(page: Page, opened: Services, facts: OrderFacts) -> None:
@@ -294,12 +376,19 @@ def watch(
     once: Annotated[bool, typer.Option("--once", help="Show it once, as it stands.", rich_help_panel=HOW)] = False,
 ) -> None:
     """Watch an order live: planned against done, until it ends or Ctrl-C."""
+    from etf_trader.cli import rebalances
     from etf_trader.cli.orders import exit_code_of
     from etf_trader.cli.watching import watch_order
+    from etf_trader.orders.rebalances import is_rebalance
 
     with services() as opened:
-        last = watch_order(opened, order, once=once)
-    if code := exit_code_of(last):
+        with opened.database.read() as connection:
+            moves = is_rebalance(connection, order)
+        if moves:
+            code = rebalances.exit_code_of(rebalances.watch_rebalance(opened, order, once=once))
+        else:
+            code = exit_code_of(watch_order(opened, order, once=once))
+    if code:
         raise typer.Exit(code)
 
 
@@ -317,9 +406,13 @@ def _plans_table(plans: list[StoredPlan]) -> Table:
         table.row(
             str(plan.id),
             local_time(plan.created_at),
-            {"trade": "trade", "unwind": "trade back", "convert": "exchange", "quote": "quote"}.get(
-                plan.purpose, plan.purpose
-            ),
+            {
+                "trade": "trade",
+                "unwind": "trade back",
+                "convert": "exchange",
+                "quote": "quote",
+                "wave": "wave",
+            }.get(plan.purpose, plan.purpose),
             few_digits(plan.units),
             money(plan.cost),
             f"{plan.gap_bps:.3f}",

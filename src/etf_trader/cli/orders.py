@@ -55,6 +55,7 @@ class OrderFacts:
     done: tuple[Done, ...] = ()
     quoting: int = 0
     held_cost: Decimal = Decimal(0)
+    arrival_value: Decimal = Decimal(0)
 
     @property
     def average_price(self) -> Decimal | None:
@@ -64,7 +65,7 @@ class OrderFacts:
     @property
     def loss_bps(self) -> Decimal:
         """The loss over what the units were worth at arrival; positive is a cost."""
-        return ratio_bps(self.loss.total, self.order.filled * self.order.arrival_nav)
+        return ratio_bps(self.loss.total, self.arrival_value)
 
     @property
     def fill_percentage(self) -> Decimal:
@@ -76,6 +77,7 @@ class OrderFacts:
         order = self.order
         return {
             "id": order.id,
+            "kind": "units",
             "position": order.position_id,
             "client_key": order.client_key,
             "side": str(order.side),
@@ -106,7 +108,7 @@ class OrderFacts:
 
 def order_facts(connection: Connection, order: IndexOrder) -> OrderFacts:
     """Read what an order paid and lost."""
-    from etf_trader.execution.state import cash_of, done_of, order_loss
+    from etf_trader.execution.state import arrival_value, cash_of, done_of, order_loss
     from etf_trader.index.store import index_by_id
     from etf_trader.orders.status import AssetOrderStatus
     from etf_trader.orders.store import asset_orders_with
@@ -118,7 +120,9 @@ def order_facts(connection: Connection, order: IndexOrder) -> OrderFacts:
         resting = asset_orders_with(connection, order.account_id, AssetOrderStatus.OPEN)
         quoting = sum(1 for each in resting if each.share_of(order.id))
     cash, loss = cash_of(connection, order), order_loss(connection, order)
-    return OrderFacts(order, index, cash, loss, done, quoting, _held_cost(connection, order, index))
+    held_cost = _held_cost(connection, order, index)
+    worth = arrival_value(connection, order)
+    return OrderFacts(order, index, cash, loss, done, quoting, held_cost, worth)
 
 
 def _held_cost(connection: Connection, order: IndexOrder, index: Index) -> Decimal:

@@ -12,7 +12,9 @@ A command hands over one payload and a function that draws it:
     output().emit("etf.orders/1", {"orders": orders}, draw)
 
 On a terminal and in a pipe the text is the same; a terminal adds colour and
-wraps, a pipe does neither.
+wraps, a pipe does neither. As html the same text is a page of its own (`html_page`),
+to which an `exhibit` adds key numbers and charts; as xlsx the payload is a workbook
+(`workbook`). With `--out` the result goes to a file instead of stdout (`out_file`).
 """
 
 from __future__ import annotations
@@ -29,10 +31,15 @@ from typing import TYPE_CHECKING, Any, TextIO
 from etf_trader.errors import UsageError
 
 if TYPE_CHECKING:
+    from etf_trader.cli.exhibit import Exhibit
+    from etf_trader.cli.out_file import OutFile
     from etf_trader.cli.progress import Progress
 
 _ANSI = re.compile(r"\x1b\[[0-9;]*m")
 _NUMBER = re.compile(r"[+-]?[\d,]+")
+
+FILES = ("html", "xlsx")
+"""The formats that are files: read by a browser, by a spreadsheet."""
 
 LEAST_ROOM = 12
 """Nothing is wrapped narrower than this."""
@@ -198,6 +205,10 @@ class Page:
         """
         self._lines.extend(_wrapped(text, self.room))
 
+    def verbatim(self, text: str) -> None:
+        """Add lines that are there to be pasted: never wrapped."""
+        self._lines.extend(text.splitlines())
+
     def table(self, table: Table) -> None:
         """Add a table."""
         self._lines.extend(table.lines(self.room))
@@ -252,8 +263,10 @@ class Output:
     """Prints the results of one run in the format that was asked for.
 
     Args:
-        form: "table", "json" or "csv".
+        form: "table", "json", "csv", "html" or "xlsx".
         csv: The list of a payload that csv prints; None when the command has none.
+        files: Whether the command can print html and xlsx.
+        out: Where the result goes; None for stdout without having said so.
         quiet: Keep back notes and progress.
         verbose: Say more.
     """
@@ -263,6 +276,8 @@ class Output:
         form: str = "table",
         *,
         csv: str | None = None,
+        files: bool = False,
+        out: OutFile | None = None,
         quiet: bool = False,
         verbose: bool = False,
         stdout: TextIO | None = None,
@@ -271,18 +286,22 @@ class Output:
     ) -> None:
         if form == "csv" and csv is None:
             raise UsageError("this command has no list to print as csv", hint="--format table or --json")
+        if form in FILES and not files:
+            raise UsageError(f"this command cannot print {form}", hint="--format table or --json")
         self.format = form
         self.csv = csv
+        self.out = out
         self.quiet = quiet
         self.verbose = verbose
         self.stdout = sys.stdout if stdout is None else stdout
         self.stderr = sys.stderr if stderr is None else stderr
         self._environ = os.environ if environ is None else environ
+        self._refuse_terminal()
 
     @property
     def is_table(self) -> bool:
         """Whether a person reads: sentences and tables, no data format."""
-        return self.format == "table"
+        return self.format == "table" and (self.out is None or self.out.path is None)
 
     @property
     def is_interactive(self) -> bool:
@@ -296,28 +315,64 @@ class Output:
         draw: Callable[[Page], None],
         *,
         columns: Sequence[str] = (),
+        exhibit: Callable[[], Exhibit] | None = None,
     ) -> None:
-        """Print a result.
+        """Print a result, or write it to the file that was named.
 
         Args:
             schema: Name and version of the JSON document, e.g. "etf.orders/1".
             payload: What the document holds; decimals, times, enums, dataclasses and structs as they are.
             draw: Draws it for a person.
             columns: The header of the csv when the list may be empty; otherwise its first row says it.
+            exhibit: Names the key numbers and charts that html shows besides; asked for html alone.
         """
+        content = self._content(schema, payload, draw, columns, exhibit)
+        if self.out is not None and self.out.path is not None:
+            whole = content.encode(errors="backslashreplace") if isinstance(content, str) else content
+            self.out.write(whole)
+            self.note(f"Wrote {self.out.path} ({max(len(whole) // 1000, 1):,} kB).")
+        elif isinstance(content, str):
+            self.stdout.write(content)
+        else:
+            self.stdout.buffer.write(content)
+
+    def _content(
+        self,
+        schema: str,
+        payload: Mapping[str, Any],
+        draw: Callable[[Page], None],
+        columns: Sequence[str],
+        exhibit: Callable[[], Exhibit] | None,
+    ) -> str | bytes:
+        """Return a result as it is printed."""
         if self.format == "json":
             from etf_trader.cli.documents import json_document
 
-            self.stdout.write(json_document(schema, payload))
-        elif self.format == "csv":
+            return json_document(schema, payload)
+        if self.format == "csv":
             from etf_trader.cli.documents import csv_document
 
             assert self.csv is not None
-            self.stdout.write(csv_document(payload[self.csv], columns))
-        else:
-            page = Page(self._room(self.stdout))
-            draw(page)
-            self._write(self.stdout, page.text())
+            return csv_document(payload[self.csv], columns)
+        if self.format in FILES:
+            from etf_trader.cli.files import file_content
+
+            empty = {self.csv: columns} if self.csv is not None else {}
+            return file_content(self.format, schema, payload, draw, empty, exhibit)
+        page = Page(None if self.out is not None and self.out.path is not None else self._room(self.stdout))
+        draw(page)
+        return page.text() if self.is_table and self._colored(self.stdout) else unmarked(page.text())
+
+    def _refuse_terminal(self) -> None:
+        """Refuse to pour onto a terminal what nobody reads there."""
+        if self.format not in FILES or not self.stdout.isatty():
+            return
+        if self.out is None or (self.out.path is None and self.format == "xlsx"):
+            raise UsageError(
+                f"{self.format} is not read on a terminal",
+                where="--format",
+                hint=f"write it to a file: --out report.{self.format}",
+            )
 
     def say(self, sentence: str) -> None:
         """Say what happened, on stdout; nothing in a data format, whose document says it."""

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 app = group()
 
 SCHEMA = "etf.plan/1"
+REBALANCE = "etf.rebalance/1"
 STDIN = "-"
 SHOWN = 20
 DRY_RUN = "etf submit buy --index 1 --qty 100 --dry-run --json | etf plan verify -"
@@ -53,7 +54,9 @@ def show(plan: PlanArgument) -> None:
 
     from etf_trader.cli.certificates import draw_batch, draw_books, draw_certificate, draw_routes, draw_stops
     from etf_trader.cli.plan_fees import fees_of
+    from etf_trader.cli.plan_waves import show_wave
     from etf_trader.cli.plans import draw_plan
+    from etf_trader.execution.batch import WAVE
     from etf_trader.index.store import index_by_id
     from etf_trader.market.document import market_of
     from etf_trader.orders.store import index_order, plans_beside, stored_market, stored_plan
@@ -62,6 +65,9 @@ def show(plan: PlanArgument) -> None:
     with services() as opened:
         with opened.database.read() as connection:
             stored = stored_plan(connection, plan)
+            if stored.purpose == WAVE:
+                show_wave(stored, stored_market(connection, stored.book_hash), SCHEMA)
+                return
             order = index_order(connection, stored.index_order_id)
             index = index_by_id(connection, order.index_id)
             market = stored_market(connection, stored.book_hash)
@@ -209,7 +215,7 @@ def _from_stdin() -> Proved:
     except (ValueError, RecursionError):
         raise _refused("is not JSON") from None
     schema = document.get("schema") if isinstance(document, dict) else None
-    if schema != SCHEMA:
+    if schema not in (SCHEMA, REBALANCE):
         raise _refused(
             f"is {f'of {schema}' if isinstance(schema, str) else 'JSON without a schema'}, not of {SCHEMA}"
         )
@@ -224,7 +230,7 @@ def _from_stdin() -> Proved:
         raise _refused(f"is no plan with its market: {error}") from error
     except (UnicodeEncodeError, RecursionError):
         raise _refused("is no plan with its market") from None
-    number = document.get("id")
+    number = document.get("id") if schema == SCHEMA else None
     return number if isinstance(number, int) else None, plan, market, findings
 
 
@@ -245,6 +251,12 @@ def _draw_findings(page: Page, name: str, findings: Sequence[Finding]) -> None:
 def _draw_proof(page: Page, name: str, document: Mapping[str, Any], market: Mapping[str, Any]) -> None:
     from etf_trader.cli.certificates import proved_fields
     from etf_trader.solver.statement import read_statement
+    from etf_trader.solver.verify import is_rebalance
 
     page.line(good(f"{name} is proved") + ", without a solver and from its books alone:")
+    if is_rebalance(document):
+        from etf_trader.cli.rebalance_proof import proved_rebalance
+
+        page.fields(proved_rebalance(document, market))
+        return
     page.fields(proved_fields(read_statement(document, market)))

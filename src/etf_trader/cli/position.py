@@ -116,14 +116,14 @@ def _stakes(opened: Services, keep: Callable[[Position], bool]) -> list[Stake]:
             each.id: ledger.balance(accounts.position(each.id), indices[each.index_id].unit_asset)
             for each in found
         }
-    prices = read_prices(opened, list(baskets.values()))
+    prices = dict(zip(baskets, read_prices(opened, list(baskets.values())), strict=True))
     return [
         Stake(
             each,
             indices[each.index_id],
             holders[each.id],
             each.units - free[each.id],
-            prices.nav(baskets[each.index_id]),
+            prices[each.index_id].nav(baskets[each.index_id]),
             each.id in busy,
         )
         for each in found

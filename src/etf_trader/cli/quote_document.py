@@ -32,6 +32,7 @@ def document_of(quote: Quote) -> dict[str, Any]:
         "limit": quote.request.limit_price,
         "max_loss_bps": quote.request.max_loss_bps,
         "nav": quote.nav,
+        "frozen": [{"asset": each.asset, "symbol": each.symbol, "status": each.status} for each in quote.frozen],
         **{part: None if told is None else told[part] for part in ANSWER},
         "stopped_by": None if plan is None else plan["stopped_by"],
         "fees": None if plan is None else fees_of(plan),

@@ -27,6 +27,10 @@ HUNDREDTH = Decimal("0.01")
 
 def draw_quote(page: Page, quote: Quote) -> None:
     """Draw the answer, the cost curve and what bounds it."""
+    for each in quote.frozen:
+        page.line(f"{look('Frozen')}: {each.sentence}. This is about the rest of a unit.")
+    if quote.frozen and quote.is_buy:
+        page.line("Nothing can be bought until it trades: a unit is a whole basket.")
     if quote.answer is None:
         page.line(_range_headline(quote))
     else:

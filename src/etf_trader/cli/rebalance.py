@@ -5,55 +5,70 @@ from __future__ import annotations
 from collections.abc import Mapping
 from decimal import Decimal
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
-from etf_trader.cli.commands import command, single
+import typer
+
+from etf_trader.cli.commands import HOW, WHAT, command, single
 from etf_trader.cli.invocation import output, settings
 from etf_trader.cli.numbers import bps, count, joined, local_time, money, quantity, share, units
-from etf_trader.cli.options import CapsColumnsOption, CapsOption, DryRunOption, RequiredIndexOption, caps_of
+from etf_trader.cli.options import (
+    CapsColumnsOption,
+    CapsOption,
+    DryRunOption,
+    IndexOption,
+    LiveYesOption,
+    NoWaitOption,
+    caps_of,
+)
 from etf_trader.cli.output import Page, Table, dim, number, text
+from etf_trader.cli.rebalance_outlook import WHY, draw_outlook, outlook_document
 from etf_trader.cli.services import in_loop, services
 from etf_trader.money import ZERO, round_to
 
 if TYPE_CHECKING:
+    from etf_trader.bootstrap import Slots
+    from etf_trader.rebalance.outlook import Outlook
     from etf_trader.rebalance.previewing import RebalancePreview
 
 app = single()
 
 UNIT_STEP = Decimal("0.0001")
 
-WHY = {
-    None: "",
-    "within_band": "within its band",
-    "below_minimum": "below the venue's least order",
-    "halted": "its market does not trade",
-}
-
 
 @command(
     app,
     examples=(
+        "etf rebalance --index 1                                trade what its rulebook wants, if it is due",
+        "etf rebalance --due                                    all that is due: for cron",
         "etf rebalance --index 1 --dry-run                      what it would trade and cost now",
         "etf rebalance --index TOP20 --dry-run --caps caps.csv  by another table of market caps",
     ),
     csv="legs",
 )
 def rebalance(
-    index: RequiredIndexOption,
+    index: IndexOption = None,
+    due: Annotated[
+        bool, typer.Option("--due", help="Whatever is due, of all indices: for cron.", rich_help_panel=WHAT)
+    ] = False,
     caps: CapsOption = None,
     caps_columns: CapsColumnsOption = None,
     dry_run: DryRunOption = False,
+    force: Annotated[
+        bool, typer.Option("--force", help="Trade though nothing is due.", rich_help_panel=HOW)
+    ] = False,
+    no_wait: NoWaitOption = False,
+    yes: LiveYesOption = False,
 ) -> None:
-    """Show what bringing an index back to its rulebook would trade, and what it would cost."""
-    from etf_trader.errors import UsageError
-
+    """Bring an index back to its rulebook at the least cost, when that is due."""
+    _check(index, due=due, dry_run=dry_run, force=force)
     if not dry_run:
-        raise UsageError(
-            "today a rebalance is only planned: it is traded with a later version",
-            where="--dry-run",
-            hint="add --dry-run to see what it would trade",
-        )
-    found = _preview(index, caps, caps_columns)
+        from etf_trader.cli.rebalance_run import Way, run
+
+        run(Way(index, due, force, no_wait, yes, caps_of(caps, caps_columns)))
+        return
+    assert index is not None
+    found, outlook, slots = _preview(index, caps, caps_columns)
     plan = None if found.rebalance is None else _document(found)
 
     def draw(page: Page) -> None:
@@ -67,6 +82,7 @@ def rebalance(
         else:
             _draw_legs(page, found, plan)
             _draw_sums(page, found, plan)
+            draw_outlook(page, found, outlook, slots)
         if left_out := _left_out(found):
             page.line(f"Left out of its list: {left_out}.")
 
@@ -87,18 +103,43 @@ def rebalance(
             }
             for each in found.determination.verdicts
         ],
-        "plan": plan,
-        "legs": [] if plan is None else plan["legs"],
+        **outlook_document(found, outlook),
+        **({"legs": []} if plan is None else plan),
     }
     columns = ("asset", "weight", "target", "weight_after", "side", "quantity", "value", "cost", "why_skipped")
     output().emit("etf.rebalance/1", payload, draw, columns=columns)
 
 
-def _preview(index: str, caps: Path | None, columns: list[Any] | None) -> RebalancePreview:
+def _check(index: str | None, *, due: bool, dry_run: bool, force: bool) -> None:
+    """Refuse what excludes each other.
+
+    Raises:
+        UsageError: it is not said what to rebalance, or twice, or --force is without an index.
+    """
+    from etf_trader.errors import UsageError
+
+    if (index is None) != due:
+        raise UsageError(
+            "say what to rebalance" if index is None else "say one thing to rebalance, not two",
+            where="--index",
+            hint="--index N, or --due for whatever is due",
+        )
+    if due and (dry_run or force):
+        raise UsageError(
+            f"{'--dry-run' if dry_run else '--force'} is for one index",
+            where="--due",
+            hint="name it: --index N",
+        )
+
+
+def _preview(
+    index: str, caps: Path | None, columns: list[Any] | None
+) -> tuple[RebalancePreview, Outlook | None, Slots]:
+    from etf_trader.rebalance.outlook import look_ahead
     from etf_trader.rebalance.previewing import preview_rebalance
 
     with services() as opened, output().progress("Reading the books"):
-        return in_loop(
+        found = in_loop(
             preview_rebalance(
                 opened.database,
                 opened.venue,
@@ -109,6 +150,7 @@ def _preview(index: str, caps: Path | None, columns: list[Any] | None) -> Rebala
                 caps_of(caps, columns),
             )
         )
+        return found, in_loop(look_ahead(opened.venue, found)), opened.slots()
 
 
 def _document(found: RebalancePreview) -> dict[str, Any]:

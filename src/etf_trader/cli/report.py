@@ -4,11 +4,29 @@ from __future__ import annotations
 
 import dataclasses
 from contextlib import suppress
+from datetime import datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
+from etf_trader.cli import (
+    report_gains,
+    report_losses,
+    report_nav,
+    report_performance,
+    report_rebalance,
+    report_statement,
+)
 from etf_trader.cli.commands import command, group
+from etf_trader.cli.conversion import CurrencyOption, RateOption, check_currency, draw_rates, in_currency
 from etf_trader.cli.invocation import output
+from etf_trader.cli.moments import (
+    AsOfOption,
+    FromOption,
+    ToOption,
+    period_typed,
+    require_past_moment,
+    span_text,
+)
 from etf_trader.cli.numbers import (
     bar,
     bps,
@@ -26,6 +44,7 @@ from etf_trader.cli.numbers import (
 from etf_trader.cli.options import IndexOption, OrderOption, PositionOption
 from etf_trader.cli.output import Page, Table, dim, good, number, right, text
 from etf_trader.cli.services import in_loop, services
+from etf_trader.cli.valuing import prices_of, valued_by
 from etf_trader.errors import ConfigError, DataError, UsageError
 from etf_trader.money import divide, round_to
 from etf_trader.orders.plan import LOSS_PARTS
@@ -34,6 +53,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection
 
     from etf_trader.bootstrap import Services
+    from etf_trader.cli.exhibit import Exhibit
     from etf_trader.index.store import Index
     from etf_trader.reports.fills import FillLine, FillsReport
     from etf_trader.reports.holdings import HoldingsReport
@@ -52,15 +72,22 @@ RARE_PARTS = ("delay", "rounding")
     examples=(
         "etf report fills --position 1",
         "etf report fills --position 1 --format csv   every fill, a line each",
+        "etf report fills --out fills.html            a page with charts; .xlsx a workbook",
     ),
     csv="fills",
 )
-def fills(position: PositionOption = None, order: OrderOption = None) -> None:
+def fills(
+    position: PositionOption = None,
+    order: OrderOption = None,
+    since: FromOption = None,
+    until: ToOption = None,
+) -> None:
     """Report what the orders of a position filled, what it cost, and where the loss came from."""
     from etf_trader.orders.store import index_order, list_index_orders
     from etf_trader.reports.fills import fills_report
 
     with services() as opened:
+        period = period_typed(opened, since, until)
         with opened.database.read() as connection:
             number_of = position
             if order is not None:
@@ -77,21 +104,39 @@ def fills(position: PositionOption = None, order: OrderOption = None) -> None:
         # The venue is asked while nothing is read: its requests are counted in this database.
         nav = _nav_now(opened, number_of) if unfilled else None
         with opened.database.read() as connection:
-            report = fills_report(connection, number_of, nav, order)
-    output().emit("etf.fills/1", _flat(report), lambda page: draw_fills(page, report), columns=_fill_columns())
+            report = fills_report(connection, number_of, nav, order, period)
+    output().emit(
+        "etf.fills/1",
+        _flat(report),
+        lambda page: draw_fills(page, report),
+        columns=_fill_columns(),
+        exhibit=lambda: _fills_exhibit(report),
+    )
 
 
-@command(app, "holdings", examples=("etf report holdings", "etf report holdings --index 1 --json"), csv="holdings")
-def holdings(index: IndexOption = None) -> None:
+@command(
+    app,
+    "holdings",
+    examples=("etf report holdings", "etf report holdings --index 1 --as-of 2026-03-01"),
+    csv="holdings",
+)
+def holdings(
+    index: IndexOption = None,
+    as_of: AsOfOption = None,
+    currency: CurrencyOption = None,
+    rate: RateOption = None,
+) -> None:
     """Report what each index holds, what its units are worth, and what the owner has beside them."""
     from etf_trader.index.store import find_index, list_indices
 
+    check_currency(currency, rate)
     with services() as opened:
+        require_past_moment(opened, as_of)
         with opened.database.read() as connection:
             own = list_indices(connection, opened.account.id)
             chosen = own if index is None else [find_index(connection, index)]
         try:
-            reports = in_loop(_holdings(opened, chosen))
+            reports = in_loop(_holdings(opened, chosen, as_of))
         except ConfigError as error:
             raise ConfigError(
                 "holdings are valued at the prices of now, and there is no exchange that has them: "
@@ -99,9 +144,11 @@ def holdings(index: IndexOption = None) -> None:
                 where=error.where,
                 hint="etf db restore BACKUP puts its database back; etf report fills does without it",
             ) from error
+        reports, rates = in_loop(in_currency(opened, reports, currency, rate, as_of))
     payload = {
         "indices": [_flat(report) for report in reports],
         "holdings": [{"index": report.symbol, **_flat(line)} for report in reports for line in report.holdings],
+        "rates": rates,
     }
 
     def draw(page: Page) -> None:
@@ -111,21 +158,34 @@ def holdings(index: IndexOption = None) -> None:
             if place:
                 page.line()
             draw_holdings(page, report)
+        draw_rates(page, rates)
 
-    output().emit("etf.holdings/1", payload, draw)
+    output().emit(
+        "etf.holdings/1", payload, draw, columns=_holding_columns(), exhibit=lambda: _holdings_exhibit(reports)
+    )
 
 
-@command(app, "crosses", examples=("etf report crosses", "etf report crosses --format csv"), csv="crosses")
-def crosses() -> None:
+@command(
+    app,
+    "crosses",
+    examples=("etf report crosses", "etf report crosses --from 2026-01-01 --format csv"),
+    csv="crosses",
+)
+def crosses(since: FromOption = None, until: ToOption = None) -> None:
     """Report what your own orders traded with each other: at the mid, without a fee, never sent to the venue."""
-    from etf_trader.reports.crosses import crosses_report
+    from etf_trader.reports.crosses import CrossLine, crosses_report
 
-    with services() as opened, opened.database.read() as connection:
-        report = crosses_report(connection, opened.account.id)
+    with services() as opened:
+        period = period_typed(opened, since, until)
+        with opened.database.read() as connection:
+            report = crosses_report(connection, opened.account.id, period)
 
     def draw(page: Page) -> None:
         if not report.crosses:
-            page.line("No orders of yours have traded with each other: that takes a buy and a sell at one time.")
+            when = "" if period.is_always else f" {span_text(period)}"
+            page.line(
+                f"No orders of yours have traded with each other{when}: that takes a buy and a sell at one time."
+            )
             return
         table = Table(
             right("cross"),
@@ -154,7 +214,7 @@ def crosses() -> None:
             f"{count(len(report.crosses), 'trade')} worth {money(report.value)}, at the mid and without a fee"
         )
 
-    output().emit("etf.crosses/1", _flat(report), draw)
+    output().emit("etf.crosses/1", _flat(report), draw, columns=_columns(CrossLine))
 
 
 def draw_fills(page: Page, report: FillsReport) -> None:
@@ -207,12 +267,20 @@ def _aside(report: FillsReport) -> str:
 
 def draw_holdings(page: Page, report: HoldingsReport) -> None:
     """Draw what one index holds."""
+    from etf_trader.reports.pricing import age_of
+
     name = "" if report.name == report.symbol else f" ({report.name})"
     state = "" if report.status == "open" else f" · {report.status}"
     page.line(
-        f"{report.symbol}{name} · {unit_count(report.units)} at {money(report.nav)} {report.quote} "
-        f"= {money(report.value)} {report.quote}{state}"
+        f"{report.symbol}{name} · {unit_count(report.units)} at {money(report.nav)} {report.currency} "
+        f"= {money(report.value)} {report.currency}{state}"
     )
+    if report.as_of is not None:
+        priced = valued_by(
+            (line.asset, line.price_source, age_of(line.price_at, report.as_of)) for line in report.holdings
+        )
+        page.line(f"as it stood just before {local_time(report.as_of)}, {priced}")
+    has_sources = report.as_of is not None and output().verbose
     page.line()
     table = Table(
         text("asset"),
@@ -221,6 +289,7 @@ def draw_holdings(page: Page, report: HoldingsReport) -> None:
         number("value"),
         number("weight", optional=1),
         number("in the float", optional=2),
+        *([text("priced by", optional=3)] if has_sources else []),
     )
     for line in report.holdings:
         table.row(
@@ -230,12 +299,16 @@ def draw_holdings(page: Page, report: HoldingsReport) -> None:
             money(line.value),
             share(line.weight),
             short(line.residual),
+            *([f"{line.price_source}, {local_time(line.price_at)}"] if has_sources else []),
         )
     if report.cash:
-        table.row(report.quote, money(report.cash), "1", money(report.cash), "", money(report.float_cash))
+        aside = [""] if has_sources else []
+        cash = money(report.cash)
+        unit_price = "1" if report.currency == report.quote else ""
+        table.row(report.quote, cash, unit_price, cash, "", money(report.float_cash), *aside)
     page.table(table)
     page.line()
-    page.line(f"float {money(report.float_value)} {report.quote}, of which {money(report.float_cash)} in cash")
+    page.line(f"float {money(report.float_value)} {report.currency}, of which {money(report.float_cash)} in cash")
     for position in report.positions:
         sign = good if position.gain >= 0 else str
         page.line(
@@ -268,8 +341,32 @@ async def _nav_of_position(opened: Services, position_id: int) -> Decimal | None
     return None
 
 
-async def _holdings(opened: Services, chosen: list[Index]) -> list[HoldingsReport]:
+async def _holdings(opened: Services, chosen: list[Index], as_of: datetime | None) -> list[HoldingsReport]:
+    if as_of is not None:
+        past = [await _holdings_then(opened, index, as_of) for index in chosen if index.created_at < as_of]
+        if chosen and not past:
+            raise UsageError(
+                f"there was no index yet: {chosen[0].symbol} was made {local_time(chosen[0].created_at)}",
+                where="--as-of",
+            )
+        return past
     return [await _holdings_of(opened, index) for index in chosen]
+
+
+async def _holdings_then(opened: Services, index: Index, moment: datetime) -> HoldingsReport:
+    """Report an index as it stood just before a moment, at prices of then."""
+    from etf_trader.index.store import basket_of_version
+    from etf_trader.ledger.replay import books_before
+    from etf_trader.reports.holdings import holdings_report
+
+    with opened.database.read() as connection:
+        books = books_before(connection, opened.account.id, moment)
+        basket = basket_of_version(connection, index.id, books.versions.get(index.id, 1))
+    prices = await prices_of(opened, index, basket, moment)
+    mids = {asset: each.price for asset, each in prices.items()}
+    priced_at = min((each.at for each in prices.values()), default=moment)
+    with opened.database.read() as connection:
+        return holdings_report(connection, index, mids, priced_at, prices, (books, moment))
 
 
 async def _holdings_of(opened: Services, index: Index) -> HoldingsReport:
@@ -419,4 +516,62 @@ def _flat(record: Any) -> dict[str, Any]:
 def _fill_columns() -> list[str]:
     from etf_trader.reports.fills import FillLine
 
-    return [field.name for field in dataclasses.fields(FillLine)]
+    return _columns(FillLine)
+
+
+def _holding_columns() -> list[str]:
+    from etf_trader.reports.holdings import HoldingLine
+
+    return ["index", *_columns(HoldingLine)]
+
+
+def _columns(line: type[Any]) -> list[str]:
+    return [field.name for field in dataclasses.fields(line)]
+
+
+def _fills_exhibit(report: FillsReport) -> Exhibit:
+    from etf_trader.cli.exhibit import Bars, Exhibit, Key, Parts
+
+    quote, note = report.quote, f"{report.quote}, positive is a cost"
+    return Exhibit(
+        title=f"Fills of position {report.position}",
+        numbers=(
+            Key("units", "units", few_digits),
+            Key("filled", "fill_percentage", percent),
+            Key("average price", "average_price", unit=quote),
+            Key("fees", "fees", unit=quote),
+            Key("loss", "loss", unit=quote),
+            Key("loss", "loss_bps", bps, unit="bps"),
+        ),
+        charts=(
+            Parts("Loss by part", LOSS_PARTS, note=note),
+            Bars("Loss by asset", "constituents", "asset", "loss", note=note),
+        ),
+    )
+
+
+def _holdings_exhibit(reports: list[HoldingsReport]) -> Exhibit:
+    from etf_trader.cli.exhibit import Bars, Exhibit, Key
+
+    weights = Bars("Weights", "holdings", "asset", "weight", share, "of NAV", by="index")
+    if len(reports) != 1:
+        return Exhibit(charts=(weights,))
+    (report,) = reports
+    numbers = (
+        Key("units", "indices.0.units", few_digits),
+        Key("NAV per unit", "indices.0.nav", unit=report.currency),
+        Key("value", "indices.0.value", unit=report.currency),
+        Key("float", "indices.0.float_value", unit=report.currency),
+    )
+    return Exhibit(f"Holdings of {report.symbol}", numbers, (weights,))
+
+
+for each in (
+    report_losses,
+    report_gains,
+    report_statement,
+    report_nav,
+    report_performance,
+    report_rebalance,
+):
+    each.add_to(app)

@@ -28,6 +28,7 @@ def resume(
     ] = None,
 ) -> None:
     """Lift what keeps the account from trading; open orders go on with the next worker."""
+    from etf_trader.cli.rebalances import open_rebalances
     from etf_trader.cli.trading import halt_document, operator, state_sentence, stopped
     from etf_trader.execution.differences import open_differences
     from etf_trader.orders.status import IndexOrderStatus
@@ -40,7 +41,9 @@ def resume(
         lifted = lift(connection, opened.account.id, cause, now, operator=operator())
         state, left = stopped(opened, connection)
         differing = len(open_differences(connection, opened.account.id))
-        waiting = list_index_orders(connection, account_id=opened.account.id, statuses=[IndexOrderStatus.OPEN])
+        orders = list_index_orders(connection, account_id=opened.account.id, statuses=[IndexOrderStatus.OPEN])
+        moving = open_rebalances(connection, opened.account.id)
+        waiting = sorted([*moving, *(each.id for each in orders)])
 
     def draw(page: Page) -> None:
         if not lifted:
@@ -71,7 +74,7 @@ def resume(
         "in_flight": [],
         "withdrawn": [],
         "cancelled": [],
-        "open_orders": [each.id for each in waiting],
+        "open_orders": waiting,
     }
     output().emit("etf.halt/1", payload, draw)
 

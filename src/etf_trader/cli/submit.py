@@ -156,6 +156,7 @@ def _submit(
     way: _Way,
 ) -> None:
     from etf_trader.cli.real_money import require_can_ask
+    from etf_trader.cli.valued import frozen_sentences
     from etf_trader.index.store import find_index
     from etf_trader.market.symbol import Side
     from etf_trader.orders.index_order import OrderRequest, lifetime
@@ -181,6 +182,9 @@ def _submit(
             schedule=schedule,
         )
         _tell_delistings(opened, found.id)
+        if request.side is Side.SELL:  # a buy is refused with the same sentence
+            for sentence in frozen_sentences(opened, found):
+                output().note(sentence)
         if way.dry_run:
             _show_preview(opened, in_loop(opened.desk.preview(request)))
         else:
@@ -325,46 +329,10 @@ def _dry_run_end(document: dict[str, Any], time_in_force: str) -> str:
     return dim(f"Nothing was sent. Without --dry-run this is what happens, and {rest}.")
 
 
-def _require_agreement(opened: Services) -> None:
-    """Compare the books with the venue before anything is accepted, unless a leader is at work and does so.
-
-    Raises:
-        ReconciliationMismatch: they differ; no order is written.
-    """
-    from etf_trader.errors import ReconciliationMismatch
-    from etf_trader.execution.differences import mismatch, open_differences
-    from etf_trader.execution.reconcile import require_agreement
-
-    before = _leadership(opened)
-    if before is None:
-        with opened.database.read() as connection:
-            known = open_differences(connection, opened.account.id)
-        if known:
-            raise mismatch(opened.account, known)
-        return
-    try:
-        in_loop(require_agreement(opened.database, opened.venue, opened.account))
-    except ReconciliationMismatch:
-        if _leadership(opened) == before:  # otherwise somebody traded while we looked
-            # Find out why: what explains it is booked, and what nothing explains gets its number.
-            in_loop(opened.manager.reconcile(wait=False)).require_agreement()
-
-
-def _leadership(opened: Services) -> int | None:
-    """Return the epoch of a free lease with nothing left to settle; None while somebody is at work."""
-    from etf_trader.clock import SystemClock
-    from etf_trader.execution.lease import epoch, leader
-    from etf_trader.orders.store import unsettled_plans
-
-    with opened.database.read() as connection:
-        if leader(connection, opened.account.id, SystemClock().now(), opened.settings.host) is not None:
-            return None
-        return None if unsettled_plans(connection, opened.account.id) else epoch(connection, opened.account.id)
-
-
 def _tell_delistings(opened: Services, index_id: int) -> None:
     """Tell which markets of an index will end, where the venue says so."""
     from etf_trader.cli.numbers import local_time
+    from etf_trader.cli.valued import delisting_rule
     from etf_trader.errors import VenueError
     from etf_trader.index.store import current_basket
 
@@ -376,9 +344,12 @@ def _tell_delistings(opened: Services, index_id: int) -> None:
         symbols = sorted(ending.keys() & set(current_basket(connection, index_id).symbols.values()))
     for symbol in symbols:
         output().note(f"{symbol} will be delisted: it trades until {local_time(ending[symbol])}.")
+    if symbols and delisting_rule(opened, index_id) == "sell":
+        output().note(f"Its rulebook wants it sold before: etf rebalance --index {index_id} --force does so.")
 
 
 def _run(opened: Services, request: OrderRequest, symbol: str, way: _Way, *, key_is_new: bool) -> None:
+    from etf_trader.cli.agreement import require_agreement
     from etf_trader.cli.orders import exit_code_of, order_facts
     from etf_trader.cli.real_money import confirm_live
     from etf_trader.orders.store import index_order, index_order_by_key
@@ -387,7 +358,7 @@ def _run(opened: Services, request: OrderRequest, symbol: str, way: _Way, *, key
     confirm_live(opened, f"{'Buy' if request.side.sign > 0 else 'Sell'} {amount} of {symbol}", yes=way.yes)
     with opened.database.read() as connection:
         is_known = index_order_by_key(connection, request.client_key) is not None
-    _require_agreement(opened)
+    require_agreement(opened)
     order = in_loop(opened.desk.accept(request))
     if is_known:
         output().note(f"{request.client_key} is order {order.id} already: this goes on with it.")

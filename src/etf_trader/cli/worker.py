@@ -15,6 +15,8 @@ from etf_trader.cli.services import in_loop, services
 from etf_trader.errors import DatabaseFailure
 
 if TYPE_CHECKING:
+    from sqlalchemy import Connection
+
     from etf_trader.bootstrap import Services
     from etf_trader.cli.orders import OrderFacts
     from etf_trader.errors import EtfError
@@ -56,31 +58,56 @@ def _require_free(opened: Services) -> None:
 
 def _once(opened: Services, on_interrupt: str, *, wait: bool) -> None:
     from etf_trader.cli.orders import exit_code_of, order_facts
+    from etf_trader.cli.rebalances import exit_code_of as code_of_rebalance
+    from etf_trader.cli.rebalances import line, order_document
     from etf_trader.cli.trading import state_sentence, stopped
     from etf_trader.cli.working import cancel_orders, work
     from etf_trader.orders.store import index_order
+    from etf_trader.reports.rebalance import rebalance_report
 
-    numbers = [order.id for order in _open_orders(opened)]
+    moving = _moving(opened)
+    wanted = [order.id for order in _open_orders(opened)]
+    numbers = moving + wanted
     code = work(opened, numbers, "Working the open orders", wait=wait).exit_code
     if code is not None and on_interrupt == "cancel":
         cancel_orders(opened, numbers, wait=True)
+    frozen = _frozen(opened)
     with opened.database.read() as connection:
-        worked = [order_facts(connection, index_order(connection, number)) for number in numbers]
+        worked = [order_facts(connection, index_order(connection, number)) for number in wanted]
+        moved = [rebalance_report(connection, number) for number in moving]
         state, halts = stopped(opened, connection)
 
     def draw(page: Page) -> None:
-        if not worked:
+        if not worked and not moved:
             page.line("Nothing to do: no order is open.")
+        for report in moved:
+            page.line(line(report))
         for facts in worked:
             page.line(sentence(facts))
+        for said in frozen:
+            page.line(said)
         if halts:
             page.line(state_sentence(state, halts))
 
-    payload = {"state": str(state), "orders": [facts.document() for facts in worked]}
-    output().emit("etf.work/1", payload, draw)
-    worst = max((exit_code_of(facts.order) for facts in worked), default=0)
+    documents = [*map(order_document, moved), *(facts.document() for facts in worked)]
+    output().emit("etf.work/1", {"state": str(state), "orders": documents}, draw)
+    codes = [*(exit_code_of(facts.order) for facts in worked), *map(code_of_rebalance, moved)]
+    worst = max(codes, default=0)
     if code is not None or worst:
         raise typer.Exit(worst if code is None else code)
+
+
+def _frozen(opened: Services) -> list[str]:
+    """Return what of the open indices cannot be traded now; nothing when the venue does not answer."""
+    from etf_trader.cli.valued import frozen_sentences
+    from etf_trader.errors import EtfError
+    from etf_trader.index.store import list_indices
+
+    with opened.database.read() as connection:
+        known = [each for each in list_indices(connection, opened.account.id) if each.is_open]
+    with suppress(EtfError):
+        return [said for index in known for said in frozen_sentences(opened, index)]
+    return []
 
 
 def _forever(opened: Services, on_interrupt: str) -> None:
@@ -102,7 +129,7 @@ def _forever(opened: Services, on_interrupt: str) -> None:
     if on_interrupt == "cancel":
         for each in accounts:
             _cancel_all(each)
-    left = sum(len(_open_orders(each)) for each in accounts)
+    left = sum(len(_open_orders(each)) + len(_moving(each)) for each in accounts)
     output().note(f"Stopped. {left or 'No'} order{'' if left == 1 else 's'} still open.")
     raise typer.Exit(code or 0)
 
@@ -110,13 +137,17 @@ def _forever(opened: Services, on_interrupt: str) -> None:
 def _cancel_all(opened: Services) -> None:
     """Cancel what is still open, and say what came of it."""
     from etf_trader.cli.orders import order_facts
+    from etf_trader.cli.rebalances import line, read_report
     from etf_trader.cli.working import cancel_orders
     from etf_trader.orders.store import index_order
 
+    moving = _moving(opened)
     numbers = [order.id for order in _open_orders(opened)]
-    if not numbers:
+    if not moving and not numbers:
         return
-    cancel_orders(opened, numbers, wait=True)
+    cancel_orders(opened, moving + numbers, wait=True)
+    for number in moving:
+        output().say(line(read_report(opened, number)))
     with opened.database.read() as connection:
         for facts in [order_facts(connection, index_order(connection, each)) for each in numbers]:
             output().say(sentence(facts))
@@ -132,6 +163,8 @@ class News:
         self._told: dict[int, str] = {}
         self._open: set[int] = set()
         self._waiting = ""
+        self._markets: frozenset[tuple[str, bool]] = frozenset()
+        self._frozen: dict[int, list[str]] = {}
 
     def tell(self, error: EtfError | None) -> None:
         """Print what is news after a round that met `error`, or nothing."""
@@ -142,6 +175,7 @@ class News:
         with suppress(DatabaseFailure):  # it was told, or will be after the next round
             self.tell_state()
             self._tell_orders()
+            self._tell_frozen()
 
     def tell_state(self) -> None:
         """Say once that the account is stopped, and once that it is not any more."""
@@ -153,18 +187,58 @@ class News:
             output().note(said or f"{self._who} trades again.")
         self._state = said
 
-    def _tell_orders(self) -> None:
-        from etf_trader.cli.orders import order_facts
-        from etf_trader.orders.store import index_order
+    def _tell_frozen(self) -> None:
+        """Say once of each index what of it cannot be traded, and once that it can again."""
+        from etf_trader.execution.frozen import frozen_of
+        from etf_trader.index.store import current_basket, list_indices
 
-        now_open = {order.id for order in _open_orders(self._opened)}
+        rules = self._opened.manager.rules
+        markets = frozenset((rule.symbol, rule.is_trading) for rule in rules.values())
+        if markets == self._markets:
+            return
+        self._markets = markets
+        with self._opened.database.read() as connection:
+            known = [each for each in list_indices(connection, self._opened.account.id) if each.is_open]
+            baskets = {each.id: current_basket(connection, each.id) for each in known}
+        for index in known:
+            said = [each.sentence for each in frozen_of(baskets[index.id], rules)]
+            if said != self._frozen.get(index.id, []):
+                output().note(
+                    f"Frozen in {index.symbol}: {'; '.join(said)}. etf index show {index.id} says what that means."
+                    if said
+                    else f"All of {index.symbol} trades again."
+                )
+            self._frozen[index.id] = said
+
+    def _tell_orders(self) -> None:
+        now_open = {order.id for order in _open_orders(self._opened)} | set(_moving(self._opened))
         with self._opened.database.read() as connection:
             for number in sorted(self._open | now_open):
-                said = sentence(order_facts(connection, index_order(connection, number)))
+                said = _said(connection, number)
                 if self._told.get(number) != said:
                     output().say(said)
                 self._told[number] = said
         self._open = now_open
+
+
+def _said(connection: Connection, number: int) -> str:
+    """Return how far an order, or a rebalance, is."""
+    from etf_trader.cli.orders import order_facts
+    from etf_trader.cli.rebalances import line
+    from etf_trader.orders.rebalances import is_rebalance
+    from etf_trader.orders.store import index_order
+    from etf_trader.reports.rebalance import rebalance_report
+
+    if is_rebalance(connection, number):
+        return line(rebalance_report(connection, number))
+    return sentence(order_facts(connection, index_order(connection, number)))
+
+
+def _moving(opened: Services) -> list[int]:
+    from etf_trader.cli.rebalances import open_rebalances
+
+    with opened.database.read() as connection:
+        return open_rebalances(connection, opened.account.id)
 
 
 def sentence(facts: OrderFacts) -> str:

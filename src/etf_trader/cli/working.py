@@ -99,9 +99,26 @@ def work(
     with interruptible() as asked, output().progress(title) as progress:
         opened.manager.stop_when(lambda: asked() or (until is not None and until()))
         if wanted:
-            opened.log.subscribe(Watch(opened, wanted[-1], progress))
+            opened.log.subscribe(_watch(opened, wanted[-1], progress))
         opened.require_switched_on()
         in_loop(opened.manager.run(wanted, wait=wait, stay=stay))
+    return asked
+
+
+def work_rebalances(opened: Services, numbers: Sequence[int], title: str, *, wait: bool) -> Interruption:
+    """Bring rebalances as far as they go now, or follow whoever leads the account until they are done.
+
+    Raises:
+        AccountLed: another process leads, and `wait` is False.
+    """
+    from etf_trader.cli.rebalances import RebalanceWatch
+
+    with interruptible() as asked, output().progress(title) as progress:
+        opened.manager.stop_when(asked)
+        for number in numbers:
+            opened.log.subscribe(RebalanceWatch(opened, number, progress))
+        opened.require_switched_on()
+        in_loop(opened.manager.run(numbers, wait=wait))
     return asked
 
 
@@ -111,13 +128,13 @@ def cancel_orders(opened: Services, orders: Sequence[int], *, wait: bool) -> Int
     Raises:
         AccountLed: another process leads and `wait` is False; it ends them.
     """
-    from etf_trader.orders.store import index_order
+    from etf_trader.orders.store import standing_of
 
     _ask(opened, orders)
 
     def are_ended() -> bool:
         with opened.database.read() as connection:
-            return all(index_order(connection, number).status.is_final for number in orders)
+            return all(standing_of(connection, number)[0].is_final for number in orders)
 
     return work(opened, orders, "Cancelling", wait=wait, until=are_ended)
 
@@ -141,6 +158,16 @@ def _ask(opened: Services, orders: Sequence[int]) -> None:
     with opened.database.write() as connection:
         for number in orders:
             request_cancel(connection, number, opened.clock.now())
+
+
+def _watch(opened: Services, order: int, progress: Progress) -> Callable[[Event], None]:
+    """Return what turns the events of an order, or of a rebalance, into progress."""
+    from etf_trader.cli.rebalances import RebalanceWatch
+    from etf_trader.orders.rebalances import is_rebalance
+
+    with opened.database.read() as connection:
+        moves = is_rebalance(connection, order)
+    return RebalanceWatch(opened, order, progress) if moves else Watch(opened, order, progress)
 
 
 class Watch:
@@ -205,18 +232,18 @@ class Watch:
 
     def _figures(self) -> str:
         """Return units, loss and slots used, as they stand after a batch."""
-        from etf_trader.execution.state import order_loss
+        from etf_trader.execution.state import arrival_value, order_loss
         from etf_trader.money import bps
         from etf_trader.orders.store import index_order
 
         with self._opened.database.read() as connection:
             order = index_order(connection, self._order)
-            loss = order_loss(connection, order).total
+            loss, worth = order_loss(connection, order).total, arrival_value(connection, order)
         slots = self._opened.slots()
         return joined(
             [
                 unit_count(order.filled),
-                f"loss {spoken_bps(bps(loss, order.filled * order.arrival_nav))} bps" if order.filled else "",
+                f"loss {spoken_bps(bps(loss, worth))} bps" if order.filled else "",
                 f"slots {slots.used}/{slots.limit}",
                 self._next(order),
             ]

@@ -12,13 +12,16 @@ from etf_trader.execution.fee_inventory import fee_price
 from etf_trader.execution.look import require_own
 from etf_trader.index.definition import BasketQuantities, IndexDefinition, basket_of
 from etf_trader.index.history import Version, add_version, versions_of
+from etf_trader.index.prices import MID, Price, values_of
 from etf_trader.index.store import Index, add_index, find_index, list_indices, list_positions, set_status
 from etf_trader.ledger import accounts
 from etf_trader.ledger.booking import fee_funding, funding
 from etf_trader.ledger.repository import Account, Ledger, chain_head, holder_name
+from etf_trader.ledger.valuation import record_nav
 from etf_trader.market.currency import CURRENCIES, DEFAULT
 from etf_trader.market.symbol import SymbolRule
 from etf_trader.money import ZERO, plain, spoken, spoken_cash
+from etf_trader.orders.rebalances import list_rebalances
 from etf_trader.orders.status import IndexOrderStatus
 from etf_trader.orders.store import list_index_orders
 from etf_trader.seal import canonical
@@ -57,13 +60,14 @@ class Administration:
             self._require_new(connection, definition)
             self._require_cash(connection, definition.quote, definition.float_cash, "the float")
         symbols = await self.markets(definition)
-        basket = await self._basket(definition, symbols, depth)
+        basket, prices = await self._basket(definition, symbols, depth)
         with self._database.write() as connection:
             self._require_new(connection, definition)
             self._require_cash(connection, definition.quote, definition.float_cash, "the float")
             now = self._clock.now()
             index = add_index(connection, self._account.id, definition, basket, symbols, now)
             self._fund(connection, index, definition.float_cash)
+            record_nav(connection, index, prices, now)
         return index
 
     async def edit_index(self, reference: str, definition: IndexDefinition) -> tuple[Index, Version, Version]:
@@ -169,7 +173,7 @@ class Administration:
 
         Raises:
             NotFound: there is no such index.
-            UsageError: it has units or open orders, or is closed.
+            UsageError: it has units or open orders, is being rebalanced, or is closed.
         """
         with self._database.write() as connection:
             index = find_index(connection, reference)
@@ -178,7 +182,14 @@ class Administration:
                 raise UsageError(f"{index.symbol} is closed already", where="index")
             ledger = Ledger(connection, self._account.id)
             units = ledger.units_outstanding(accounts.issued(index.id), index.unit_asset)
-            open_orders = list_index_orders(connection, index_id=index.id, statuses=[IndexOrderStatus.OPEN])
+            still = [IndexOrderStatus.OPEN]
+            if moving := list_rebalances(connection, index_id=index.id, statuses=still):
+                raise UsageError(
+                    f"rebalance {moving[0].id} of {index.symbol} is under way: it cannot be closed",
+                    where="index",
+                    hint=f"etf worker --once goes on with it; etf cancel --order {moving[0].id} ends it",
+                )
+            open_orders = list_index_orders(connection, index_id=index.id, statuses=still)
             if units or open_orders:
                 number, noun = (spoken(units), "unit") if units else (str(len(open_orders)), "open order")
                 what = f"{number} {noun}" if number == "1" else f"{number} {noun}s"
@@ -234,14 +245,14 @@ class Administration:
 
     async def _basket(
         self, definition: IndexDefinition, symbols: Mapping[str, str], depth: int
-    ) -> BasketQuantities:
+    ) -> tuple[BasketQuantities, dict[str, Price]]:
         books = await self._venue.books(sorted(symbols.values()), min(depth, 100))
-        mids = {}
+        prices = {}
         for asset, symbol in symbols.items():
             if symbol not in books:
                 raise MissingPrice(f"{symbol} has no book", where=symbol)
-            mids[asset] = books[symbol].mid
-        return basket_of(definition, mids)
+            prices[asset] = Price(books[symbol].mid, MID, books[symbol].at)
+        return basket_of(definition, values_of(prices)), prices
 
 
 def _require_same(index: Index, definition: IndexDefinition) -> None:

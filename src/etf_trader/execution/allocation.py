@@ -76,7 +76,8 @@ def _buy(state: BatchState, *, final: bool) -> Outcome:
     units = state.planned
     for asset, per_unit in state.per_unit.items():
         covered = state.order.get(asset, ZERO) + state.float.get(asset, ZERO)
-        units = min(units, divide_down(covered, per_unit, UNIT_GRID))
+        if per_unit:
+            units = min(units, divide_down(covered, per_unit, UNIT_GRID))
     outcome = _bought(state, units, final=final)
     if _cash_left(state, outcome) < 0:
         return _bought(state, _affordable(state, units), final=final)
@@ -113,7 +114,8 @@ def _affordable(state: BatchState, units: Decimal) -> Decimal:
 def _sell(state: BatchState, *, final: bool) -> Outcome:
     returned = ZERO if state.is_complete else state.planned
     for asset, per_unit in state.per_unit.items():
-        returned = min(returned, divide_down(state.order.get(asset, ZERO), per_unit, UNIT_GRID))
+        if per_unit:
+            returned = min(returned, divide_down(state.order.get(asset, ZERO), per_unit, UNIT_GRID))
     takes: dict[str, Decimal] = {}
     excess: dict[str, Decimal] = {}
     for asset, per_unit in state.per_unit.items():

@@ -8,10 +8,12 @@ from typing import Any
 
 from sqlalchemy import Connection
 
+from etf_trader.errors import BasketMoved
 from etf_trader.events import BatchPlanned, EventLog
 from etf_trader.execution.crossing import Cross, book_crosses
 from etf_trader.execution.planning import MarketView, document_for
 from etf_trader.execution.state import OrderState
+from etf_trader.index.store import Basket, basket_version, current_basket
 from etf_trader.ledger.booking import baskets, redemption
 from etf_trader.ledger.repository import Account, Ledger, incarnation
 from etf_trader.market.symbol import Side, SymbolRule
@@ -26,8 +28,11 @@ MOST_PIECES = 200
 """A trade is sent in at most so many orders at once, however small the venue's largest order is."""
 
 
-TRADE, CONVERT, UNWIND, QUOTE = "trade", "convert", "unwind", "quote"
-"""What a batch is for: units, an exchange of currencies (before a buy, after a sell), trading back, or quotes."""
+TRADE, CONVERT, UNWIND, QUOTE, WAVE = "trade", "convert", "unwind", "quote", "wave"
+"""What a batch is for.
+
+Units; an exchange of currencies (before a buy, after a sell); trading back; quotes; a wave of a rebalance.
+"""
 
 FOR_UNITS = (TRADE, QUOTE)
 """What is credited (sell: redeemed) in whole baskets."""
@@ -104,21 +109,39 @@ def _demand(side: Side, leg: PlannedLeg, order_id: int) -> Demand:
 
 
 def write_batch(connection: Connection, log: EventLog, account: Account, batch: Batch, now: datetime) -> list[int]:
-    """Save plans, asset orders and inside trades, and take a sell's baskets out of its index; return the plans."""
+    """Save plans, asset orders and inside trades, and take a sell's baskets out of its index; return the plans.
+
+    Raises:
+        BasketMoved: what a unit holds has changed since; nothing is written.
+    """
+    for member in batch.members:
+        require_basket(connection, member.state.basket)
     market = batch.view.document()
     numbers = {member.order_id: _add_plan(connection, member, batch.view, market, now) for member in batch.members}
-    add_asset_orders(connection, _intents(connection, batch, numbers))
+    arrivals = {member.order_id: member.state.order.arrival for member in batch.members}
+    add_asset_orders(connection, intents(connection, batch, numbers, arrivals))
     ledger = Ledger(connection, account.id)
     for member in batch.members:
         state, plan, number = member.state, member.plan, numbers[member.order_id]
         if member.purpose in FOR_UNITS and plan.side is Side.SELL:
-            given = baskets(plan.units, state.basket.quantities, state.basket.cash_per_unit)
+            whole = current_basket(connection, state.index.id)  # with what cannot be traded now
+            given = baskets(plan.units, whole.quantities, whole.cash_per_unit)
             lent = {leg.asset: -leg.surplus for leg in plan.legs if leg.surplus < 0}
             mids = batch.view.mids(state.basket.symbols)
             ledger.post(redemption(state.parties, number, given, lent, mids, state.cash, at=now))
         log.record(connection, BatchPlanned(member.order_id, number, plan.units, len(plan.legs)), now)
     book_crosses(connection, log, account, batch.crosses, numbers, now)
     return list(numbers.values())
+
+
+def require_basket(connection: Connection, basket: Basket) -> None:
+    """Check that a plan was made for the basket that is in force.
+
+    Raises:
+        BasketMoved: another has come into force since.
+    """
+    if basket_version(connection, basket.index_id) != basket.version:
+        raise BasketMoved(f"index {basket.index_id} has another basket since this was planned", where="basket")
 
 
 def pieces(quantity: Decimal, price: Decimal, rule: SymbolRule) -> list[Decimal]:
@@ -152,7 +175,7 @@ def _add_plan(
 ) -> int:
     state, plan, problem = member.state, member.plan, member.problem
     # Trading back asks for what has a price alone; its own sums go by that.
-    arrival_nav = problem.arrival_nav if plan.method == "unwind" else state.order.arrival_nav
+    arrival_nav = problem.arrival_nav if plan.method == "unwind" else state.basket.nav(state.order.arrival)
     document = document_for(plan, problem, state.basket, state.index.symbol, arrival_nav, view, market)
     add_market(connection, document["book_hash"], market)
     return add_plan(
@@ -173,12 +196,19 @@ def _add_plan(
     )
 
 
-def _intents(
-    connection: Connection, batch: Batch, numbers: Mapping[int, int]
+def intents(
+    connection: Connection,
+    batch: Batch,
+    numbers: Mapping[int, int],
+    arrivals: Mapping[int, Mapping[str, Decimal]],
 ) -> list[tuple[Intent, Sequence[Share]]]:
-    """Return what will be sent: each demand in pieces, in the name of the first order it is for."""
+    """Return what will be sent: each demand in pieces, in the name of the first order it is for.
+
+    Args:
+        numbers: The plan of each order.
+        arrivals: The mids at the arrival of each order.
+    """
     life = incarnation(connection)
-    arrival = {member.order_id: member.state.order.arrival for member in batch.members}
     sent = {order_id: count_asset_orders(connection, order_id) for order_id in numbers}
     made: list[tuple[Intent, Sequence[Share]]] = []
     for demand, quantity, own in parcels(batch):
@@ -191,7 +221,7 @@ def _intents(
             side=demand.side,
             quantity=quantity,
             price=demand.price,
-            arrival_mid=arrival[lead][demand.asset],
+            arrival_mid=arrivals[lead][demand.asset],
             mid=demand.mid,
             touch=demand.touch,
             kind=demand.kind,

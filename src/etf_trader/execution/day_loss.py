@@ -1,6 +1,5 @@
 """What the orders of an account have lost since the UTC day began: the sum of what reports show."""
 
-import json
 from datetime import UTC, datetime
 from decimal import Decimal
 
@@ -13,6 +12,7 @@ from etf_trader.ledger.tables import allocations, fills, transactions
 from etf_trader.market.symbol import Side
 from etf_trader.money import ZERO
 from etf_trader.orders.asset_order import Intent
+from etf_trader.orders.store import arrival_mids
 from etf_trader.orders.tables import asset_orders, index_orders
 from etf_trader.risk.halts import DAILY_LOSS, halts
 
@@ -50,6 +50,7 @@ class DayLoss:
                 *(allocations.c[name].label(f"part_{name}") for name in ("index_order_id", *_PARTS)),
                 *(asset_orders.c[name].label(f"sent_{name}") for name in _INTENT),
                 index_orders.c.arrival,
+                index_orders.c.entered,
             )
             .join(allocations, allocations.c.fill_id == fills.c.id)
             .join(asset_orders, asset_orders.c.id == fills.c.asset_order_id)
@@ -61,12 +62,12 @@ class DayLoss:
             part = Part(row.part_index_order_id, *(getattr(row, f"part_{name}") for name in _PARTS))
             values = {name: getattr(row, f"sent_{name}") for name in _INTENT}
             intent = Intent(**(values | {"side": Side(row.sent_side)}))
-            self._sum += fill_loss(part.of(fill_from(row)), intent, _arrival(row.arrival)).total
+            self._sum += fill_loss(part.of(fill_from(row)), intent, arrival_mids(row.arrival, row.entered)).total
             self._fill = row.id
 
     def _add_settlements(self, connection: Connection, since: datetime) -> None:
         query = (
-            select(transactions.c.id, transactions.c.evidence, index_orders.c.arrival)
+            select(transactions.c.id, transactions.c.evidence, index_orders.c.arrival, index_orders.c.entered)
             .join(index_orders, index_orders.c.id == transactions.c.index_order_id)
             .where(
                 transactions.c.account_id == self._account_id,
@@ -77,7 +78,7 @@ class DayLoss:
             .order_by(transactions.c.id)
         )
         for row in connection.execute(query):
-            rounding = settlement_of(row.evidence).rounding(_arrival(row.arrival))
+            rounding = settlement_of(row.evidence).rounding(arrival_mids(row.arrival, row.entered))
             self._sum += sum(rounding.values(), ZERO)
             self._transaction = row.id
 
@@ -95,7 +96,3 @@ def day_began(connection: Connection, account_id: int, now: datetime) -> datetim
         if each.cause == DAILY_LOSS and each.lifted_at is not None
     ]
     return max([midnight, *lifted])
-
-
-def _arrival(text: str) -> dict[str, Decimal]:
-    return {asset: Decimal(mid) for asset, mid in json.loads(text).items()}

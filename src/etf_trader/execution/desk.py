@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from decimal import Decimal
@@ -11,10 +12,13 @@ from sqlalchemy import Connection
 
 from etf_trader.clock import Clock
 from etf_trader.database import Database
-from etf_trader.errors import DataError, Refused, SolverError, UsageError
+from etf_trader.errors import BasketMoved, DataError, Refused, SolverError, UsageError
 from etf_trader.events import EventLog, OrderAccepted
+from etf_trader.execution.batch import require_basket
 from etf_trader.execution.fee_inventory import InFlight, require_apart
 from etf_trader.execution.fees_apart import as_paid, asked_with_fees, counted, say_fees
+from etf_trader.execution.fees_in_kind import basket_due
+from etf_trader.execution.frozen import require_creatable, tradable, tradable_state
 from etf_trader.execution.look import look_and_plan, require_listed, require_open, require_own, slots_for
 from etf_trader.execution.planning import MarketView, Wish, cash_to_reserve, document_for, order_problem
 from etf_trader.execution.risk_review import require_acceptable
@@ -31,12 +35,12 @@ from etf_trader.execution.settings import ExecutionSettings
 from etf_trader.execution.state import OrderState, order_state
 from etf_trader.execution.timing import paced
 from etf_trader.execution.together import Asked, ask, plan_beside
+from etf_trader.execution.valuing import frozen_prices
 from etf_trader.execution.volume import volume_profile
 from etf_trader.index.store import (
     Basket,
     Index,
     Position,
-    current_basket,
     index_by_id,
     list_positions,
     open_position,
@@ -62,6 +66,9 @@ from etf_trader.venue.money_in import how_to_deposit
 
 CENT = Decimal("0.01")
 NEW = "new"
+
+TRIES = 5
+"""How often an order is looked at again as its index is rebalanced meanwhile."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,6 +154,11 @@ class Desk:
             others = () if foreign_currencies(means.index) else self._open_orders(connection)
         means = replace(means, others=await paced(self._database, self._venue, others, self._clock.now()))
         rules = await self._venue.rules()
+        if request.side is Side.BUY:
+            require_creatable(means.basket, rules)
+        whole = means.basket
+        means = replace(means, basket=tradable(whole, request.side, rules))
+        means = replace(means, others=[tradable_state(state, rules) for state in means.others])
         require_listed(means.basket, rules)
 
         async def plan(view: MarketView) -> _Tried:
@@ -163,7 +175,8 @@ class Desk:
         _, tried = await look_and_plan(self._venue, symbols, depth, rules, plan, _open_ends, slots)
         discount = await require_apart(self._database, self._venue, self._account)
         (told,) = await say_fees(self._venue, discount, [tried.plan], tried.view)
-        return await asyncio.to_thread(_preview, request, means, replace(tried, plan=told))
+        kept = await frozen_prices(self._database, self._venue, whole, rules) if whole != means.basket else {}
+        return await asyncio.to_thread(_preview, request, means, replace(tried, plan=told), whole, kept)
 
     async def _as_paid(self, request: OrderRequest, means: _Means, view: MarketView) -> MarketView:
         """Return the view that the order would be planned on: with fees apart where its turn counts on that."""
@@ -207,6 +220,15 @@ class Desk:
                 return known
             # What cannot be sent is not looked at; the rest is checked with the price, under the lock.
             require_active(connection, self._account.id, [request.side], self._clock.now())
+        for _ in range(TRIES):
+            with suppress(BasketMoved):
+                return await self._accept(request)
+        raise BasketMoved(
+            "what a unit holds changes all the time: the order finds no moment", where="basket", hint="try again"
+        )
+
+    async def _accept(self, request: OrderRequest) -> IndexOrder:
+        """Look, and write the order down, unless the basket has changed meanwhile."""
         preview = await self.preview(request)
         schedule = None
         if request.schedule is not None:
@@ -215,11 +237,18 @@ class Desk:
             with self._database.write() as connection:
                 if (known := self._repeated(connection, request)) is not None:
                     return known
+                self._require_basket(connection, preview.basket)
                 self._require_acceptable(connection, preview)
                 return self._write(connection, preview, schedule)
         except Refused as error:
             self._note_day(error)
             raise
+
+    def _require_basket(self, connection: Connection, basket: Basket) -> None:
+        """Check that an order was planned for the basket in force, or for the one once its fee is taken."""
+        due = basket_due(connection, self._account.id, basket.index_id, self._clock.now())
+        if due.version != basket.version:
+            require_basket(connection, basket)
 
     def _note_day(self, error: Refused) -> None:
         """Let the account only sell until the day ends where it is the loss of the day that refuses."""
@@ -269,7 +298,7 @@ class Desk:
         held = ledger.holdings(accounts.treasury(self._holder))
         return _Means(
             index=index,
-            basket=current_basket(connection, index.id),
+            basket=basket_due(connection, self._account.id, index.id, self._clock.now()),
             position=position,
             quantity=self._quantity(ledger, index, position, request),
             treasury=held.get(index.quote, ZERO),
@@ -283,13 +312,17 @@ class Desk:
         found = list_index_orders(connection, account_id=self._account.id, statuses=[IndexOrderStatus.OPEN])
         now = self._clock.now()
         states = [
-            order_state(connection, order.id)
+            self._once_fees_are_taken(connection, order_state(connection, order.id))
             for order in found
             if order.remaining
             and order.cancel_requested_at is None
             and (order.expires_at is None or order.expires_at > now or order.takes_at_end)
         ]
         return [state for state in states if not foreign_currencies(state.index)]
+
+    def _once_fees_are_taken(self, connection: Connection, state: OrderState) -> OrderState:
+        now = self._clock.now()
+        return replace(state, basket=basket_due(connection, self._account.id, state.index.id, now))
 
     def _asked(self, state: OrderState, view: MarketView) -> Asked | None:
         """Return what is asked for an open order; None when a constituent of it has no price."""
@@ -458,11 +491,15 @@ def _open_ends(tried: _Tried) -> list[str]:
     return open_ends(tried.plan, tried.view)
 
 
-def _preview(request: OrderRequest, means: _Means, tried: _Tried) -> Preview:
+def _preview(
+    request: OrderRequest, means: _Means, tried: _Tried, whole: Basket, kept: Mapping[str, Decimal]
+) -> Preview:
+    """Return what was tried; `kept` is what those of the whole basket's assets are valued at that are frozen."""
     plan, problem, view = tried.plan, tried.problem, tried.view
     with money_context():
         market, nav = view.document(), problem.arrival_nav
         document = document_for(plan, problem, means.basket, means.index.symbol, nav, view, market)
+        arrival_nav = nav + sum((whole.quantities[asset] * price for asset, price in kept.items()), ZERO)
     return Preview(
         request=request,
         index=means.index,
@@ -470,8 +507,8 @@ def _preview(request: OrderRequest, means: _Means, tried: _Tried) -> Preview:
         position=means.position,
         quantity=means.quantity,
         reserved={name: amount for name, amount in tried.reserved.items() if amount},
-        arrival=tried.arrival,
-        arrival_nav=nav,
+        arrival={**tried.arrival, **kept},
+        arrival_nav=arrival_nav,
         plan=plan,
         view=view,
         document=document,

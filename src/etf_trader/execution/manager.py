@@ -5,8 +5,10 @@ is learnt and booked before anything new is planned.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
+
+from sqlalchemy import Connection
 
 from etf_trader.clock import Clock
 from etf_trader.database import Database
@@ -14,8 +16,10 @@ from etf_trader.errors import AccountLed, DatabaseFailure, DataError, EtfError, 
 from etf_trader.events import EventLog
 from etf_trader.execution.answer import Answer, as_seen, book_answer
 from etf_trader.execution.ending import Finisher
-from etf_trader.execution.lease import HEARTBEAT_SECONDS, Lease, Leases, this_host
+from etf_trader.execution.fees_in_kind import accrue_daily
+from etf_trader.execution.lease import HEARTBEAT_SECONDS, Lease, Leases, check, this_host
 from etf_trader.execution.queue import Queue
+from etf_trader.execution.rebalancing import Rebalancer
 from etf_trader.execution.reconcile import Reconciler, Reconciliation
 from etf_trader.execution.resting import Quoter
 from etf_trader.execution.risk_review import Gate
@@ -26,10 +30,12 @@ from etf_trader.execution.timing import is_working, next_due, wait_until
 from etf_trader.execution.trader import Trader
 from etf_trader.execution.turns import MOST_TURNS, Failures, Turns
 from etf_trader.ledger.repository import Account
+from etf_trader.market.symbol import SymbolRule
 from etf_trader.orders.status import IndexOrderStatus
 from etf_trader.orders.store import (
     index_order,
     list_index_orders,
+    standing_of,
 )
 from etf_trader.venue.interface import Venue
 
@@ -62,6 +68,8 @@ class Manager:
         self._account = account
         self._settings = settings
         host = settings.host or this_host()
+        self.rules: Mapping[str, SymbolRule] = {}
+        """The markets as they were read last."""
         self._leases = Leases(database, wall_clock, host)
         self._queue = Queue(database, venue, clock, account, log, host)
         self._gate = Gate(database, clock, account, log)
@@ -83,6 +91,9 @@ class Manager:
             self._trader,
             self._finisher,
             self._shift,
+        )
+        self._rebalancer = Rebalancer(
+            database, venue, clock, account, settings, log, self._queue, self._gate, self._trader, self._shift
         )
         self._reconciler = Reconciler(database, venue, clock, account, log, every_seconds=settings.reconcile_every)
 
@@ -149,6 +160,20 @@ class Manager:
                 self._database, self._venue, self._clock, self._account, seen, answer, lease
             )
             return is_new, (await self._reconciler.run(lease)).after(found)
+
+    async def alone(self, work: Callable[[Connection], None], *, wait: bool = True) -> None:
+        """Write something while nobody trades: the basket of an index is not changed under a plan.
+
+        Raises:
+            AccountLed: another process leads, and `wait` is False, or it goes on leading.
+        """
+        lease = await self._lead(wait=wait)
+        try:
+            with self._database.write() as connection:
+                check(connection, lease)
+                work(connection)
+        finally:
+            self._leases.give_back(lease)
 
     async def _lead(self, *, wait: bool) -> Lease:
         """Take the lease, waiting a while for who has it: a worker that trades does not give it back."""
@@ -265,24 +290,31 @@ class Manager:
             DataError, SolverError: one of the orders wanted could not be planned.
         """
         await self._trader.settle_rest(lease)
-        rules = await self._venue.rules()
+        accrue_daily(self._database, self._account, lease, self._clock.now())
+        rules = self.rules = await self._venue.rules()
         self._turns.begin()
         await self._finisher.free_stuck(rules, lease)
         waiting = self._open_orders()
         known = set(waiting)
         failures: Failures = {}
+        rebalances = self._rebalancer.open()
+        known.update(rebalances)
         turns = 0
         while turns < MOST_TURNS:
             if (found := await self._reconciler.periodic(lease)) is not None:
                 found.require_agreement()
-            left = await self._turns.play(waiting, rules, lease, failures)
+            # A wave is settled before an order is planned: it goes by the basket that the wave has left.
+            moving = await self._rebalancer.play(rebalances, rules, lease, failures)
+            left = [] if self._shift.stop() else await self._turns.play(waiting, rules, lease, failures)
             if self._shift.stop():
                 return
             waiting = left + [number for number in self._open_orders() if number not in known]
-            known.update(waiting)
-            if not waiting:
+            rebalances = moving + [number for number in self._rebalancer.open() if number not in known]
+            known.update(waiting, rebalances)
+            if not waiting and not rebalances:
                 break
-            turns = 0 if self._turns.has_waited else turns + 1  # quotes and slots take their time
+            # quotes and slots take their time
+            turns = 0 if self._turns.has_waited or self._rebalancer.has_waited else turns + 1
         for order_id in waiting:
             with self._database.read() as connection:
                 order = index_order(connection, order_id)
@@ -315,4 +347,4 @@ class Manager:
 
     def _all_final(self, orders: list[int]) -> bool:
         with self._database.read() as connection:
-            return all(index_order(connection, number).status.is_final for number in orders)
+            return all(standing_of(connection, number)[0].is_final for number in orders)

@@ -25,12 +25,12 @@ from etf_trader.execution.latency import VenueTime
 from etf_trader.execution.pauses import note_pause
 from etf_trader.execution.sharing import parts_of
 from etf_trader.ledger.fill import Fill
-from etf_trader.ledger.parties import parties_of
+from etf_trader.ledger.parties import parties_by_order
 from etf_trader.ledger.repository import Account
 from etf_trader.money import ZERO
 from etf_trader.orders.asset_order import PREFIX, AssetOrder, OrderKind
 from etf_trader.orders.status import AssetOrderStatus
-from etf_trader.orders.store import asset_order, index_order, move_asset_order, note_executed
+from etf_trader.orders.store import asset_order, move_asset_order, note_executed
 from etf_trader.venue.interface import OrderCount, Report, Trade, Venue, VenueOrder, VenueOrderStatus
 
 WINDOW_SECONDS = 2.0
@@ -254,10 +254,7 @@ class Outcomes:
     ) -> None:
         """Book the trades of an order, each to the index orders that it was made for."""
         made = [fill_from_trade(self._account, order.id, trade) for trade in trades]
-        parties = {
-            share.index_order_id: parties_of(connection, index_order(connection, share.index_order_id))
-            for share in order.shares
-        }
+        parties = parties_by_order(connection, [share.index_order_id for share in order.shares])
         for fill, parts in zip(made, parts_of(order, made), strict=True):
             book_fill(connection, self._log, fill, parts, parties, order.intent.asset, prices)
 

@@ -12,7 +12,9 @@ from etf_trader.errors import NotFound
 from etf_trader.execution.batch import CONVERT, MOST_PIECES, QUOTE, TRADE, UNWIND
 from etf_trader.execution.fee_inventory import PLAN_KEY
 from etf_trader.execution.fees_apart import with_fees_apart
+from etf_trader.execution.wave_proof import check_wave
 from etf_trader.index.store import Basket, list_baskets
+from etf_trader.market.currency import CURRENCIES
 from etf_trader.market.symbol import Side
 from etf_trader.money import ZERO, money_context, plain
 from etf_trader.orders.asset_order import AssetOrder, OrderKind
@@ -32,7 +34,7 @@ from etf_trader.solver.passive import QUOTE as QUOTE_METHOD
 from etf_trader.solver.problem import OrderProblem
 from etf_trader.solver.reader import Malformed, Reader
 from etf_trader.solver.statement import Statement, planned_leg, read_statement, side_of
-from etf_trader.solver.verify import SHARED, Unprovable, verify
+from etf_trader.solver.verify import SHARED, Unprovable, is_rebalance, verify
 from etf_trader.solver.verify import UNWIND as UNWIND_METHOD
 from etf_trader.solver.verify_batch import check_batch
 
@@ -79,6 +81,9 @@ def prove(connection: Connection, plan_id: int) -> Proof:
     try:
         document = json.loads(stored.document)
         findings += verify(document, market)
+        if is_rebalance(document):
+            findings += check_wave(connection, stored, document, market)
+            return Proof(stored, document, market, tuple(findings))
         statement = read_statement(document, market)
     except Unprovable as error:
         if not findings:
@@ -130,8 +135,9 @@ def _columns(stored: StoredPlan, document: Mapping[str, Any]) -> Iterator[Findin
 def _purpose(document: Mapping[str, Any]) -> str:
     """Return what a plan is for: a buy that exchanges currencies does that first, a sell at its end."""
     if document["method"] == UNWIND_METHOD:
-        baskets = {leg["asset"] for leg in document["problem"]["legs"] if leg["per_unit"] != "0"}
-        return UNWIND if any(leg["asset"] in baskets for leg in document["legs"]) else CONVERT
+        coins = {leg["asset"] for leg in document["problem"]["legs"] if leg["per_unit"] != "0"}
+        coins |= {leg["asset"] for leg in document["legs"] if leg["asset"] not in CURRENCIES}  # of a past basket
+        return UNWIND if any(leg["asset"] in coins for leg in document["legs"]) else CONVERT
     if document["method"] == QUOTE_METHOD:
         return QUOTE
     return CONVERT if document["side"] == "buy" and document.get("conversions") else TRADE
@@ -184,6 +190,9 @@ def _basket(statement: Statement, basket: Basket, document: Mapping[str, Any]) -
         quantities = {asset: a for asset, a in quantities.items() if asset in stated}
         symbols = {leg.asset: symbols[leg.asset] for leg in own if leg.rule.quote not in statement.rates}
         own = [leg for leg in own if leg.asset in symbols]
+    elif statement.problem.side is Side.SELL:  # who sells is paid the rest of what cannot be traded
+        quantities = {asset: a for asset, a in quantities.items() if asset in stated} or quantities
+        symbols = {asset: symbol for asset, symbol in symbols.items() if asset in quantities}
     yield from differs(f"quantities of {where}", quantities, stated)
     yield from differs(f"symbols of {where}", symbols, {leg.asset: leg.rule.symbol for leg in own})
 

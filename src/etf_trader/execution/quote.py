@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, NamedTuple
 
+from etf_trader.execution.frozen import Frozen
 from etf_trader.execution.outlook import Outlook
 from etf_trader.execution.planning import MarketView
 from etf_trader.index.store import Index
@@ -97,7 +98,8 @@ class Quote:
     has none, or for the reason that `routes_unknown` tells. `windows` are the venue's
     limits on orders with what is left of each. All but `answer` and `routes` is about
     the books in the index's own quote. Where the answer pays its fees beside, the rest
-    counts them as if as much were taken of what is received.
+    counts them as if as much were taken of what is received. `frozen` are constituents
+    that cannot be traded now: everything is about the rest.
     """
 
     request: QuoteRequest
@@ -120,6 +122,7 @@ class Quote:
     routes: tuple[RouteSaving, ...]
     routes_unknown: str
     windows: tuple[Window, ...]
+    frozen: tuple[Frozen, ...] = ()
 
     @property
     def is_buy(self) -> bool:

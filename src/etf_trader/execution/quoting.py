@@ -22,6 +22,8 @@ from etf_trader.execution.fees_apart import (
     outlook_with_fees,
     say_fees,
 )
+from etf_trader.execution.fees_in_kind import basket_due
+from etf_trader.execution.frozen import frozen_of, without_frozen
 from etf_trader.execution.look import (
     DEEPER,
     FIRST_LOOK,
@@ -36,7 +38,7 @@ from etf_trader.execution.quote import Answer, Quote, QuoteRequest, Window
 from etf_trader.execution.routed import foreign_currencies, open_ends, plan_of, routed_problem, symbols_of
 from etf_trader.execution.routing import OtherBooks, Rules, other_currencies, route_problem, route_symbols
 from etf_trader.execution.settings import ExecutionSettings
-from etf_trader.index.store import Basket, Index, current_basket, index_by_id, list_positions
+from etf_trader.index.store import Basket, Index, index_by_id, list_positions
 from etf_trader.ledger import accounts
 from etf_trader.ledger.repository import Account, Ledger, find_holder
 from etf_trader.market.book import Level
@@ -114,6 +116,8 @@ class Quoter:
         with self._database.read() as connection:
             state = self._state(connection, request, limits)
         rules = await self._venue.rules()
+        frozen = tuple(frozen_of(state.basket, rules))
+        state = replace(state, basket=without_frozen(state.basket, rules))
         require_listed(state.basket, rules)
         answer, other = None, None
         if state.quantity is not None:
@@ -122,7 +126,8 @@ class Quoter:
             rules = rules if discount is None else discounted(rules, discount)
             other = await self._look_elsewhere(state, rules, near)
         view = await self._to_the_end(state, rules)
-        return await asyncio.to_thread(self._quote, state, view, answer, other)
+        quote = await asyncio.to_thread(self._quote, state, view, answer, other)
+        return replace(quote, frozen=frozen)
 
     async def _answer(self, state: _State, rules: Rules) -> tuple[Answer, MarketView, FeeDiscount | None]:
         """Read and plan as the desk does; return also what was read, and in what fees are paid beside, if so."""
@@ -177,7 +182,7 @@ class Quoter:
         return _State(
             request=request,
             index=index,
-            basket=current_basket(connection, index.id),
+            basket=basket_due(connection, self._account.id, index.id, now),
             quantity=self._free_units(connection, index) if request.is_all else request.quantity,
             treasuries=ledger.holdings(accounts.treasury(self._holder)),
             in_float=ledger.holdings(accounts.index_float(index.id)),

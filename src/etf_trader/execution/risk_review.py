@@ -91,6 +91,27 @@ class Gate:
             self._passed.append((now, len(proposal.orders)))
         return found
 
+    def review_wave(self, batch: Batch, order_id: int) -> list[Violation]:
+        """Return what keeps a wave of a rebalance from being sent; empty lets it pass, and counts its orders.
+
+        It buys and sells, so that it needs an account which may do both.
+        """
+        now = self._clock.now()
+        with self._database.read() as connection:
+            proposal = self._proposal(connection, batch, now)
+            limits = risk_limits(connection, self._account.id)
+            stopped = halts(connection, self._account.id)
+        self._turn_day(proposal.loss, limits, stopped, now)
+        with self._database.read() as connection:
+            state = trading_state(connection, self._account.id, now)
+            said = halts(connection, self._account.id, now=now)
+        found = list(review(proposal, limits))
+        if state is not TradingState.ACTIVE:
+            found.insert(0, Violation(str(state), refusal(said, state).message, (order_id,)))
+        if not found:
+            self._passed.append((now, len(proposal.orders)))
+        return found
+
     def _turn_day(self, lost: Decimal, limits: RiskLimits, stopped: Sequence[Halt], now: datetime) -> None:
         """Lift what a past day left, and let the account only sell when this one has lost too much."""
         most, is_past = limits.daily_loss, any(each.is_over(now) for each in stopped)

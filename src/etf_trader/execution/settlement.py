@@ -15,6 +15,7 @@ from etf_trader.execution.state import OrderState, cash_of, order_state, settlem
 from etf_trader.ledger.booking import baskets, closing, creation, redemption_settlement, release
 from etf_trader.ledger.repository import Ledger
 from etf_trader.ledger.tables import transactions
+from etf_trader.ledger.valuation import record_trade
 from etf_trader.market.symbol import Side
 from etf_trader.money import ZERO
 from etf_trader.orders.status import IndexOrderStatus, Shortfall
@@ -123,6 +124,8 @@ def settle(
     _post_units(ledger, state, plan, prices, outcome, now)
     write_filled(connection, state.order.id, filled, stopped_by)
     settle_plan(connection, plan.id, now)
+    if outcome.units:
+        record_trade(connection, state.index, prices.mids, plan.created_at, now)
     log.record(
         connection,
         BatchSettled(state.order.id, plan.id, outcome.units, filled, state.order.quantity),
@@ -135,7 +138,8 @@ def settle(
 
 
 def batch_state(state: OrderState, planned: Decimal, prices: BatchPrices, *, is_complete: bool) -> BatchState:
-    """Return what the allocation decides on."""
+    """Return what the allocation decides on; what could not be planned, the float takes nothing of."""
+    frozen = {asset: ZERO for asset in state.basket.quantities if asset not in prices.mids}
     return BatchState(
         side=state.order.side,
         planned=planned,
@@ -147,8 +151,8 @@ def batch_state(state: OrderState, planned: Decimal, prices: BatchPrices, *, is_
         float=state.float,
         float_cash=state.float_cash,
         lent=prices.lent,
-        bounds=prices.bounds,
-        mids=prices.mids,
+        bounds={**frozen, **prices.bounds},
+        mids={**frozen, **prices.mids},
     )
 
 
@@ -177,11 +181,13 @@ def end(
     if is_stuck and order.status is IndexOrderStatus.STUCK:
         return
     status, stops = ending.status, ending.stopped_by
+    if order.remaining == 0:  # also when a cancel came while the last of it was traded
+        status, stops = IndexOrderStatus.FILLED, ("filled",)
     if is_stuck:
         status = IndexOrderStatus.STUCK
         if order.on_shortfall is Shortfall.HOLD:
             stops = (*(stop for stop in stops if stop != "filled"), HELD)
-    move_index_order(connection, order, status, stopped_by=stops, now=now)
+    move_index_order(connection, order.id, status, stopped_by=stops, now=now)
     log.record(connection, OrderEnded(order_id, str(status), ",".join(stops), order.filled), now)
 
 
@@ -190,7 +196,9 @@ def _leftovers(state: OrderState, prices: BatchPrices | None) -> tuple[dict[str,
     held = {asset: quantity for asset, quantity in state.held.items() if quantity}
     if not held or prices is None:
         return held, False
-    priced = {asset: a for asset, a in state.basket.quantities.items() if asset in prices.mids}
+    # Of what has left the basket no unit needs anything: all of it is left over.
+    needed = {**dict.fromkeys(state.past, ZERO), **state.basket.quantities}
+    priced = {asset: a for asset, a in needed.items() if asset in prices.mids}
     batch = batch_state(state, ZERO, replace(prices, lent={}), is_complete=True)
     outcome = settle_batch(replace(batch, per_unit=priced), final=True)
     taken = {asset: quantity for asset, quantity in outcome.float_takes.items() if quantity}

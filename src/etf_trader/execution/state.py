@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +12,17 @@ from sqlalchemy import Connection, select
 
 from etf_trader.execution.loss import fill_loss, rounding_loss
 from etf_trader.execution.pacing import Done, Pace
-from etf_trader.index.store import Basket, Index, Position, current_basket, index_by_id, position_by_id
+from etf_trader.index.store import (
+    Basket,
+    Index,
+    Position,
+    basket_by_id,
+    basket_version,
+    baskets_of,
+    current_basket,
+    index_by_id,
+    position_by_id,
+)
 from etf_trader.ledger import accounts
 from etf_trader.ledger.fill import Fill, fills_of
 from etf_trader.ledger.parties import Parties, parties_of
@@ -52,6 +62,7 @@ class OrderState:
     """An order, its parties, and what its account and the float hold.
 
     `pace` is how much of an order over time is due now; None: all that is wanted.
+    `past` are the markets of what it holds that has left the basket since.
     """
 
     order: IndexOrder
@@ -68,6 +79,12 @@ class OrderState:
     float_cash: Decimal
     loss: LossParts
     pace: Pace | None = None
+    past: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def markets(self) -> dict[str, str]:
+        """The market of each constituent, and of what the order holds that is none any more."""
+        return {**self.basket.symbols, **self.past}
 
     @property
     def stays_open(self) -> bool:
@@ -90,7 +107,7 @@ class OrderState:
             max_loss_bps=self.order.max_loss_bps,
             arrival=self.order.arrival,
             cash=self.cash if self.order.side is Side.BUY else None,
-            held=self.held,
+            held={asset: self.held[asset] for asset in self.basket.quantities},
             held_cost=self.held_cost,
             units_done=self.order.filled,
             loss_done=self.loss.total,
@@ -108,7 +125,9 @@ def order_state(connection: Connection, order_id: int) -> OrderState:
     lots = ledger.lot_book()
     own = ledger.holdings(parties.order)
     in_float = ledger.holdings(parties.float)
-    held = {asset: own.get(asset, ZERO) for asset in basket.quantities}
+    cash = {index.quote, parties.unit, *parties.rates}
+    held = {asset: own.get(asset, ZERO) for asset in sorted({*basket.quantities, *(own.keys() - cash)})}
+    past = held.keys() - basket.quantities.keys()
     return OrderState(
         order=order,
         index=index,
@@ -124,7 +143,16 @@ def order_state(connection: Connection, order_id: int) -> OrderState:
         float_cash=in_float.get(index.quote, ZERO),
         # Exchanging currencies loses before anything is held.
         loss=order_loss(connection, order) if order.filled or any(held.values()) or parties.rates else NO_LOSS,
+        past=past_symbols(connection, index.id, past) if past else {},
     )
+
+
+def past_symbols(connection: Connection, index_id: int, assets: Collection[str]) -> dict[str, str]:
+    """Return the market of each of these assets by the last basket of the index that had it."""
+    found: dict[str, str] = {}
+    for basket in baskets_of(connection, index_id):
+        found |= {asset: symbol for asset, symbol in basket.symbols.items() if asset in assets}
+    return found
 
 
 def fills_with_orders(connection: Connection, order_id: int) -> list[tuple[Fill, AssetOrder]]:
@@ -183,6 +211,22 @@ def order_loss(connection: Connection, order: IndexOrder) -> LossParts:
         rounding = sum(settlement.rounding(order.arrival).values(), ZERO)
         parts.append(LossParts(ZERO, ZERO, ZERO, ZERO, rounding))
     return total_loss(parts)
+
+
+def arrival_value(connection: Connection, order: IndexOrder) -> Decimal:
+    """Return what the units of an order were worth at its arrival: each by the basket it was credited with."""
+    if basket_version(connection, order.index_id) == 1:
+        return order.filled * order.arrival_nav
+    query = select(transactions.c.evidence).where(
+        transactions.c.index_order_id == order.id, transactions.c.kind.in_(("credit", "settle"))
+    )
+    facts = [json.loads(evidence)["facts"] for evidence in connection.scalars(query)]
+    numbers = select(plans.c.id, plans.c.basket_id).where(plans.c.id.in_([each["plan"] for each in facts]))
+    basket_of = {row.id: row.basket_id for row in connection.execute(numbers)}
+    navs = {
+        number: basket_by_id(connection, number).nav(order.arrival) for number in sorted(set(basket_of.values()))
+    }
+    return sum((Decimal(each["units"]) * navs[basket_of[each["plan"]]] for each in facts), ZERO)
 
 
 def released_of(connection: Connection, order: IndexOrder) -> dict[str, Decimal]:

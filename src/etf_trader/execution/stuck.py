@@ -37,7 +37,7 @@ def kept_by(state: OrderState, rules: Rules, markets: Markets, view: MarketView 
     is_wish = state.order.on_shortfall is Shortfall.HOLD and state.order.cancel_requested_at is None
     return [
         Kept(asset, quantity, symbol, Why.WISH if is_wish else _why(asset, quantity, symbol, rules, markets, view))
-        for asset, symbol in sorted(state.basket.symbols.items())
+        for asset, symbol in sorted(state.markets.items())
         if (quantity := state.held.get(asset, ZERO))
     ]
 

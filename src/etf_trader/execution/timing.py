@@ -17,6 +17,8 @@ from etf_trader.execution.volume import units_of_volume
 from etf_trader.market.symbol import Side
 from etf_trader.money import ZERO, money_context
 from etf_trader.orders.index_order import IndexOrder
+from etf_trader.orders.rebalance_order import RebalanceOrder
+from etf_trader.orders.rebalances import list_rebalances
 from etf_trader.orders.status import IndexOrderStatus
 from etf_trader.orders.store import list_index_orders
 from etf_trader.orders.stored_schedule import StoredSchedule
@@ -85,8 +87,10 @@ def is_working(connection: Connection, account_id: int, orders: Sequence[int]) -
 
 def work_at_hand(connection: Connection, account_id: int) -> frozenset[tuple[int, bool]]:
     """Return the open orders, each with whether it is to be cancelled: a wait ends when this changes."""
+    orders, moving = _open_orders(connection, account_id), _open_rebalances(connection, account_id)
     return frozenset(
-        (order.id, order.cancel_requested_at is not None) for order in _open_orders(connection, account_id)
+        [(each.id, each.cancel_requested_at is not None) for each in orders]
+        + [(each.id, each.cancel_requested_at is not None) for each in moving]
     )
 
 
@@ -105,3 +109,7 @@ async def wait_until(clock: Clock, moment: datetime, is_awake: Callable[[], bool
 
 def _open_orders(connection: Connection, account_id: int) -> list[IndexOrder]:
     return list_index_orders(connection, account_id=account_id, statuses=[IndexOrderStatus.OPEN])
+
+
+def _open_rebalances(connection: Connection, account_id: int) -> list[RebalanceOrder]:
+    return list_rebalances(connection, account_id=account_id, statuses=[IndexOrderStatus.OPEN])

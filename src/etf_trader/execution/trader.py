@@ -1,13 +1,15 @@
 """Carries a batch out: written whole, sent, followed to its end, and settled."""
 
 import json
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
 
 from etf_trader.clock import Clock
 from etf_trader.database import Database
+from etf_trader.errors import BasketMoved
 from etf_trader.events import EventLog
-from etf_trader.execution.batch import QUOTE, Batch, write_batch
+from etf_trader.execution.batch import QUOTE, WAVE, Batch, write_batch
 from etf_trader.execution.fee_inventory import require_apart
 from etf_trader.execution.fees_apart import say_fees
 from etf_trader.execution.lease import Lease, check
@@ -16,6 +18,7 @@ from etf_trader.execution.resting import Quoter
 from etf_trader.execution.risk_review import Gate
 from etf_trader.execution.settlement import MOVED, batch_prices, settle
 from etf_trader.execution.shift import Shift
+from etf_trader.execution.wave_settlement import settle_wave
 from etf_trader.ledger.repository import Account
 from etf_trader.orders.store import stored_plan, unsettled_plans
 from etf_trader.venue.interface import Venue
@@ -49,6 +52,7 @@ class Trader:
             known: What was wanted when a quote was planned.
 
         Raises:
+            BasketMoved: what a unit holds has changed since the plan; nothing was written or sent.
             ConfigError: fees are paid in what an index holds; nothing was written or sent.
         """
         batch = await self._with_fees(batch)
@@ -75,8 +79,10 @@ class Trader:
         """Trade a batch that ends its order, or makes it even: a cancel does not stop it, the gate may."""
         if self.gate.review_batch(batch, finishing=True):
             return False
-        await self.trade(batch, lease, is_ending=True)
-        return True
+        with suppress(BasketMoved):  # it is planned again when its order is looked at next
+            await self.trade(batch, lease, is_ending=True)
+            return True
+        return False
 
     async def settle_rest(self, lease: Lease) -> tuple[str, ...]:
         """Learn and settle what is not settled: of an earlier leader, or of before the venue fell silent."""
@@ -95,6 +101,9 @@ class Trader:
             check(connection, lease)
             plan = stored_plan(connection, plan_id)
             if plan.is_settled:
+                return
+            if plan.purpose == WAVE:
+                settle_wave(connection, self.log, plan, self.clock.now())
                 return
             prices = batch_prices(connection, self.account.id, plan)
             settle(connection, self.log, plan, prices, _stops(plan.document), self.clock.now())

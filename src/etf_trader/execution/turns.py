@@ -2,15 +2,18 @@
 
 import asyncio
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
 
 from etf_trader.clock import Clock
 from etf_trader.database import Database
-from etf_trader.errors import DataError, SolverError
+from etf_trader.errors import BasketMoved, DataError, SolverError
 from etf_trader.execution.batch import CONVERT, Batch, Member
 from etf_trader.execution.ending import Finisher
 from etf_trader.execution.fees_apart import as_paid, counted
+from etf_trader.execution.fees_in_kind import accrue_before
+from etf_trader.execution.frozen import tradable_state
 from etf_trader.execution.lease import Lease, check
 from etf_trader.execution.look import look_and_plan
 from etf_trader.execution.planning import MarketView
@@ -86,7 +89,7 @@ class Turns:
             if await self._is_ready(order_id, rules, lease):
                 ready.append(order_id)
         # Read when all that is due has ended: what ends gives to the float, or takes of it.
-        states, quoting = self.quoter.sorted_out(await self._states(ready))
+        states, quoting = self.quoter.sorted_out(await self._states(ready, lease))
         # An order that may use other currencies is planned alone: its network of books is its own.
         together = [state for state in states if not foreign_currencies(state.index)]
         alone = [state.order.id for state in states if foreign_currencies(state.index)]
@@ -95,38 +98,43 @@ class Turns:
             if self.shift.stop():
                 return left
             # Read again: orders of one index share its float.
-            left += await self._batch(await self._again(states, order_id), rules, lease, failures)
+            left += await self._batch(await self._again(states, order_id, lease), rules, lease, failures)
         if left or self.shift.stop():
             return left + [state.order.id for state in quoting]
         return await self._quote(quoting, rules, lease)
 
-    async def _again(self, states: Sequence[OrderState], order_id: int) -> list[OrderState]:
+    async def _again(self, states: Sequence[OrderState], order_id: int, lease: Lease) -> list[OrderState]:
         """Read once more how an order stands that is planned alone; what is due of it stays."""
         (before,) = (state for state in states if state.order.id == order_id)
-        return [replace(each, pace=before.pace) for each in await self._states([order_id])]
+        return [replace(each, pace=before.pace) for each in await self._states([order_id], lease)]
 
     async def _quote(self, states: Sequence[OrderState], rules: Rules, lease: Lease) -> list[int]:
         """Quote what is due of these orders, as long as that may rest; return those that may do more now."""
         if not states or not self.shift.stays():
             return []
         known = self.shift.at_hand()
-        batch = await self.quoter.plan(states, rules)
+        batch = await self.quoter.plan([tradable_state(state, rules) for state in states], rules)
         if batch is None or self.gate.review_batch(batch):
             return []  # what the gate does not let rest is reviewed, and told, when it is to be taken
-        await self.trader.trade(batch, lease, known=known)
+        with suppress(BasketMoved):  # it is planned again in the next turn
+            await self.trader.trade(batch, lease, known=known)
         self.has_waited = True
         return [] if self.quoter.has_given_way else [state.order.id for state in states]
 
-    async def _states(self, orders: Sequence[int]) -> list[OrderState]:
-        """Return how these orders stand, without those over time of which nothing is due now."""
+    async def _states(self, orders: Sequence[int], lease: Lease) -> list[OrderState]:
+        """Return how these orders stand, fees taken, without those over time of which nothing is due now."""
         with self.database.read() as connection:
             states = [order_state(connection, order_id) for order_id in orders]
+        if accrue_before(self.database, self.account, lease, _indices(states), self.clock.now()):
+            with self.database.read() as connection:
+                states = [order_state(connection, order_id) for order_id in orders]
         return await paced(self.database, self.venue, states, self.clock.now())
 
     async def _batch(
         self, states: Sequence[OrderState], rules: Rules, lease: Lease, failures: Failures
     ) -> list[int]:
         """Look, plan and trade once for these orders; return those that may do more now."""
+        states = [tradable_state(state, rules) for state in states]
         symbols = _symbols(states, rules)
         legs = {symbol for state in states for symbol in state.basket.symbols.values()}
         slots = await self.queue.room(len(legs), self.shift.until_news())
@@ -141,8 +149,8 @@ class Turns:
             if symbols <= fresh.keys():
                 raise
             return await self._batch(states, fresh, lease, failures)  # a market has gone since the rules were read
-        if together.batch.members:
-            await self._trade(together.batch, lease)
+        if together.batch.members and not await self._trade(together.batch, lease):
+            return [state.order.id for state in states]
         # Whatever ends may trade back what it holds, which moves the books: after the batch.
         for state in states:
             if (violation := refused.get(state.order.id)) is not None:
@@ -182,10 +190,15 @@ class Turns:
                 unplanned.append((state, error))
         return asked, unplanned
 
-    async def _trade(self, batch: Batch, lease: Lease) -> None:
-        await self.trader.trade(batch, lease)
+    async def _trade(self, batch: Batch, lease: Lease) -> bool:
+        """Trade a batch; return whether it was traded: not when a basket has changed since it was planned."""
+        try:
+            await self.trader.trade(batch, lease)
+        except BasketMoved:
+            return False
         self._converted.difference_update(member.order_id for member in batch.members)
         self._converted.update(member.order_id for member in batch.members if member.purpose == CONVERT)
+        return True
 
     def _resting(self) -> list[AssetOrder]:
         """Return our orders in the books: none, unless a quote could not be cancelled."""
@@ -203,6 +216,7 @@ class Turns:
             # An earlier leader stopped between its last batch and the order's end.
             ending = Ending(IndexOrderStatus.FILLED, ("filled",))
         if ending is not None:
+            accrue_before(self.database, self.account, lease, [order.index_id], self.clock.now())
             await self.finisher.finish(order, ending, rules, lease)
         else:
             await self.finisher.even_out(order, rules, lease)
@@ -284,6 +298,10 @@ class Turns:
         with self.database.write() as connection:
             check(connection, lease)
             write_filled(connection, order.id, order.filled, SLICE if stopped_by == ("filled",) else stopped_by)
+
+
+def _indices(states: Sequence[OrderState]) -> set[int]:
+    return {state.index.id for state in states}
 
 
 def _symbols(states: Sequence[OrderState], rules: Rules) -> set[str]:

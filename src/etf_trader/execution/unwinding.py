@@ -55,9 +55,7 @@ def markets_of(state: OrderState, rules: Rules) -> Markets:
         books = [symbol for symbol in (f"{name}{quote}", f"{quote}{name}") if symbol in rules]
         if books and name in arrival:
             rates[name] = books[0]
-    found = {
-        asset: [symbol, *(f"{asset}{name}" for name in rates)] for asset, symbol in state.basket.symbols.items()
-    }
+    found = {asset: [symbol, *(f"{asset}{name}" for name in rates)] for asset, symbol in state.markets.items()}
     found |= {name: [symbol] for name, symbol in exchangeable(state, rules).items()}
     trading = {
         asset: [symbol for symbol in symbols if symbol in rules and rules[symbol].is_trading]
@@ -83,7 +81,7 @@ def plan_unwinding(
     problem = unwinding_problem(wish, state.basket, symbols, view)
     own = {asset: quantity for asset, quantity in excess.items() if asset in symbols}
     plan = unwinding(wish, symbols, view, own, settlement_bounds(symbols, view), rates)
-    is_exchange = all(leg.asset not in state.basket.quantities for leg in plan.legs)
+    is_exchange = all(leg.asset not in state.markets for leg in plan.legs)
     return Unwinding(problem, plan, is_exchange)
 
 
@@ -93,7 +91,7 @@ def valuation(
     """Return the mid of each constituent that has one, in the index's quote, and what the float may take of it."""
     worth = _worth(state, _rates(state, markets, view))
     mids, symbols = {}, {}
-    for asset in state.basket.quantities:
+    for asset in state.markets:
         if ranked := _ranked(markets.by_asset[asset], view, worth):
             symbols[asset] = ranked[0]
             mids[asset] = view.books[ranked[0]].mid * worth[view.rules[ranked[0]].quote]
@@ -109,7 +107,7 @@ def routes_of(state: OrderState, markets: Markets, view: MarketView) -> dict[str
             for symbol in markets.by_asset[asset]
             if symbol in view.books and view.rules[symbol].quote in rates
         }
-        for asset in state.basket.quantities
+        for asset in state.markets
     }
 
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from sqlalchemy import Connection, insert, select
 
+from etf_trader.index.fees import begin
 from etf_trader.index.methodology import TABLES, Methodology, read_methodology
 from etf_trader.index.tables import methodologies
 from etf_trader.seal import canonical
@@ -58,4 +59,5 @@ def add_version(
         {"index_id": index_id, "version": version, "effective_at": now, "document": text},
     )
     kept = json.loads(text)
+    begin(connection, index_id, kept, now)
     return Version(index_id, version, now, kept, rules_of(kept))

@@ -69,6 +69,10 @@ class Benchmark:
         quantities[new] = quantities.get(new, ZERO) + gained
         return Benchmark(quantities, self.divisor)
 
+    def at_level(self, level: Decimal, prices: Prices) -> "Benchmark":
+        """Return what this holds with the divisor at which its level at `prices` is `level`, which is above 0."""
+        return Benchmark(self.quantities, divide(self.value(prices), level, _DIVISOR_GRID))
+
     def continuing(self, before: "Benchmark", prices: Prices) -> "Benchmark":
         """Return what this holds with the divisor at which its level at `prices` is that of `before`."""
         with money_context(2 * DIGITS):  # a product of a value and a divisor has more digits than money has

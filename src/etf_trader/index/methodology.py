@@ -30,6 +30,7 @@ EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 ASSET = re.compile(r"[A-Z0-9]{1,20}")
 
 Share = Annotated[Decimal, Meta(title="a fraction from 0 to 1, like 0.25", extra={"most": ONE})]
+Price = Annotated[Decimal, Meta(title="basis points, from 0 to 10000", extra={"most": BPS})]
 Amount = Annotated[Decimal, Meta(title="a number, 0 or more")]
 Days = Annotated[int, Meta(ge=0, le=3660, title="whole days, from 0 to 3660")]
 Rank = Annotated[int, Meta(ge=1, le=1000, title="a whole number from 1 to 1000")]
@@ -100,13 +101,18 @@ class CalendarRule(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class RebalanceRule(Struct, frozen=True, forbid_unknown_fields=True):
-    """How far weights may drift, how much may be traded, and what stays in cash."""
+    """How far weights may drift, how much may be traded, at what cost, and what stays in cash.
+
+    `price_bps` is what it is worth not to be off target, in bps of the value
+    that is off: what costs more to trade stays. None: targets are reached.
+    """
 
     absolute: Share = ZERO
     relative: Share = ZERO
     nav: Share = ZERO
     to: Literal["target", "edge"] = "target"
     turnover: Share = ONE
+    price_bps: Price | None = None
     reserve: Share = ZERO
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -135,23 +135,44 @@ def add_index(
     }
     index_id = insert_row(connection, indices, row)
     add_version(connection, index_id, 1, definition.document(), now)
-    basket_row = {
-        "index_id": index_id,
-        "version": 1,
-        "effective_at": now,
-        "cash_per_unit": basket.cash,
-        "reason": "created",
-        "seal": basket_seal(index_id, 1, basket.cash, basket.quantities, symbols),
-    }
-    basket_id = insert_row(connection, baskets, basket_row)
-    connection.execute(
-        insert(basket_items),
-        [
-            {"basket_id": basket_id, "asset": asset, "symbol": symbols[asset], "quantity": quantity}
-            for asset, quantity in basket.quantities.items()
-        ],
-    )
+    add_basket(connection, index_id, basket.quantities, symbols, basket.cash, "created", now)
     return index_by_id(connection, index_id)
+
+
+def add_basket(
+    connection: Connection,
+    index_id: int,
+    quantities: Mapping[str, Decimal],
+    symbols: Mapping[str, str],
+    cash_per_unit: Decimal,
+    reason: str,
+    now: datetime,
+) -> Basket:
+    """Write the next version of what a unit holds, and return it; assets of which it holds nothing are left out.
+
+    An index that has units holds what they hold: the transaction that makes it
+    so names the version (`ledger.baskets`).
+    """
+    newest = connection.scalar(select(func.max(baskets.c.version)).where(baskets.c.index_id == index_id)) or 0
+    held = {asset: quantity for asset, quantity in sorted(quantities.items()) if quantity}
+    row = {
+        "index_id": index_id,
+        "version": newest + 1,
+        "effective_at": now,
+        "cash_per_unit": cash_per_unit,
+        "reason": reason,
+        "seal": basket_seal(index_id, newest + 1, cash_per_unit, held, symbols),
+    }
+    basket_id = insert_row(connection, baskets, row)
+    if held:
+        connection.execute(
+            insert(basket_items),
+            [
+                {"basket_id": basket_id, "asset": asset, "symbol": symbols[asset], "quantity": quantity}
+                for asset, quantity in held.items()
+            ],
+        )
+    return current_basket(connection, index_id)
 
 
 def _indices() -> Select[tuple[Any, ...]]:
@@ -210,15 +231,38 @@ def current_basket(connection: Connection, index_id: int) -> Basket:
     return _basket(connection, row)
 
 
+def basket_version(connection: Connection, index_id: int) -> int:
+    """Return the version of the basket of an index that is in force."""
+    query = select(func.max(baskets.c.version)).where(baskets.c.index_id == index_id)
+    return int(connection.execute(query).scalar_one())
+
+
+def basket_by_id(connection: Connection, basket_id: int) -> Basket:
+    """Return one basket version, which must exist."""
+    return _basket(connection, connection.execute(select(baskets).where(baskets.c.id == basket_id)).one())
+
+
 def list_baskets(connection: Connection) -> list[Basket]:
     """Return every basket version of every index, oldest first."""
-    return [_basket(connection, row) for row in connection.execute(select(baskets).order_by(baskets.c.id)).all()]
+    items: dict[int, list[Row[tuple[Any, ...]]]] = {}
+    for item in connection.execute(select(basket_items).order_by(basket_items.c.basket_id, basket_items.c.asset)):
+        items.setdefault(item.basket_id, []).append(item)
+    rows = connection.execute(select(baskets).order_by(baskets.c.id)).all()
+    return [_made(row, items.get(row.id, ())) for row in rows]
 
 
 def baskets_of(connection: Connection, index_id: int) -> list[Basket]:
     """Return every basket version of an index, oldest first."""
     query = select(baskets).where(baskets.c.index_id == index_id).order_by(baskets.c.version)
     return [_basket(connection, row) for row in connection.execute(query).all()]
+
+
+def basket_of_version(connection: Connection, index_id: int, version: int) -> Basket:
+    """Return one version of what a unit of an index holds, which must exist."""
+    row = connection.execute(
+        select(baskets).where(baskets.c.index_id == index_id, baskets.c.version == version)
+    ).one()
+    return _basket(connection, row)
 
 
 def open_position(connection: Connection, index_id: int, holder_id: int, now: datetime) -> Position:
@@ -286,6 +330,10 @@ def _basket(connection: Connection, row: Row[tuple[object, ...]]) -> Basket:
     items = connection.execute(
         select(basket_items).where(basket_items.c.basket_id == row.id).order_by(basket_items.c.asset)
     ).all()
+    return _made(row, items)
+
+
+def _made(row: Row[tuple[Any, ...]], items: Sequence[Row[tuple[Any, ...]]]) -> Basket:
     return Basket(
         id=row.id,
         index_id=row.index_id,

@@ -51,6 +51,31 @@ basket_items = Table(
     Column("quantity", ExactDecimal, nullable=False),
 )
 
+fee_accruals = Table(
+    "fee_accrual",  # of every index that has, or had, a management fee
+    metadata,
+    Column("index_id", ForeignKey("index.id"), primary_key=True),
+    Column("accrued_until", UtcDateTime, nullable=False),
+    Column("owed", Text, nullable=False),  # canonical JSON: less than a step of the grid a unit, by asset
+    Column("seal", String(64), nullable=False),  # SHA-256 of everything above
+)
+
+marks = Table(
+    "mark",  # a price that a person set for an asset without a market
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("index_id", ForeignKey("index.id"), nullable=False),
+    Column("asset", String(20), nullable=False),
+    Column("price", ExactDecimal, nullable=False),
+    Column("operator", String(255), nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("is_forced", Integer, nullable=False),  # it counts beside a live book, too
+    Column("set_at", UtcDateTime, nullable=False),
+    Column("seal", String(64), nullable=False),  # SHA-256 of everything above
+    Column("removed_at", UtcDateTime),
+    Column("removed_by", String(255)),
+)
+
 positions = Table(
     "position",
     metadata,
@@ -61,4 +86,35 @@ positions = Table(
     Column("units", ExactDecimal, nullable=False),  # reserved for open sells included
     Column("cost", ExactDecimal, nullable=False),  # of the units held, loss included
     Column("seal", String(64), nullable=False),  # SHA-256 of whose it is, of what, and since when
+)
+
+navs = Table(
+    "nav",  # what a unit was worth, on every trade and whenever it was recorded
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("index_id", ForeignKey("index.id"), nullable=False),
+    Column("at", UtcDateTime, nullable=False),
+    Column("reason", String(16), nullable=False),  # trade, rebalance, record or fee
+    Column("units", ExactDecimal, nullable=False),  # outstanding then
+    Column("nav_per_unit", ExactDecimal, nullable=False),
+    Column("basket_version", Integer, nullable=False),
+    Column("level", ExactDecimal),  # of the index; empty: it has none, or a price was missing
+    Column("prices", Text, nullable=False),  # canonical JSON: price, source and time by asset
+    Column("seal", String(64), nullable=False),  # SHA-256 of everything above
+    UniqueConstraint("index_id", "at", "reason", "units", "basket_version"),
+)
+
+benchmarks = Table(
+    "benchmark",  # the index that the fund follows, from one change of it to the next
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("index_id", ForeignKey("index.id"), nullable=False),
+    Column("effective_at", UtcDateTime, nullable=False),
+    Column("reason", String(64), nullable=False),
+    Column("quantities", Text, nullable=False),  # canonical JSON: quantity by asset
+    Column("divisor", ExactDecimal, nullable=False),
+    Column("level", ExactDecimal, nullable=False),  # at the fixing: before the change and after it
+    Column("prices", Text, nullable=False),  # the fixing, as canonical JSON
+    Column("seal", String(64), nullable=False),  # SHA-256 of everything above
+    UniqueConstraint("index_id", "effective_at", "reason"),
 )

@@ -1,7 +1,7 @@
 """The names of the ledger's accounts.
 
-Inside the venue account: treasury, order, index, float, and the fee inventory. Their sum is what the
-venue holds for us. Units of an index live in position, order and redeemed
+Inside the venue account: treasury, order, index, float, fee payable, and the fee inventory. Their sum
+is what the venue holds for us. Units of an index live in position, order and redeemed
 accounts; what is outstanding stands against `issued`.
 """
 
@@ -10,7 +10,12 @@ VENUE_FEES = "venue_fees"
 FEE_INVENTORY = "fee_inventory"
 """What is kept to pay fees with, and the cash that orders paid it for those."""
 
-_INSIDE = ("treasury:", "order:", "index:", "float:", FEE_INVENTORY)
+SWAPPED = "swapped"
+"""Where a coin goes, and its successor comes from, when the venue exchanges one for the other."""
+
+_INSIDE = ("treasury:", "order:", "index:", "float:", "fee_payable:", FEE_INVENTORY)
+WITH_LOTS = ("order:", "index:", "float:", "fee_payable:", FEE_INVENTORY)
+"""How the names begin of the accounts whose coins are kept in lots."""
 
 
 def treasury(holder: str) -> str:
@@ -36,6 +41,11 @@ def index(index_id: int) -> str:
 def index_float(index_id: int) -> str:
     """The owner's capital beside the units."""
     return f"float:{index_id}"
+
+
+def fee_payable(index_id: int) -> str:
+    """Management fee taken out of the basket and not paid out."""
+    return f"fee_payable:{index_id}"
 
 
 def position(position_id: int) -> str:

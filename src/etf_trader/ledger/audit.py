@@ -7,7 +7,6 @@ order in which the books were written, so the first is where to look.
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
 from decimal import Decimal, InvalidOperation
 
 from sqlalchemy import Connection, Row, select
@@ -16,7 +15,9 @@ from sqlalchemy.exc import NoResultFound
 from etf_trader.errors import EtfError, LedgerError
 from etf_trader.index.store import Basket, list_baskets, list_indices, position_seal
 from etf_trader.index.tables import indices, positions
-from etf_trader.ledger.accounts import FEE_INVENTORY, is_inside, is_unit
+from etf_trader.ledger.accounts import WITH_LOTS, is_inside, is_unit
+from etf_trader.ledger.baskets import WAVE
+from etf_trader.ledger.fees_audit import audit_fees
 from etf_trader.ledger.lots import LotBook
 from etf_trader.ledger.pile import Lot
 from etf_trader.ledger.repository import GENESIS, Account
@@ -45,11 +46,16 @@ class AuditReport:
     findings: tuple[Finding, ...]
 
 
+Baskets = Mapping[tuple[int, int], Basket]
+"""Every basket, by index and version."""
+
+
 @dataclass(slots=True)
 class _Replay:
     """The books as they follow from the chain alone.
 
-    `units` are those outstanding and `assets` those ever held, by index.
+    `units` are those outstanding and `assets` those ever held, by index;
+    `versions` are the baskets in force, and `away` what a wave of a rebalance has taken out to trade.
     """
 
     balances: dict[tuple[str, str], Decimal] = field(default_factory=dict)
@@ -57,6 +63,8 @@ class _Replay:
     lot_order: list[Lot] = field(default_factory=list)
     units: dict[int, Decimal] = field(default_factory=dict)
     assets: dict[int, set[str]] = field(default_factory=dict)
+    versions: dict[int, int] = field(default_factory=dict)
+    away: dict[int, dict[str, Decimal]] = field(default_factory=dict)
     findings: list[Finding] = field(default_factory=list)
 
     def find(self, entry: str, message: str) -> None:
@@ -79,10 +87,13 @@ def audit(connection: Connection, account: Account, head: str | None = None) -> 
         ).all()
         lines = _postings(connection, account.id)
         quotes = {index.id: index.quote for index in list_indices(connection)}
-        _check_chain(replay, account.id, chain, lines, list_baskets(connection), quotes)
+        baskets = _by_version(connection)
+        _check_chain(replay, account.id, chain, lines, baskets, quotes)
+        _check_versions(replay, connection, account.id)
         _check_balances(replay, connection, account.id)
         _check_lots(replay, connection, account.id, {row.sequence: row.id for row in chain})
         _check_positions(replay, connection, account.id)
+        audit_fees(connection, chain, baskets, replay.find)
         fill_count = audit_rows(connection, account, chain, lines, replay.find)
     except (InvalidOperation, ValueError, KeyError, TypeError, NoResultFound, EtfError) as error:
         replay.find("database", f"rows do not fit together or cannot be read ({error})")
@@ -116,7 +127,7 @@ def _check_chain(
     account_id: int,
     chain: Sequence[Row[tuple[object, ...]]],
     lines: Mapping[int, list[Row[tuple[object, ...]]]],
-    baskets: list[Basket],
+    baskets: Baskets,
     quotes: Mapping[int, str],
 ) -> None:
     previous = GENESIS
@@ -144,7 +155,8 @@ def _check_chain(
         previous = row.hash
         _check_postings(replay, entry, own)
         _replay_lots(replay, entry, row)
-        _check_units(replay, entry, row.at, own, baskets, quotes)
+        _follow_basket(replay, entry, row, own)
+        _check_units(replay, entry, own, baskets, quotes)
 
 
 def _check_postings(replay: _Replay, entry: str, own: list[Row[tuple[object, ...]]]) -> None:
@@ -187,12 +199,11 @@ def _replay_lots(replay: _Replay, entry: str, row: Row[tuple[object, ...]]) -> N
 def _check_units(
     replay: _Replay,
     entry: str,
-    at: datetime,
     own: list[Row[tuple[object, ...]]],
-    baskets: list[Basket],
+    baskets: Baskets,
     quotes: Mapping[int, str],
 ) -> None:
-    """Check that every index touched holds exactly units outstanding x basket."""
+    """Check that every index touched holds, with what a wave has taken out of it, units outstanding x basket."""
     touched = set()
     for line in own:
         if is_unit(line.asset) and line.account.startswith(("issued:", "redeemed:")):
@@ -204,14 +215,14 @@ def _check_units(
             replay.assets.setdefault(number, set()).add(line.asset)
             touched.add(number)
     for number in sorted(touched):
-        basket = _basket_at(baskets, number, at)
+        basket = baskets.get((number, replay.versions.get(number, 1)))
         if basket is None:
             replay.find(entry, f"index {number} holds assets but has no basket")
             continue
-        units = replay.units.get(number, ZERO)
+        units, away = replay.units.get(number, ZERO), replay.away.get(number, {})
         per_unit = {**basket.quantities, quotes[number]: basket.cash_per_unit}
         for asset in sorted(replay.assets.get(number, set()) | per_unit.keys()):
-            held = replay.balances.get((f"index:{number}", asset), ZERO)
+            held = replay.balances.get((f"index:{number}", asset), ZERO) + away.get(asset, ZERO)
             due = per_unit.get(asset, ZERO) * units
             if held != due:
                 replay.find(
@@ -221,11 +232,41 @@ def _check_units(
                 )
 
 
-def _basket_at(baskets: list[Basket], index_id: int, at: datetime) -> Basket | None:
-    versions = [basket for basket in baskets if basket.index_id == index_id]
-    in_force = [basket for basket in versions if basket.effective_at <= at]
-    known = in_force or versions
-    return known[-1] if known else None
+def _by_version(connection: Connection) -> Baskets:
+    return {(basket.index_id, basket.version): basket for basket in list_baskets(connection)}
+
+
+def _follow_basket(
+    replay: _Replay, entry: str, row: Row[tuple[object, ...]], own: list[Row[tuple[object, ...]]]
+) -> None:
+    """Take note of a basket that a transaction puts in force, and of what a wave takes out and brings back."""
+    facts = json.loads(row.evidence)["facts"]
+    if row.kind == WAVE:
+        number = int(facts["index"])
+        away = replay.away.setdefault(number, {})
+        for line in own:
+            if line.account == f"index:{number}":
+                away[line.asset] = away.get(line.asset, ZERO) - line.amount
+    if "basket" not in facts:
+        return
+    number, version = int(facts["index"]), int(facts["basket"])
+    if version != replay.versions.get(number, 1) + 1:
+        replay.find(entry, f"it puts basket {version} of index {number} in force, which is not the next one")
+    replay.versions[number] = version
+    replay.away.pop(number, None)
+
+
+def _check_versions(replay: _Replay, connection: Connection, account_id: int) -> None:
+    """Check that no basket is newer than the chain makes it."""
+    own = {index.id for index in list_indices(connection, account_id)}
+    newest: dict[int, int] = {}
+    for basket in list_baskets(connection):
+        if basket.index_id in own:
+            newest[basket.index_id] = max(basket.version, newest.get(basket.index_id, 0))
+    for number, version in newest.items():
+        known = replay.versions.get(number, 1)
+        if version != known:
+            replay.find(f"index {number}", f"its newest basket is {version}, the chain knows {known}")
 
 
 def _check_balances(replay: _Replay, connection: Connection, account_id: int) -> None:
@@ -293,7 +334,7 @@ def _check_lots(
                     f"the chain makes it {_shown(getattr(disposal, name))}",
                 )
     for (account, asset), amount in sorted(replay.balances.items()):
-        if is_unit(asset) or not account.startswith(("order:", "index:", "float:", FEE_INVENTORY)):
+        if is_unit(asset) or not account.startswith(WITH_LOTS):
             continue
         held = replay.lots.quantity(account, asset)
         if held and held != amount:

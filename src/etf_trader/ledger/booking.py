@@ -9,7 +9,7 @@ from typing import Any
 from etf_trader.errors import LedgerError
 from etf_trader.ledger import accounts
 from etf_trader.ledger.fill import Fill, Part
-from etf_trader.ledger.lots import LotBook
+from etf_trader.ledger.lots import LotBook, asset_method
 from etf_trader.ledger.parties import Parties
 from etf_trader.ledger.transaction import LotAction, LotMove, Posting, Transaction, merged, transfer
 from etf_trader.market.symbol import Side
@@ -255,7 +255,7 @@ def redemption(
                     asset,
                     quantity,
                     target=parties.order,
-                    method=_asset_method(parties),
+                    method=asset_method(parties.lot_method),
                 )
             )
     for asset, quantity in lent.items():
@@ -393,11 +393,6 @@ def _float_settlement(
         moves.append(LotMove(LotAction.ACQUIRE, taker, asset, abs(quantity), abs(value)))
     lines += transfer(parties.float, parties.order, parties.quote, cash)
     return lines, moves
-
-
-def _asset_method(parties: Parties) -> str:
-    # "average" pools lots as they are acquired; taking them is then first in, first out.
-    return "hifo" if parties.lot_method == "hifo" else "fifo"
 
 
 def _facts(

@@ -12,6 +12,9 @@ from etf_trader.money import ZERO, share_down
 COST_GRID = Decimal("1e-18")
 """Cost is split over parts of a lot in steps of this size, in quote."""
 
+SWAP_GRID = Decimal("1e-24")
+"""What a swap makes of several lots is split in steps of this size, in base."""
+
 
 @dataclass(frozen=True, slots=True)
 class Disposal:
@@ -80,6 +83,8 @@ class LotBook:
             if newest is not None and newest.open_quantity:
                 newest.cost += move.amount
                 self._change(newest, ZERO, move.amount)
+        elif move.action is LotAction.SWAP:
+            self._swap(move, sequence)
         else:
             self._dispose(move, at, sequence)
 
@@ -127,6 +132,22 @@ class LotBook:
             fee_left -= fee
             self.disposals.append(Disposal(lot, sequence, lot.acquired_at, at, quantity, proceeds, cost, fee))
 
+    def _swap(self, move: LotMove, sequence: int) -> None:
+        """Turn lots into lots of another asset: as old, and as dear; the last part takes the rest.
+
+        A lot of which nothing comes leaves its cost to the next.
+        """
+        taken, left, carried = self._take(move), move.amount, ZERO
+        for place, (old, quantity, cost) in enumerate(taken):
+            is_last = place == len(taken) - 1
+            became = left if is_last else share_down(move.amount, quantity, move.quantity, SWAP_GRID)
+            left, carried = left - became, carried + cost
+            if became:
+                lot = Lot(None, sequence, move.account, move.target, old.acquired_at, became, carried, ZERO, ZERO)
+                self._pile(move.account, move.target).add(lot)
+                self._change(lot, became, carried)
+                carried = ZERO
+
     def _take(self, move: LotMove) -> list[tuple[Lot, Decimal, Decimal]]:
         """Take the quantity out of the lots; return (lot, quantity, cost) of each part."""
         order = LotOrder.DEAREST if move.method == "hifo" else LotOrder.OLDEST
@@ -151,3 +172,11 @@ class LotBook:
         self._changed[id(lot)] = lot
         so_far = self.differences.get((lot.account, lot.asset), (ZERO, ZERO))
         self.differences[lot.account, lot.asset] = so_far[0] + quantity, so_far[1] + cost
+
+
+def asset_method(lot_method: str) -> str:
+    """Return which lots of an asset leave first in an index with this method.
+
+    "average" pools lots as they are acquired; taking them is then first in, first out.
+    """
+    return "hifo" if lot_method == "hifo" else "fifo"

@@ -9,7 +9,7 @@ from decimal import Decimal
 from sqlalchemy import Connection, bindparam, insert, select, update
 
 from etf_trader.database import Database, insert_row
-from etf_trader.errors import LedgerError, UnbalancedTransaction
+from etf_trader.errors import LedgerError, NotFound, UnbalancedTransaction
 from etf_trader.index.store import change_position
 from etf_trader.ledger.accounts import is_inside, is_unit, position_of
 from etf_trader.ledger.lots import LotBook
@@ -258,6 +258,24 @@ def find_holder(connection: Connection, name: str) -> int | None:
     return found
 
 
+def require_known(connection: Connection, account_id: int, name: str) -> None:
+    """Check that a holder has ever had money or an order in this account.
+
+    Raises:
+        NotFound: nobody of this name has; names who has.
+    """
+    prefix = "treasury:"
+    query = select(balances.c.account).where(
+        balances.c.account_id == account_id, balances.c.account.startswith(prefix)
+    )
+    known = sorted({account.removeprefix(prefix) for account in connection.scalars(query)})
+    if name not in known and find_holder(connection, name) is None:
+        listing = (
+            f"known: {', '.join(known[:10])}" if known else "etf treasury deposit 1000 --holder NAME makes one"
+        )
+        raise NotFound(f"there is no holder {name!r}", where="--holder", hint=listing)
+
+
 def holder_id(connection: Connection, name: str, now: datetime) -> int:
     """Return the number of a holder, who is written down at the first mention."""
     found = find_holder(connection, name)
@@ -300,6 +318,16 @@ def chain_head(connection: Connection, account_id: int) -> tuple[int, str]:
         .limit(1)
     ).one_or_none()
     return (0, GENESIS) if row is None else (row.sequence, row.hash)
+
+
+def holdings_of_asset(connection: Connection, account_id: int, asset: str) -> dict[str, Decimal]:
+    """Return what every account whose money lies at the venue holds of an asset, zeros left out."""
+    query = (
+        select(balances.c.account, balances.c.amount)
+        .where(balances.c.account_id == account_id, balances.c.asset == asset, IS_HELD)
+        .order_by(balances.c.account)
+    )
+    return {name: amount for name, amount in connection.execute(query) if amount and is_inside(name)}
 
 
 def inside_balances(connection: Connection, account_id: int) -> dict[str, Decimal]:

@@ -6,19 +6,23 @@ from decimal import Decimal
 
 from sqlalchemy import Connection, Row, select
 
+from etf_trader.index.fees import list_accruals
+from etf_trader.index.marks import list_marks
 from etf_trader.index.store import list_baskets
 from etf_trader.ledger.booking import fill_booking
 from etf_trader.ledger.corrections import difference_booking, difference_facts, difference_key
 from etf_trader.ledger.fill import Allocation, Fill, fill_from
 from etf_trader.ledger.late import late_fill_seals
-from etf_trader.ledger.parties import parties_of
+from etf_trader.ledger.parties import Parties, parties_by_order
 from etf_trader.ledger.repository import Account
 from etf_trader.ledger.tables import allocations, differences, fills
 from etf_trader.ledger.transaction import Posting
+from etf_trader.ledger.values_audit import audit_values
 from etf_trader.market.document import market_hash
 from etf_trader.money import ZERO, plain
 from etf_trader.orders.asset_order import AssetOrder
 from etf_trader.orders.index_order import IndexOrder
+from etf_trader.orders.rebalances import list_rebalances
 from etf_trader.orders.store import list_asset_orders, list_index_orders, list_markets, list_plans
 from etf_trader.orders.tables import shares
 
@@ -35,25 +39,37 @@ def audit_rows(
 ) -> int:
     """Check baskets, orders, plans, asset orders, fills and allocations; return how many fills there are."""
     orders = {order.id: order for order in list_index_orders(connection, account_id=account.id)}
-    sent = {order.id: order for order in list_asset_orders(connection) if order.index_order_id in orders}
+    arrivals = {number: order.arrival for number, order in orders.items()}
+    for rebalance in list_rebalances(connection, account_id=account.id):
+        arrivals[rebalance.id] = rebalance.arrival
+        if rebalance.seal != rebalance.request.seal():
+            find(f"rebalance {rebalance.id}", "what was accepted does not match its seal")
+    sent = {order.id: order for order in list_asset_orders(connection) if order.index_order_id in arrivals}
     for basket in list_baskets(connection):
         if basket.seal != basket.facts_seal():
             find(f"basket {basket.version} of index {basket.index_id}", "its content does not match its seal")
+    audit_values(connection, account, find)
+    for accrual in list_accruals(connection):
+        if accrual.seal != accrual.facts_seal():
+            find(f"fee of index {accrual.index_id}", "how far it was taken does not match its seal")
+    for mark in list_marks(connection):
+        if mark.seal != mark.facts_seal():
+            find(f"mark {mark.id} of {mark.asset}", "what was said does not match its seal")
     for plan in list_plans(connection):
-        if plan.index_order_id in orders and plan.seal != plan.facts_seal():
+        if plan.index_order_id in arrivals and plan.seal != plan.facts_seal():
             find(f"plan {plan.id}", "its content does not match its seal")
     for book_hash, market in list_markets(connection):
         if market_hash(market) != book_hash:
             find(f"market {book_hash[:12]}", "the books and rules that plans were made on do not match their hash")
-    _check_orders(orders, sent, chain, find)
+    _check_orders(orders, chain, find)
+    _check_asset_orders(sent, arrivals, find)
     _check_shares(connection, sent, find)
     _check_differences(connection, account, chain, find)
-    return _check_fills(connection, account, orders, sent, chain, lines, find)
+    parties = parties_by_order(connection, arrivals)
+    return _check_fills(connection, account, parties, sent, chain, lines, find)
 
 
-def _check_orders(
-    orders: Mapping[int, IndexOrder], sent: Mapping[int, AssetOrder], chain: Rows, find: Find
-) -> None:
+def _check_orders(orders: Mapping[int, IndexOrder], chain: Rows, find: Find) -> None:
     credited: dict[int, Decimal] = {}
     for row in chain:
         if row.kind in ("credit", "settle"):
@@ -63,11 +79,18 @@ def _check_orders(
         entry = f"index order {order.id}"
         if order.seal != order.facts_seal():
             find(entry, "what was accepted does not match its seal")
+        if order.entered_seal != order.facts_entered_seal():
+            find(entry, "what has entered its basket since does not match its seal")
         if order.filled != credited.get(order.id, ZERO):
             find(
                 entry,
                 f"it is filled by {plain(order.filled)}, the chain has {plain(credited.get(order.id, ZERO))}",
             )
+
+
+def _check_asset_orders(
+    sent: Mapping[int, AssetOrder], arrivals: Mapping[int, Mapping[str, Decimal]], find: Find
+) -> None:
     for asset_order in sent.values():
         entry = f"asset order {asset_order.id} ({asset_order.intent.client_order_id})"
         intent = asset_order.intent
@@ -75,7 +98,7 @@ def _check_orders(
             find(entry, "its intent does not match its seal")
         if asset_order.end_seal != (asset_order.facts_end_seal() if asset_order.status.is_final else None):
             find(entry, "what became of it does not match its seal")
-        arrival = orders[asset_order.index_order_id].arrival.get(intent.asset)
+        arrival = arrivals[asset_order.index_order_id].get(intent.asset)
         if arrival != intent.arrival_mid:
             find(entry, f"its arrival mid is {plain(intent.arrival_mid)}, its order's is another")
 
@@ -97,7 +120,7 @@ def _check_shares(connection: Connection, sent: Mapping[int, AssetOrder], find: 
 def _check_fills(
     connection: Connection,
     account: Account,
-    orders: Mapping[int, IndexOrder],
+    parties: Mapping[int, Parties],
     sent: Mapping[int, AssetOrder],
     chain: Rows,
     lines: Mapping[int, Rows],
@@ -108,7 +131,6 @@ def _check_fills(
     found_late: dict[int, list[Fill]] = {}
     late = late_fill_seals(connection)
     parts = _allocations(connection, find)
-    parties = {order.id: parties_of(connection, order) for order in orders.values()}
     rows = connection.execute(select(fills).where(fills.c.account_id == account.id).order_by(fills.c.id)).all()
     for row in rows:
         fill = fill_from(row)

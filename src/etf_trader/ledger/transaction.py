@@ -28,6 +28,7 @@ class LotAction(StrEnum):
     DISPOSE = "dispose"
     MOVE = "move"
     ADJUST = "adjust"
+    SWAP = "swap"
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +37,8 @@ class LotMove:
 
     acquire: `quantity` at cost `amount`; dispose: `quantity` for proceeds `amount`,
     net of `fee`; move: `quantity` with its cost to `target`; adjust: `amount` more
-    cost on the newest open lot. `method` chooses which lots go first.
+    cost on the newest open lot; swap: `quantity` becomes `amount` of the asset
+    `target` in the same account, its lots with their age and cost. `method` chooses which lots go first.
     """
 
     action: LotAction

@@ -60,3 +60,14 @@ class OrderBook:
         if bid >= ask:
             raise CrossedBook(f"{self.symbol} is crossed: bid {bid} is not below ask {ask}", where=self.symbol)
         return (bid + ask) / 2
+
+    @property
+    def price(self) -> Decimal | None:
+        """The mid; of a book with one side its best price; None without any.
+
+        Raises:
+            CrossedBook: the best bid is not below the best ask.
+        """
+        if self.bids and self.asks:
+            return self.mid
+        return next((side[0].price for side in (self.bids, self.asks) if side), None)

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -96,7 +96,11 @@ class OrderRequest:
 
 @dataclass(frozen=True, slots=True)
 class IndexOrder:
-    """An accepted wish; `arrival` are the mids read just before, by asset, frozen with it."""
+    """An accepted wish; `arrival` are the mids read just before, by asset, frozen with it.
+
+    Of an asset that has entered the basket since it is the mid at which it did;
+    `entered` names those, and `arrival_nav` is of the basket at acceptance.
+    """
 
     id: int
     account_id: int
@@ -121,14 +125,21 @@ class IndexOrder:
     arrival_nav: Decimal
     schedule: StoredSchedule | None
     seal: str
+    entered: Mapping[str, Decimal] = field(default_factory=dict)
+    entered_seal: str | None = None
+
+    def facts_entered_seal(self) -> str | None:
+        """Return the seal that what has entered since should have; None when nothing has."""
+        return entered_seal(self.id, self.entered) if self.entered else None
 
     def facts_seal(self) -> str:
         """Return the seal that its values should have."""
+        accepted = {asset: mid for asset, mid in self.arrival.items() if asset not in self.entered}
         return acceptance_seal(
             {name: getattr(self, name) for name in _SEALED}
             | {
                 "side": str(self.side),
-                "arrival": dict(self.arrival),
+                "arrival": accepted,
                 "on_shortfall": str(self.on_shortfall),
                 "schedule": self.schedule,
             }
@@ -181,6 +192,11 @@ def acceptance_seal(values: Mapping[str, Any]) -> str:
     if schedule is not None:
         facts["schedule"] = schedule.document()
     return seal("etf.index-order/1", facts)
+
+
+def entered_seal(order_id: int, entered: Mapping[str, Decimal]) -> str:
+    """Return the SHA-256 over the mids of what has entered the basket of an order since its acceptance."""
+    return seal("etf.entered/1", {"order": order_id, "entered": dict(entered)})
 
 
 def lifetime(time_in_force: str) -> timedelta | None:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from etf_trader.market.symbol import Side
+from etf_trader.money import ZERO
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +55,23 @@ class RebalanceLeg:
 
 
 @dataclass(frozen=True, slots=True)
+class CostParts:
+    """What a leg costs NAV, in quote; together its cost, exactly."""
+
+    spread: Decimal
+    depth: Decimal
+    fee: Decimal
+
+    @property
+    def total(self) -> Decimal:
+        """The whole cost."""
+        return self.spread + self.depth + self.fee
+
+
+NO_COST = CostParts(ZERO, ZERO, ZERO)
+
+
+@dataclass(frozen=True, slots=True)
 class RebalancePlan:
     """A rebalance in whole lots.
 
@@ -66,6 +84,11 @@ class RebalancePlan:
     quote asset, is worth in the bound; `nav_multiplier` what NAV itself is.
     `saving` is what trading with the open orders in one solve saves both
     together; None when there are none.
+
+    `off_price` and `short_price` are what a unit of value costs in the aim that
+    lies off target beyond its band, or that the cash lacks of the reserve;
+    `left_out` names the assets whose books were not used, as what they wanted
+    was below the least order.
     """
 
     legs: tuple[RebalanceLeg, ...]
@@ -82,3 +105,6 @@ class RebalancePlan:
     rounding_bps: Decimal
     multipliers: Mapping[str, Decimal]
     nav_multiplier: Decimal
+    off_price: Decimal = ZERO
+    short_price: Decimal = ZERO
+    left_out: tuple[str, ...] = ()

@@ -15,7 +15,7 @@ from etf_trader.errors import NotFound
 from etf_trader.market.symbol import Side
 from etf_trader.money import ZERO
 from etf_trader.orders.asset_order import AssetOrder, Intent, OrderKind, Share, Slice, WaitingOrder
-from etf_trader.orders.index_order import IndexOrder, OrderRequest, acceptance_seal
+from etf_trader.orders.index_order import IndexOrder, OrderRequest, acceptance_seal, entered_seal
 from etf_trader.orders.status import (
     ASSET_ORDER_TRANSITIONS,
     INDEX_ORDER_TRANSITIONS,
@@ -60,6 +60,9 @@ class StoredPlan:
             {name: getattr(self, name) for name in _SEALED_PLAN_COLUMNS},
         )
 
+
+UNITS = "units"
+"""The kind of an order that buys or sells units."""
 
 _SEALED_PLAN_COLUMNS = (
     "index_order_id",
@@ -123,6 +126,14 @@ def add_index_order(
     return index_order(connection, insert_row(connection, index_orders, row))
 
 
+def index_of_order(connection: Connection, order_id: int) -> int:
+    """Return the index that an order is of, a rebalance among them."""
+    found: int = connection.execute(
+        select(index_orders.c.index_id).where(index_orders.c.id == order_id)
+    ).scalar_one()
+    return found
+
+
 def index_order(connection: Connection, order_id: int) -> IndexOrder:
     """Return one index order.
 
@@ -132,7 +143,18 @@ def index_order(connection: Connection, order_id: int) -> IndexOrder:
     row = connection.execute(select(index_orders).where(index_orders.c.id == order_id)).one_or_none()
     if row is None:
         raise NotFound(f"there is no order {order_id}", where="--order", hint="etf order list shows all")
+    if row.kind != UNITS:
+        raise NotFound(
+            f"order {order_id} is a rebalance", where="--order", hint=f"etf report rebalance --id {order_id}"
+        )
     return _index_order(row)
+
+
+def standing_of(connection: Connection, order_id: int) -> tuple[IndexOrderStatus, tuple[str, ...]]:
+    """Return where an order or a rebalance stands, which must exist, and what stopped it."""
+    query = select(index_orders.c.status, index_orders.c.stopped_by).where(index_orders.c.id == order_id)
+    status, stops = connection.execute(query).one()
+    return IndexOrderStatus(status), tuple(filter(None, stops.split(",")))
 
 
 def index_order_by_key(connection: Connection, client_key: str) -> IndexOrder | None:
@@ -150,7 +172,7 @@ def list_index_orders(
     statuses: Iterable[IndexOrderStatus] | None = None,
 ) -> list[IndexOrder]:
     """Return index orders, oldest first."""
-    query = select(index_orders).order_by(index_orders.c.id)
+    query = select(index_orders).where(index_orders.c.kind == UNITS).order_by(index_orders.c.id)
     if account_id is not None:
         query = query.where(index_orders.c.account_id == account_id)
     if index_id is not None:
@@ -164,18 +186,19 @@ def list_index_orders(
 
 def move_index_order(
     connection: Connection,
-    order: IndexOrder,
+    order_id: int,
     status: IndexOrderStatus,
     *,
     stopped_by: Sequence[str],
     now: datetime,
 ) -> None:
-    """Take an index order to another status that its present one permits."""
-    if status not in INDEX_ORDER_TRANSITIONS[order.status]:
-        raise ValueError(f"index order {order.id} cannot go from {order.status} to {status}")
+    """Take an index order, or a rebalance, to another status that its present one permits."""
+    present, _ = standing_of(connection, order_id)
+    if status not in INDEX_ORDER_TRANSITIONS[present]:
+        raise ValueError(f"order {order_id} cannot go from {present} to {status}")
     connection.execute(
         update(index_orders)
-        .where(index_orders.c.id == order.id)
+        .where(index_orders.c.id == order_id)
         .values(
             status=str(status),
             stopped_by=",".join(stopped_by),
@@ -193,6 +216,30 @@ def write_filled(connection: Connection, order_id: int, filled: Decimal, stopped
         .where(index_orders.c.id == order_id)
         .values(filled=filled, stopped_by=",".join(stopped_by))
     )
+
+
+def write_stops(connection: Connection, order_id: int, stopped_by: Sequence[str]) -> None:
+    """Set what holds up an order, or a rebalance."""
+    connection.execute(
+        update(index_orders).where(index_orders.c.id == order_id).values(stopped_by=",".join(stopped_by))
+    )
+
+
+def enter_assets(connection: Connection, index_id: int, mids: Mapping[str, Decimal]) -> None:
+    """Give the orders of an index that are not over an arrival mid of each asset which enters its basket."""
+    for order in list_index_orders(
+        connection, index_id=index_id, statuses=(IndexOrderStatus.OPEN, IndexOrderStatus.STUCK)
+    ):
+        enter(connection, order, mids)
+
+
+def enter(connection: Connection, order: IndexOrder, mids: Mapping[str, Decimal]) -> None:
+    """Give an order an arrival mid of each of these assets that has none yet; what was accepted stays as it is."""
+    new = {asset: mid for asset, mid in mids.items() if asset not in order.arrival}
+    if new:
+        entered = {**order.entered, **new}
+        values = {"entered": canonical(entered), "entered_seal": entered_seal(order.id, entered)}
+        connection.execute(update(index_orders).where(index_orders.c.id == order.id).values(**values))
 
 
 def request_cancel(connection: Connection, order_id: int, now: datetime) -> None:
@@ -283,6 +330,17 @@ def unsettled_plans(connection: Connection, account_id: int) -> list[StoredPlan]
         .order_by(plans.c.id)
     )
     return [StoredPlan(**row._mapping) for row in connection.execute(query)]
+
+
+def indices_in_flight(connection: Connection) -> set[int]:
+    """Return the indices whose orders, or rebalance, have a plan that is not settled: their baskets stay."""
+    query = (
+        select(index_orders.c.index_id)
+        .join(plans, plans.c.index_order_id == index_orders.c.id)
+        .where(plans.c.status == "written")
+        .distinct()
+    )
+    return set(connection.scalars(query))
 
 
 def list_plans(connection: Connection) -> list[StoredPlan]:
@@ -442,13 +500,24 @@ def _market(packed: bytes) -> dict[str, Any]:
 
 def _index_order(row: Row[tuple[object, ...]]) -> IndexOrder:
     values: dict[str, Any] = dict(row._mapping)
+    values.pop("kind")
     values["side"] = Side(values["side"])
     values["on_shortfall"] = Shortfall(values["on_shortfall"])
     values["status"] = IndexOrderStatus(values["status"])
     values["stopped_by"] = tuple(filter(None, values["stopped_by"].split(",")))
-    values["arrival"] = {asset: Decimal(mid) for asset, mid in json.loads(values["arrival"]).items()}
+    values["arrival"] = arrival_mids(values["arrival"], values["entered"])
+    values["entered"] = _mids(values["entered"])
     values["schedule"] = read_schedule(values["schedule"])
     return IndexOrder(**values)
+
+
+def arrival_mids(arrival: str, entered: str | None) -> dict[str, Decimal]:
+    """Return the arrival mids of an order from its row, those of what has entered its basket since among them."""
+    return _mids(arrival) | _mids(entered)
+
+
+def _mids(text: str | None) -> dict[str, Decimal]:
+    return {} if text is None else {asset: Decimal(mid) for asset, mid in json.loads(text).items()}
 
 
 def _intent_row(intent: Intent, lead: Share) -> dict[str, Any]:

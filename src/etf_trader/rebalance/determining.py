@@ -108,7 +108,7 @@ async def _listed(
     if not (need.age_days or need.volume):
         return rows, {}
     days = max(need.age_days, 1) + 1
-    past = await asyncio.gather(*(_candles(venue, symbols.get(row.symbol), day, days) for row in rows))
+    past = await asyncio.gather(*(daily_candles(venue, symbols.get(row.symbol), day, days) for row in rows))
     found, first_seen = [], {}
     for row, candles in zip(rows, past, strict=True):
         if candles:
@@ -125,7 +125,7 @@ async def _returns(
     if not rule.weighting.by.needs_candles:
         return {}
     past = await asyncio.gather(
-        *(_candles(venue, symbols[row.symbol], day, rule.weighting.days + 1) for row in choice.rows)
+        *(daily_candles(venue, symbols[row.symbol], day, rule.weighting.days + 1) for row in choice.rows)
     )
     closes = {
         row.symbol: {each.start.date(): each.close for each in candles}
@@ -141,7 +141,7 @@ async def _returns(
     }
 
 
-async def _candles(venue: Venue, symbol: str | None, day: date, days: int) -> list[Candle]:
+async def daily_candles(venue: Venue, symbol: str | None, day: date, days: int) -> list[Candle]:
     """Return the daily candles of the last `days` whole days before `day`, oldest first."""
     if symbol is None:
         return []

@@ -5,11 +5,33 @@ from decimal import Decimal
 from typing import Any
 
 from etf_trader.money import ZERO, bps, divide
+from etf_trader.orders.rebalance import NO_COST
 from etf_trader.rebalance.drift import Drift
-from etf_trader.rebalance.planning import CostParts, Rebalance
+from etf_trader.rebalance.planning import Rebalance
+from etf_trader.solver.rebalance_document import rebalance_plan_document
 
 _FRACTION = Decimal("1e-12")
 _NAV = Decimal("1e-18")
+
+
+def plan_object(found: Rebalance, *, index: str, basket_version: int, book_hash: str) -> dict[str, Any] | None:
+    """Return the plan object of a rebalance, as it is stored where it is executed; None where nothing is asked.
+
+    Args:
+        index: Its symbol.
+        basket_version: Of the basket that is held.
+        book_hash: Of the market document with the books and rules of all that is held or wanted.
+    """
+    if found.problem is None or found.plan is None:
+        return None
+    return rebalance_plan_document(
+        found.problem,
+        found.plan,
+        index=index,
+        basket_version=basket_version,
+        book_hash=book_hash,
+        kept=found.kept,
+    )
 
 
 def rebalance_document(found: Rebalance, units: Decimal) -> dict[str, Any]:
@@ -37,16 +59,13 @@ def rebalance_document(found: Rebalance, units: Decimal) -> dict[str, Any]:
         "scale": found.scale,
         "orders": found.orders,
         "waves": 0 if plan is None else plan.waves,
-        "method": None if plan is None else plan.method,
-        "gap_bps": ZERO if plan is None else plan.gap_bps,
-        "rounding_bps": ZERO if plan is None else plan.rounding_bps,
         "legs": [_leg(found, each) for each in found.drifts],
     }
 
 
 def _leg(found: Rebalance, drift: Drift) -> dict[str, Any]:
     leg = found.legs.get(drift.asset)
-    parts = found.costs.get(drift.asset, CostParts(ZERO, ZERO, ZERO))
+    parts = found.costs.get(drift.asset, NO_COST)
     facts: Mapping[str, Any] = {
         "asset": drift.asset,
         "weight": drift.weight,

@@ -1,6 +1,6 @@
 """From what an index holds and what its rulebook wants to a rebalance: what trades, at what cost. Pure."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
 
@@ -8,12 +8,16 @@ from etf_trader.index.methodology import RebalanceRule
 from etf_trader.market.book import OrderBook
 from etf_trader.market.symbol import Side, SymbolRule
 from etf_trader.money import ONE, ZERO, divide, divide_down, money_context
-from etf_trader.orders.rebalance import RebalanceLeg, RebalancePlan
-from etf_trader.rebalance.drift import Drift, drifts
+from etf_trader.orders.rebalance import CostParts, RebalanceLeg, RebalancePlan
+from etf_trader.rebalance.drift import Drift
+from etf_trader.rebalance.halted import drifts_around, is_halted, price_of
 from etf_trader.solver.rebalance import plan_rebalance
-from etf_trader.solver.rebalance_problem import Constituent, Exact, RebalanceProblem
+from etf_trader.solver.rebalance_document import Kept, cost_parts
+from etf_trader.solver.rebalance_problem import Constituent, Exact, RebalanceProblem, Tracking
 
 WITHIN_BAND = "within_band"
+HALTED = "halted"
+TURNOVER_CAP = "turnover_cap"
 
 _GRID = Decimal("1e-12")
 
@@ -32,25 +36,15 @@ class Holdings:
 
 
 @dataclass(frozen=True, slots=True)
-class CostParts:
-    """What a leg costs NAV, in quote; together its cost, exactly."""
-
-    spread: Decimal
-    depth: Decimal
-    fee: Decimal
-
-    @property
-    def total(self) -> Decimal:
-        """The whole cost."""
-        return self.spread + self.depth + self.fee
-
-
-@dataclass(frozen=True, slots=True)
 class Rebalance:
     """A planned rebalance of one index: how each weight stands, what trades, and what is left alone.
 
     `scale` is the factor that a turnover cap took off all trades, 1 without.
-    `plan` is None where nothing trades.
+    `problem` is what the solver was asked and `plan` its answer; None where
+    nothing trades. `kept` is what is held beside: within its band, or `halted`,
+    as its market does not trade now. Who is `capped` would trade without the cap
+    and is too little to with it. `windows` are the sides of books that may have
+    more than was seen.
     """
 
     nav: Decimal
@@ -59,6 +53,16 @@ class Rebalance:
     scale: Decimal
     plan: RebalancePlan | None
     costs: Mapping[str, CostParts]
+    problem: RebalanceProblem | None = None
+    windows: frozenset[tuple[str, Side]] = frozenset()
+    kept: tuple[Kept, ...] = ()
+    halted: frozenset[str] = frozenset()
+    capped: frozenset[str] = frozenset()
+
+    @property
+    def parts(self) -> Mapping[str, Decimal]:
+        """What is wanted of each asset that trades, as a fraction of all of them and the cash."""
+        return {} if self.problem is None else {each.asset: each.weight for each in self.problem.constituents}
 
     @property
     def legs(self) -> Mapping[str, RebalanceLeg]:
@@ -94,9 +98,20 @@ class Rebalance:
     def why_skipped(self, drift: Drift) -> str | None:
         """Return why an asset is not traded; None where it is, or is on its target."""
         leg = self.legs.get(drift.asset)
+        if drift.asset in self.halted:
+            return HALTED
+        if drift.asset in self.capped:
+            return TURNOVER_CAP
         if leg is not None:
             return leg.why_skipped
         return WITHIN_BAND if drift.away else None
+
+    @property
+    def weights_after(self) -> dict[str, Decimal]:
+        """What is held afterwards, as fractions of NAV after."""
+        held = {each.asset: each.holding * each.mid for each in self.kept}
+        held |= {asset: leg.holding_after * leg.mid for asset, leg in self.legs.items()}
+        return {asset: divide(value, self.nav_after, _GRID) for asset, value in held.items()}
 
 
 def plan_of(
@@ -106,30 +121,82 @@ def plan_of(
     books: Mapping[str, OrderBook],
     rules: Mapping[str, SymbolRule],
 ) -> Rebalance:
-    """Return the cheapest rebalance to `targets`, as far as bands and the turnover cap let it.
+    """Return the cheapest rebalance to `targets`, as far as bands, halts and the turnover cap let it.
+
+    What is halted stays, and the targets of the others share what it leaves of NAV.
 
     Args:
         targets: Fractions of NAV after costs, together 1 less the reserve.
         books, rules: Of every asset that is held or wanted, by asset.
 
     Raises:
-        MissingPrice, CrossedBook: a book has no price.
+        CrossedBook: a book has no price.
         NumericalFailure: the LP failed.
     """
     with money_context():
-        mids = {asset: book.mid for asset, book in books.items()}
+        halted = frozenset(asset for asset, book in books.items() if is_halted(book, rules[asset]))
+        mids = {asset: price_of(book) for asset, book in books.items()}
         nav = holdings.nav(mids)
         weights = {
             asset: divide(quantity * mids[asset], nav, _GRID) for asset, quantity in holdings.quantities.items()
         }
-        found, scale = _within_turnover(drifts(weights, targets, rule), rule.turnover)
-        problem = _problem(holdings, nav, found, books, rules)
-        if problem is None:
-            return Rebalance(nav, holdings.cash, found, scale, None, {})
-        plan = plan_rebalance(problem)
-        asked = {each.asset: each for each in problem.constituents}
-        costs = {leg.asset: _cost_parts(leg, asked[leg.asset]) for leg in plan.legs}
-        return Rebalance(nav, holdings.cash, found, scale, plan, costs)
+        wanted = drifts_around(weights, targets, rule, halted)
+        found, scale = _within_turnover(wanted, rule.turnover)
+        problem = _problem(holdings, nav, found, books, rules, rule.price_bps)
+        plan = None if problem is None else plan_rebalance(problem)
+        windows = frozenset(
+            (rules[asset].symbol, side)
+            for asset, book in books.items()
+            for side in Side
+            if asset not in halted and not book.accepted(side, rules[asset])[1]
+        )
+        made = Rebalance(
+            nav, holdings.cash, found, scale, plan, _costs(problem, plan), problem, windows, halted=halted
+        )
+        made = replace(made, capped=frozenset(_capped(made, wanted, rules, mids)))
+        return replace(made, kept=tuple(_kept(made, holdings, rules, mids)))
+
+
+def window_stops(found: Rebalance) -> list[str]:
+    """Return "window(SYMBOL)" for each book at whose last level seen a plan ends: deeper it may be cheaper."""
+    asked = {} if found.problem is None else {each.asset: each for each in found.problem.constituents}
+    return [
+        f"window({leg.symbol})"
+        for leg in found.legs.values()
+        if leg.side is not None
+        and leg.quantity
+        and (leg.symbol, leg.side) in found.windows
+        and leg.last_price == asked[leg.asset].levels(leg.side)[-1].price
+    ]
+
+
+def _costs(problem: RebalanceProblem | None, plan: RebalancePlan | None) -> dict[str, CostParts]:
+    if problem is None or plan is None:
+        return {}
+    asked = {each.asset: each for each in problem.constituents}
+    return {leg.asset: cost_parts(leg, asked[leg.asset]) for leg in plan.legs}
+
+
+def _capped(
+    found: Rebalance, wanted: Sequence[Drift], rules: Mapping[str, SymbolRule], mids: Mapping[str, Decimal]
+) -> Iterator[str]:
+    """Yield who does not trade as the turnover cap leaves too little of it, and would without."""
+    for each in wanted if found.scale != 1 else ():
+        leg, mid = found.legs.get(each.asset), mids[each.asset]
+        least = rules[each.asset].least_quantity(mid) * mid
+        is_idle = each.aim is not None and leg is not None and leg.side is None
+        if is_idle and abs((each.aim or ZERO) - each.weight) * found.nav >= least:
+            yield each.asset
+
+
+def _kept(
+    found: Rebalance, holdings: Holdings, rules: Mapping[str, SymbolRule], mids: Mapping[str, Decimal]
+) -> Iterator[Kept]:
+    """Yield what is held and not part of what the solver was asked."""
+    for each in found.drifts:
+        asset = each.asset
+        if each.aim is None and mids[asset] and (holding := holdings.quantities.get(asset, ZERO)):
+            yield Kept(asset, rules[asset].symbol, holding, mids[asset], found.why_skipped(each))
 
 
 def _within_turnover(found: Sequence[Drift], most: Decimal) -> tuple[tuple[Drift, ...], Decimal]:
@@ -150,17 +217,17 @@ def _problem(
     found: Sequence[Drift],
     books: Mapping[str, OrderBook],
     rules: Mapping[str, SymbolRule],
+    price_bps: Decimal | None,
 ) -> RebalanceProblem | None:
     """Return what the solver is asked: only of what trades, in fractions of what that and the cash are worth."""
     moved = [each for each in found if each.aim is not None]
     if not moved:
         return None
-    kept = {each.asset for each in found if each.aim is None}
-    part = nav - sum(
-        (quantity * books[asset].mid for asset, quantity in holdings.quantities.items() if asset in kept), ZERO
-    )
+    held = holdings.quantities
+    part = sum((held.get(each.asset, ZERO) * books[each.asset].mid for each in moved), holdings.cash)
     constituents = _at_most_whole([_constituent(each, nav, part, holdings, books, rules) for each in moved])
-    return RebalanceProblem(holdings.quote, holdings.cash, constituents, Exact())
+    aim = Exact() if price_bps is None else Tracking(price_bps)
+    return RebalanceProblem(holdings.quote, holdings.cash, constituents, aim)
 
 
 def _constituent(
@@ -191,14 +258,3 @@ def _at_most_whole(constituents: list[Constituent]) -> tuple[Constituent, ...]:
         place = max(range(len(constituents)), key=lambda at: constituents[at].weight)
         constituents[place] = replace(constituents[place], weight=constituents[place].weight - beyond)
     return tuple(constituents)
-
-
-def _cost_parts(leg: RebalanceLeg, constituent: Constituent) -> CostParts:
-    """Return the parts of a leg's cost: half the spread, the depth beyond the touch, the fee at mid."""
-    if leg.side is None or not leg.quantity:
-        return CostParts(ZERO, ZERO, ZERO)
-    touch, sign = constituent.levels(leg.side)[0].price, leg.side.sign
-    fee = leg.fee * leg.mid if leg.side is Side.BUY else leg.fee
-    return CostParts(
-        spread=sign * leg.quantity * (touch - leg.mid), depth=sign * (leg.value - leg.quantity * touch), fee=fee
-    )

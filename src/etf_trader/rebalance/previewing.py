@@ -2,31 +2,42 @@
 
 import asyncio
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
+from typing import Any
 
 from etf_trader.clock import Clock
 from etf_trader.database import Database
 from etf_trader.errors import UsageError
-from etf_trader.execution.look import look_at, require_listed, require_own
+from etf_trader.execution.fees_in_kind import basket_due
+from etf_trader.execution.look import look_and_plan, require_listed, require_own
+from etf_trader.execution.planning import MarketView
 from etf_trader.index.determination import Determination
 from etf_trader.index.history import Version, versions_of
 from etf_trader.index.methodology import Methodology
 from etf_trader.index.store import Basket, Index, current_basket, find_index
 from etf_trader.ledger import accounts
 from etf_trader.ledger.repository import Account, Ledger
+from etf_trader.market.document import market_document
 from etf_trader.market.symbol import SymbolRule
-from etf_trader.money import ZERO
+from etf_trader.money import ZERO, money_context
+from etf_trader.orders.status import AssetOrderStatus
+from etf_trader.orders.store import asset_orders_with
 from etf_trader.rebalance.determining import Caps, determine_now
 from etf_trader.rebalance.drift import targets_with_reserve
-from etf_trader.rebalance.planning import Holdings, Rebalance, plan_of
+from etf_trader.rebalance.halted import price_of
+from etf_trader.rebalance.planning import Holdings, Rebalance, plan_of, window_stops
 from etf_trader.venue.interface import Venue
 
 
 @dataclass(frozen=True, slots=True)
 class RebalancePreview:
-    """What a rebalance of an index would do now. `rebalance` is None while nobody holds units of it."""
+    """What a rebalance of an index would do now. `rebalance` is None while nobody holds units of it.
+
+    `held` is what the index holds, in base by asset, `mids` are those it was planned by;
+    `market` are the books and rules of that, in plain values.
+    """
 
     index: Index
     version: Version
@@ -35,7 +46,15 @@ class RebalancePreview:
     determination: Determination
     rebalance: Rebalance | None
     rules: Mapping[str, SymbolRule]
+    held: Mapping[str, Decimal]
+    mids: Mapping[str, Decimal]
     at: datetime
+    market: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def symbols(self) -> dict[str, str]:
+        """The market of each asset that is held or wanted."""
+        return {asset: rule.symbol for asset, rule in self.rules.items()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,8 +78,9 @@ async def preview_rebalance(
         NotListed: the venue has no market any more for what the index holds.
         DataError: a price is missing, or what the rulebook needs to know is.
     """
-    standing = _standing(database, account, reference)
-    index, now = standing.index, clock.now()
+    now = clock.now()
+    standing = _standing(database, account, reference, now)
+    index = standing.index
     determination = await determine_now(
         venue, standing.rulebook, index.quote, now, standing.basket.quantities.keys(), caps
     )
@@ -71,19 +91,39 @@ async def preview_rebalance(
     rules = {
         asset: every[symbols[asset]] for asset in sorted({*standing.holdings.quantities, *determination.weights})
     }
-    found = None
-    if standing.units:
-        view = await look_at(venue, [rule.symbol for rule in rules.values()], depth, every)
+    held = standing.holdings.quantities
+    if not standing.units:
+        return RebalancePreview(
+            index, standing.version, standing.basket, standing.units, determination, None, rules, held, {}, now
+        )
+    aim = standing.rulebook.rebalance
+    targets = targets_with_reserve(determination.weights, aim.reserve)
+    with database.read() as connection:
+        own = asset_orders_with(connection, account.id, AssetOrderStatus.OPEN)
+
+    async def plan(view: MarketView) -> Rebalance:
         books = {asset: view.books[rule.symbol] for asset, rule in rules.items()}
-        aim = standing.rulebook.rebalance
-        targets = targets_with_reserve(determination.weights, aim.reserve)
-        found = await asyncio.to_thread(plan_of, standing.holdings, targets, aim, books, rules)
+        return await asyncio.to_thread(plan_of, standing.holdings, targets, aim, books, rules)
+
+    names = [rule.symbol for rule in rules.values()]
+    view, found = await look_and_plan(venue, names, depth, every, plan, window_stops, own=own)
+    seen = sorted({*held, *found.legs})
     return RebalancePreview(
-        index, standing.version, standing.basket, standing.units, determination, found, rules, now
+        index,
+        standing.version,
+        standing.basket,
+        standing.units,
+        determination,
+        found,
+        rules,
+        held,
+        {asset: price_of(view.books[rule.symbol]) for asset, rule in rules.items()},
+        now,
+        market_document((view.books[rules[asset].symbol] for asset in seen), view.rules),
     )
 
 
-def _standing(database: Database, account: Account, reference: str) -> _Standing:
+def _standing(database: Database, account: Account, reference: str, now: datetime) -> _Standing:
     with database.read() as connection:
         index = find_index(connection, reference)
         require_own(index, account.id)
@@ -100,6 +140,12 @@ def _standing(database: Database, account: Account, reference: str) -> _Standing
         units = ledger.units_outstanding(accounts.issued(index.id), index.unit_asset)
         held = dict(ledger.holdings(accounts.index(index.id)))
         cash = held.pop(index.quote, ZERO)
-        basket = current_basket(connection, index.id)
+        basket = basket_due(connection, account.id, index.id, now)
+        if (
+            basket.version != current_basket(connection, index.id).version
+        ):  # a wave takes the fee before it is planned
+            with money_context():
+                held = {asset: a * units for asset, a in basket.quantities.items()}
+                cash = basket.cash_per_unit * units
     held = {asset: quantity for asset, quantity in held.items() if quantity and asset != index.unit_asset}
     return _Standing(index, version, version.rules, basket, units, Holdings(index.quote, held, cash))

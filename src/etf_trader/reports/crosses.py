@@ -12,6 +12,7 @@ from etf_trader.market.symbol import Side
 from etf_trader.money import ZERO
 from etf_trader.orders.asset_order import AssetOrder
 from etf_trader.orders.store import list_asset_orders
+from etf_trader.reports.period import ALWAYS, Period, within
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,16 +32,20 @@ class CrossLine:
 
 @dataclass(frozen=True, slots=True)
 class CrossesReport:
-    """All inside trades of an account, oldest first."""
+    """The inside trades of an account, oldest first."""
 
     account: int
     value: Decimal
     crosses: tuple[CrossLine, ...]
 
 
-def crosses_report(connection: Connection, account_id: int) -> CrossesReport:
-    """Return every trade among our own orders."""
-    query = select(fills).where(fills.c.account_id == account_id, fills.c.era == INTERNAL).order_by(fills.c.id)
+def crosses_report(connection: Connection, account_id: int, period: Period = ALWAYS) -> CrossesReport:
+    """Return every trade among our own orders within `period`."""
+    query = (
+        select(fills)
+        .where(fills.c.account_id == account_id, fills.c.era == INTERNAL, *within(fills.c.at, period))
+        .order_by(fills.c.id)
+    )
     sides: dict[int, dict[Side, Fill]] = {}
     for row in connection.execute(query):
         fill = fill_from(row)

@@ -8,8 +8,8 @@ from decimal import Decimal
 from sqlalchemy import Connection
 
 from etf_trader.execution.loss import fee_in_quote, fill_loss
-from etf_trader.execution.state import cash_of, fills_with_orders, settlements_of
-from etf_trader.index.store import current_basket, index_by_id, position_by_id
+from etf_trader.execution.state import arrival_value, cash_of, fills_with_orders, settlements_of
+from etf_trader.index.store import baskets_of, index_by_id, position_by_id
 from etf_trader.ledger import accounts
 from etf_trader.ledger.fill import INTERNAL, Fill
 from etf_trader.ledger.repository import Ledger, chain_head, holder_name, list_accounts
@@ -19,6 +19,7 @@ from etf_trader.orders.asset_order import AssetOrder
 from etf_trader.orders.index_order import IndexOrder
 from etf_trader.orders.plan import LOSS_PARTS, NO_LOSS, LossParts, total_loss
 from etf_trader.orders.store import asset_orders_of, list_index_orders
+from etf_trader.reports.period import ALWAYS, Period
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,16 +164,22 @@ class _Work:
     held: Mapping[str, Decimal]
     pairs: Sequence[tuple[Fill, AssetOrder]]
     sent: Mapping[str, Decimal]
+    arrival_value: Decimal
     rounding: Mapping[str, Decimal]
 
 
 def fills_report(
-    connection: Connection, position_id: int, nav_now: Decimal | None, order_id: int | None = None
+    connection: Connection,
+    position_id: int,
+    nav_now: Decimal | None,
+    order_id: int | None = None,
+    period: Period = ALWAYS,
 ) -> FillsReport:
     """Return the report of a position, or of one of its orders.
 
     Args:
         nav_now: NAV per unit now, for what was missed; None when there is no price.
+        period: The orders that were accepted in it, each with all of its fills.
 
     Raises:
         NotFound: there is no such position.
@@ -182,9 +189,11 @@ def fills_report(
     orders = [
         order
         for order in list_index_orders(connection, position_id=position_id)
-        if order_id is None or order.id == order_id
+        if order_id in (None, order.id) and period.holds(order.accepted_at)
     ]
-    symbols = current_basket(connection, index.id).symbols
+    symbols = {
+        asset: symbol for each in baskets_of(connection, index.id) for asset, symbol in each.symbols.items()
+    }
     works = [_work(connection, order, symbols) for order in orders]
     (environment,) = (each.environment for each in list_accounts(connection) if each.id == index.account_id)
     lines = tuple(_order_line(work, nav_now) for work in works)
@@ -248,6 +257,7 @@ def _work(connection: Connection, order: IndexOrder, symbols: Mapping[str, str])
         held={asset: own[asset] for asset in symbols if asset in own},
         pairs=fills_with_orders(connection, order.id),
         sent=sent,
+        arrival_value=arrival_value(connection, order),
         rounding=rounding,
     )
 
@@ -256,7 +266,6 @@ def _order_line(work: _Work, nav_now: Decimal | None) -> OrderLine:
     order, sign = work.order, work.order.side.sign
     constituents = tuple(_constituent(work, asset) for asset in sorted(work.order.arrival))
     loss = total_loss(_parts(line) for line in constituents)
-    arrival_value = order.filled * order.arrival_nav
     limit = order.limit_price
     return OrderLine(
         order=order.id,
@@ -273,11 +282,11 @@ def _order_line(work: _Work, nav_now: Decimal | None) -> OrderLine:
         arrival_nav=order.arrival_nav,
         average_price=average_price(work.cash, order.filled),
         cash=work.cash,
-        arrival_value=arrival_value,
+        arrival_value=work.arrival_value,
         held_value=sum((quantity * order.arrival[asset] for asset, quantity in work.held.items()), ZERO),
         fees=sum((line.fees for line in constituents), ZERO),
         loss=loss.total,
-        loss_bps=bps(loss.total, arrival_value),
+        loss_bps=bps(loss.total, work.arrival_value),
         delay=loss.delay,
         spread=loss.spread,
         depth=loss.depth,

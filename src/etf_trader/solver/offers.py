@@ -11,9 +11,7 @@ costs neither of them anything, and no level is sold twice.
 
 from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
-from typing import Any, NamedTuple
-
-import numpy as np
+from typing import NamedTuple
 
 from etf_trader.market.book import Level
 from etf_trader.market.symbol import Side
@@ -111,27 +109,3 @@ def net_demand(orders: Iterable[tuple[Side, Decimal, Mapping[str, Decimal]]]) ->
         for asset, per_unit in basket.items():
             demand[asset] = demand.get(asset, ZERO) + side.sign * per_unit * units
     return demand
-
-
-class NetLadder(Sequence[Any]):
-    """An offer as `Curves` reads it: price and quantity after the fee, in floats, as far as it is sliced."""
-
-    def __init__(self, made: Offer) -> None:
-        self._offer = made
-        inside = (Level(made.mid, made.inside),) if made.inside else ()
-        self._levels = (*inside, *made.levels)
-        self._inside = len(inside)
-
-    def __len__(self) -> int:
-        return len(self._levels)
-
-    def __getitem__(self, place: Any) -> Any:
-        part = np.array(self._levels[place], dtype=np.float64).reshape(-1, 2)
-        net = np.full(len(part), 1.0 - float(self._offer.fee))
-        net[: max(self._inside - (place.start or 0), 0)] = 1.0
-        if self._offer.side is Side.BUY:
-            part[:, 0] /= net
-            part[:, 1] *= net
-        else:
-            part[:, 0] *= net
-        return part

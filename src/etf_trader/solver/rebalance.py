@@ -17,7 +17,7 @@ from etf_trader.money import ONE, ZERO, bps, divide, money_context
 from etf_trader.orders.rebalance import RebalanceLeg, RebalancePlan
 from etf_trader.solver.ladder import Ladder
 from etf_trader.solver.offers import Offer, offer
-from etf_trader.solver.rebalance_bound import multipliers_of, nav_bound
+from etf_trader.solver.rebalance_bound import multipliers_of, nav_bound, prices_of
 from etf_trader.solver.rebalance_lots import LegBook, LegTrade, affordable, nav_after
 from etf_trader.solver.rebalance_problem import Bands, Constituent, Exact, RebalanceProblem, Tracking, check
 from etf_trader.solver.rebalance_trades import Trades, cheapest_trades, exact_trades
@@ -153,6 +153,7 @@ def _plan(problem: RebalanceProblem, solved: _Solved, saving: Decimal | None) ->
         for constituent, trade, wave in zip(problem.constituents, solved.lots, waves, strict=True)
     )
     reached = before * Decimal(repr(solved.trades.nav_after))
+    off_price, short_price = prices_of(problem, solved.trades, solved.multipliers, solved.nav_multiplier)
     return RebalancePlan(
         legs=legs,
         waves=max(waves, default=0),
@@ -168,6 +169,9 @@ def _plan(problem: RebalanceProblem, solved: _Solved, saving: Decimal | None) ->
         rounding_bps=bps(reached - after, before),
         multipliers=solved.multipliers,
         nav_multiplier=solved.nav_multiplier,
+        off_price=off_price,
+        short_price=short_price,
+        left_out=tuple(sorted(solved.small)),
     )
 
 

@@ -13,6 +13,10 @@ being far above every cost; a cost of tracking has no band and its own price.
 `short` makes good a reserve that cannot be reached. Targets are of NAV after
 costs, so what is bought is what can be paid. N + 2 rows.
 
+With a cost of tracking one row more: b' <= max(b, r). What is sold pays for what
+is bought, or makes good the reserve: where buying is too dear, selling would only
+leave cash, which tracks nothing.
+
 Exact targets on deep books have a closed form: for a trial V' every trade is
 fixed, and the cash left beyond the reserve falls as V' rises: bisection.
 
@@ -29,7 +33,8 @@ from etf_trader.errors import NumericalFailure
 from etf_trader.market.symbol import Side
 from etf_trader.money import BPS
 from etf_trader.solver.curves import Array, Curves
-from etf_trader.solver.offers import NetLadder, Offer
+from etf_trader.solver.net_ladder import NetLadder
+from etf_trader.solver.offers import Offer
 from etf_trader.solver.rebalance_problem import Bands, RebalanceProblem, Tracking
 
 if TYPE_CHECKING:
@@ -143,10 +148,10 @@ def cheapest_trades(
             )
     scaled = _scaled(problem, buys, sells)
     program = _Program(scaled, eps_bps, _price_off(problem))
-    found = minimise(program.objective, program.high, equal=program.equal(), upper=program.reserve())
+    found = minimise(program.objective, program.high, equal=program.equal(), upper=program.cash_rows())
     nav = -float(found.equal_duals[-1])
     assets = found.equal_duals[:-1] / _BPS + nav
-    cash = nav - float(found.upper_duals[0]) / _BPS
+    cash = nav - float(found.upper_duals[0] - found.upper_duals[1:].sum()) / _BPS
     return _trades(scaled, program.amounts(found.x), program.prices, Multipliers(assets, cash, nav), "linprog")
 
 
@@ -154,7 +159,7 @@ class _Program:
     """Columns: bought and sold by segment; over, under, far over, far under by asset; V'; short."""
 
     def __init__(self, scaled: _Scaled, eps_bps: float, price_off: float | None) -> None:
-        self.scaled, self.count = scaled, len(scaled.holding)
+        self.scaled, self.count, self.has_price = scaled, len(scaled.holding), price_off is not None
         share = np.maximum(np.maximum(scaled.weight, scaled.holding), 0.1 / self.count)
         eps = eps_bps / _BPS / 2 * share / share.sum()
         self.buy = scaled.buys.segments(np.minimum(scaled.weight + scaled.band, 1.0), eps)
@@ -188,15 +193,22 @@ class _Program:
         )
         return rows_of(data, row, column, np.append(-self.scaled.holding, _BPS), self.nav + 2)
 
-    def reserve(self) -> "Rows":
-        """Return the row that the cash keeps the reserve."""
+    def cash_rows(self) -> "Rows":
+        """Return the row that the cash keeps the reserve, and with a cost of tracking that it grows to no more."""
         from etf_trader.solver.highs import rows_of
 
-        reserve = self.scaled.reserve if self.scaled.reserve >= SMALLEST else 0.0
-        data = np.concatenate([self.buy.price, -self.sell.price, [reserve, -1.0]])
+        scaled = self.scaled
+        reserve = scaled.reserve if scaled.reserve >= SMALLEST else 0.0
+        paid = np.concatenate([self.buy.price, -self.sell.price])
+        data = np.concatenate([paid, [reserve, -1.0]])
         column = np.concatenate([np.arange(self.traded), [self.nav, self.nav + 1]])
         row = np.zeros(len(data), dtype=np.intp)
-        return rows_of(data, row, column, np.array([self.scaled.cash]), self.nav + 2)
+        most = [scaled.cash]
+        if self.has_price:
+            data, column = np.concatenate([data, -paid]), np.concatenate([column, np.arange(self.traded)])
+            row = np.concatenate([row, np.ones(self.traded, dtype=np.intp)])
+            most.append(max(scaled.reserve - scaled.cash, 0.0))
+        return rows_of(data, row, column, np.array(most), self.nav + 2)
 
     def amounts(self, x: Array) -> Array:
         """Return what each asset trades in all."""

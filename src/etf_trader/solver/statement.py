@@ -92,7 +92,7 @@ def read_statement(plan: object, market: object) -> Statement:
         Impossible: its form is right, and no market or order can be like that.
     """
     top = Reader(plan, "plan")
-    books, rules = _market(Reader(market, "market"))
+    books, rules = read_market(Reader(market, "market"))
     side = side_of(top["side"])
     return Statement(
         index=top["index"].text(),
@@ -127,7 +127,8 @@ def side_of(side: Reader) -> Side:
     return Side(side.text())
 
 
-def _market(market: Reader) -> tuple[dict[str, OrderBook], dict[str, SymbolRule]]:
+def read_market(market: Reader) -> tuple[dict[str, OrderBook], dict[str, SymbolRule]]:
+    """Return the books and rules of a market, by symbol."""
     books = {
         symbol: OrderBook(
             symbol=symbol,

@@ -15,10 +15,13 @@ from etf_trader.solver.certificate import all_digits
 from etf_trader.solver.findings import Finding, differs
 from etf_trader.solver.passive import QUOTE as QUOTE
 from etf_trader.solver.reader import Impossible, Malformed, Reader
+from etf_trader.solver.rebalance_document import PURPOSE
+from etf_trader.solver.rebalance_statement import read_rebalance_statement
 from etf_trader.solver.retrial import least
 from etf_trader.solver.statement import Statement, read_statement
 from etf_trader.solver.verify_order import check_order
 from etf_trader.solver.verify_quote import check_quote
+from etf_trader.solver.verify_rebalance import check_rebalance
 from etf_trader.solver.verify_routes import check_routes
 from etf_trader.solver.verify_shared import check_shared
 from etf_trader.solver.verify_unwind import check_unwinding
@@ -53,6 +56,8 @@ def verify(plan: object, market: object) -> list[Finding]:
     with all_digits():
         findings = list(_seals(plan, market))
         try:
+            if is_rebalance(plan):
+                return findings + list(check_rebalance(read_rebalance_statement(plan, market)))
             _require_known(plan)
             statement = read_statement(plan, market)
             checks = check_routes(statement, plan) if _has_routes(plan) else CHECKS[statement.method](statement)
@@ -61,6 +66,11 @@ def verify(plan: object, market: object) -> list[Finding]:
             if findings or isinstance(error, Impossible):
                 return [*findings, Finding(error.where, error.what)]
             raise
+
+
+def is_rebalance(plan: object) -> bool:
+    """Return whether a plan object says that it is of a rebalance."""
+    return isinstance(plan, dict) and plan.get("purpose") == PURPOSE
 
 
 def _require_known(plan: object) -> None:

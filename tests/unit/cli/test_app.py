@@ -48,6 +48,8 @@ STARTUP_FORBIDDEN = {
     "tomllib",
     "sqlite3",
     "logging",
+    "jinja2",
+    "xlsxwriter",
 }
 
 
@@ -188,12 +190,12 @@ def test_help_of_a_command_has_its_sections(run: Run, tried: ModuleType) -> None
         ("order buy --index 1 --qty 1 2", "etf order buy does not take '2'", "etf order buy --help"),
         (
             "order buy --index 1 --qty 1 --format xml",
-            "cannot print 'xml': --format takes table or json or csv",
+            "cannot print 'xml': --format takes table, json, csv, html or xlsx",
             "",
         ),
         ("order sell --qty 1 --format csv", "cannot print 'csv': --format takes table or json", ""),
         ("dashboard", "etf dashboard comes with a later version", "today: etf report fills"),
-        ("ledger export", "etf ledger export comes with a later version", "today: etf report fills --format csv"),
+        ("report rebalance", "etf report rebalance comes with a later version", "today: etf report fills"),
         ("--quiet", "etf needs a command", "etf --help"),
     ],
 )

@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from etf_trader.cli.documents import as_data, csv_document, json_document
+from etf_trader.cli.out_file import OutFile
 from etf_trader.cli.output import (
     Output,
     Page,
@@ -365,3 +366,42 @@ def test_an_error_as_a_document() -> None:
         "where": "x",
         "hint": None,
     }
+
+
+@pytest.mark.parametrize(
+    ("form", "out", "is_refused"),
+    [
+        ("html", None, True),
+        ("xlsx", None, True),
+        ("html", OutFile(None), False),
+        ("xlsx", OutFile(None), True),
+        ("html", OutFile(Path("a.html")), False),
+        ("table", OutFile(None), False),
+    ],
+)
+def test_a_terminal_gets_no_file_unless_it_is_asked_for(form: str, out: OutFile | None, is_refused: bool) -> None:
+    def made() -> Output:
+        return Output(form, files=True, out=out, stdout=Terminal(), environ={})
+
+    if is_refused:
+        with pytest.raises(UsageError, match=f"{form} is not read on a terminal"):
+            made()
+    else:
+        made()
+
+
+def test_a_command_without_html_says_so() -> None:
+    with pytest.raises(UsageError, match="this command cannot print html"):
+        Output("html", stdout=io.StringIO())
+
+
+def test_a_file_gets_the_table_without_colours_and_stdout_nothing(tmp_path: Path) -> None:
+    stdout, stderr = Terminal(), io.StringIO()
+    path = tmp_path / "orders.txt"
+    output = Output("table", csv="orders", files=True, out=OutFile(path), stdout=stdout, stderr=stderr, environ={})
+    assert not output.is_table
+    output.say("Reading.")
+    output.emit("etf.orders/1", {"orders": [ORDER]}, draw)
+    assert path.read_text() == "Bought 1 unit.\norder  value\n1        1.5\n"
+    assert stdout.getvalue() == ""
+    assert stderr.getvalue() == f"Wrote {path} (1 kB).\n"

@@ -56,6 +56,7 @@ def test_a_rulebook_says_what_stands_in_it_and_takes_the_rest_for_granted() -> N
         "nav": "0",
         "to": "target",
         "turnover": "0.5",
+        "price_bps": None,
         "reserve": "0.005",
     }
     assert read_methodology({**document, "weights": {}}, "kept") == found

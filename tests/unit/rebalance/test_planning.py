@@ -1,5 +1,6 @@
 """A rebalance by a rulebook: what it trades, what it leaves alone, and that its cost is what NAV loses."""
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
@@ -16,7 +17,7 @@ from etf_trader.market.book import Level, OrderBook
 from etf_trader.market.symbol import Side, SymbolRule
 from etf_trader.money import money_context
 from etf_trader.rebalance.drift import targets_with_reserve
-from etf_trader.rebalance.planning import Holdings, Rebalance, plan_of
+from etf_trader.rebalance.planning import Holdings, Rebalance, plan_of, window_stops
 
 D = Decimal
 AT = datetime(2026, 1, 1, tzinfo=UTC)
@@ -134,3 +135,57 @@ def test_many_weights_inside_their_bands_leave_no_more_than_the_whole() -> None:
         held["C1"] = D(first * 2)
         found = plan_of(Holdings("USDT", held, D(1)), targets, RebalanceRule(absolute=D("0.03")), books, rules)
         assert found.nav_after == found.nav - found.cost
+
+
+def test_what_costs_more_than_it_is_worth_stays_and_says_so() -> None:
+    """A hundredth of spread is 5 bps of A and 50 of C, and the fee is 10."""
+    found = planned({"A": "0.4", "B": "0.25", "C": "0.15", "D": "0.2"}, price_bps="30")
+    why = {each.asset: found.why_skipped(each) for each in found.drifts}
+    assert why["C"] == "cost_above_benefit" and found.legs["A"].side is not None
+    nothing = planned({"A": "0.4", "B": "0.25", "C": "0.15", "D": "0.2"}, price_bps="0")
+    assert nothing.cost == 0 and not nothing.orders
+
+
+def test_what_the_turnover_cap_leaves_too_little_of_says_so() -> None:
+    targets = {"A": "0.45", "B": "0.225", "C": "0.25", "D": "0.075"}
+    whole = planned(targets)
+    assert whole.orders == 3
+    found = planned(targets, turnover="0.02")
+    why = {each.asset: found.why_skipped(each) for each in found.drifts}
+    assert "turnover_cap" in why.values()
+    assert all(whole.legs[asset].side is not None for asset, said in why.items() if said == "turnover_cap")
+
+
+def test_what_is_halted_stays_and_the_others_share_the_rest() -> None:
+    closed = {**RULES, "C": replace(RULES["C"], status="BREAK")}
+    one_sided = {**BOOKS, "C": replace(BOOKS["C"], asks=())}
+    targets = {"A": D("0.3"), "B": D("0.3"), "D": D("0.4")}
+    for books, rules in ((BOOKS, closed), (one_sided, RULES)):
+        found = plan_of(HELD, targets, RebalanceRule(), books, rules)
+        drift = {each.asset: each for each in found.drifts}
+        assert found.why_skipped(drift["C"]) == "halted" and "C" not in found.legs
+        assert [(each.asset, each.why) for each in found.kept] == [("C", "halted")]
+        left = 1 - drift["C"].weight
+        for asset, weight in targets.items():
+            assert float(found.weights_after[asset]) == pytest.approx(float(weight * left), abs=0.002)
+        assert found.nav_after == found.nav - found.cost
+
+
+def test_an_index_that_is_halted_altogether_plans_nothing() -> None:
+    closed = {asset: replace(rule, status="BREAK") for asset, rule in RULES.items()}
+    found = plan_of(HELD, {"A": D(1)}, RebalanceRule(), BOOKS, closed)
+    assert found.plan is None and found.nav_after == found.nav
+    assert {found.why_skipped(each) for each in found.drifts} == {"halted"}
+
+
+def test_a_book_at_whose_edge_a_plan_ends_is_named() -> None:
+    seen = {
+        asset: replace(each, complete=False, bids=each.bids[:1], asks=each.asks[:1])
+        for asset, each in BOOKS.items()
+    }
+    deep = Holdings("USDT", {asset: 10 * each for asset, each in HELD.quantities.items()}, D(0))
+    targets = {"A": D("0.25"), "B": D("0.5"), "D": D("0.25")}
+    found = plan_of(deep, targets, RebalanceRule(), seen, RULES)
+    assert window_stops(found) == ["window(AUSDT)", "window(BUSDT)", "window(CUSDT)", "window(DUSDT)"]
+    whole = {asset: replace(each, complete=True) for asset, each in seen.items()}
+    assert window_stops(plan_of(deep, targets, RebalanceRule(), whole, RULES)) == []

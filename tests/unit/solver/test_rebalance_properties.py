@@ -85,6 +85,7 @@ def check_sums(problem: RebalanceProblem, plan: RebalancePlan) -> None:
 @example(712, Exact(), False, True, "0.0001")  # free trades inside: NAV after is NAV before
 @example(50946, Tracking(D(200)), False, True, "0.0001")  # a reserve that cannot be reached
 @example(1026, Exact(), False, True, "1")  # bought inside, sold in lots of one
+@example(4181, Tracking(D(200)), False, False, "0.0001")  # cash that cannot grow, and an asset nobody wants
 def test_a_plan_adds_up_keeps_every_rule_and_never_owes(
     seed: int, aim: Aim, deep: bool, orders: bool, step: str
 ) -> None:
@@ -142,7 +143,8 @@ def test_joined_levels_lose_no_more_than_their_error(seed: int, aim: Aim, eps_bp
         fine, joined = (cheapest_trades(problem, *offers, eps) for eps in (0.0, eps_bps))
     # the price of being off follows the dearest level left, which joining moves
     lost = fine.objective - joined.nav_after + fine.prices.off * joined.off + fine.prices.short * joined.short
-    assert -1e-8 <= lost <= eps_bps / 1e4 + 1e-8
+    # joined levels cost less than they were thought to, which may leave a little more cash than there may be
+    assert -1e-6 <= lost <= eps_bps / 1e4 + 1e-8
 
 
 @settings(max_examples=examples(40), deadline=None)
@@ -156,6 +158,16 @@ def test_dearer_tracking_is_nearer_and_costs_more(seed: int, price: int, more: i
     if far.short < 1e-9 and near.short < 1e-9:
         assert near.off <= far.off + 1e-7
         assert near.nav_after <= far.nav_after + 1e-7
+
+
+@settings(max_examples=examples(40), deadline=None)
+@given(SEEDS, st.sampled_from([12, 15, 25, 60]))
+def test_a_price_of_tracking_sells_no_more_than_it_buys(seed: int, price: int) -> None:
+    with money_context():
+        problem = random_rebalance(seed, Tracking(D(price)))
+        found = cheapest_trades(problem, *offers_of(problem), 0.0)
+    most = max(float(problem.cash) / float(problem.nav), float(problem.reserve))
+    assert found.cash <= most + 1e-7
 
 
 @settings(max_examples=examples(40), deadline=None)

@@ -1,0 +1,339 @@
+"""A rebalance as commands show it: its document, how far it is, and the sentences that say what became of it."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+from etf_trader.cli.invocation import output
+from etf_trader.cli.numbers import bps, count, joined, local_time, money, percent, share, units
+from etf_trader.cli.output import bad, good, look
+from etf_trader.cli.stops import in_short
+from etf_trader.money import percentage, round_to
+from etf_trader.orders.plan import LOSS_PARTS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from sqlalchemy import Connection
+
+    from etf_trader.bootstrap import Services
+    from etf_trader.cli.output import Page
+    from etf_trader.cli.progress import Progress
+    from etf_trader.events import Event
+    from etf_trader.reports.rebalance import RebalanceReport
+
+UNIT_STEP = Decimal("0.0001")
+"""What a unit is worth is shown to this: a rebalance costs less than a cent of it."""
+
+MOST_NAMED = 12
+"""So many assets are named in a sentence."""
+
+ENDS = ("filled", "cancelled")
+"""Stops that the state of a rebalance says already."""
+
+
+def open_rebalances(connection: Connection, account_id: int) -> list[int]:
+    """Return the rebalances of an account that are under way, oldest first."""
+    from etf_trader.orders.rebalances import list_rebalances
+    from etf_trader.orders.status import IndexOrderStatus
+
+    found = list_rebalances(connection, account_id=account_id, statuses=[IndexOrderStatus.OPEN])
+    return [each.id for each in found]
+
+
+def rebalances_of(
+    connection: Connection,
+    account_id: int,
+    *,
+    index_id: int | None = None,
+    statuses: Iterable[Any] | None = None,
+) -> list[RebalanceReport]:
+    """Return rebalances, oldest first."""
+    from etf_trader.orders.rebalances import list_rebalances
+    from etf_trader.reports.rebalance import rebalance_report
+
+    found = list_rebalances(connection, account_id=account_id, index_id=index_id, statuses=statuses)
+    return [rebalance_report(connection, each.id) for each in found]
+
+
+def order_document(report: RebalanceReport) -> dict[str, Any]:
+    """Return a rebalance as it stands among orders: what an order has and it has not is null."""
+    from etf_trader.orders.rebalance_order import KIND
+
+    nothing = ("position", "units", "average_price", "cash", "limit", "max_loss_bps", "expires_at", "schedule")
+    return {
+        "id": report.id,
+        "kind": KIND,
+        "client_key": f"rebalance:{report.index_id}:{report.due_on.isoformat()}",
+        "side": "both",
+        "index": report.index,
+        "index_id": report.index_id,
+        "due_on": report.due_on,
+        "quantity": report.units_before,
+        "fill_percentage": fill_percentage(report),
+        "loss": report.cost,
+        "loss_bps": report.cost_bps,
+        **{part: getattr(report, part) for part in LOSS_PARTS},
+        "tif": "gtc",
+        "on_shortfall": "hold",
+        "status": report.status,
+        "stopped_by": list(report.stopped_by),
+        "accepted_at": report.accepted_at,
+        "ended_at": report.ended_at,
+        "cancel_requested_at": report.cancel_requested_at,
+        "arrival_nav": report.nav_per_unit_before,
+        "waves": len(report.waves),
+        "basket": report.baskets[-1].version,
+        **dict.fromkeys(nothing),
+    }
+
+
+def fill_percentage(report: RebalanceReport) -> Decimal:
+    """Return how many of the assets that were to trade have, from 0 to 100."""
+    return percentage(Decimal(report.traded), Decimal(report.trading)) if report.trading else Decimal(100)
+
+
+def name_of(report: RebalanceReport) -> str:
+    """Return what a rebalance is called: its day."""
+    return f"rebalance {report.due_on.isoformat()}"
+
+
+def how_far(report: RebalanceReport) -> str:
+    """Return how far a rebalance is: `3 of 8 assets in 2 waves`."""
+    if not report.trading:
+        return "nothing to trade"
+    far = f"{report.traded} of {count(report.trading, 'asset')}"
+    return f"{far} in {count(len(report.waves), 'wave')}" if report.waves else far
+
+
+def state_words(report: RebalanceReport) -> str:
+    """Return where a rebalance stands, in words."""
+    if report.status == "open" and report.cancel_requested_at is not None:
+        return look("being cancelled")
+    return bad("stuck") if report.status == "stuck" else report.status
+
+
+def why_stopped(report: RebalanceReport) -> str:
+    """Return what holds up or ended a rebalance, in a few words; nothing where its state says it."""
+    return in_short([stop for stop in report.stopped_by if stop not in ENDS], None, None)
+
+
+def rebalance_sentences(report: RebalanceReport) -> list[str]:
+    """Return what a rebalance did, what it cost, what a unit was worth before and after, and where to read on."""
+    told = [_result(report)]
+    if report.waves:
+        told += [cost_sentence(report), nav_sentence(report)]
+    told += next_sentences(report)
+    return [*told, f"More: etf report rebalance --id {report.id}"]
+
+
+def _result(report: RebalanceReport) -> str:
+    what = f"{report.index} for {report.due_on.isoformat()} (order {report.id})"
+    far = f"{how_far(report)}, {share(report.turnover)} of NAV one way"
+    if report.status == "filled":
+        if not report.waves:
+            return f"{good('Rebalanced')} {what}: nothing had to be traded."
+        return f"{good('Rebalanced')} {what}: {far}."
+    if not report.waves:
+        far = "nothing has been traded"
+    match report.status:
+        case "open":
+            return f"The rebalance of {what} is {look('under way')}: {far}."
+        case "cancelled":
+            return f"{look('Cancelled')} the rebalance of {what}: {far}."
+        case "stuck":
+            return f"The rebalance of {what} is {bad('stuck')}: {far}, and it holds assets."
+    return f"The rebalance of {what} {look('ended before it was done')}: {far}."
+
+
+def cost_sentence(report: RebalanceReport) -> str:
+    """Return what a rebalance cost, and its parts."""
+    parts = joined(
+        f"{part} {money(getattr(report, part))}"
+        for part in LOSS_PARTS
+        if money(abs(getattr(report, part))) != "0.00"
+    )
+    return f"Cost  {money(report.cost)} {report.quote}, {bps(report.cost_bps)} bps of NAV   {parts}".rstrip()
+
+
+def nav_sentence(report: RebalanceReport) -> str:
+    """Return what a unit was worth before and after."""
+    before, after = (unit_value(getattr(report, f"nav_per_unit_{when}")) for when in ("before", "after"))
+    return f"A unit was worth {before} {report.quote} before and {after} after."
+
+
+def unit_value(value: Decimal) -> str:
+    """Return what a unit is worth, to a hundredth of a cent."""
+    return units(round_to(value, UNIT_STEP))
+
+
+def next_sentences(report: RebalanceReport) -> list[str]:
+    """Return what stands in the way of a rebalance that is not done, and how it goes on."""
+    why = why_stopped(report)
+    basket = f"basket {report.baskets[-1].version} is in force"
+    rest = f" Left: {named(report.left)}." if report.left else ""
+    match report.status:
+        case "open" if report.cancel_requested_at is not None:
+            return ["It is being cancelled: what is in flight is settled first. etf worker --once does that."]
+        case "open":
+            held = f"It is held up: {why}. " if why else ""
+            return [f"{held}etf worker --once goes on with it; etf cancel --order {report.id} ends it.{rest}"]
+        case "cancelled":
+            return [f"The baskets stay as they are: {basket}.{rest}", *_again(report)]
+        case "ended":
+            stop = f"Stopped by: {why}. " if why else ""
+            return [f"{stop}What is held is the basket: {basket}.{rest}", *_again(report)]
+        case "stuck":
+            return [f"A trade came in after its end. etf order show {report.id} shows what it holds."]
+    return []
+
+
+def named(assets: Sequence[str]) -> str:
+    """Return assets as a sentence lists them; of many the first."""
+    more = len(assets) - MOST_NAMED
+    return ", ".join(assets[:MOST_NAMED]) + (f" and {more} more" if more > 0 else "")
+
+
+def _again(report: RebalanceReport) -> list[str]:
+    return (
+        [f"etf rebalance --index {report.index_id} --dry-run shows what is left to trade."] if report.left else []
+    )
+
+
+def line(report: RebalanceReport) -> str:
+    """Return how far a rebalance is, in one line."""
+    why = why_stopped(report)
+    far = f"Rebalance {report.id} of {report.index} for {report.due_on.isoformat()}: {how_far(report)}"
+    cost = f", cost {money(report.cost)} {report.quote} ({bps(report.cost_bps)} bps)" if report.waves else ""
+    state = {"open": "still open", "filled": "done"}.get(report.status, report.status)
+    return f"{far}{cost}, {state}{': ' + why if why else ''}."
+
+
+def cancelled_sentences(report: RebalanceReport, leader: str = "") -> list[str]:
+    """Return what became of a rebalance that was cancelled; `leader` is who still has to do it."""
+    far = how_far(report) if report.waves else "nothing had been traded"
+    name = f"rebalance {report.id} of {report.index}"
+    if report.status == "cancelled":
+        cost = f", at a cost of {money(report.cost)} {report.quote} ({bps(report.cost_bps)} bps)"
+        return [f"{good('Cancelled')} {name}: {far}{cost if report.waves else ''}.", *next_sentences(report)]
+    if report.status == "open":
+        who = f"{leader}, which leads the account, ends it" if leader else "etf worker --once ends it"
+        settled = "what is in flight is settled first, and the baskets stay as they are then"
+        return [f"The {name} is {look('not cancelled yet')}: {far}; {settled}. {who[0].upper()}{who[1:]}."]
+    word = {"filled": "done", "stuck": "stuck"}.get(report.status, "ended")
+    return [f"The {name} was {word} before the cancel reached it: {far}."]
+
+
+def exit_code_of(report: RebalanceReport) -> int:
+    """Return what a command ends with that was about this rebalance: 6 refused by risk or a halt, 7 not whole.
+
+    One that is open waits for whoever leads next: 0.
+    """
+    if report.status in ("filled", "open"):
+        return 0
+    return 6 if was_refused(report) else 7
+
+
+def was_refused(report: RebalanceReport) -> bool:
+    """Return whether a halt or a risk limit is in its way."""
+    return any(stop in ("halted", "reducing") or stop.startswith("risk(") for stop in report.stopped_by)
+
+
+def read_report(opened: Services, number: int) -> RebalanceReport:
+    """Return the report of a rebalance as it stands.
+
+    Raises:
+        NotFound: there is none with this number.
+    """
+    from etf_trader.reports.rebalance import rebalance_report
+
+    with opened.database.read() as connection:
+        return rebalance_report(connection, number)
+
+
+class RebalanceWatch:
+    """Turns the events of one rebalance into progress: waves, and orders that filled."""
+
+    def __init__(self, opened: Services, order: int, progress: Progress) -> None:
+        self._opened = opened
+        self._order = order
+        self._progress = progress
+        report = read_report(opened, order)
+        self._trading, self._traded = max(report.trading, 1), report.traded
+        self._wave, self._orders = len(report.waves), 0
+        self._symbols: set[str] = set()
+
+    def __call__(self, event: Event) -> None:
+        from etf_trader.events import FillBooked, WavePlanned, WaveSettled
+
+        if event.order != self._order:
+            return
+        if isinstance(event, WavePlanned):
+            self._wave, self._orders = event.wave, event.asset_orders
+            self._symbols.clear()
+        elif isinstance(event, FillBooked):
+            self._symbols.add(event.symbol)
+        elif isinstance(event, WaveSettled):
+            self._traded, self._orders = read_report(self._opened, self._order).traded, 0
+            self._symbols.clear()
+        self._tell()
+
+    def _tell(self) -> None:
+        sent = f"{len(self._symbols)} of {count(self._orders, 'order')}" if self._orders else ""
+        slots = self._opened.slots()
+        note = joined(
+            [
+                f"wave {self._wave}" if self._wave else "",
+                sent or f"{self._traded} of {count(self._trading, 'asset')}",
+                f"slots {slots.used}/{slots.limit}",
+            ]
+        )
+        done = min(self._traded + len(self._symbols), self._trading)
+        self._progress.update(done / self._trading, note)
+
+
+def watch_rebalance(opened: Services, number: int, *, once: bool) -> RebalanceReport:
+    """Show a rebalance until it ends, once if asked to, and return it as it was seen last."""
+    from etf_trader.cli.live import follow
+
+    shown, report = output(), read_report(opened, number)
+    if not once and not _is_over(report):
+        report = follow(lambda: read_report(opened, number), draw_sight, line, news=_news, is_over=_is_over)
+        if shown.is_table:
+            return report
+    shown.emit("etf.order/1", order_document(report), lambda page: draw_sight(page, report))
+    return report
+
+
+def _is_over(report: RebalanceReport) -> bool:
+    return report.status != "open"
+
+
+def _news(report: RebalanceReport) -> tuple[object, ...]:
+    return (report.status, len(report.waves), report.traded, report.stopped_by, report.cancel_requested_at)
+
+
+def draw_sight(page: Page, report: RebalanceReport) -> None:
+    """Draw how far a rebalance is."""
+    for sentence in rebalance_sentences(report)[:-1]:
+        page.line(sentence)
+    page.fields(fields_of(report))
+
+
+def fields_of(report: RebalanceReport) -> list[tuple[str, str]]:
+    """Return how a rebalance stands, a line each."""
+    ended = f", ended {local_time(report.ended_at)}" if report.ended_at is not None else ""
+    forced = ", forced" if report.is_forced else ""
+    return [
+        ("state", state_words(report)),
+        ("done", f"{how_far(report)} ({percent(fill_percentage(report))})"),
+        ("for", f"{report.due_on.isoformat()}, by rulebook {report.rulebook}{forced}"),
+        ("accepted", f"{local_time(report.accepted_at)}{ended}"),
+        ("basket", _baskets(report)),
+    ]
+
+
+def _baskets(report: RebalanceReport) -> str:
+    versions = [each.version for each in report.baskets]
+    return f"{versions[0]} before, {versions[-1]} now" if len(versions) > 1 else f"{versions[0]}, as before"

@@ -1,0 +1,89 @@
+"""What there is to say of prices that are no mids, and of constituents that cannot be traded."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from etf_trader.cli.numbers import local_time, units
+from etf_trader.cli.output import look
+from etf_trader.cli.services import in_loop
+
+if TYPE_CHECKING:
+    from etf_trader.bootstrap import Services
+    from etf_trader.execution.frozen import Frozen
+    from etf_trader.index.marks import Mark
+    from etf_trader.index.store import Index
+
+
+def sentences(
+    opened: Services,
+    index: Index,
+    frozen: Sequence[Frozen],
+    sources: Mapping[str, str],
+    at: Mapping[str, datetime],
+) -> list[str]:
+    """Return what is frozen in an index, what that means, and what prices rest on that are no mids of now."""
+    from etf_trader.index.marks import marks_of
+
+    if not frozen and not sources:
+        return []
+    with opened.database.read() as connection:
+        marks = marks_of(connection, index.id)
+    found = [_price(asset, sources, at, marks) for asset in sorted(sources)]
+    stuck = [f"{look('Frozen')}: {each.sentence}." for each in frozen]
+    for each in frozen:
+        if each.asset not in sources and not each.status:
+            found.append(
+                f"{each.asset} has no price. To set one: etf index mark --index {index.id} --asset {each.asset} "
+                '--price PRICE --reason "why"'
+            )
+    return [*stuck, *(consequences(opened, index, frozen) if frozen else []), *found]
+
+
+def consequences(opened: Services, index: Index, frozen: Sequence[Frozen]) -> list[str]:
+    """Return what frozen constituents keep from happening, and what the rulebook does with them."""
+    names, is_one = ", ".join(each.asset for each in frozen), len(frozen) == 1
+    it = "it" if is_one else "them"
+    found = [f"No units of {index.symbol} can be made; who sells is paid the rest, and keeps his part of {names}."]
+    if delisting_rule(opened, index.id) == "sell":
+        return [
+            *found,
+            f"Its rulebook sells {it}: etf rebalance --index {index.id} --force does so where there is a market, "
+            "and spreads the weight.",
+        ]
+    return [*found, f"Its rulebook freezes {it}: {names} {'stays' if is_one else 'stay'} until the market opens."]
+
+
+def frozen_sentences(opened: Services, index: Index) -> list[str]:
+    """Return what of an index cannot be traded now, and what that means; nothing when all of it can."""
+    from etf_trader.execution.frozen import frozen_of
+    from etf_trader.index.store import current_basket
+
+    with opened.database.read() as connection:
+        basket = current_basket(connection, index.id)
+    frozen = frozen_of(basket, in_loop(opened.venue.rules()))
+    if not frozen:
+        return []
+    stuck = [f"{look('Frozen')} in {index.symbol}: {each.sentence}." for each in frozen]
+    return [*stuck, *consequences(opened, index, frozen)]
+
+
+def delisting_rule(opened: Services, index_id: int) -> str:
+    """Return what the rulebook of an index does with a constituent whose market ends: "freeze" or "sell"."""
+    from etf_trader.index.history import versions_of
+
+    with opened.database.read() as connection:
+        rules = versions_of(connection, index_id)[-1].rules
+    return "freeze" if rules is None else rules.delisting.rule
+
+
+def _price(asset: str, sources: Mapping[str, str], at: Mapping[str, datetime], marks: Mapping[str, Mark]) -> str:
+    if sources[asset] == "mark":
+        made = marks[asset]
+        return (
+            f"{look('Marked')}: {asset} is valued at {units(made.price)} by {made.operator} since "
+            f"{local_time(made.set_at)}: {made.reason}."
+        )
+    return f"{look('Last price')}: {asset} is valued as of {local_time(at[asset])}."

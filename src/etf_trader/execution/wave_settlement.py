@@ -1,0 +1,121 @@
+"""Writes a wave of a rebalance down, books what it comes to, and ends rebalances: one transaction each."""
+
+import json
+from collections.abc import Mapping
+from contextlib import suppress
+from datetime import datetime
+from decimal import Decimal
+
+from sqlalchemy import Connection
+
+from etf_trader.errors import MissingPrice
+from etf_trader.events import EventLog, RebalanceEnded, WavePlanned, WaveSettled
+from etf_trader.execution.batch import WAVE, intents, require_basket
+from etf_trader.execution.rebalance_state import RebalanceState, rebalance_state
+from etf_trader.execution.settlement import Ending
+from etf_trader.execution.wave_document import wave_document
+from etf_trader.execution.waves import Wave
+from etf_trader.index.navs import Reason
+from etf_trader.index.prices import mids_at
+from etf_trader.index.store import add_basket
+from etf_trader.ledger.baskets import PerUnit, per_unit, wave, wave_settlement
+from etf_trader.ledger.repository import Ledger
+from etf_trader.ledger.valuation import record_nav
+from etf_trader.money import ZERO
+from etf_trader.orders.store import (
+    StoredPlan,
+    add_asset_orders,
+    add_market,
+    add_plan,
+    enter_assets,
+    move_index_order,
+    settle_plan,
+)
+from etf_trader.seal import canonical
+
+
+def write_wave(connection: Connection, log: EventLog, planned: Wave, now: datetime) -> int:
+    """Save a wave's plan and its asset orders, and take out of the index what it trades; return the plan.
+
+    Raises:
+        BasketMoved: what a unit holds has changed since; nothing is written.
+    """
+    state, order = planned.state, planned.state.order
+    require_basket(connection, state.basket)
+    market = planned.view.document()
+    document = wave_document(planned, market)
+    add_market(connection, document["book_hash"], market)
+    assert planned.plan is not None
+    number = add_plan(
+        connection,
+        {
+            "index_order_id": order.id,
+            "basket_id": state.basket.id,
+            "purpose": WAVE,
+            "units": state.units,
+            "method": planned.plan.method,
+            "cost": planned.plan.cost,
+            "bound": Decimal(document["bound"]),
+            "gap_bps": Decimal(document["gap_bps"]),
+            "book_hash": document["book_hash"],
+            "document": canonical(document),
+        },
+        now,
+    )
+    sent = intents(connection, planned.batch(), {order.id: number}, {order.id: order.arrival})
+    add_asset_orders(connection, sent)
+    Ledger(connection, order.account_id).post(wave(state.parties, number, planned.taken, state.cash, at=now))
+    log.record(connection, WavePlanned(order.id, number, state.waves + 1, len(sent)), now)
+    return number
+
+
+def settle_wave(connection: Connection, log: EventLog, plan: StoredPlan, now: datetime) -> None:
+    """Bring back what a wave has whose orders are all final: what is held then is the basket from now on."""
+    state = rebalance_state(connection, plan.index_order_id)
+    version = bring_back(connection, state, plan, now)
+    with suppress(MissingPrice):  # no wave waits for a price
+        prices = mids_at(mids_of(plan), plan.created_at)
+        record_nav(connection, state.index, prices, now, Reason.REBALANCE)
+    settle_plan(connection, plan.id, now)
+    log.record(connection, WaveSettled(state.order.id, plan.id, version), now)
+
+
+def bring_back(connection: Connection, state: RebalanceState, plan: StoredPlan, now: datetime) -> int:
+    """Bring what a rebalance has back to its index, which puts a new basket in force; return its version."""
+    basket, mids = held_now(state), mids_of(plan)
+    version = add_basket(
+        connection,
+        state.index.id,
+        basket.quantities,
+        state.symbols,
+        basket.cash,
+        f"rebalance {state.order.id}",
+        now,
+    ).version
+    Ledger(connection, state.order.account_id).post(
+        wave_settlement(state.parties, plan.id, state.own, state.own_cash, basket, version, mids, at=now)
+    )
+    enter_assets(connection, state.index.id, {asset: mids[asset] for asset in basket.quantities if asset in mids})
+    return version
+
+
+def held_now(state: RebalanceState) -> PerUnit:
+    """Return the basket that everything makes which the index holds, and its rebalance."""
+    held = dict(state.held)
+    for asset, quantity in state.own.items():
+        held[asset] = held.get(asset, ZERO) + quantity
+    return per_unit(held, state.cash + state.own_cash, state.units)
+
+
+def mids_of(plan: StoredPlan) -> Mapping[str, Decimal]:
+    """Return the mids that a stored wave was planned on, in quote per base."""
+    document = json.loads(plan.document)
+    return {each["asset"]: Decimal(each["mid"]) for each in (*document["legs"], *document["kept"])}
+
+
+def end_rebalance(
+    connection: Connection, log: EventLog, state: RebalanceState, ending: Ending, now: datetime
+) -> None:
+    """End a rebalance: everything is in its index already."""
+    move_index_order(connection, state.order.id, ending.status, stopped_by=ending.stopped_by, now=now)
+    log.record(connection, RebalanceEnded(state.order.id, str(ending.status), ",".join(ending.stopped_by)), now)

@@ -1,0 +1,52 @@
+"""A rebalance around what cannot trade now: it stays, and the others share what it leaves. Pure."""
+
+from collections.abc import Mapping
+from collections.abc import Set as AbstractSet
+from decimal import Decimal
+
+from etf_trader.index.methodology import RebalanceRule
+from etf_trader.market.book import OrderBook
+from etf_trader.market.symbol import Side, SymbolRule
+from etf_trader.money import ZERO, divide_down
+from etf_trader.rebalance.drift import Drift, drifts
+
+_GRID = Decimal("1e-12")
+
+
+def is_halted(book: OrderBook, rule: SymbolRule) -> bool:
+    """Return whether an asset cannot trade now: its market is closed, or a side has no price that it takes."""
+    if not (rule.is_trading and book.bids and book.asks):
+        return True
+    return not all(book.accepted(side, rule)[0] for side in Side)
+
+
+def price_of(book: OrderBook) -> Decimal:
+    """Return the mid of a book, of one with one side its best price; 0 of one without any."""
+    price = book.price
+    return ZERO if price is None else price
+
+
+def drifts_around(
+    weights: Mapping[str, Decimal],
+    targets: Mapping[str, Decimal],
+    rule: RebalanceRule,
+    halted: AbstractSet[str],
+) -> tuple[Drift, ...]:
+    """Return how far each asset has drifted; what is halted stays, the others share what that leaves."""
+    if not halted:
+        return drifts(weights, targets, rule)
+    whole = sum(targets.values(), ZERO)
+    others = sum((weight for asset, weight in targets.items() if asset not in halted), ZERO)
+    left = max(whole - sum((weights.get(asset, ZERO) for asset in halted), ZERO), ZERO)
+    open_targets = {
+        asset: divide_down(weight * left, others, _GRID)
+        for asset, weight in targets.items()
+        if asset not in halted
+    }
+    held = {asset: weight for asset, weight in weights.items() if asset not in halted}
+    stuck = [
+        Drift(asset, weights.get(asset, ZERO), targets.get(asset, ZERO), ZERO)
+        for asset in halted
+        if asset in weights or targets.get(asset)
+    ]
+    return tuple(sorted([*drifts(held, open_targets, rule), *stuck], key=lambda each: each.asset))

@@ -1,0 +1,213 @@
+"""What a fund came to beside its index, from what was written down of both; definitions in `returns`."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from decimal import Decimal
+
+from sqlalchemy import Connection, select
+
+from etf_trader.index.navs import Nav, last_nav, navs_of
+from etf_trader.index.store import Index, baskets_of
+from etf_trader.ledger.repository import chain_head
+from etf_trader.ledger.tables import transactions
+from etf_trader.market.symbol import Side
+from etf_trader.money import ZERO
+from etf_trader.orders.tables import index_orders, plans
+from etf_trader.reports.booked import Booked, booked
+from etf_trader.reports.period import Period
+from etf_trader.reports.returns import (
+    Drawdown,
+    Flow,
+    MoneyWeighted,
+    Point,
+    average_value,
+    bps_a_year,
+    drawdown,
+    money_weighted_return,
+    return_a_year,
+    sharpe_without_risk_free_rate,
+    total_return,
+    tracking_difference,
+    tracking_error,
+    turnover,
+    volatility,
+    years,
+)
+
+_INSTANT = timedelta(microseconds=1)
+
+
+@dataclass(frozen=True, slots=True)
+class FlowLine:
+    """Units that an order created (above 0) or redeemed, and what they were worth at the mids of their batch."""
+
+    at: datetime
+    order: int
+    units: Decimal
+    nav: Decimal
+    amount: Decimal
+
+
+@dataclass(frozen=True, slots=True)
+class Trading:
+    """What trading cost in the period, in quote; positive is a cost.
+
+    `loss` is that of all fills: of creations and redemptions, which those bear who
+    come and go, and of rebalances, which all units bear. `turned_over` is half of
+    what rebalances traded.
+    """
+
+    loss: Decimal
+    loss_of_flows: Decimal
+    loss_of_rebalances: Decimal
+    turned_over: Decimal
+
+
+@dataclass(frozen=True, slots=True)
+class PerformanceReport:
+    """A fund and its index from `navs[0]` to `navs[-1]`; a figure is None where there is too little for it.
+
+    Returns and depths are fractions. `closing` = `opening` + `created` - `redeemed`
+    + `gain`, exactly. `fund_return` is that of the price of a unit: the
+    time-weighted return. `bps_a_year` and `turnover` are of the average value.
+    """
+
+    id: int
+    symbol: str
+    name: str
+    quote: str
+    start: datetime
+    end: datetime
+    years: float
+    fund_return: Decimal | None
+    index_return: Decimal | None
+    tracking_difference: Decimal | None
+    tracking_error: float | None
+    fund_return_a_year: float | None
+    index_return_a_year: float | None
+    volatility: float | None
+    sharpe_without_risk_free_rate: float | None
+    drawdown: Drawdown
+    index_drawdown: Drawdown
+    money_weighted: MoneyWeighted
+    opening: Decimal
+    created: Decimal
+    redeemed: Decimal
+    gain: Decimal
+    closing: Decimal
+    average: Decimal
+    trading: Trading
+    turnover: Decimal | None
+    bps_a_year: float | None
+    head: str
+    flows: tuple[FlowLine, ...]
+    navs: tuple[Nav, ...]
+
+
+def performance_report(connection: Connection, index: Index, period: Period) -> PerformanceReport | None:
+    """Return what a fund came to in a period; None when nothing was written down of it.
+
+    It begins with what was written down last before the period, or first in it,
+    and ends with what was written down last.
+    """
+    within = navs_of(connection, index.id, period.since, period.until)
+    before = None if period.since is None else last_nav(connection, index.id, period.since)
+    navs = within if before is None else [before, *within]
+    return _report(connection, index, navs) if navs else None
+
+
+def _report(connection: Connection, index: Index, navs: Sequence[Nav]) -> PerformanceReport:
+    first, last = navs[0], navs[-1]
+    flows, span = _flows_between(connection, index, first, last)
+    fund = [Point(nav.at, nav.nav_per_unit) for nav in navs]
+    level = [Point(nav.at, nav.level) for nav in navs if nav.level is not None]
+    average = average_value([Point(nav.at, nav.value) for nav in navs]) or ZERO
+    trading = _trading(booked(connection, index.account_id, span, index.id))
+    created = sum((flow.amount for flow in flows if flow.amount > 0), ZERO)
+    redeemed = -sum((flow.amount for flow in flows if flow.amount < 0), ZERO)
+    of_fund, of_index = total_return(fund), total_return(level)
+    return PerformanceReport(
+        id=index.id,
+        symbol=index.symbol,
+        name=index.name,
+        quote=index.quote,
+        start=first.at,
+        end=last.at,
+        years=years(first.at, last.at),
+        fund_return=of_fund,
+        index_return=of_index,
+        tracking_difference=tracking_difference(fund, level),
+        tracking_error=tracking_error(fund, level),
+        fund_return_a_year=None if of_fund is None else return_a_year(of_fund, first.at, last.at),
+        index_return_a_year=None if of_index is None else return_a_year(of_index, level[0].at, level[-1].at),
+        volatility=volatility(fund),
+        sharpe_without_risk_free_rate=sharpe_without_risk_free_rate(fund),
+        drawdown=drawdown(fund),
+        index_drawdown=drawdown(level),
+        money_weighted=money_weighted_return(
+            first.value, [Flow(flow.at, flow.amount) for flow in flows], last.value, first.at, last.at
+        ),
+        opening=first.value,
+        created=created,
+        redeemed=redeemed,
+        gain=last.value - first.value - created + redeemed,
+        closing=last.value,
+        average=average,
+        trading=trading,
+        turnover=turnover(trading.turned_over, trading.turned_over, average),
+        bps_a_year=bps_a_year(trading.loss, average, first.at, last.at),
+        head=chain_head(connection, index.account_id)[1],
+        flows=tuple(flows),
+        navs=tuple(navs),
+    )
+
+
+def _flows_between(connection: Connection, index: Index, first: Nav, last: Nav) -> tuple[list[FlowLine], Period]:
+    """Return what came and went from one record to another, and the span of time in which it did.
+
+    What happened at the very moment of the first belongs to it, or came after it:
+    the units that there were at the last tell.
+    """
+    flows = _flows(connection, index, Period(first.at, last.at + _INSTANT))
+    if first.units + sum((flow.units for flow in flows), ZERO) == last.units:
+        return flows, Period(first.at, last.at + _INSTANT)
+    return [flow for flow in flows if flow.at > first.at], Period(first.at + _INSTANT, last.at + _INSTANT)
+
+
+def _flows(connection: Connection, index: Index, period: Period) -> list[FlowLine]:
+    """Return the creations and redemptions of the chain, at the mids of their batches, oldest first."""
+    assert period.since is not None and period.until is not None
+    query = (
+        select(transactions.c.at, transactions.c.evidence, transactions.c.index_order_id, index_orders.c.side)
+        .join(index_orders, index_orders.c.id == transactions.c.index_order_id)
+        .where(
+            index_orders.c.index_id == index.id,
+            transactions.c.kind.in_(("credit", "settle")),
+            transactions.c.at >= period.since,
+            transactions.c.at < period.until,
+        )
+        .order_by(transactions.c.id)
+    )
+    baskets = {basket.id: basket for basket in baskets_of(connection, index.id)}
+    of_plan = select(plans.c.id, plans.c.basket_id).join(index_orders, index_orders.c.id == plans.c.index_order_id)
+    planned_on = {
+        row.id: row.basket_id for row in connection.execute(of_plan.where(index_orders.c.index_id == index.id))
+    }
+    found = []
+    for row in connection.execute(query):
+        facts = json.loads(row.evidence)["facts"]
+        units = Side(row.side).sign * Decimal(facts["units"])
+        if units:
+            mids = {asset: Decimal(mid) for asset, mid in facts["mids"].items()}
+            nav = baskets[planned_on[facts["plan"]]].nav(mids)
+            found.append(FlowLine(row.at, row.index_order_id, units, nav, units * nav))
+    return found
+
+
+def _trading(rows: Sequence[Booked]) -> Trading:
+    of_flows = sum((row.loss.total for row in rows if row.trader.side is not None), ZERO)
+    of_rebalances = sum((row.loss.total for row in rows if row.trader.side is None), ZERO)
+    traded = sum((row.traded for row in rows if row.is_fill and row.trader.side is None), ZERO)
+    return Trading(of_flows + of_rebalances, of_flows, of_rebalances, traded / 2)
