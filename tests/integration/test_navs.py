@@ -18,6 +18,7 @@ from etf_trader.errors import MissingPrice
 from etf_trader.exchange.static import StaticMarket
 from etf_trader.execution.valuing import prices_now
 from etf_trader.index.benchmarks import current_fixing, fixings_of, set_benchmark, swap
+from etf_trader.index.methodology import read_methodology
 from etf_trader.index.navs import Nav, navs_of
 from etf_trader.index.prices import LAST, MID, Price, mids_at
 from etf_trader.index.store import Index, index_by_id
@@ -288,6 +289,22 @@ def test_performance_has_the_sums_of_what_came_went_and_was_gained(house: House)
     assert (whole.fund_return, whole.index_return, whole.tracking_difference) == (ZERO, ZERO, ZERO)
     assert whole.drawdown.depth == D("0.333333333333")
     assert whole.money_weighted.over_period is not None and whole.money_weighted.over_period < 0
+
+
+def test_an_index_may_be_fixed_at_the_close_of_the_day_before(house: House) -> None:
+    asyncio.run(house.buy(10))
+    weights = {"A": D("0.5"), "B": D("0.5")}
+    rules = read_methodology({"weights": weights, "calendar": {"fixing": "close"}}, "a test")
+    definition = make_definition(basket={}, weights=weights, rules=rules)
+    asyncio.run(house.administration.edit_index("1", definition))
+    later(house, 2)
+    order = asyncio.run(house.accept_rebalance())
+    with house.database.read() as connection:
+        fixing = current_fixing(connection, 1)
+    assert fixing is not None and fixing.reason == f"rebalance {order.id}"
+    day = house.clock.now().replace(hour=0, minute=0, second=0, microsecond=0)
+    assert {(each.source, each.at) for asset, each in fixing.prices.items() if asset in "AB"} == {("close", day)}
+    assert audited(house) == []
 
 
 def test_a_rebalance_costs_the_fund_what_its_index_keeps(tmp_path: Path) -> None:

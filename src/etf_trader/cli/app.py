@@ -50,6 +50,7 @@ COMMANDS = {
     "index": Entry("index", "Create, list, show, value, fund and close indices.", "Index"),
     "rebalance": Entry("rebalance", "Show what bringing an index back to its rulebook would trade.", "Index"),
     "schedule": Entry("schedule", "Let cron rebalance what is due, every hour.", "Index"),
+    "backtest": Entry("backtest", "Show what a rulebook would have come to on past prices.", "Index"),
     "quote": Entry("quote", "Show what buying or selling units would cost, at any size.", "Trade"),
     "submit": Entry("submit", "Buy or sell units of an index.", "Trade"),
     "cancel": Entry("cancel", "Cancel what still works.", "Trade"),

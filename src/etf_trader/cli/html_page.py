@@ -49,13 +49,16 @@ def html_of(
 
     page = HtmlPage()
     draw(page)
-    lead, blocks = _parted(page.blocks)
+    figures = list(_figures(payload, exhibit))
+    # Where there are charts, what was drawn of characters shows the same once more.
+    kept = [each for each in page.blocks if not (figures and isinstance(each, Drawing) and each.is_picture)]
+    lead, blocks = _parted(kept)
     sheet = Sheet(
         title=exhibit.title or title_of(invocation().command),
         account=account(),
         lead=lead,
         numbers=list(_numbers(payload, exhibit)),
-        figures=list(_figures(payload, exhibit)),
+        figures=figures,
         blocks=blocks,
         origin=origin(schema, payload, now),
     )
@@ -74,7 +77,7 @@ class HtmlPage(Page):
         """Add a sentence; lines that form a picture stay together."""
         for line in text.split("\n"):
             last = self.blocks[-1] if self.blocks else None
-            is_drawn = _DRAWN.search(line) is not None
+            is_drawn = _DRAWN.search(line) is not None or unmarked(line).startswith("─ ")
             if isinstance(last, Drawing) and (is_drawn or unmarked(line).startswith("  ")):
                 self.blocks[-1] = Drawing([*last.lines, pieces(line)])
             elif line.strip():

@@ -2,6 +2,5 @@
 
 LATER = {
     "dashboard": "today: etf report fills and etf report holdings",
-    "backtest": "today: etf demo, or etf init --market recording",
 }
 """The command, as typed after `etf`, and what does its work until then."""

@@ -20,6 +20,7 @@ from etf_trader.orders.plan import LOSS_PARTS
 
 if TYPE_CHECKING:
     from etf_trader.bootstrap import Services
+    from etf_trader.cli.exhibit import Exhibit
     from etf_trader.reports.losses import FeeLine, LossLine
     from etf_trader.reports.period import Period
 
@@ -75,7 +76,7 @@ def loss(
         "head": report.head,
     }
     payload |= {"totals": report.totals, "losses": report.losses}
-    output().emit("etf.loss/1", payload, draw, columns=_columns())
+    output().emit("etf.loss/1", payload, draw, columns=_columns(), exhibit=lambda: _exhibit("Loss", "losses"))
 
 
 def costs(
@@ -113,7 +114,20 @@ def costs(
 
     payload: dict[str, Any] = {"from": period.since, "to": period.until, "rates": rates, "head": report.head}
     payload |= {"totals": report.totals, "costs": report.costs, "fees": report.fees}
-    output().emit("etf.costs/1", payload, draw, columns=_columns())
+    output().emit("etf.costs/1", payload, draw, columns=_columns(), exhibit=lambda: _exhibit("Cost", "costs"))
+
+
+def _exhibit(what: str, rows: str) -> Exhibit:
+    """Return the charts that an HTML file shows besides."""
+    from etf_trader.cli.exhibit import Bars, Exhibit, Parts
+
+    note = "positive is a cost"
+    return Exhibit(
+        charts=(
+            Parts(f"{what} by part", LOSS_PARTS, of="totals.0", note=note),
+            Bars(f"{what} by", rows, "key", "loss", note=note, by="by"),
+        )
+    )
 
 
 def index_number(opened: Services, index: str | None) -> int | None:

@@ -29,6 +29,7 @@ from etf_trader.cli.time_chart import time_chart
 from etf_trader.money import BPS, divide
 
 if TYPE_CHECKING:
+    from etf_trader.cli.exhibit import Exhibit
     from etf_trader.index.store import Index
     from etf_trader.reports.performance import PerformanceReport
     from etf_trader.reports.returns import Drawdown
@@ -68,7 +69,35 @@ def performance(index: IndexOption = None, since: FromOption = None, until: ToOp
     payload = {"id": found.id, "symbol": found.symbol, "quote": found.quote, "flows": [], "navs": []}
     if report is not None:
         payload = _document(report)
-    output().emit("etf.performance/1", payload, draw, columns=NAV_COLUMNS)
+    output().emit("etf.performance/1", payload, draw, columns=NAV_COLUMNS, exhibit=lambda: _exhibit(report))
+
+
+def _exhibit(report: PerformanceReport | None) -> Exhibit:
+    """Return the numbers and charts of a report that an HTML file shows besides."""
+    from etf_trader.cli.exhibit import Areas, Exhibit, Key, Lines, Parts
+
+    if report is None:
+        return Exhibit()
+    level = {"NAV per unit": "nav", "index level": "level"}
+    return Exhibit(
+        title=f"{report.symbol} beside its index",
+        numbers=(
+            Key("fund", "fund_return", share),
+            Key("index", "index_return", share),
+            Key("deepest fall", "drawdown.depth", share),
+            Key("costs a year", "bps_a_year", bps, unit="bps"),
+        ),
+        charts=(
+            Lines("NAV per unit and index level", "navs", "at", level, note=report.quote),
+            Areas("Weights over time", "navs", "at", weights="weights"),
+            Parts(
+                "Cost of trading",
+                ("loss_of_flows", "loss_of_rebalances"),
+                of="trading",
+                note=f"{report.quote}: of who came and went, and of rebalances; positive is a cost",
+            ),
+        ),
+    )
 
 
 def _draw_nothing(page: Page, index: Index, *, is_part: bool) -> None:
@@ -250,8 +279,9 @@ def _document(report: PerformanceReport) -> dict[str, Any]:
             "level": each.level,
             "units": each.units,
             "value": each.value,
+            "weights": dict(weights),
         }
-        for each in report.navs
+        for each, weights in zip(report.navs, report.weights, strict=True)
     ]
     return found
 

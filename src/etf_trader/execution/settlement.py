@@ -181,6 +181,8 @@ def end(
     if is_stuck and order.status is IndexOrderStatus.STUCK:
         return
     status, stops = ending.status, ending.stopped_by
+    if order.remaining == 0:  # also when a cancel came while the last of it was traded
+        status, stops = IndexOrderStatus.FILLED, ("filled",)
     if is_stuck:
         status = IndexOrderStatus.STUCK
         if order.on_shortfall is Shortfall.HOLD:

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal, InvalidOperation
 from difflib import get_close_matches
+from functools import lru_cache
 from pathlib import Path
 
 from etf_trader.errors import DataError, UsageError
@@ -181,13 +182,21 @@ def _rows(reader: "csv.DictReader[str]", names: Mapping[str, str], where: str) -
 
 
 def _day(text: str | None, where: str) -> date:
-    written = (text or "").strip()[:10]
+    found = _date((text or "").strip()[:10])
+    if found is None:
+        raise DataError(f"{text!r} is no date", where=where, hint="write it as 2026-01-31 or 20260131")
+    return found
+
+
+@lru_cache(maxsize=4096)
+def _date(written: str) -> date | None:
+    """Return a day that stands in many rows; None where it is none."""
     for form in _DATES:
         try:
             return datetime.strptime(written, form).replace(tzinfo=UTC).date()
         except ValueError:
             continue
-    raise DataError(f"{text!r} is no date", where=where, hint="write it as 2026-01-31 or 20260131")
+    return None
 
 
 def _number(text: str | None, what: str, where: str) -> Decimal | None:

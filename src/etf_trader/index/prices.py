@@ -12,13 +12,15 @@ MID = "mid"
 """Half way between the best bid and the best ask."""
 LAST = "last"
 """The last price that was known: the market is halted, gone, or has no two sides."""
+CLOSE = "close"
+"""That of the last whole day, UTC."""
 MARK = "mark"
 """A person set it: there is no market."""
 
 
 @dataclass(frozen=True, slots=True)
 class Price:
-    """Quote per base; `source` is "mid", "last" or "mark"."""
+    """Quote per base; `source` is "mid", "close", "last" or "mark"."""
 
     value: Decimal
     source: str

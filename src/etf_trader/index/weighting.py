@@ -90,8 +90,19 @@ def _factor(shares: Mapping[str, Fraction], least: Fraction, most: Fraction) -> 
     places where a share meets a bound it is a straight line.
     """
 
+    unit = math.lcm(*(share.denominator for share in shares.values()))
+    whole = [share.numerator * (unit // share.denominator) for share in shares.values()]
+
     def total(factor: Fraction) -> Fraction:
-        return sum((min(max(factor * share, least), most) for share in shares.values()), Fraction(0))
+        """Return the sum at a factor: those at a bound are counted, only the others are added up."""
+        low, high = (
+            (bound * unit / factor for bound in (least, most)) if factor else (Fraction(unit), Fraction(unit))
+        )
+        raised = [number for number in whole if number * low.denominator <= low.numerator]
+        above = [number for number in whole if number * low.denominator > low.numerator]
+        between = [number for number in above if number * high.denominator < high.numerator]
+        capped = len(above) - len(between)
+        return len(raised) * least + capped * most + factor * Fraction(sum(between), unit)
 
     positive = [share for share in shares.values() if share]
     corners = sorted({Fraction(0), *(bound / share for share in positive for bound in (least, most))})

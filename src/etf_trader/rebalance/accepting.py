@@ -15,7 +15,7 @@ from etf_trader.execution.fees_in_kind import basket_due
 from etf_trader.execution.look import require_own
 from etf_trader.index.benchmarks import set_benchmark
 from etf_trader.index.determination import Determination
-from etf_trader.index.prices import mids_at
+from etf_trader.index.prices import CLOSE, Price, mids_at
 from etf_trader.index.store import Index, find_index
 from etf_trader.ledger import accounts
 from etf_trader.ledger.repository import Account, Ledger
@@ -24,7 +24,7 @@ from etf_trader.orders.rebalance import RebalanceLeg
 from etf_trader.orders.rebalance_order import RebalanceOrder, RebalanceRequest, TargetLeg
 from etf_trader.orders.rebalances import add_rebalance, list_rebalances, rebalance_on
 from etf_trader.orders.status import IndexOrderStatus
-from etf_trader.rebalance.determining import Caps
+from etf_trader.rebalance.determining import Caps, last_closes
 from etf_trader.rebalance.drift import Drift
 from etf_trader.rebalance.previewing import RebalancePreview, preview_rebalance
 from etf_trader.rebalance.reweighing import reweigh, write_reweighed
@@ -82,6 +82,7 @@ async def accept_rebalance(
         empty = None
         if preview.rebalance is None:
             empty = await reweigh(venue, preview)
+        closes = await _closes(venue, preview, clock.now())
         request = request_of(preview, wanted, {} if empty is None else empty.mids)
         with database.write() as connection:
             if (known := _known(connection, account, wanted)) is not None:
@@ -96,7 +97,7 @@ async def accept_rebalance(
                 ),
                 clock.now(),
             )
-            _follow(connection, preview, order, clock.now())
+            _follow(connection, preview, order, closes, clock.now())
             if empty is not None:
                 write_reweighed(connection, log, account, order, empty, clock.now())
         return Accepted(preview.index, order, is_new=True)
@@ -107,12 +108,27 @@ async def accept_rebalance(
     )
 
 
-def _follow(connection: Connection, preview: RebalancePreview, order: RebalanceOrder, now: datetime) -> None:
-    """Give the index that the fund follows its new weights, whole and without cost, at the mids of the acceptance.
+async def _closes(venue: Venue, preview: RebalancePreview, now: datetime) -> dict[str, Price]:
+    """Return the last closes, of an index whose weights are set at these."""
+    rules = preview.version.rules
+    if rules is None or rules.calendar.fixing != CLOSE:
+        return {}
+    return await last_closes(venue, preview.symbols, now)
 
+
+def _follow(
+    connection: Connection,
+    preview: RebalancePreview,
+    order: RebalanceOrder,
+    closes: Mapping[str, Price],
+    now: datetime,
+) -> None:
+    """Give the index that the fund follows its new weights, whole and without cost, at its fixing prices.
+
+    Those are the mids of the acceptance, or `closes` where its rulebook wants them.
     What has no price has no place in it until it has one.
     """
-    prices = mids_at(order.arrival, now)
+    prices = {**mids_at(order.arrival, now), **closes}
     weights = {asset: weight for asset, weight in preview.determination.weights.items() if asset in prices}
     if weights:
         set_benchmark(connection, preview.index, weights, prices, now, f"rebalance {order.id}")

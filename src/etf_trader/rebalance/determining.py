@@ -12,6 +12,7 @@ from etf_trader.errors import UsageError
 from etf_trader.index.caps import CapRow, CapTable, read_caps
 from etf_trader.index.determination import Choice, Determination, choose, listed, weigh
 from etf_trader.index.methodology import Methodology
+from etf_trader.index.prices import CLOSE, Price
 from etf_trader.index.selection import Known
 from etf_trader.index.weighting import Floats
 from etf_trader.market.candle import Candle
@@ -138,6 +139,17 @@ async def _returns(
         asset: np.diff(prices) / prices[:-1]
         for asset, each in closes.items()
         for prices in [np.array([float(each[on]) for on in shared])]
+    }
+
+
+async def last_closes(venue: Venue, symbols: Mapping[str, str], now: datetime) -> dict[str, Price]:
+    """Return the close of the last whole day, UTC, of each asset; `symbols` are their markets."""
+    day = now.astimezone(UTC).date()
+    found = await asyncio.gather(*(daily_candles(venue, symbol, day, 1) for symbol in symbols.values()))
+    return {
+        asset: Price(candles[-1].close, CLOSE, candles[-1].start + timedelta(days=1))
+        for asset, candles in zip(symbols, found, strict=True)
+        if candles
     }
 
 

@@ -225,7 +225,7 @@ def _problem(
         return None
     held = holdings.quantities
     part = sum((held.get(each.asset, ZERO) * books[each.asset].mid for each in moved), holdings.cash)
-    constituents = tuple(_constituent(each, nav, part, holdings, books, rules) for each in moved)
+    constituents = _at_most_whole([_constituent(each, nav, part, holdings, books, rules) for each in moved])
     aim = Exact() if price_bps is None else Tracking(price_bps)
     return RebalanceProblem(holdings.quote, holdings.cash, constituents, aim)
 
@@ -249,3 +249,12 @@ def _constituent(
         bids=book.accepted(Side.SELL, rule)[0],
         asks=book.accepted(Side.BUY, rule)[0],
     )
+
+
+def _at_most_whole(constituents: list[Constituent]) -> tuple[Constituent, ...]:
+    """Return the constituents with weights of together 1 at most: aims on a grid may be a hair more."""
+    beyond = sum((each.weight for each in constituents), ZERO) - ONE
+    if beyond > 0:
+        place = max(range(len(constituents)), key=lambda at: constituents[at].weight)
+        constituents[place] = replace(constituents[place], weight=constituents[place].weight - beyond)
+    return tuple(constituents)

@@ -1,7 +1,7 @@
 """What a fund came to beside its index, from what was written down of both; definitions in `returns`."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -9,11 +9,11 @@ from decimal import Decimal
 from sqlalchemy import Connection, select
 
 from etf_trader.index.navs import Nav, last_nav, navs_of
-from etf_trader.index.store import Index, baskets_of
+from etf_trader.index.store import Index, basket_of_version, baskets_of
 from etf_trader.ledger.repository import chain_head
 from etf_trader.ledger.tables import transactions
 from etf_trader.market.symbol import Side
-from etf_trader.money import ZERO
+from etf_trader.money import ZERO, divide
 from etf_trader.orders.tables import index_orders, plans
 from etf_trader.reports.booked import Booked, booked
 from etf_trader.reports.period import Period
@@ -50,6 +50,9 @@ class FlowLine:
     amount: Decimal
 
 
+WEIGHT_GRID = Decimal("1e-12")
+
+
 @dataclass(frozen=True, slots=True)
 class Trading:
     """What trading cost in the period, in quote; positive is a cost.
@@ -72,6 +75,7 @@ class PerformanceReport:
     Returns and depths are fractions. `closing` = `opening` + `created` - `redeemed`
     + `gain`, exactly. `fund_return` is that of the price of a unit: the
     time-weighted return. `bps_a_year` and `turnover` are of the average value.
+    `weights` are those of each of `navs`, by asset, the cash among them.
     """
 
     id: int
@@ -104,6 +108,7 @@ class PerformanceReport:
     head: str
     flows: tuple[FlowLine, ...]
     navs: tuple[Nav, ...]
+    weights: tuple[Mapping[str, Decimal], ...]
 
 
 def performance_report(connection: Connection, index: Index, period: Period) -> PerformanceReport | None:
@@ -161,7 +166,23 @@ def _report(connection: Connection, index: Index, navs: Sequence[Nav]) -> Perfor
         head=chain_head(connection, index.account_id)[1],
         flows=tuple(flows),
         navs=tuple(navs),
+        weights=_weights(connection, index, navs),
     )
+
+
+def _weights(connection: Connection, index: Index, navs: Sequence[Nav]) -> tuple[Mapping[str, Decimal], ...]:
+    """Return what each constituent was of a unit, by the prices that were written down."""
+    versions = {nav.basket_version for nav in navs}
+    baskets = {version: basket_of_version(connection, index.id, version) for version in versions}
+    found = []
+    for nav in navs:
+        basket, prices = baskets[nav.basket_version], nav.prices
+        values = {asset: quantity * prices[asset].value for asset, quantity in basket.quantities.items()}
+        values[index.quote] = basket.cash_per_unit
+        found.append(
+            {asset: divide(value, nav.nav_per_unit, WEIGHT_GRID) for asset, value in values.items() if value}
+        )
+    return tuple(found)
 
 
 def _flows_between(connection: Connection, index: Index, first: Nav, last: Nav) -> tuple[list[FlowLine], Period]:

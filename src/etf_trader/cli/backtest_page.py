@@ -1,0 +1,178 @@
+"""How a backtest is drawn on a terminal."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from etf_trader.cli.numbers import count, joined, money
+from etf_trader.cli.output import Page, Table, bad, dim, good, look, number, text
+
+if TYPE_CHECKING:
+    from etf_trader.backtest.grid import Files, Row
+    from etf_trader.backtest.result import Figures, Result
+
+MOST_EVENTS = 12
+"""So many of what happened besides are told on a terminal; all of them in `--json`."""
+
+_HUNDRED = 100.0
+
+
+def draw_run(page: Page, symbol: str, files: Files, found: Result) -> None:
+    """Draw one run: what became of the money, the figures, a chart, and what a reader should know."""
+    figures, setting = found.figures, found.course.setting
+    began, ended = found.days[0].day, found.days[-1].day
+    invested = found.course.units * setting.start_value
+    page.line(
+        f"{symbol}, {began} to {ended}: {money(invested)} {setting.quote} became "
+        f"{money(found.nav_end)}, {_coloured(figures.return_a_year)} a year"
+        f"{' with no costs at all' if not setting.market.has_costs else ' after costs'}."
+    )
+    page.line(f"The index itself came to {_percent(figures.index_return_a_year)} a year.")
+    if files.candles_only:
+        page.line(look("Survivors only: coins without candles are left out, which flatters the result."))
+    page.line()
+    page.fields(_fields(figures, found))
+    _draw_chart(page, found)
+    page.line(_sources(files, found))
+    _draw_events(page, found)
+    audit = found.audit
+    page.line(
+        f"Books: {count(figures.trades, 'trade')} in {count(audit.transactions, 'transaction')}, audited, "
+        f"nothing is off. Head {audit.head[:12]}."
+    )
+
+
+def _fields(figures: Figures, found: Result) -> list[tuple[str, str]]:
+    deepest = figures.drawdown
+    fell = "none"
+    if deepest.start is not None and deepest.trough is not None:
+        back = f"made good {deepest.recovered:%Y-%m-%d}" if deepest.recovered else "not made good yet"
+        fell = f"{_percent(-float(deepest.depth))}   {deepest.start:%Y-%m-%d} to {deepest.trough:%Y-%m-%d}, {back}"
+    parts = joined(f"{name} {_bps(getattr(figures, f'{name}_bps'))}" for name in ("spread", "depth", "fee"))
+    rate = "" if figures.sharpe is None else f"   return over it {figures.sharpe:.2f}"
+    return [
+        (
+            "return",
+            f"{_percent(float(figures.total_return))}   index {_percent(float(figures.index_total_return))}",
+        ),
+        ("volatility", f"{_percent(figures.volatility)} a year{rate}"),
+        ("deepest fall", fell),
+        (
+            "tracking",
+            f"difference {_percent(_lag(figures))} a year · error {_percent(figures.tracking_error, 2)} a year",
+        ),
+        ("turnover", f"{_percent(figures.turnover_a_year)} a year, {count(figures.rebalances, 'rebalance')}"),
+        ("costs", f"{_bps(figures.cost_bps)} bps of NAV a year   {parts}"),
+    ]
+
+
+def _lag(figures: Figures) -> float | None:
+    if figures.return_a_year is None or figures.index_return_a_year is None:
+        return None
+    return figures.return_a_year - figures.index_return_a_year
+
+
+def _draw_chart(page: Page, found: Result) -> None:
+    from etf_trader.cli.time_charts import time_chart
+
+    points = [(each.day, float(each.nav_per_unit)) for each in found.days]
+    lines = time_chart(points, room=min(page.room or 80, 100))
+    if lines:
+        page.line()
+        page.line("NAV per unit")
+        for each in lines:
+            page.line(each)
+        page.line()
+
+
+def _sources(files: Files, found: Result) -> str:
+    prices = found.prices
+    told = f"Prices: daily candles of {count(len(prices.candles), 'coin')}"
+    if not prices.caps:
+        return f"{told}."
+    return (
+        f"{told}, {_percent(prices.candles_share)} of the index by weight and time; "
+        f"the table of market caps for the rest ({count(len(prices.caps), 'coin')}), good until its next day."
+    )
+
+
+def _draw_events(page: Page, found: Result) -> None:
+    from etf_trader.backtest.simulator import What
+
+    counts = Counter(event.what for event in found.events)
+    if late := counts[What.LATE]:
+        page.line(f"{count(late, 'rebalance')} came later than due: what they needed to know was not known yet.")
+    if missed := counts[What.MISSED]:
+        page.line(f"{count(missed, 'rebalance')} could not be made before the next was due, or the end.")
+    for why, times in sorted(found.skipped.items()):
+        if why != "within_band":
+            page.line(f"{count(times, 'trade')} left out: {why.replace('_', ' ')}.")
+    own = [event for event in found.events if event.asset is not None]
+    page.fields([(str(event.day), f"{event.text}.") for event in own[:MOST_EVENTS]])
+    if len(own) > MOST_EVENTS:
+        page.line(dim(f"and {len(own) - MOST_EVENTS} more: --json has all."))
+
+
+def draw_grid(page: Page, symbol: str, files: Files, rows: Sequence[Row]) -> None:
+    """Draw a grid: a row for each combination, the best return first, and who was refused."""
+    done = [row for row in rows if row.figures is not None]
+    best = done[0]
+    assert best.figures is not None
+    told = ", ".join(f"{name} {value}" for name, value in best.values.items())
+    page.line(
+        f"{count(len(done), 'backtest')} of {symbol}, the best return first: "
+        f"{told} came to {_coloured(best.figures.return_a_year)} a year."
+    )
+    if files.candles_only:
+        page.line(look("Survivors only: coins without candles are left out, which flatters the results."))
+    page.line()
+    keys = list(rows[0].values)
+    table = Table(
+        *(text(key) for key in keys),
+        number("a year"),
+        number("volatility", optional=3),
+        number("deepest fall", optional=2),
+        number("return/risk", optional=1),
+        number("behind index", optional=4),
+        number("turnover"),
+        number("costs"),
+    )
+    for row in done:
+        figures = row.figures
+        assert figures is not None
+        table.row(
+            *(row.values[key] for key in keys),
+            _percent(figures.return_a_year),
+            _percent(figures.volatility),
+            _percent(-float(figures.drawdown.depth)),
+            "" if figures.sharpe is None else f"{figures.sharpe:.2f}",
+            _percent(None if (lag := _lag(figures)) is None else -lag, 2),
+            _percent(figures.turnover_a_year),
+            f"{_bps(figures.cost_bps)} bps",
+        )
+    page.table(table)
+    for row in rows:
+        if row.refused is not None:
+            told = ", ".join(f"{name} {value}" for name, value in row.values.items())
+            page.line(bad(f"{told} could not be run: {row.refused}."))
+    page.line()
+    page.line("Turnover one way and costs of NAV are a year. All books were audited.")
+
+
+def _percent(value: float | None, decimals: int = 1) -> str:
+    if value is None:
+        return "-"
+    shown = round(value * _HUNDRED, decimals) + 0.0
+    return f"{shown:,.{decimals}f}%"
+
+
+def _coloured(value: float | None) -> str:
+    if value is None:
+        return "-"
+    return good(_percent(value)) if value >= 0 else bad(_percent(value))
+
+
+def _bps(value: float | None) -> str:
+    return "-" if value is None else f"{value:,.1f}"

@@ -1,0 +1,139 @@
+"""`etf backtest`: a rulebook on past prices, made up here and recorded beside the checkout."""
+
+import csv
+import io
+import os
+from datetime import date
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+from tests.acceptance.shell import Shell
+from tests.unit.backtest.past import walk
+
+D = Decimal
+DATA = Path(os.environ.get("ETF_TEST_DATA", Path(__file__).resolve().parents[3] / "shared" / "data"))
+CAPS = DATA / "market-caps" / "coinmarketcap_monthly_top200_2020-01_2025-10.csv.gz"
+recorded = pytest.mark.skipif(not CAPS.exists(), reason=f"recordings absent: no market caps in {DATA}")
+
+START = date(2022, 1, 1)
+INDEX = """symbol = "FIVE"
+[universe]
+assets = ["BTC", "ETH", "SOL", "XRP", "ADA"]
+[weighting]
+by = "equal"
+"""
+TOP20 = """symbol = "TOP20"
+[universe]
+caps = "caps.csv"
+exclude = ["stablecoins", "wrapped"]
+[selection]
+count = 20
+enter = 18
+exit = 24
+[weighting]
+by = "capped"
+cap = 0.3
+"""
+RUN = ("backtest", "--index-file", "five.toml", "--candles", "candles")
+
+
+@pytest.fixture(scope="module")
+def past(tmp_path_factory: pytest.TempPathFactory) -> Shell:
+    """Return a folder with an index of five coins and a hundred days of candles; ADA ends after sixty."""
+    folder = tmp_path_factory.mktemp("past")
+    (folder / "candles").mkdir()
+    for asset in ("BTC", "ETH", "SOL", "XRP", "ADA"):
+        rows = walk(asset, 60 if asset == "ADA" else 100)._rows
+        (folder / "candles" / f"{asset}USDT_1d.csv").write_bytes(b"date,close\n" + b"\n".join(rows))
+    (folder / "five.toml").write_text(INDEX)
+    (folder / "mistyped.toml").write_text(INDEX.replace("BTC", "BTX"))
+    (folder / "basket.toml").write_text('symbol = "B"\n[basket]\nBTC = 1\n')
+    (folder / "top.toml").write_text(TOP20)
+    return Shell(folder)
+
+
+def test_a_run_is_told_with_its_costs_its_prices_and_what_happened(past: Shell) -> None:
+    told = past.ok(*RUN)
+    assert "FIVE, 2022-01-01 to 2022-04-10: 1,000,000.00 USDT became" in told
+    assert "after costs" in told and "bps of NAV a year   spread" in told
+    assert "2022-03-05  ADA has no market any more: frozen at" in told
+    assert "Prices: daily candles of 5 coins." in told
+    assert "audited, nothing is off" in told and "NAV per unit" in told
+    found = past.json(*RUN)
+    assert found["schema"] == "etf.backtest/1" and found["audit"]["clean"] and not found["survivors_only"]
+    assert [each["cause"] for each in found["rebalances"]] == ["begin", "due", "due", "due"]
+    first, last = found["days"][0], found["days"][-1]
+    assert (first["day"], first["nav_per_unit"], last["day"]) == ("2022-01-01", "1000", "2022-04-10")
+    assert last["nav_per_unit"] == found["nav_per_unit"]
+    assert D(found["cost"]) == sum(D(each["cost"]) for each in found["rebalances"])
+    assert found["runs"][0]["total_return"] == found["total_return"]
+    assert past.json(*RUN) == found
+
+
+def test_a_grid_is_a_table_on_any_terminal_and_csv_in_a_pipe(past: Shell) -> None:
+    grid = (*RUN, "--processes", "1", "--grid", "calendar=weekly,monthly; band=0,0.05")
+    told = past.ok(*grid)
+    assert "4 backtests of FIVE, the best return first" in told
+    assert "calendar  band" in told and "weekly    0.05" in told
+    assert all(len(line) <= 60 for line in past.on_terminal(60, *grid))
+    rows = list(csv.DictReader(io.StringIO(past.ok(*grid, "--format", "csv"))))
+    assert [row["settings.calendar"] for row in rows].count("weekly") == 2
+    returns = [D(row["total_return"]) for row in rows]
+    assert returns == sorted(returns, reverse=True)
+
+
+def test_survivors_only_and_no_costs_are_said(past: Shell) -> None:
+    told = past.ok(*RUN, "--candles-only", "--no-costs", "--from", "2022-02-01", "--to", "2022-02-20")
+    assert "Survivors only" in told and "with no costs at all" in told
+    assert "2022-01-31 to 2022-02-20" in told
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "told"),
+    [
+        (["--candles", "nowhere"], 2, "cannot read the candles"),
+        (["--index-file", "none.toml"], 2, "cannot read none.toml"),
+        (["--index-file", "basket.toml"], 2, "no rulebook to be tested"),
+        (["--index-file", "top.toml"], 2, "cannot read the market caps"),
+        (["--from", "2022-03-01", "--to", "2022-03-01"], 2, "is not before"),
+        (["--from", "January"], 2, "write it as 2020-01-31"),
+        (["--from", "2030-01-01"], 1, "no day between"),
+        (["--index-file", "mistyped.toml"], 2, "no price of BTX"),
+        (["--capital", "10"], 2, "buy no unit"),
+        (["--fee-bps", "2000"], 2, "not a fee"),
+        (["--processes", "0"], 2, "1 to 256"),
+        (["--caps-columns", "price=p"], 2, "no table whose columns"),
+        (["--grid", "calender=monthly"], 2, "did you mean calendar?"),
+        (
+            ["--grid", "eligibility.age_days=3000", "--processes", "1"],
+            1,
+            "no combination of the grid could be run",
+        ),
+    ],
+)
+def test_what_cannot_be_is_a_sentence(past: Shell, words: list[str], code: int, told: str) -> None:
+    answer = past.etf(*RUN, *words)
+    assert answer.code in (code, 5 if code == 1 else code), answer.err
+    assert told in " ".join(answer.err.split())
+    assert not answer.out
+
+
+@recorded
+def test_the_largest_twenty_from_2020_to_2025(past: Shell) -> None:
+    run = ("backtest", "--index-file", "top.toml", "--candles", str(DATA / "klines-1d"), "--caps", str(CAPS))
+    days = ("--from", "2020-01-01", "--to", "2025-10-01")
+    whole = past.json(*run, *days)
+    assert whole["audit"]["clean"] and not whole["survivors_only"]
+    assert sum(each["cause"] == "due" for each in whole["rebalances"]) >= 67
+    assert all(max(map(D, each["weights"].values())) <= D("0.3") for each in whole["rebalances"])
+    assert {"BTC", "ETH", "MATIC"} <= set(whole["prices"]["candles"])
+    assert {"LUNA", "FTT", "EOS"} <= set(whole["prices"]["caps"])
+    assert 0.9 < whole["prices"]["candles_share"] < 1
+    gone = {each["asset"]: each for each in whole["events"] if each["asset"]}
+    assert gone["MATIC"]["what"] == "frozen" and gone["MATIC"]["day"] == "2024-09-14"
+    assert gone["LUNA"]["what"] == "sold" and gone["LUNA"]["day"] == "2022-06-02"
+    assert 5 < whole["cost_bps"] < 20 and whole["tracking_error"] < 0.01
+    survivors = past.json(*run, *days, "--candles-only")
+    assert survivors["survivors_only"] and survivors["prices"]["caps"] == []
+    assert D(survivors["total_return"]) > D(whole["total_return"])
