@@ -61,6 +61,8 @@ class Scenario:
     """How often it is drawn, relative to others: plays of several orders take longer."""
     moves: bool = False
     """Whether the books move while orders are under way."""
+    chance: tuple[str, ...] = ()
+    """Keys of orders that may end otherwise: a basket which cost more to reach takes more of the cash set aside."""
     may_move: bool = True
     """Whether it is also played so; books that empty leave quotes nothing to stand at."""
 
@@ -270,6 +272,7 @@ SCENARIOS = {
             asked("two", Side.SELL, "3.5", time_in_force="gtc"),
         ),
         weight=3,
+        chance=("one",),
     ),
     "rebalance among others": Scenario(
         three_market,
