@@ -62,7 +62,7 @@ class Scenario:
     moves: bool = False
     """Whether the books move while orders are under way."""
     chance: tuple[str, ...] = ()
-    """Keys of orders that may end otherwise: a basket which cost more to reach takes more of the cash set aside."""
+    """Keys of orders that may end otherwise: what a basket cost to reach takes of the cash set aside."""
     may_move: bool = True
     """Whether it is also played so; books that empty leave quotes nothing to stand at."""
 
