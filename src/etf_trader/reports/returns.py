@@ -262,7 +262,9 @@ def bps_a_year(cost: Decimal, average: Decimal, start: datetime, end: datetime) 
 
 def daily_closes(series: Sequence[Point]) -> dict[date, Decimal]:
     """Return the last value of each UTC day, ascending; `series` ascends too."""
-    return {point.at.astimezone(UTC).date(): point.value for point in series}
+    return {
+        (point.at if point.at.tzinfo is UTC else point.at.astimezone(UTC)).date(): point.value for point in series
+    }
 
 
 def _returns(closes: Mapping[date, Decimal], days: Sequence[date]) -> list[float]:

@@ -103,7 +103,7 @@ class _Scaled(NamedTuple):
 
 
 def exact_trades(problem: RebalanceProblem, buys: Sequence[Offer], sells: Sequence[Offer]) -> Trades | None:
-    """Return the trades that reach every target exactly, as found by bisection; None where the books are too thin for it.
+    """Return the trades that reach every target exactly, by bisection; None where the books are too thin for it.
 
     Args:
         problem: Holdings and targets; its aim is not looked at.
