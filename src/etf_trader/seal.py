@@ -16,10 +16,14 @@ def canonical(facts: Any) -> str:
     return _spelled(facts)
 
 
-@lru_cache(maxsize=256)
 def spelled_time(at: datetime) -> str:
     """Return the canonical text of a time: in UTC, with microseconds."""
-    return at.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
+    return _spelled_utc(at.astimezone(UTC))
+
+
+@lru_cache(maxsize=256)
+def _spelled_utc(at: datetime) -> str:
+    return at.isoformat(timespec="microseconds").replace("+00:00", "Z")
 
 
 def seal(kind: str, facts: Mapping[str, Any]) -> str:
