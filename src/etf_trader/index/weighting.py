@@ -119,7 +119,7 @@ def _factor(shares: Mapping[str, Fraction], least: Fraction, most: Fraction) -> 
     corners = sorted(met, key=lambda corner: Fraction(*corner))
     if not corners or total(corners[-1]) < 1:
         return None
-    at = bisect_left(corners, 1, key=total)
+    at = bisect_left(corners, Fraction(1), key=total)
     place, reached = factor(corners[at]), total(corners[at])
     if reached == 1:
         return place
