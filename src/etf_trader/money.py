@@ -69,7 +69,7 @@ def round_to(value: Decimal, step: Decimal) -> Decimal:
 
 def _multiple(value: Decimal, step: Decimal, rounding: str) -> Decimal:
     whole, rest = divmod(value, step)  # exact: an integer and a remainder with the sign of `value`
-    if rest == 0:
+    if not rest:
         return whole * step
     if rounding == ROUND_FLOOR and value < 0:
         whole -= 1

@@ -5,6 +5,7 @@ import json
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from decimal import Decimal
+from functools import lru_cache
 from typing import Any
 
 from etf_trader.money import plain
@@ -12,7 +13,17 @@ from etf_trader.money import plain
 
 def canonical(facts: Any) -> str:
     """Return `facts` as JSON with sorted keys and decimals and times in one spelling."""
-    return json.dumps(facts, sort_keys=True, separators=(",", ":"), default=_spell, ensure_ascii=False)
+    return _spelled(facts)
+
+
+def spelled_time(at: datetime) -> str:
+    """Return the canonical text of a time: in UTC, with microseconds."""
+    return _spelled_utc(at.astimezone(UTC))
+
+
+@lru_cache(maxsize=256)
+def _spelled_utc(at: datetime) -> str:
+    return at.isoformat(timespec="microseconds").replace("+00:00", "Z")
 
 
 def seal(kind: str, facts: Mapping[str, Any]) -> str:
@@ -24,5 +35,8 @@ def _spell(value: Any) -> str:
     if isinstance(value, Decimal):
         return plain(value)
     if isinstance(value, datetime):
-        return value.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+        return spelled_time(value)
     raise TypeError(f"no canonical spelling for {type(value).__name__}")
+
+
+_spelled = json.JSONEncoder(sort_keys=True, separators=(",", ":"), default=_spell, ensure_ascii=False).encode

@@ -25,8 +25,8 @@ class Decider:
     def __init__(self, history: History, rule: Methodology) -> None:
         self._history, self._rule = history, rule
         document = rule.document()
-        parts = ("universe", "eligibility", "selection", "weighting", "weights")
-        self._key = canonical({name: document[name] for name in parts})
+        self._chosen_by = canonical([document[name] for name in ("universe", "eligibility", "selection")])
+        self._key = self._chosen_by + canonical([document[name] for name in ("weighting", "weights")])
 
     def require_prices(self) -> None:
         """Refuse an asset that the rulebook names and nobody has a price of: it may be mistyped.
@@ -57,11 +57,22 @@ class Decider:
         return found
 
     def _decide(self, day: int, incumbents: Collection[str]) -> Determination:
-        on, rule = date.fromordinal(day), self._rule
-        rows, known = self._from_table(day) if rule.universe.caps is not None else self._from_list(day)
-        choice = choose(rule, on, rows, known, incumbents)
-        # Without the verdicts, which nobody reads here: a grid remembers thousands of determinations.
-        return Determination(on, weigh(rule, choice.rows, self._returns(choice, day)), ())
+        choice = self._choose(day, incumbents)
+        weights = weigh(self._rule, choice.rows, self._returns(choice, day))
+        return Determination(date.fromordinal(day), weights, ())
+
+    def _choose(self, day: int, incumbents: Collection[str]) -> Choice:
+        """Return who is in: from a table of market caps that is the same whatever the weights are made of."""
+        rule = self._rule
+        has_table = rule.universe.caps is not None
+        key = (self._chosen_by if has_table else self._key, day, tuple(sorted(incumbents)))
+        found = self._history.memory.choices.get(key)
+        if found is None:
+            rows, known = self._from_table(day) if has_table else self._from_list(day)
+            # Without the verdicts, which nobody reads here: a grid remembers thousands of choices.
+            found = Choice(choose(rule, date.fromordinal(day), rows, known, incumbents).rows, ())
+            self._history.memory.choices[key] = found
+        return found
 
     def _from_table(self, day: int) -> tuple[Sequence[CapRow], Known]:
         history = self._history

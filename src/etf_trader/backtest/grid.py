@@ -64,7 +64,7 @@ CALENDARS = {
 
 MOST_CELLS = 2000
 
-GARBAGE_AFTER = 50_000
+GARBAGE_AFTER = 500_000
 """A run makes many objects and hardly any garbage: collecting as often as Python does costs a sixth of it."""
 
 _HINT = 'for example --grid "calendar=monthly,quarterly; band=0,0.02"'

@@ -17,7 +17,7 @@ from etf_trader.backtest.candles import Candles, Floats, fill_from
 from etf_trader.backtest.listing import Listing
 from etf_trader.errors import MissingPrice
 from etf_trader.index.caps import CapRow, CapTable
-from etf_trader.index.determination import Determination
+from etf_trader.index.determination import Choice, Determination
 from etf_trader.market.book import OrderBook
 from etf_trader.market.symbol import SymbolRule
 
@@ -37,8 +37,9 @@ class Source(StrEnum):
 
 @dataclass(slots=True)
 class Sheet:
-    """What a determination found, and the books that were made: the same for every run that asks the same."""
+    """What was chosen and determined, and the books that were made: the same for every run that asks the same."""
 
+    choices: dict[tuple[object, ...], Choice]
     determinations: dict[tuple[object, ...], Determination]
     books: dict[tuple[object, ...], tuple[OrderBook, SymbolRule]]
 
@@ -59,7 +60,7 @@ class History:
         self.table = table
         self.candles_only = candles_only
         self.listing = Listing(table) if table is not None else None
-        self.memory = Sheet({}, {})
+        self.memory = Sheet({}, {}, {})
         self._trading: dict[int, Mapping[str, bool]] = {}
         self._ranks: dict[int, Mapping[str, int]] = {}
         self._series: dict[tuple[str, int, int], Floats] = {}

@@ -6,9 +6,11 @@ Statistics are floats until `score` turns them into decimals, once.
 """
 
 import math
+from bisect import bisect_left, bisect_right
 from collections.abc import Mapping, Sequence
 from decimal import Context, Decimal
 from fractions import Fraction
+from itertools import accumulate
 
 import numpy as np
 import numpy.typing as npt
@@ -37,10 +39,13 @@ def proportional(scores: Mapping[str, Decimal]) -> dict[str, Fraction]:
     Raises:
         UsageError: no score is above 0; names the assets.
     """
-    total = sum(map(Fraction, scores.values()), Fraction(0))
+    ratios = [Fraction(each) for each in scores.values()]
+    unit = math.lcm(*(each.denominator for each in ratios))
+    whole = [each.numerator * (unit // each.denominator) for each in ratios]
+    total = sum(whole)
     if total <= 0:
         raise UsageError(f"nothing to weigh {', '.join(scores)} by: every figure is 0")
-    return {asset: Fraction(each) / total for asset, each in scores.items()}
+    return {asset: Fraction(each, total) for asset, each in zip(scores, whole, strict=True)}
 
 
 def equal(assets: Sequence[str]) -> dict[str, Fraction]:
@@ -91,28 +96,35 @@ def _factor(shares: Mapping[str, Fraction], least: Fraction, most: Fraction) -> 
     """
 
     unit = math.lcm(*(share.denominator for share in shares.values()))
-    whole = [share.numerator * (unit // share.denominator) for share in shares.values()]
+    whole = sorted(share.numerator * (unit // share.denominator) for share in shares.values())
+    sums = [0, *accumulate(whole)]
+    scale = math.lcm(least.denominator, most.denominator)
+    low, high = int(least * scale), int(most * scale)
 
-    def total(factor: Fraction) -> Fraction:
-        """Return the sum at a factor: those at a bound are counted, only the others are added up."""
-        low, high = (
-            (bound * unit / factor for bound in (least, most)) if factor else (Fraction(unit), Fraction(unit))
-        )
-        raised = [number for number in whole if number * low.denominator <= low.numerator]
-        above = [number for number in whole if number * low.denominator > low.numerator]
-        between = [number for number in above if number * high.denominator < high.numerator]
-        capped = len(above) - len(between)
-        return len(raised) * least + capped * most + factor * Fraction(sum(between), unit)
+    def total(corner: tuple[int, int]) -> Fraction:
+        """Return the sum where a share meets a bound: those at one are counted, only the others are added up."""
+        bound, number = corner
+        raised = bisect_right(whole, low * number // bound)
+        capped = max(bisect_left(whole, -(-high * number // bound)), raised)
+        at_bounds = (raised * low + (len(whole) - capped) * high) * number
+        return Fraction(at_bounds + bound * (sums[capped] - sums[raised]), scale * number)
 
-    positive = [share for share in shares.values() if share]
-    corners = sorted({Fraction(0), *(bound / share for share in positive for bound in (least, most))})
-    if total(corners[-1]) < 1:
+    def factor(corner: tuple[int, int]) -> Fraction:
+        bound, number = corner
+        return Fraction(bound * unit, scale * number)
+
+    if len(whole) * least >= 1:
+        return Fraction(0)
+    met = dict.fromkeys((bound, number) for bound in (low, high) for number in reversed(whole) if bound and number)
+    corners = sorted(met, key=lambda corner: Fraction(*corner))
+    if not corners or total(corners[-1]) < 1:
         return None
-    at = next(number for number, corner in enumerate(corners) if total(corner) >= 1)
-    if at == 0 or total(corners[at]) == 1:
-        return corners[at]
-    low, high = corners[at - 1], corners[at]
-    return low + (high - low) * (1 - total(low)) / (total(high) - total(low))
+    at = bisect_left(corners, Fraction(1), key=total)
+    place, reached = factor(corners[at]), total(corners[at])
+    if reached == 1:
+        return place
+    before, short = (factor(corners[at - 1]), total(corners[at - 1])) if at else (Fraction(0), len(whole) * least)
+    return before + (place - before) * (1 - short) / (reached - short)
 
 
 def on_grid(shares: Mapping[str, Fraction], *, cap: Decimal | None = None) -> dict[str, Decimal]:
@@ -123,9 +135,9 @@ def on_grid(shares: Mapping[str, Fraction], *, cap: Decimal | None = None) -> di
     """
     steps = int(ONE / WEIGHT_GRID)
     most = steps if cap is None else int(Fraction(cap) * steps)
-    exact = {asset: share * steps for asset, share in shares.items()}
-    whole = {asset: min(math.floor(each), most) for asset, each in exact.items()}
-    order = sorted(exact, key=lambda asset: (whole[asset] - exact[asset], asset))
+    whole = {asset: min(each.numerator * steps // each.denominator, most) for asset, each in shares.items()}
+    lost = {asset: _lost(each, steps, whole[asset]) for asset, each in shares.items()}
+    order = sorted(shares, key=lambda asset: (-lost[asset], asset))
     left = steps - sum(whole.values())
     for asset in order:
         if left and whole[asset] < most:
@@ -134,6 +146,11 @@ def on_grid(shares: Mapping[str, Fraction], *, cap: Decimal | None = None) -> di
     if left:
         raise ValueError(f"{left} steps of weight fit nowhere below a cap of {cap}")
     return {asset: number * WEIGHT_GRID for asset, number in whole.items()}
+
+
+def _lost(share: Fraction, steps: int, whole: int) -> Fraction:
+    """Return by how much a share is more than so many whole steps."""
+    return Fraction(share.numerator * steps - whole * share.denominator, share.denominator)
 
 
 def score(value: float) -> Decimal:

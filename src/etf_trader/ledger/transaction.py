@@ -6,10 +6,11 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
+from json.encoder import encode_basestring as quoted
 from typing import Any
 
-from etf_trader.money import ZERO
-from etf_trader.seal import canonical
+from etf_trader.money import ZERO, plain
+from etf_trader.seal import canonical, spelled_time
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,19 +125,17 @@ def chain_hash(
     postings: list[Posting],
     previous: str,
 ) -> str:
-    """Return the hash of a transaction in its place in the chain, over canonical versioned text."""
-    text = canonical(
-        {
-            "account": account_id,
-            "sequence": sequence,
-            "key": key,
-            "kind": kind,
-            "at": at,
-            "order": index_order_id,
-            "narration": narration,
-            "evidence": evidence,
-            "postings": [[posting.account, posting.asset, posting.amount] for posting in postings],
-            "previous": previous,
-        }
+    """Return the hash of a transaction in its place in the chain, over canonical versioned text.
+
+    The text is what `canonical` makes of these facts, put together here: books are made of it.
+    """
+    moved = ",".join(
+        [f'[{quoted(posting.account)},{quoted(posting.asset)},"{plain(posting.amount)}"]' for posting in postings]
+    )
+    order = "null" if index_order_id is None else index_order_id
+    text = (
+        f'{{"account":{account_id},"at":"{spelled_time(at)}","evidence":{quoted(evidence)},"key":{quoted(key)},'
+        f'"kind":{quoted(kind)},"narration":{quoted(narration)},"order":{order},"postings":[{moved}],'
+        f'"previous":{quoted(previous)},"sequence":{sequence}}}'
     )
     return hashlib.sha256(f"etf.chain/1\n{text}".encode()).hexdigest()

@@ -41,7 +41,11 @@ class OrderBook:
         And whether nothing that it could take lies beyond.
         """
         low, high = rule.price_bounds(side, self.mid)
-        offers = [level for level in self.offers(side) if level.quantity]
+        offers = self.offers(side)
+        if not all(quantity for _, quantity in offers):
+            offers = tuple(level for level in offers if level.quantity)
+        if not (low or high):
+            return offers, self.complete
         levels = tuple(level for level in offers if low <= level.price and (not high or level.price <= high))
         return levels, self.complete or len(levels) < len(offers)
 

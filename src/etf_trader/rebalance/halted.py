@@ -17,7 +17,7 @@ def is_halted(book: OrderBook, rule: SymbolRule) -> bool:
     """Return whether an asset cannot trade now: its market is closed, or a side has no price that it takes."""
     if not (rule.is_trading and book.bids and book.asks):
         return True
-    return not all(book.accepted(side, rule)[0] for side in Side)
+    return not (book.accepted(Side.BUY, rule)[0] and book.accepted(Side.SELL, rule)[0])
 
 
 def price_of(book: OrderBook) -> Decimal:

@@ -148,7 +148,7 @@ def plan_of(
             (rules[asset].symbol, side)
             for asset, book in books.items()
             for side in Side
-            if asset not in halted and not book.accepted(side, rules[asset])[1]
+            if asset not in halted and not (book.complete or book.accepted(side, rules[asset])[1])
         )
         made = Rebalance(
             nav, holdings.cash, found, scale, plan, _costs(problem, plan), problem, windows, halted=halted

@@ -215,10 +215,13 @@ def drawdown(series: Sequence[Point]) -> Drawdown:
 
     Of equally deep ones, the first.
     """
-    deepest, peak = Drawdown(ZERO), None
+    deepest, peak, low = Drawdown(ZERO), None, None
     for point in series:
         if peak is None or point.value >= peak.value:
-            peak = point
+            peak = low = point
+        if low is not None and point.value >= low.value:
+            continue  # no lower than it was since the peak
+        low = point
         depth = divide(peak.value - point.value, peak.value, RATIO_GRID) if peak.value > 0 else ZERO
         if depth > deepest.depth:
             deepest = Drawdown(depth, peak.at, point.at)
@@ -262,7 +265,9 @@ def bps_a_year(cost: Decimal, average: Decimal, start: datetime, end: datetime) 
 
 def daily_closes(series: Sequence[Point]) -> dict[date, Decimal]:
     """Return the last value of each UTC day, ascending; `series` ascends too."""
-    return {point.at.astimezone(UTC).date(): point.value for point in series}
+    return {
+        (point.at if point.at.tzinfo is UTC else point.at.astimezone(UTC)).date(): point.value for point in series
+    }
 
 
 def _returns(closes: Mapping[date, Decimal], days: Sequence[date]) -> list[float]:

@@ -1,6 +1,7 @@
 """An offer as floats, after the fee: what `Curves` are made of."""
 
 from collections.abc import Sequence
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -23,9 +24,12 @@ class NetLadder(Sequence[Any]):
         return len(self._levels)
 
     def __getitem__(self, place: Any) -> Any:
-        part = np.array(self._levels[place], dtype=np.float64).reshape(-1, 2)
-        net = np.full(len(part), 1.0 - float(self._offer.fee))
-        net[: max(self._inside - (place.start or 0), 0)] = 1.0
+        levels = self._levels[place]
+        part = np.fromiter(map(float, chain.from_iterable(levels)), np.float64, 2 * len(levels)).reshape(-1, 2)
+        net: Any = 1.0 - float(self._offer.fee)
+        if self._inside > (place.start or 0):
+            net = np.full(len(part), net)
+            net[: self._inside - (place.start or 0)] = 1.0
         if self._offer.side is Side.BUY:
             part[:, 0] /= net
             part[:, 1] *= net

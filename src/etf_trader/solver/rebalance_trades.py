@@ -18,14 +18,17 @@ is bought, or makes good the reserve: where buying is too dear, selling would on
 leave cash, which tracks nothing.
 
 Exact targets on deep books have a closed form: for a trial V' every trade is
-fixed, and the cash left beyond the reserve falls as V' rises: bisection.
+fixed, and the cash left beyond the reserve is a concave, falling line of straight
+pieces. Newton's steps from above end on the piece that crosses 0, and bisection of
+what rounding leaves around it ends at two neighbouring floats.
 
 Source:
     The specification, 3.5; Boyd et al., Multi-Period Trading via Convex Optimization (2017), section 2.3.
 """
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, NamedTuple
+import math
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -45,7 +48,8 @@ SMALLEST = 1e-7
 """A target weight below this is too little for the LP."""
 
 _BPS = float(BPS)
-_ROUNDS = 200  # of bisection: ends earlier, when two neighbouring floats are left
+_ROUNDS = 200  # of Newton's steps: ends earlier, when V' falls no more
+_KEPT = 0.95  # of NAV: a rebalance seldom costs more, so what is still too little then is not sold
 
 
 class Multipliers(NamedTuple):
@@ -105,15 +109,11 @@ def exact_trades(problem: RebalanceProblem, buys: Sequence[Offer], sells: Sequen
         problem: Holdings and targets; its aim is not looked at.
         buys, sells: What is offered of each constituent, in their order.
     """
-    scaled = _scaled(problem, buys, sells)
-    low, high = 0.0, 1.0
-    if _spare(scaled, high) >= 0.0:
-        low = high
-    for _ in range(_ROUNDS):
-        middle = (low + high) / 2
-        if middle in (low, high):
-            break
-        low, high = (middle, high) if _spare(scaled, middle) >= 0.0 else (low, middle)
+    scaled = _scaled(problem, buys, sells, _KEPT)
+    low = _nav_after(scaled)
+    if low < _KEPT:
+        scaled = _scaled(problem, buys, sells, 0.0)
+        low = _nav_after(scaled)
     drift = scaled.weight * low - scaled.holding
     bought, sold = np.maximum(drift, 0.0), np.maximum(-drift, 0.0)
     if not (scaled.buys.holds(bought) & scaled.sells.holds(sold)).all():
@@ -222,25 +222,75 @@ def _price_off(problem: RebalanceProblem) -> float | None:
     return float(problem.aim.price_bps) / _BPS if isinstance(problem.aim, Tracking) else None
 
 
-def _scaled(problem: RebalanceProblem, buys: Sequence[Offer], sells: Sequence[Offer]) -> _Scaled:
+def _scaled(
+    problem: RebalanceProblem, buys: Sequence[Offer], sells: Sequence[Offer], kept: float | None = None
+) -> _Scaled:
+    """Return the problem in fractions of NAV.
+
+    Args:
+        kept: Leave out what no exact target needs that trades while so much of NAV is left, or more.
+    """
     nav = problem.nav
     value = float(nav)
     mids = np.array([float(each.mid) for each in problem.constituents])
     names = [each.asset for each in problem.constituents]
+    holding = np.array([float(each.value) / value for each in problem.constituents])
+    weight = np.array([float(each.weight) for each in problem.constituents])
+    bought, sold = [True] * len(names), [True] * len(names)
+    if kept is not None:
+        bought, sold = (weight > holding).tolist(), (weight * kept < holding).tolist()
     return _Scaled(
-        holding=np.array([float(each.value) / value for each in problem.constituents]),
-        weight=np.array([float(each.weight) for each in problem.constituents]),
+        holding=holding,
+        weight=weight,
         cash=float(problem.cash) / value,
         reserve=float(problem.reserve),
         band=float(problem.aim.width) if isinstance(problem.aim, Bands) else 0.0,
-        buys=Curves([NetLadder(each) for each in buys], mids, value, Side.BUY, names),
-        sells=Curves([NetLadder(each) for each in sells], mids, value, Side.SELL, names),
+        buys=Curves(_ladders(buys, bought), mids, value, Side.BUY, names),
+        sells=Curves(_ladders(sells, sold), mids, value, Side.SELL, names),
     )
+
+
+def _ladders(offers: Sequence[Offer], wanted: Sequence[bool]) -> list[Sequence[Any]]:
+    return [NetLadder(each) if is_wanted else () for each, is_wanted in zip(offers, wanted, strict=True)]
+
+
+def _nav_after(scaled: _Scaled) -> float:
+    """Return the most that NAV can be when all targets are reached: the last float that leaves the reserve."""
+    nav = 1.0
+    for _ in range(_ROUNDS):
+        spare, falls = _spare_and_slope(scaled, nav)
+        below = nav + spare / falls
+        if spare >= 0.0 or below >= nav:
+            break
+        nav = below
+    return _last(lambda nav: _spare(scaled, nav) >= 0.0, nav)
+
+
+def _last(holds: Callable[[float], bool], near: float) -> float:
+    """Return the last float up to 1 at which something holds that holds from 0 to somewhere `near`."""
+    low, high, width = near, near, math.ulp(near)
+    while low > 0.0 and not holds(low):
+        low, high, width = max(low - width, 0.0), low, 2 * width
+    while low == high < 1.0:
+        above = min(low + width, 1.0)
+        low, high, width = (above, above, 2 * width) if holds(above) else (low, above, width)
+    while low < (middle := (low + high) / 2) < high:
+        low, high = (middle, high) if holds(middle) else (low, middle)
+    return low
 
 
 def _spare(scaled: _Scaled, nav: float) -> float:
     """Return the cash beyond the reserve when all targets of a NAV of `nav` are reached."""
     return _cash(scaled, scaled.weight * nav - scaled.holding) - scaled.reserve * nav
+
+
+def _spare_and_slope(scaled: _Scaled, nav: float) -> tuple[float, float]:
+    """Return the cash beyond the reserve at a NAV of `nav`, and what it falls by for each unit of NAV more."""
+    drift = scaled.weight * nav - scaled.holding
+    bought, sold = np.maximum(drift, 0.0), np.maximum(-drift, 0.0)
+    price = np.where(sold > 0, scaled.sells.last(sold), scaled.buys.last(bought))
+    falls = float(price @ scaled.weight) + scaled.reserve
+    return _cash(scaled, drift) - scaled.reserve * nav, falls
 
 
 def _cash(scaled: _Scaled, drift: Array) -> float:

@@ -1,15 +1,18 @@
 """Balanced sets of postings, and the text that their chain is made of."""
 
+import hashlib
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.effort import examples
 
 from etf_trader.ledger.transaction import LotAction, LotMove, Posting, Transaction, chain_hash, merged, transfer
 from etf_trader.money import ZERO
+from etf_trader.seal import canonical
 
 D = Decimal
 AT = datetime(2026, 1, 1, 12, tzinfo=UTC)
@@ -114,3 +117,33 @@ def test_the_hash_does_not_depend_on_how_a_decimal_is_spelt() -> None:
 )
 def test_everything_that_a_transaction_says_is_in_its_hash(changes: dict[str, Any]) -> None:
     assert hash_of(**changes) != hash_of()
+
+
+_words = st.text(max_size=8)
+
+
+@settings(max_examples=examples(50))
+@given(
+    st.lists(st.tuples(_words, _words, st.decimals(-1000, 1000, places=8))),
+    _words,
+    st.none() | st.integers(1),
+    st.datetimes(AT.replace(tzinfo=None), AT.replace(year=2100, tzinfo=None), timezones=st.timezones()),
+)
+def test_the_chain_is_made_of_the_canonical_text(
+    moves: list[tuple[str, str, Decimal]], word: str, order: int | None, at: datetime
+) -> None:
+    facts = {"account": 1, "at": at, "evidence": f'{{"{word}"}}', "key": word, "kind": "fill", "narration": word}
+    facts |= {"order": order, "postings": [list(move) for move in moves], "previous": "0", "sequence": 7}
+    made = chain_hash(
+        account_id=1,
+        sequence=7,
+        key=word,
+        kind="fill",
+        at=at,
+        index_order_id=order,
+        narration=word,
+        evidence=f'{{"{word}"}}',
+        postings=[Posting(*move) for move in moves],
+        previous="0",
+    )
+    assert made == hashlib.sha256(f"etf.chain/1\n{canonical(facts)}".encode()).hexdigest()

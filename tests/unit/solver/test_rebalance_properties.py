@@ -11,6 +11,7 @@ from tests.effort import examples
 from tests.unit.solver.rebalance_cases import make_constituent, make_rebalance, offers_of, random_rebalance
 from tests.unit.solver.solver_cases import D
 
+from etf_trader.market.book import Level
 from etf_trader.market.symbol import Side
 from etf_trader.money import money_context, round_to
 from etf_trader.orders.rebalance import RebalancePlan
@@ -38,6 +39,22 @@ def test_the_program_finds_what_bisection_finds(seed: int, orders: bool) -> None
     held = np.array([float(each.value) / float(problem.nav) for each in problem.constituents]) + exact.amounts
     targets = np.array([float(each.weight) for each in problem.constituents]) * exact.nav_after
     assert held == pytest.approx(targets, abs=1e-12)
+
+
+def test_what_is_only_sold_as_costs_take_a_part_of_all_is_sold() -> None:
+    wide = {"bids": (Level(D(8), D(10**6)),), "asks": (Level(D(12), D(10**6)),)}
+    problem = make_rebalance(
+        make_constituent("A", holding=D(7), weight=D("0.1"), **wide),
+        make_constituent("B", holding=D(0), weight=D("0.58"), **wide),
+        make_constituent("C", holding=D(3), weight=D("0.32"), **wide),
+    )
+    with money_context():
+        exact = exact_trades(problem, *offers_of(problem))
+        assert exact is not None
+        found = cheapest_trades(problem, *offers_of(problem), 0.0)
+    assert exact.nav_after < 0.85 and exact.amounts[2] < 0
+    assert found.nav_after == pytest.approx(exact.nav_after, abs=1e-9)
+    assert found.amounts == pytest.approx(exact.amounts, abs=1e-7)
     assert exact.cash == pytest.approx(float(problem.reserve) * exact.nav_after, abs=1e-12)
 
 
