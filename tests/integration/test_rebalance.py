@@ -70,3 +70,13 @@ async def test_every_wave_makes_a_basket_of_what_is_held(worked: House) -> None:
 async def test_the_same_day_is_rebalanced_once(worked: House) -> None:
     first = await worked.rebalance()
     assert (await worked.accept_rebalance()).id == first.id
+
+
+async def test_what_leaves_an_index_that_nobody_holds_is_a_part_of_what_its_unit_is_worth(worked: House) -> None:
+    await worked.sell(None)
+    order = await worked.rebalance()
+    assert (order.status, order.request.nav) == (IndexOrderStatus.FILLED, D(40))
+    with worked.database.read() as connection:
+        assert current_basket(connection, 1).quantities == {"A": D("0.5"), "B": D(4), "D": D(1)}
+        assert audit(connection, worked.account).findings == ()
+    assert findings(worked.database, worked.exchange) == []
