@@ -76,10 +76,10 @@ async def require_apart(database: Database, venue: Venue, account: Account) -> F
     return discount
 
 
-def mixed(asset: str, index: str, account: Account) -> ConfigError:
-    """Return what is wrong with paying fees in a constituent."""
+def mixed(asset: str, index: str, account: Account, *, verb: str = "holds") -> ConfigError:
+    """Return what is wrong with paying fees in a constituent, or in what is to be one."""
     return ConfigError(
-        f"this account pays its fees in {asset}, and {index} holds {asset}: it would pay for everybody's trades",
+        f"this account pays its fees in {asset}, and {index} {verb} {asset}: it would pay for everybody's trades",
         where=f"account {account.uid}",
         hint=how_to_stop_burning(asset, account.environment),
     )

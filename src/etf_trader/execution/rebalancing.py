@@ -4,11 +4,13 @@ import asyncio
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 
 from etf_trader.clock import Clock
 from etf_trader.database import Database
 from etf_trader.errors import BasketMoved, DataError, SolverError
 from etf_trader.events import EventLog
+from etf_trader.execution.fee_inventory import mixed, require_apart
 from etf_trader.execution.fees_in_kind import accrue_before
 from etf_trader.execution.lease import Lease, check
 from etf_trader.execution.look import look_and_plan
@@ -119,13 +121,26 @@ class Rebalancer:
         return found[1]
 
     async def _trade(self, wave: Wave, lease: Lease) -> None:
-        """Write a wave with its intents, send it, and settle what it traded."""
+        """Write a wave with its intents, send it, and settle what it traded.
+
+        Raises:
+            BasketMoved: what a unit holds has changed since the plan; nothing was written or sent.
+            ConfigError: fees are paid in what an index holds, or is to; nothing was written or sent.
+        """
+        await self._require_apart(wave)
         with self.database.write() as connection:
             check(connection, lease)
             plan_id = write_wave(connection, self.log, wave, self.clock.now())
         await self.queue.run([plan_id], lease, self.shift.stop)
         self.trader.settle(plan_id, lease)
         await self.venue.batch_done()
+
+    async def _require_apart(self, wave: Wave) -> None:
+        """Check that fees are not paid in what an index holds, or what a wave of this rebalance is to trade."""
+        ask = self.queue.outcomes.ask
+        discount = await ask(partial(require_apart, self.database, self.venue, self.account))
+        if discount is not None and discount.asset in wave.state.symbols:
+            raise mixed(discount.asset, wave.state.index.symbol, self.account, verb="is to hold")
 
     def _resting(self) -> list[AssetOrder]:
         with self.database.read() as connection:
