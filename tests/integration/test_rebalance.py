@@ -1,6 +1,7 @@
 """A rebalance is carried out in waves, and what is held afterwards is the basket."""
 
 import asyncio
+from datetime import date
 from decimal import Decimal
 from pathlib import Path
 
@@ -26,6 +27,7 @@ from etf_trader.ledger.audit import audit
 from etf_trader.money import round_to
 from etf_trader.orders.status import IndexOrderStatus
 from etf_trader.orders.store import standing_of
+from etf_trader.reports.rebalance import rebalance_report
 
 D = Decimal
 HAIR = D("0.00000001")
@@ -114,6 +116,66 @@ async def test_an_index_of_which_nothing_has_a_price_is_not_rebalanced(worked: H
         set_book(worked, asset, [], [])
     with pytest.raises(MissingPrice, match="nothing that is held has a price now"):
         await worked.accept_rebalance()
+
+
+@pytest.mark.parametrize("status", ["BREAK", None])
+async def test_an_index_that_can_sell_nothing_waits_for_no_wave(tmp_path: Path, status: str | None) -> None:
+    house = await of_one_coin(tmp_path)
+    order = await house.accept_rebalance()
+    assert isinstance(house.market, StaticMarket)
+    if status is None:
+        house.market.delist("AUSDT")
+    else:
+        house.market.set_status("AUSDT", status)
+    assert await carried_out(house, order.id) == ("ended", (f"{'halted' if status else 'delisted'}(A)",))
+    assert house.holdings("index:1") == {"A": D(10)}
+    assert findings(house.database, house.exchange) == []
+
+
+async def test_what_cannot_be_bought_at_first_is_bought_by_a_later_wave_or_told(tmp_path: Path) -> None:
+    house = await of_one_coin(tmp_path)
+    order = await house.accept_rebalance()
+    set_book(house, "C", [], [])
+    assert await carried_out(house, order.id) == ("ended", ("price",))
+    with pytest.raises(MissingPrice, match="nothing but cash"):
+        await house.buy(1)
+
+    set_book(house, "C", *make_ladders(D(5), D("0.01"), D(20)))
+    order = await house.accept_rebalance(date(2026, 12, 1))
+    assert await carried_out(house, order.id) == ("ended", ("price",))  # all of a thin book, and no more there
+    assert house.holdings("index:1")["C"] == 100 * D("0.999")
+    with house.database.read() as connection:
+        assert rebalance_report(connection, order.id).left == ("C",)
+    assert findings(house.database, house.exchange) == []
+
+
+async def test_an_order_waits_for_the_next_wave_while_its_index_holds_nothing_but_cash(tmp_path: Path) -> None:
+    house = await of_one_coin(tmp_path)
+    order = await house.accept_rebalance()
+    sold = await house.sell(4)
+    assert (sold.status, sold.filled) == (IndexOrderStatus.FILLED, D(4))
+    assert await carried_out(house, order.id) == ("filled", ("filled",))
+    assert house.holdings("index:1").keys() == {"C", "USDT"}
+    assert findings(house.database, house.exchange) == []
+
+
+async def of_one_coin(folder: Path) -> House:
+    """Ten units of one A, which is to be C."""
+    books = {asset: make_ladders(D(mid), D("0.01"), D(1000)) for asset, mid in (("A", 100), ("C", 5))}
+    house = make_house(folder, make_market(books))
+    await house.create(make_definition(basket={"A": D(1)}))
+    await house.buy(10)
+    await house.administration.edit_index("1", make_definition(basket={}, weights={"C": D(1)}))
+    return house
+
+
+async def carried_out(house: House, number: int) -> tuple[str, tuple[str, ...]]:
+    """Take a rebalance as far as it goes, and return where it stands and what stopped it."""
+    await house.manager.run([number])
+    with house.database.read() as connection:
+        status, stops = standing_of(connection, number)
+        assert audit(connection, house.account).findings == ()
+        return str(status), stops
 
 
 @pytest.mark.parametrize("moment", ["before it is accepted", "under way"])

@@ -112,7 +112,8 @@ def wave_problem(state: RebalanceState, view: MarketView, without: frozenset[str
     constituents = tuple(_constituent(asset, parts[asset], state, view) for asset in left)
     # what was sold has been worth it together with what it pays for: later waves buy that, whatever it costs alone
     aim = aim_of(request.price_bps) if state.first is None else Exact()
-    return RebalanceProblem(state.index.quote, state.cash, constituents, aim)
+    problem = RebalanceProblem(state.index.quote, state.cash, constituents, aim)
+    return problem if problem.nav > 0 else None  # what would pay for the rest cannot be sold now
 
 
 def aim_of(price_bps: Decimal | None) -> Aim:

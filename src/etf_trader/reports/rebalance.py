@@ -226,15 +226,10 @@ class _Work:
 
     @property
     def left(self) -> tuple[str, ...]:
-        """The assets that were to trade and have not filled whole by any wave; none once all is done."""
+        """The assets that were to trade and have not traded all of that by any wave; none once all is done."""
         if self.order.status is IndexOrderStatus.FILLED:
             return ()
-        whole = {
-            asset
-            for wave in self.played
-            for asset in {each.intent.asset for each in wave.sent}
-            if all(each.status.is_whole for each in wave.sent if each.intent.asset == asset)
-        }
+        whole = frozenset().union(*(wave.done for wave in self.played))
         return tuple(sorted(self.order.request.trading - whole))
 
 

@@ -10,6 +10,7 @@ from sqlalchemy import Connection, select
 
 from etf_trader.execution.batch import WAVE
 from etf_trader.execution.loss import fill_loss
+from etf_trader.execution.rebalance_state import assets_done
 from etf_trader.execution.state import fills_with_orders
 from etf_trader.execution.wave_settlement import mids_of
 from etf_trader.index.store import Basket, baskets_of
@@ -62,7 +63,7 @@ class Played:
     """One wave. `came` is what the index had gained since the wave before, for units bought or sold meanwhile.
 
     `mids` are those it was planned by; of what had no price then, the last before. `settled` is None while
-    it is under way.
+    it is under way; `done` are the assets that traded all that they were to.
     """
 
     number: int
@@ -75,6 +76,7 @@ class Played:
     pairs: Sequence[tuple[Fill, AssetOrder]]
     settled: Settled | None
     basket: Basket | None
+    done: frozenset[str]
 
     @property
     def left(self) -> Held:
@@ -160,6 +162,7 @@ def waves_played(connection: Connection, order: RebalanceOrder) -> list[Played]:
             pairs=[pair for pair in pairs if pair[1].id in numbers],
             settled=end,
             basket=None if end is None else by_version[end.basket],
+            done=assets_done(connection, plan, sent),
         )
         held = wave.after
         found.append(wave)
