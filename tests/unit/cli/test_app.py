@@ -195,7 +195,6 @@ def test_help_of_a_command_has_its_sections(run: Run, tried: ModuleType) -> None
         ),
         ("order sell --qty 1 --format csv", "cannot print 'csv': --format takes table or json", ""),
         ("dashboard", "etf dashboard comes with a later version", "today: etf report fills"),
-        ("report rebalance", "etf report rebalance comes with a later version", "today: etf report fills"),
         ("--quiet", "etf needs a command", "etf --help"),
     ],
 )
