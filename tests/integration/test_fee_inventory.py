@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from tests.effort import examples
 from tests.factories import UID, House, make_definition, make_house, make_ladders, make_market, make_request
 from tests.integration.harness import make_folder
-from tests.invariants import findings
+from tests.invariants import findings, standing_findings
 
 from etf_trader.cli.plan_fees import fees_of
 from etf_trader.errors import ConfigError, LedgerError
@@ -277,3 +277,20 @@ async def test_the_identities_hold_whatever_pays_the_fees(
         check(house)
     finally:
         shutil.rmtree(folder)
+
+
+async def test_a_wave_whose_cash_is_all_promised_pays_no_more_fees_than_it_has_to_spare(tmp_path: Path) -> None:
+    books = {asset: make_ladders(D(mid), D("0.01"), D(5000)) for asset, mid in (("A", 100), ("C", 7), ("D", 3))}
+    house = make_house(tmp_path, make_market({**books, "BNB": BOOKS["BNB"]}))
+    house.deposit(D(10), "bnb", asset="BNB")
+    await house.create(make_definition(basket={"A": D(1)}))
+    await house.buy(200)
+    await house.administration.fund_fees("BNB", D(1))
+    weights = {"C": D("0.5"), "D": D("0.5")}
+    await house.administration.edit_index("1", make_definition(basket={}, weights=weights))
+    house.exchange.set_bnb_burn(UID, True)
+    seen: list[str] = []
+    house.database.watch = lambda connection: seen.extend(standing_findings(connection))
+    assert (await house.rebalance()).status is IndexOrderStatus.FILLED
+    assert seen == []
+    check(house)

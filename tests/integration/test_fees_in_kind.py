@@ -19,6 +19,7 @@ from etf_trader.ledger.tables import transactions
 from etf_trader.market.symbol import Side
 from etf_trader.money import ZERO
 from etf_trader.orders.store import plans_of
+from etf_trader.reports.rebalance import rebalance_report
 from etf_trader.seal import canonical
 
 D = Decimal
@@ -175,3 +176,20 @@ def test_the_audit_finds_a_rate_that_was_changed_afterwards_and_a_state_that_was
     assert any(message.startswith("it charges ") for message in told)
     assert any("more than its charge" in message for message in told)
     assert "how far it was taken does not match its seal" in told
+
+
+def test_a_rebalance_that_waits_for_its_first_wave_is_reported_before_its_fee_is_taken(tmp_path: Path) -> None:
+    house = make_fee_house(tmp_path)
+    asyncio.run(house.create(make_fee_definition()))
+    asyncio.run(house.buy(10))
+    asyncio.run(house.administration.edit_index("1", make_fee_definition(weights={"A": D(1)})))
+    house.exchange.advance(86_400)
+    order = asyncio.run(house.accept_rebalance())
+    with house.database.read() as connection:
+        waiting = rebalance_report(connection, order.id)
+    assert (waiting.baskets[0].version, waiting.nav_before) == (1, D(1200))
+    asyncio.run(house.manager.run([order.id]))
+    with house.database.read() as connection:
+        done = rebalance_report(connection, order.id)
+    assert (done.status, done.baskets[0].version) == ("filled", order.request.basket)
+    sound(house)

@@ -1,16 +1,33 @@
 """A rebalance is carried out in waves, and what is held afterwards is the basket."""
 
+import asyncio
+from datetime import date
 from decimal import Decimal
 from pathlib import Path
 
 import pytest
-from tests.factories import House, make_definition, make_house, make_market
+from tests.factories import (
+    UID,
+    House,
+    Ladder,
+    make_definition,
+    make_house,
+    make_ladders,
+    make_market,
+    make_request,
+)
+from tests.integration.test_reconciliation import ForgetfulVenue
 from tests.invariants import findings, standing_findings
 
+from etf_trader.errors import ConfigError, MissingPrice
+from etf_trader.exchange.static import StaticMarket
+from etf_trader.index.benchmarks import current_fixing
 from etf_trader.index.store import baskets_of, current_basket
 from etf_trader.ledger.audit import audit
 from etf_trader.money import round_to
 from etf_trader.orders.status import IndexOrderStatus
+from etf_trader.orders.store import standing_of
+from etf_trader.reports.rebalance import rebalance_report
 
 D = Decimal
 HAIR = D("0.00000001")
@@ -70,3 +87,156 @@ async def test_every_wave_makes_a_basket_of_what_is_held(worked: House) -> None:
 async def test_the_same_day_is_rebalanced_once(worked: House) -> None:
     first = await worked.rebalance()
     assert (await worked.accept_rebalance()).id == first.id
+
+
+async def test_what_leaves_an_index_that_nobody_holds_is_a_part_of_what_its_unit_is_worth(worked: House) -> None:
+    await worked.sell(None)
+    order = await worked.rebalance()
+    assert (order.status, order.request.nav) == (IndexOrderStatus.FILLED, D(40))
+    with worked.database.read() as connection:
+        assert current_basket(connection, 1).quantities == {"A": D("0.5"), "B": D(4), "D": D(1)}
+        assert audit(connection, worked.account).findings == ()
+    assert findings(worked.database, worked.exchange) == []
+
+
+async def test_what_has_no_price_when_a_rebalance_is_accepted_is_left_out_of_it(worked: House) -> None:
+    set_book(worked, "D", [], [])
+    order = await worked.rebalance()
+    assert (order.status, order.arrival["D"]) == (IndexOrderStatus.FILLED, D(0))
+    with worked.database.read() as connection:
+        followed = current_fixing(connection, 1)
+        assert audit(connection, worked.account).findings == ()
+    assert followed is not None
+    assert followed.benchmark.quantities.keys() == {"A", "B"}
+    assert findings(worked.database, worked.exchange) == []
+
+
+async def test_an_index_of_which_nothing_has_a_price_is_not_rebalanced(worked: House) -> None:
+    for asset in "ABC":
+        set_book(worked, asset, [], [])
+    with pytest.raises(MissingPrice, match="nothing that is held has a price now"):
+        await worked.accept_rebalance()
+
+
+@pytest.mark.parametrize("status", ["BREAK", None])
+async def test_an_index_that_can_sell_nothing_waits_for_no_wave(tmp_path: Path, status: str | None) -> None:
+    house = await of_one_coin(tmp_path)
+    order = await house.accept_rebalance()
+    assert isinstance(house.market, StaticMarket)
+    if status is None:
+        house.market.delist("AUSDT")
+    else:
+        house.market.set_status("AUSDT", status)
+    assert await carried_out(house, order.id) == ("ended", (f"{'halted' if status else 'delisted'}(A)",))
+    assert house.holdings("index:1") == {"A": D(10)}
+    assert findings(house.database, house.exchange) == []
+
+
+async def test_what_cannot_be_bought_at_first_is_bought_by_a_later_wave_or_told(tmp_path: Path) -> None:
+    house = await of_one_coin(tmp_path)
+    order = await house.accept_rebalance()
+    set_book(house, "C", [], [])
+    assert await carried_out(house, order.id) == ("ended", ("price",))
+    with pytest.raises(MissingPrice, match="nothing but cash"):
+        await house.buy(1)
+
+    set_book(house, "C", *make_ladders(D(5), D("0.01"), D(20)))
+    order = await house.accept_rebalance(date(2026, 12, 1))
+    assert await carried_out(house, order.id) == ("ended", ("price",))  # all of a thin book, and no more there
+    assert house.holdings("index:1")["C"] == 100 * D("0.999")
+    with house.database.read() as connection:
+        assert rebalance_report(connection, order.id).left == ("C",)
+    assert findings(house.database, house.exchange) == []
+
+
+async def test_an_order_waits_for_the_next_wave_while_its_index_holds_nothing_but_cash(tmp_path: Path) -> None:
+    house = await of_one_coin(tmp_path)
+    order = await house.accept_rebalance()
+    sold = await house.sell(4)
+    assert (sold.status, sold.filled) == (IndexOrderStatus.FILLED, D(4))
+    assert await carried_out(house, order.id) == ("filled", ("filled",))
+    assert house.holdings("index:1").keys() == {"C", "USDT"}
+    assert findings(house.database, house.exchange) == []
+
+
+async def of_one_coin(folder: Path) -> House:
+    """Ten units of one A, which is to be C."""
+    books = {asset: make_ladders(D(mid), D("0.01"), D(1000)) for asset, mid in (("A", 100), ("C", 5))}
+    house = make_house(folder, make_market(books))
+    await house.create(make_definition(basket={"A": D(1)}))
+    await house.buy(10)
+    await house.administration.edit_index("1", make_definition(basket={}, weights={"C": D(1)}))
+    return house
+
+
+async def carried_out(house: House, number: int) -> tuple[str, tuple[str, ...]]:
+    """Take a rebalance as far as it goes, and return where it stands and what stopped it."""
+    await house.manager.run([number])
+    with house.database.read() as connection:
+        status, stops = standing_of(connection, number)
+        assert audit(connection, house.account).findings == ()
+        return str(status), stops
+
+
+@pytest.mark.parametrize("moment", ["before it is accepted", "under way"])
+async def test_no_wave_trades_what_fees_are_paid_in(tmp_path: Path, moment: str) -> None:
+    books = {
+        asset: make_ladders(D(mid), D("0.01"), D(1000)) for asset, mid in (("A", 100), ("B", 10), ("BNB", 600))
+    }
+    house = make_house(tmp_path, make_market(books))
+    await house.create(make_definition())
+    await house.buy(10)
+    weights = {"A": D("0.5"), "BNB": D("0.5")}
+    await house.administration.edit_index("1", make_definition(basket={}, weights=weights))
+    if moment == "under way":
+        await house.accept_rebalance()
+    house.exchange.set_bnb_burn(UID, True)
+    with pytest.raises(ConfigError, match="pays its fees in BNB, and TWO is to hold BNB"):
+        await house.rebalance()
+    assert house.holdings("index:1") == {"A": D(10), "B": D(20)}
+    house.exchange.set_bnb_burn(UID, False)
+    assert (await house.rebalance()).status is IndexOrderStatus.FILLED
+    assert findings(house.database, house.exchange) == []
+
+
+def set_book(house: House, asset: str, bids: Ladder, asks: Ladder) -> None:
+    assert isinstance(house.market, StaticMarket)
+    house.market.set_book(f"{asset}USDT", bids, asks)
+
+
+async def test_an_order_with_a_late_fill_of_what_has_left_since_is_traded_back(tmp_path: Path) -> None:
+    books = {asset: make_ladders(D(mid), D("0.01"), D(1000)) for asset, mid in (("A", 100), ("B", 10), ("C", 5))}
+    house = make_house(tmp_path, make_market(books), venue_type=ForgetfulVenue)
+    assert isinstance(house.venue, ForgetfulVenue)
+    await house.create(make_definition())
+    venue = house.venue
+    venue.denied = {"AUSDT"}
+    venue.before_place = lambda order: venue.denied.clear() if venue.places > 2 else None
+    done: list[bool] = []
+    leading = asyncio.create_task(house.manager.lead(lambda: bool(done), lambda manager, failure: None))
+    order = await house.desk.accept(make_request(quantity=D(5)))
+    await until(house, order.id)
+    weights = {"B": D("0.5"), "C": D("0.5")}
+    await house.administration.edit_index("1", make_definition(basket={}, weights=weights))
+    await until(house, (await house.accept_rebalance()).id)
+    done.append(True)
+    await leading
+    house.manager.stop_when(lambda: False)
+
+    await house.manager.reconcile()
+    assert house.order(order.id).status is IndexOrderStatus.STUCK
+    assert house.holdings(f"order:{order.id}").keys() == {"A"}
+    await house.manager.run([])
+    assert house.order(order.id).status is IndexOrderStatus.FILLED
+    assert findings(house.database, house.exchange) == []
+    with house.database.read() as connection:
+        assert audit(connection, house.account).findings == ()
+
+
+async def until(house: House, number: int) -> None:
+    """Wait until an order, or a rebalance, has ended."""
+    while True:
+        with house.database.read() as connection:
+            if standing_of(connection, number)[0].is_final:
+                return
+        await asyncio.sleep(0.01)

@@ -19,14 +19,15 @@ from etf_trader.index.store import current_basket, index_by_id, list_indices
 from etf_trader.ledger import accounts
 from etf_trader.ledger.booking import fee_funding
 from etf_trader.ledger.fill import Fill, Part
+from etf_trader.ledger.late import allotted
 from etf_trader.ledger.parties import Parties
 from etf_trader.ledger.repository import Account, Ledger
 from etf_trader.market.currency import DEFAULT
-from etf_trader.market.symbol import SymbolRule
+from etf_trader.market.symbol import Side, SymbolRule
 from etf_trader.money import ONE, ZERO, divide, plain
 from etf_trader.orders.asset_order import AssetOrder, quote_of
 from etf_trader.orders.status import IndexOrderStatus
-from etf_trader.orders.store import list_index_orders, stored_plan
+from etf_trader.orders.store import asset_orders_of, list_index_orders, stored_plan
 from etf_trader.venue.interface import FeeDiscount, Trade, Venue
 from etf_trader.venue.money_in import how_to_stop_burning
 
@@ -76,10 +77,10 @@ async def require_apart(database: Database, venue: Venue, account: Account) -> F
     return discount
 
 
-def mixed(asset: str, index: str, account: Account) -> ConfigError:
-    """Return what is wrong with paying fees in a constituent."""
+def mixed(asset: str, index: str, account: Account, *, verb: str = "holds") -> ConfigError:
+    """Return what is wrong with paying fees in a constituent, or in what is to be one."""
     return ConfigError(
-        f"this account pays its fees in {asset}, and {index} holds {asset}: it would pay for everybody's trades",
+        f"this account pays its fees in {asset}, and {index} {verb} {asset}: it would pay for everybody's trades",
         where=f"account {account.uid}",
         hint=how_to_stop_burning(asset, account.environment),
     )
@@ -134,20 +135,36 @@ def valued(parts: Sequence[Part], price: Decimal) -> list[Part]:
 
 
 def affordable(
-    ledger: Ledger, fill: Fill, parts: Sequence[Part], parties: Mapping[int, Parties], asset: str
+    connection: Connection, fill: Fill, parts: Sequence[Part], parties: Mapping[int, Parties], asset: str
 ) -> tuple[Fill, list[Part]]:
-    """Return the fill and its parts as they can be booked: no order pays the inventory more than it has.
+    """Return the fill and its parts as they can be booked: no order pays the inventory more than it has to spare.
 
-    A fee that nobody planned for may find an order that has spent all its cash;
-    the rest is the owner's, whose inventory it is.
+    A fee that nobody planned for may find an order that has spent all its cash, or
+    needs it for what is in flight; the rest is the owner's, whose inventory it is.
     """
-    quote = quote_of(fill.symbol, asset)
+    ledger, quote = Ledger(connection, fill.account_id), quote_of(fill.symbol, asset)
     booked = []
     for part in parts:
         owner = parties[part.index_order_id]
         left = ledger.balance(owner.order, quote) - fill.side.sign * part.value
+        left -= _promised(connection, fill, part, quote)
         booked.append(part._replace(fee_value=min(part.fee_value or ZERO, max(left, ZERO))))
     return replace(fill, fee_value=sum((part.fee_value or ZERO for part in booked), ZERO)), booked
+
+
+def _promised(connection: Connection, fill: Fill, part: Part, quote: str) -> Decimal:
+    """Return what an index order may still pay, at the most, for what it buys in flight beside this."""
+    total = ZERO
+    for order in asset_orders_of(connection, part.index_order_id):
+        intent = order.intent
+        if order.status.is_final or intent.side is not Side.BUY or intent.quote != quote:
+            continue
+        wanted = sum((each.quantity for each in order.shares if each.index_order_id == part.index_order_id), ZERO)
+        wanted -= allotted(connection, order.id).get(part.index_order_id, ZERO)
+        if order.id == fill.asset_order_id:
+            wanted -= part.quantity
+        total += max(wanted, ZERO) * intent.price
+    return total
 
 
 def supply(ledger: Ledger, fill: Fill, price: Decimal) -> None:

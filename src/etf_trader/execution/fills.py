@@ -35,7 +35,7 @@ def book_fill(
     ledger, is_paid_apart = Ledger(connection, fill.account_id), is_foreign(fill, asset)
     price = (prices or {}).get(fill.fee_asset)
     if is_paid_apart and price is not None:
-        fill, parts = affordable(ledger, fill, valued(parts, price), parties, asset)
+        fill, parts = affordable(connection, fill, valued(parts, price), parties, asset)
     if not add_fill(connection, fill, parts):
         return
     if is_paid_apart and price is not None:

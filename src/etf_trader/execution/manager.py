@@ -320,7 +320,8 @@ class Manager:
             left = [] if self._shift.stop() else await self._turns.play(due, rules, lease, failures)
             if self._shift.stop():
                 return
-            waiting = held + left + [number for number in self._open_orders() if number not in known]
+            bare = self._turns.bare if moving else []  # the next wave buys what they trade
+            waiting = held + left + bare + [number for number in self._open_orders() if number not in known]
             rebalances = moving + [number for number in self._rebalancer.open() if number not in known]
             known.update(waiting, rebalances)
             if not waiting and not rebalances:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
 
-from etf_trader.errors import NotTrading
+from etf_trader.errors import MissingPrice, NotTrading
 from etf_trader.index.store import Basket
 from etf_trader.market.book import OrderBook
 from etf_trader.market.document import market_document, market_hash
@@ -85,8 +85,14 @@ def order_problem(
 
     Raises:
         NotTrading: the venue has halted a constituent.
-        MissingPrice, CrossedBook: a book has no price.
+        MissingPrice, CrossedBook: a book has no price, or there are no constituents.
     """
+    if not basket.quantities:
+        raise MissingPrice(
+            "the index holds nothing but cash: its rebalance has sold, and not bought yet",
+            where="basket",
+            hint=f"etf rebalance --index {basket.index_id} goes on with it, or tells when the next is due",
+        )
     for symbol in sorted(basket.symbols.values()):
         if not (rule := view.rules[symbol]).is_trading:
             raise NotTrading(f"{symbol} does not trade now (the venue says {rule.status})", where=symbol)

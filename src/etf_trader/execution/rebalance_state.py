@@ -1,7 +1,7 @@
 """What the books say about a rebalance right now, read in one transaction."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
@@ -12,20 +12,23 @@ from etf_trader.index.store import Basket, Index, current_basket, index_by_id
 from etf_trader.ledger import accounts
 from etf_trader.ledger.parties import Parties, parties_of_rebalance
 from etf_trader.ledger.repository import Ledger
-from etf_trader.market.symbol import Side
+from etf_trader.market.book import OrderBook
+from etf_trader.market.document import market_of
+from etf_trader.market.symbol import Side, SymbolRule
 from etf_trader.money import ZERO
 from etf_trader.orders.asset_order import AssetOrder
 from etf_trader.orders.rebalance_order import RebalanceOrder
 from etf_trader.orders.rebalances import rebalance_order
 from etf_trader.orders.status import AssetOrderStatus
-from etf_trader.orders.store import StoredPlan, asset_orders_of_plan, plans_of
+from etf_trader.orders.store import StoredPlan, asset_orders_of_plan, plans_of, stored_market
 
 
 @dataclass(frozen=True, slots=True)
 class RebalanceState:
     """A rebalance, and what its index and its own account hold: in base by asset, cash in the quote.
 
-    `first` are the sides that its first wave planned; None before there was one.
+    `first` are the sides that its first wave planned, and those at its acceptance of what had no price or market
+    then; None before there was one.
     `done` are the assets that have traded all that they were to.
     """
 
@@ -74,22 +77,50 @@ def rebalance_state(connection: Connection, order_id: int) -> RebalanceState:
         held=held,
         own_cash=own.pop(index.quote, ZERO),
         own=own,
-        first=_first_sides(waves[0]) if waves else None,
-        done=frozenset().union(*map(_whole, sent)) if sent else frozenset(),
+        first=_first_sides(waves[0], order) if waves else None,
+        done=frozenset(
+            asset for each, own in zip(waves, sent, strict=True) for asset in assets_done(connection, each, own)
+        ),
         waves=len(waves),
     )
 
 
-def _first_sides(plan: StoredPlan) -> dict[str, Side]:
+def _first_sides(plan: StoredPlan, order: RebalanceOrder) -> dict[str, Side]:
     legs = json.loads(plan.document)["legs"]
-    return {leg["asset"]: Side(leg["side"]) for leg in legs if leg["side"] is not None}
+    planned = {leg["asset"] for leg in legs}
+    kept_out = {
+        leg.asset: leg.side for leg in order.request.legs if leg.side is not None and leg.asset not in planned
+    }
+    return {**kept_out, **{leg["asset"]: Side(leg["side"]) for leg in legs if leg["side"] is not None}}
 
 
-def _whole(sent: list[AssetOrder]) -> frozenset[str]:
-    """Return the assets of which everything that was sent has filled; what was withdrawn says nothing."""
-    assets = {order.intent.asset for order in sent}
-    open_ends = {order.intent.asset for order in sent if not order.status.is_whole}
-    return frozenset(assets - open_ends)
+def assets_done(connection: Connection, plan: StoredPlan, sent: Sequence[AssetOrder]) -> frozenset[str]:
+    """Return the assets that traded all that a wave wanted, as far as books and the venue's largest order let it.
+
+    What took all that its book offered, or was more than is sent in one go, has not: there may be more by now.
+    """
+    executed: dict[str, Decimal] = {}
+    for order in sent:
+        executed[order.intent.asset] = executed.get(order.intent.asset, ZERO) + order.executed_quantity
+    legs = {leg["asset"]: leg for leg in json.loads(plan.document)["legs"] if leg["side"] is not None}
+    whole = frozenset(
+        asset
+        for asset in executed.keys() & legs.keys()
+        if executed[asset] >= Decimal(legs[asset]["quantity"])
+        and all(order.status.is_whole for order in sent if order.intent.asset == asset)
+    )
+    market = stored_market(connection, plan.book_hash) if whole else None
+    if market is None:
+        return whole
+    books, rules = market_of(market)
+    return frozenset(asset for asset in whole if not _is_used_up(legs[asset], books, rules))
+
+
+def _is_used_up(leg: Mapping[str, str], books: Mapping[str, OrderBook], rules: Mapping[str, SymbolRule]) -> bool:
+    """Return whether a leg takes all of its book that the venue lets it take, but for less than a lot."""
+    rule = rules[leg["symbol"]]
+    levels, _ = books[leg["symbol"]].accepted(Side(leg["side"]), rule)
+    return sum((level.quantity for level in levels), ZERO) - Decimal(leg["quantity"]) < rule.step
 
 
 def barren_waves(connection: Connection, order_id: int) -> tuple[int, tuple[str, ...]]:

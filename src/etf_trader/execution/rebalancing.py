@@ -4,12 +4,14 @@ import asyncio
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 
 from etf_trader.clock import Clock
 from etf_trader.database import Database
 from etf_trader.errors import BasketMoved, DataError, SolverError
 from etf_trader.events import EventLog
 from etf_trader.execution.beside import asked_of, wave_symbols
+from etf_trader.execution.fee_inventory import mixed, require_apart
 from etf_trader.execution.fees_in_kind import accrue_before
 from etf_trader.execution.lease import Lease, check
 from etf_trader.execution.look import look_and_plan
@@ -27,6 +29,7 @@ from etf_trader.execution.trader import Trader
 from etf_trader.execution.turns import MOST_BARREN, Failures, Turns
 from etf_trader.execution.unwinding import Rules
 from etf_trader.execution.wave_settlement import end_rebalance, write_wave
+from etf_trader.execution.waves import Wave
 from etf_trader.ledger.repository import Account
 from etf_trader.orders.asset_order import AssetOrder
 from etf_trader.orders.rebalances import list_rebalances
@@ -165,7 +168,13 @@ class Rebalancer:
         return found[1]
 
     async def _trade(self, netted: Netted, lease: Lease) -> None:
-        """Write a wave and the orders that trade with it, send them, and settle what they traded."""
+        """Write a wave and the orders that trade with it, send them, and settle what they traded.
+
+        Raises:
+            BasketMoved: what a unit holds has changed since the plan; nothing was written or sent.
+            ConfigError: fees are paid in what an index holds, or is to; nothing was written or sent.
+        """
+        await self._require_apart(netted.wave)
         with self.database.write() as connection:
             check(connection, lease)
             plans = write_wave(connection, self.log, self.account, netted, self.clock.now())
@@ -173,6 +182,13 @@ class Rebalancer:
         for plan_id in plans:
             self.trader.settle(plan_id, lease)
         await self.venue.batch_done()
+
+    async def _require_apart(self, wave: Wave) -> None:
+        """Check that fees are not paid in what an index holds, or what a wave of this rebalance is to trade."""
+        ask = self.queue.outcomes.ask
+        discount = await ask(partial(require_apart, self.database, self.venue, self.account))
+        if discount is not None and discount.asset in wave.state.symbols:
+            raise mixed(discount.asset, wave.state.index.symbol, self.account, verb="is to hold")
 
     def _resting(self) -> list[AssetOrder]:
         with self.database.read() as connection:

@@ -83,8 +83,14 @@ class OrderState:
 
     @property
     def markets(self) -> dict[str, str]:
-        """The market of each constituent, and of what the order holds that is none any more."""
-        return {**self.basket.symbols, **self.past}
+        """The market of each constituent, and of what the order holds that is none any more.
+
+        What entered when the order had ended is none of its business: a late fill makes it stuck after that.
+        """
+        found = {**self.basket.symbols, **self.past}
+        return {
+            asset: symbol for asset, symbol in found.items() if asset in self.order.arrival or asset in self.past
+        }
 
     @property
     def stays_open(self) -> bool:

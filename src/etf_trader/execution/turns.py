@@ -32,6 +32,7 @@ from etf_trader.execution.unwinding import Rules
 from etf_trader.ledger.repository import Account
 from etf_trader.orders.asset_order import AssetOrder
 from etf_trader.orders.index_order import IndexOrder
+from etf_trader.orders.rebalances import list_rebalances
 from etf_trader.orders.status import AssetOrderStatus, IndexOrderStatus
 from etf_trader.orders.store import (
     asset_orders_of_plan,
@@ -55,7 +56,10 @@ MOST_BARREN = 3
 
 @dataclass(slots=True)
 class Turns:
-    """Plays the turns of one leader; `has_waited` says whether the last one waited, for slots or for a quote."""
+    """Plays the turns of one leader; `has_waited` says whether the last one waited, for slots or for a quote.
+
+    `bare` are the orders that it left alone as their index holds nothing but cash, between two waves.
+    """
 
     database: Database
     venue: Venue
@@ -69,6 +73,7 @@ class Turns:
     finisher: Finisher
     shift: Shift
     has_waited: bool = False
+    bare: list[int] = field(default_factory=list)
     # Who has exchanged currencies in this go and not traded since: not twice without trading in between.
     _converted: set[int] = field(default_factory=set)
 
@@ -81,12 +86,12 @@ class Turns:
 
         An order whose constituent has no price stops alone; its failure is noted.
         """
-        self.has_waited = False
+        self.has_waited, self.bare = False, []
         ready = await self._ready(waiting, rules, lease)
         if self.shift.stop():
             return []
         # Read when all that is due has ended: what ends gives to the float, or takes of it.
-        states, quoting = self.quoter.sorted_out(await self._states(ready, lease))
+        states, quoting = self.quoter.sorted_out(self._with_assets(await self._states(ready, lease)))
         # An order that may use other currencies is planned alone: its network of books is its own.
         together = [state for state in states if not foreign_currencies(state.index)]
         alone = [state.order.id for state in states if foreign_currencies(state.index)]
@@ -99,6 +104,16 @@ class Turns:
         if left or self.shift.stop():
             return left + [state.order.id for state in quoting]
         return await self._quote(quoting, rules, lease)
+
+    def _with_assets(self, states: list[OrderState]) -> list[OrderState]:
+        """Return the orders without those that wait for what a rebalance buys: their index has only cash now."""
+        if all(state.basket.quantities for state in states):
+            return states
+        with self.database.read() as connection:
+            found = list_rebalances(connection, account_id=self.account.id, statuses=[IndexOrderStatus.OPEN])
+        moving = {each.index_id for each in found}
+        self.bare = [each.order.id for each in states if not each.basket.quantities and each.index.id in moving]
+        return [each for each in states if each.order.id not in self.bare]
 
     async def due(self, waiting: Sequence[int], rules: Rules, lease: Lease) -> list[OrderState]:
         """Return how those of these orders stand that may be planned with others now; what is to end is ended."""

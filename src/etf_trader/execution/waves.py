@@ -150,7 +150,8 @@ def wave_problem(
     )
     # what was sold has been worth it together with what it pays for: later waves buy that, whatever it costs alone
     aim = aim_of(request.price_bps) if state.first is None else Exact()
-    return RebalanceProblem(state.index.quote, state.cash, constituents, aim, beside.max_cross_spread)
+    problem = RebalanceProblem(state.index.quote, state.cash, constituents, aim, beside.max_cross_spread)
+    return problem if problem.nav > 0 else None  # what would pay for the rest cannot be sold now
 
 
 def aim_of(price_bps: Decimal | None) -> Aim:

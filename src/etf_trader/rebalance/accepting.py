@@ -11,6 +11,7 @@ from etf_trader.clock import Clock
 from etf_trader.database import Database
 from etf_trader.errors import UsageError
 from etf_trader.events import EventLog, RebalanceAccepted
+from etf_trader.execution.fee_inventory import mixed, require_apart
 from etf_trader.execution.fees_in_kind import basket_due
 from etf_trader.execution.look import require_own
 from etf_trader.index.benchmarks import set_benchmark
@@ -71,6 +72,7 @@ async def accept_rebalance(
         NotFound: there is no such index.
         UsageError: it is closed, it has no rulebook, or another rebalance of it is under way; the table of caps
             cannot be.
+        ConfigError: the account pays its fees in what an index holds, or this one is to hold.
         NotListed: the venue has no market any more for what the index holds.
         DataError: a price is missing, or what the rulebook needs to know is.
     """
@@ -79,6 +81,7 @@ async def accept_rebalance(
             if (known := _known(connection, account, wanted)) is not None:
                 return known
         preview = await preview_rebalance(database, venue, clock, account, depth, wanted.reference, wanted.caps)
+        await _require_apart(database, venue, account, preview)
         empty = None
         if preview.rebalance is None:
             empty = await reweigh(venue, preview)
@@ -108,6 +111,13 @@ async def accept_rebalance(
     )
 
 
+async def _require_apart(database: Database, venue: Venue, account: Account, preview: RebalancePreview) -> None:
+    """Check that fees are paid in nothing that an index holds, or this one is to hold."""
+    discount = await require_apart(database, venue, account)
+    if discount is not None and discount.asset in preview.determination.weights:
+        raise mixed(discount.asset, preview.index.symbol, account, verb="is to hold")
+
+
 async def _closes(venue: Venue, preview: RebalancePreview, now: datetime) -> dict[str, Price]:
     """Return the last closes, of an index whose weights are set at these."""
     rules = preview.version.rules
@@ -128,7 +138,8 @@ def _follow(
     Those are the mids of the acceptance, or `closes` where its rulebook wants them.
     What has no price has no place in it until it has one.
     """
-    prices = {**mids_at(order.arrival, now), **closes}
+    known = {asset: mid for asset, mid in order.arrival.items() if mid}
+    prices = {**mids_at(known, now), **closes}
     weights = {asset: weight for asset, weight in preview.determination.weights.items() if asset in prices}
     if weights:
         set_benchmark(connection, preview.index, weights, prices, now, f"rebalance {order.id}")

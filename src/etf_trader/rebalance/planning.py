@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
 
+from etf_trader.errors import MissingPrice
 from etf_trader.index.methodology import RebalanceRule
 from etf_trader.market.book import OrderBook
 from etf_trader.market.symbol import Side, SymbolRule
@@ -131,12 +132,15 @@ def plan_of(
 
     Raises:
         CrossedBook: a book has no price.
+        MissingPrice: nothing that is held has one.
         NumericalFailure: the LP failed.
     """
     with money_context():
         halted = frozenset(asset for asset, book in books.items() if is_halted(book, rules[asset]))
         mids = {asset: price_of(book) for asset, book in books.items()}
         nav = holdings.nav(mids)
+        if not nav:
+            raise MissingPrice("nothing that is held has a price now", where=min(holdings.quantities, default=""))
         weights = {
             asset: divide(quantity * mids[asset], nav, _GRID) for asset, quantity in holdings.quantities.items()
         }

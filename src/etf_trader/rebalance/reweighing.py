@@ -43,7 +43,7 @@ async def reweigh(venue: Venue, preview: RebalancePreview) -> Reweighed:
     Raises:
         MissingPrice, CrossedBook: a book has no price.
     """
-    symbols = preview.symbols
+    symbols = {**preview.symbols, **preview.basket.symbols}  # what leaves is a part of what a unit is worth
     books = await venue.books(sorted(set(symbols.values())), FEW)
     if missing := sorted(symbol for symbol in symbols.values() if symbol not in books):
         raise MissingPrice(f"{missing[0]} has no book", where=missing[0])
@@ -57,7 +57,7 @@ async def reweigh(venue: Venue, preview: RebalancePreview) -> Reweighed:
             asset: divide_down(weight * nav, mids[asset], BASKET_GRID) for asset, weight in targets.items()
         }
         spent = sum((quantity * mids[asset] for asset, quantity in quantities.items()), ZERO)
-        return Reweighed(quantities, symbols, divide_down(nav - spent, Decimal(1), BASKET_GRID), mids)
+        return Reweighed(quantities, preview.symbols, divide_down(nav - spent, Decimal(1), BASKET_GRID), mids)
 
 
 def write_reweighed(

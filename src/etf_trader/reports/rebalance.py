@@ -32,7 +32,7 @@ from etf_trader.orders.rebalance_order import RebalanceOrder, TargetLeg
 from etf_trader.orders.rebalances import rebalance_order
 from etf_trader.orders.status import IndexOrderStatus
 from etf_trader.reports.returns import Point, tracking_difference
-from etf_trader.reports.waves import Held, Mids, Played, arrival_of, held_by, waves_played
+from etf_trader.reports.waves import Held, Mids, Played, arrival_of, basket_before, held_by, waves_played
 
 FRACTION = Decimal("1e-12")
 
@@ -226,15 +226,10 @@ class _Work:
 
     @property
     def left(self) -> tuple[str, ...]:
-        """The assets that were to trade and have not filled whole by any wave; none once all is done."""
+        """The assets that were to trade and have not traded all of that by any wave; none once all is done."""
         if self.order.status is IndexOrderStatus.FILLED:
             return ()
-        whole = {
-            asset
-            for wave in self.played
-            for asset in {each.intent.asset for each in wave.sent}
-            if all(each.status.is_whole for each in wave.sent if each.intent.asset == asset)
-        }
+        whole = frozenset().union(*(wave.done for wave in self.played))
         return tuple(sorted(self.order.request.trading - whole))
 
 
@@ -247,7 +242,7 @@ def rebalance_report(connection: Connection, order_id: int) -> RebalanceReport:
     order = rebalance_order(connection, order_id)
     played = waves_played(connection, order)
     baskets = baskets_of(connection, order.index_id)
-    (start,) = (each for each in baskets if each.version == order.request.basket)
+    start = basket_before(order, baskets)
     index = index_by_id(connection, order.index_id)
     with money_context():
         since = _tracking_since(connection, order, played)

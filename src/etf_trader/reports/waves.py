@@ -10,6 +10,7 @@ from sqlalchemy import Connection, select
 
 from etf_trader.execution.batch import WAVE
 from etf_trader.execution.loss import fill_loss
+from etf_trader.execution.rebalance_state import assets_done
 from etf_trader.execution.state import fills_with_orders
 from etf_trader.execution.wave_settlement import mids_of
 from etf_trader.index.store import Basket, baskets_of
@@ -62,7 +63,7 @@ class Played:
     """One wave. `came` is what the index had gained since the wave before, for units bought or sold meanwhile.
 
     `mids` are those it was planned by; of what had no price then, the last before. `settled` is None while
-    it is under way.
+    it is under way; `done` are the assets that traded all that they were to.
     """
 
     number: int
@@ -75,6 +76,7 @@ class Played:
     pairs: Sequence[tuple[Fill, AssetOrder]]
     settled: Settled | None
     basket: Basket | None
+    done: frozenset[str]
 
     @property
     def left(self) -> Held:
@@ -123,13 +125,21 @@ def arrival_of(order: RebalanceOrder, played: Sequence[Played]) -> dict[str, Dec
     return found | dict(order.arrival)
 
 
+def basket_before(order: RebalanceOrder, baskets: Sequence[Basket]) -> Basket:
+    """Return the basket that a rebalance began with; until the fee that it counts on is taken, the one before."""
+    end = order.ended_at
+    known = [each for each in baskets if each.version <= order.request.basket]
+    return max(known, key=lambda each: (end is None or each.effective_at <= end, each.version))
+
+
 def waves_played(connection: Connection, order: RebalanceOrder) -> list[Played]:
     """Read the waves of a rebalance, in order."""
     baskets = baskets_of(connection, order.index_id)
+    began = basket_before(order, baskets)
     by_id, by_version = ({getattr(each, key): each for each in baskets} for key in ("id", "version"))
     settled = _settlements(connection, order.id)
     pairs = fills_with_orders(connection, order.id)
-    held = held_by(by_version[order.request.basket], order.request.units)
+    held = held_by(began, order.request.units)
     mids: dict[str, Decimal] = dict(order.arrival)
     found: list[Played] = []
     for plan in plans_of(connection, order.id):
@@ -138,8 +148,8 @@ def waves_played(connection: Connection, order: RebalanceOrder) -> list[Played]:
         sent = asset_orders_of_plan(connection, plan.id)
         numbers = {each.id for each in sent}
         end = settled.get(plan.id)
-        basket_before = by_id[plan.basket_id]
-        before = held_by(basket_before, plan.units)
+        own = by_id[plan.basket_id]
+        before = held_by(own, plan.units)
         mids = mids | dict(mids_of(plan))
         wave = Played(
             number=len(found) + 1,
@@ -147,11 +157,12 @@ def waves_played(connection: Connection, order: RebalanceOrder) -> list[Played]:
             mids=mids,
             came=before.less(held),
             before=before,
-            basket_before=basket_before,
+            basket_before=own,
             sent=sent,
             pairs=[pair for pair in pairs if pair[1].id in numbers],
             settled=end,
             basket=None if end is None else by_version[end.basket],
+            done=assets_done(connection, plan, sent),
         )
         held = wave.after
         found.append(wave)
