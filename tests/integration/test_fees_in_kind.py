@@ -19,6 +19,7 @@ from etf_trader.ledger.tables import transactions
 from etf_trader.market.symbol import Side
 from etf_trader.money import ZERO
 from etf_trader.orders.store import plans_of
+from etf_trader.reports.rebalance import rebalance_report
 from etf_trader.seal import canonical
 
 D = Decimal
@@ -175,3 +176,20 @@ def test_the_audit_finds_a_rate_that_was_changed_afterwards_and_a_state_that_was
     assert any(message.startswith("it charges ") for message in told)
     assert any("more than its charge" in message for message in told)
     assert "how far it was taken does not match its seal" in told
+
+
+def test_a_rebalance_whose_fee_is_due_can_be_looked_at_before_its_first_wave_takes_it(tmp_path: Path) -> None:
+    house = make_fee_house(tmp_path)
+    asyncio.run(house.create(make_fee_definition()))
+    asyncio.run(house.buy(10))
+    house.exchange.advance(YEAR / 12)
+    order = asyncio.run(house.accept_rebalance())
+    with house.database.read() as connection:
+        before = rebalance_report(connection, order.id)
+    assert (before.status, before.units_before) == ("open", 10)
+    assert take_fee(house)
+    with house.database.read() as connection:
+        taken = rebalance_report(connection, order.id)
+        basket_of_rebalance = current_basket(connection, 1)
+    assert basket_of_rebalance.version == order.request.basket == 2
+    assert (before.nav_before, before.legs) == (taken.nav_before, taken.legs)

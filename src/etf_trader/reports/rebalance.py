@@ -32,7 +32,7 @@ from etf_trader.orders.rebalance_order import RebalanceOrder, TargetLeg
 from etf_trader.orders.rebalances import rebalance_order
 from etf_trader.orders.status import IndexOrderStatus
 from etf_trader.reports.returns import Point, tracking_difference
-from etf_trader.reports.waves import Held, Mids, Played, arrival_of, held_by, waves_played
+from etf_trader.reports.waves import Held, Mids, Played, arrival_of, held_by, start_of, waves_played
 
 FRACTION = Decimal("1e-12")
 
@@ -247,7 +247,7 @@ def rebalance_report(connection: Connection, order_id: int) -> RebalanceReport:
     order = rebalance_order(connection, order_id)
     played = waves_played(connection, order)
     baskets = baskets_of(connection, order.index_id)
-    (start,) = (each for each in baskets if each.version == order.request.basket)
+    start = start_of(connection, order)
     index = index_by_id(connection, order.index_id)
     with money_context():
         since = _tracking_since(connection, order, played)

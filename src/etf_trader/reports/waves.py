@@ -9,6 +9,7 @@ from typing import Any
 from sqlalchemy import Connection, select
 
 from etf_trader.execution.batch import WAVE
+from etf_trader.execution.fees_in_kind import basket_due
 from etf_trader.execution.loss import fill_loss
 from etf_trader.execution.state import fills_with_orders
 from etf_trader.execution.wave_settlement import mids_of
@@ -123,13 +124,25 @@ def arrival_of(order: RebalanceOrder, played: Sequence[Played]) -> dict[str, Dec
     return found | dict(order.arrival)
 
 
+def start_of(connection: Connection, order: RebalanceOrder) -> Basket:
+    """Return the basket that a rebalance was accepted on.
+
+    Until its first wave has taken the fee this basket is not written yet: it is
+    the one that was due at acceptance.
+    """
+    known = {each.version: each for each in baskets_of(connection, order.index_id)}
+    if (found := known.get(order.request.basket)) is not None:
+        return found
+    return basket_due(connection, order.account_id, order.index_id, order.accepted_at)
+
+
 def waves_played(connection: Connection, order: RebalanceOrder) -> list[Played]:
     """Read the waves of a rebalance, in order."""
     baskets = baskets_of(connection, order.index_id)
     by_id, by_version = ({getattr(each, key): each for each in baskets} for key in ("id", "version"))
     settled = _settlements(connection, order.id)
     pairs = fills_with_orders(connection, order.id)
-    held = held_by(by_version[order.request.basket], order.request.units)
+    held = held_by(start_of(connection, order), order.request.units)
     mids: dict[str, Decimal] = dict(order.arrival)
     found: list[Played] = []
     for plan in plans_of(connection, order.id):
