@@ -6,10 +6,10 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from etf_trader.cli.invocation import output
-from etf_trader.cli.numbers import bps, count, joined, local_time, money, percent, share, units
+from etf_trader.cli.numbers import bps, count, joined, local_time, money, percent, price, share
 from etf_trader.cli.output import bad, good, look
 from etf_trader.cli.stops import in_short
-from etf_trader.money import percentage, round_to
+from etf_trader.money import percentage
 from etf_trader.orders.plan import LOSS_PARTS
 
 if TYPE_CHECKING:
@@ -132,6 +132,8 @@ def _result(report: RebalanceReport) -> str:
     what = f"{report.index} for {report.due_on.isoformat()} (order {report.id})"
     far = f"{how_far(report)}, {share(report.turnover)} of NAV one way"
     if report.status == "filled":
+        if not report.units_before:
+            return f"{good('Rebalanced')} {what}: nobody holds units, so its basket was written anew."
         if not report.waves:
             return f"{good('Rebalanced')} {what}: nothing had to be traded."
         return f"{good('Rebalanced')} {what}: {far}."
@@ -165,7 +167,7 @@ def nav_sentence(report: RebalanceReport) -> str:
 
 def unit_value(value: Decimal) -> str:
     """Return what a unit is worth, to a hundredth of a cent."""
-    return units(round_to(value, UNIT_STEP))
+    return price(value, UNIT_STEP)
 
 
 def next_sentences(report: RebalanceReport) -> list[str]:
@@ -178,7 +180,9 @@ def next_sentences(report: RebalanceReport) -> list[str]:
             return ["It is being cancelled: what is in flight is settled first. etf worker --once does that."]
         case "open":
             held = f"It is held up: {why}. " if why else ""
-            return [f"{held}etf worker --once goes on with it; etf cancel --order {report.id} ends it.{rest}"]
+            lifted = "After etf resume " if "halted" in report.stopped_by else ""
+            end = f"etf cancel --order {report.id} ends it"
+            return [f"{held}{lifted}etf worker --once goes on with it; {end}.{rest}"]
         case "cancelled":
             return [f"The baskets stay as they are: {basket}.{rest}", *_again(report)]
         case "ended":

@@ -10,11 +10,11 @@ import typer
 
 from etf_trader.cli.commands import WHAT, command
 from etf_trader.cli.invocation import output
-from etf_trader.cli.numbers import bps, count, few_digits, joined, local_time, money, share, short
+from etf_trader.cli.numbers import CENT, bps, count, few_digits, joined, local_time, money, share, short
 from etf_trader.cli.options import IndexOption, read_order_number
 from etf_trader.cli.output import Page, Table, dim, number, right, text
 from etf_trader.cli.services import services
-from etf_trader.money import BPS
+from etf_trader.money import BPS, round_to
 from etf_trader.orders.plan import LOSS_PARTS
 
 if TYPE_CHECKING:
@@ -298,7 +298,7 @@ def _trades_table(report: RebalanceReport) -> Table:
         number("average", optional=2),
         number("value", optional=4),
         number("cost"),
-        number("bps"),
+        number("bps of NAV"),
         *(number(part, optional=7 if part in RARE_PARTS else 6) for part in LOSS_PARTS),
     )
     for line in _by_weight(report):
@@ -350,7 +350,7 @@ def _draw_nav(page: Page, report: RebalanceReport) -> None:
         f"{money(report.nav_before)} before",
         f"cost {money(-report.cost, signed=True)}",
         f"market {money(report.market, signed=True)}",
-        f"units bought and sold meanwhile {money(report.flows, signed=True)}" if report.flows else "",
+        f"units and fee meanwhile {money(report.flows, signed=True)}" if round_to(report.flows, CENT) else "",
         f"{money(report.nav_after)} after",
     ]
     page.line(f"NAV in {report.quote}   {joined(steps)}")
