@@ -19,7 +19,10 @@ from etf_trader.ledger.tables import transactions
 from etf_trader.market.symbol import Side
 from etf_trader.money import ZERO
 from etf_trader.orders.store import plans_of
+from etf_trader.reports.gains import Wanted, gains_report
+from etf_trader.reports.period import Period
 from etf_trader.reports.rebalance import rebalance_report
+from etf_trader.reports.statement import history
 from etf_trader.seal import canonical
 
 D = Decimal
@@ -149,6 +152,11 @@ def test_a_fee_is_paid_out_of_the_float_as_far_as_its_cash_goes(tmp_path: Path) 
     assert cash - D("0.001") < paid.paid <= cash
     assert house.holdings("treasury:self")["USDT"] == before + paid.paid
     assert house.holdings("fee_payable:1") == dict(paid.left)
+    with house.database.read() as connection:
+        gained = gains_report(connection, house.account.id, Period(), Wanted()).years[-1]
+        treasury = history(connection, house.account.id, "self", Period()).cash["USDT"]
+    assert (gained.of, gained.bearer, gained.index) == ("management", "self", "TWO")
+    assert (treasury["management_fees"], treasury["other"]) == (paid.paid, ZERO)
     sound(house)
     asyncio.run(house.buy(5))  # uses what the float bought first
     sound(house)

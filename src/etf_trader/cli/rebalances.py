@@ -101,10 +101,13 @@ def name_of(report: RebalanceReport) -> str:
 
 def how_far(report: RebalanceReport) -> str:
     """Return how far a rebalance is: `3 of 8 assets in 2 waves`."""
-    if not report.trading:
-        return "nothing to trade"
-    far = f"{report.traded} of {count(report.trading, 'asset')}"
-    return f"{far} in {count(len(report.waves), 'wave')}" if report.waves else far
+    far = assets_traded(report)
+    return f"{far} in {count(len(report.waves), 'wave')}" if report.trading and report.waves else far
+
+
+def assets_traded(report: RebalanceReport) -> str:
+    """Return how many of its assets have traded, as a list tells it: `3 of 8 assets`."""
+    return f"{report.traded} of {count(report.trading, 'asset')}" if report.trading else "nothing to trade"
 
 
 def state_words(report: RebalanceReport) -> str:

@@ -129,11 +129,12 @@ def _emit_list(found: list[RebalanceReport], made: str) -> None:
 
 def list_table(found: list[RebalanceReport]) -> Table:
     """Return rebalances as a table, one a line."""
-    from etf_trader.cli.rebalances import how_far, state_words, unit_value, why_stopped
+    from etf_trader.cli.rebalances import assets_traded, state_words, unit_value, why_stopped
 
+    several = len({report.index for report in found}) > 1
     table = Table(
         right("id"),
-        text("index", optional=4),
+        text("index") if several else text("index", optional=4),
         text("for"),
         text("traded", optional=3),
         number("turnover", optional=2),
@@ -149,7 +150,7 @@ def list_table(found: list[RebalanceReport]) -> Table:
             str(report.id),
             report.index,
             report.due_on.isoformat(),
-            how_far(report),
+            assets_traded(report),
             share(report.turnover),
             money(report.cost),
             bps(report.cost_bps),
