@@ -66,7 +66,9 @@ def choose(
     verdicts = select(left, incumbents, rule.buffers())
     chosen = [row for row, verdict in zip(left, verdicts, strict=True) if verdict.why.is_in]
     if not chosen:
-        raise DataError(f"no coin is eligible on {day}{_named(out)}", hint="etf index history shows the rulebook")
+        raise DataError(
+            f"no coin is eligible on {day}{_named(out)}", hint="see [universe] and [eligibility] of the rulebook"
+        )
     return Choice(chosen, (*verdicts, *out))
 
 
