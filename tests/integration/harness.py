@@ -284,7 +284,7 @@ def differences(scenario: Scenario, calm: Ends, ends: Ends) -> list[str]:
     found = []
     for request in scenario.requests:
         key = request.client_key
-        if key in scenario.cancelled:
+        if key in (*scenario.cancelled, *scenario.chance):
             continue
         if key not in ends:
             found.append(f"{key} was never accepted")

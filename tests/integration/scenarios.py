@@ -61,6 +61,8 @@ class Scenario:
     """How often it is drawn, relative to others: plays of several orders take longer."""
     moves: bool = False
     """Whether the books move while orders are under way."""
+    chance: tuple[str, ...] = ()
+    """Keys of orders that may end otherwise: what a basket cost to reach takes of the cash set aside."""
     may_move: bool = True
     """Whether it is also played so; books that empty leave quotes nothing to stand at."""
 
@@ -181,6 +183,14 @@ async def edited_index(house: House) -> None:
     await house.administration.edit_index("1", make_definition(basket={}, weights=weights))
 
 
+async def edited_among_others(house: House) -> None:
+    """The same, and units of an index of A and B, which it sells, and of one of C, which it buys."""
+    await edited_index(house)
+    await house.create(make_definition(symbol="SOLD", basket={"A": D(1), "B": D(3)}, name="What is sold"))
+    await house.create(make_definition(symbol="BOUGHT", basket={"C": D(4)}, name="What is bought"))
+    await house.buy("12", index_id=3)
+
+
 async def two_indices(house: House) -> None:
     """An index of one A and two B, one of five B, and units of the first to sell."""
     await house.create(make_definition())
@@ -262,5 +272,17 @@ SCENARIOS = {
             asked("two", Side.SELL, "3.5", time_in_force="gtc"),
         ),
         weight=3,
+        chance=("one",),
+    ),
+    "rebalance among others": Scenario(
+        three_market,
+        edited_among_others,
+        (
+            asked("one", Side.BUY, "2.25", index_id=2),
+            asked("two", Side.BUY, "9", index_id=2, limit_price=D("130.45"), time_in_force="gtc"),
+            Rebalance(FIRST),
+            asked("three", Side.SELL, "7.5", index_id=3, time_in_force="gtc"),
+        ),
+        weight=4,
     ),
 }

@@ -22,6 +22,7 @@ KILLED = {
     "backlog": 5,
     "quoted buy": 6,
     "rebalance": 12,
+    "rebalance among others": 8,
 }
 STOPPED = {"buy": 20, "shared": 6, "rebalance": 5}
 

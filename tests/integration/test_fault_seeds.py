@@ -31,7 +31,7 @@ def test_the_seeds_draw_every_fault_and_every_scenario() -> None:
     drawn = Counter(fault for seed in seeds for fault in FaultPlan.seeded(seed).chances)
     assert drawn.keys() == set(Fault)
     assert min(drawn.values()) > CHUNKS
-    assert len(SCENARIOS) == 14
+    assert len(SCENARIOS) == 15
 
 
 def test_the_same_seed_fails_in_the_same_way_again() -> None:

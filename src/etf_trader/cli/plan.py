@@ -71,7 +71,7 @@ def show(plan: PlanArgument) -> None:
             order = index_order(connection, stored.index_order_id)
             index = index_by_id(connection, order.index_id)
             market = stored_market(connection, stored.book_hash)
-            beside = plans_beside(connection, stored)
+            beside = [each for each in plans_beside(connection, stored) if each.method == SHARED]
         rules = market_of(market)[1] if market else in_loop(opened.venue.rules())
     document = json.loads(stored.document)
     statement = _read(document, market)

@@ -12,6 +12,7 @@ from etf_trader.cli.invocation import output
 from etf_trader.cli.numbers import bps, count, joined, local_time, money, price, quantity, share, units
 from etf_trader.cli.output import Page, Table, dim, number, text
 from etf_trader.cli.rebalance_outlook import WHY
+from etf_trader.money import round_to
 
 if TYPE_CHECKING:
     from etf_trader.market.symbol import SymbolRule
@@ -79,11 +80,21 @@ def legs_table(document: Mapping[str, Any], rules: Mapping[str, SymbolRule]) -> 
             price(last, rule.tick) if rule else units(last),
             money(Decimal(leg["cost"])),
             str(leg["wave"]),
-            "" if leg["wave"] == 1 else dim("planned again when its money is there"),
+            dim(_beside(leg, None if rule is None else rule.step)),
         )
     for each in document["kept"]:
         table.row(each["asset"], "-", "-", "-", "-", "-", dim(WHY.get(each["why"], "")))
     return table
+
+
+def _beside(leg: Mapping[str, Any], step: Decimal | None) -> str:
+    """Return what else is to be said of a leg: that it waits, or how much trades with open orders."""
+    if leg["wave"] != 1:
+        return "planned again when its money is there"
+    inside = Decimal(leg["inside"])
+    if not inside:
+        return ""
+    return f"{units(inside) if step is None else quantity(round_to(inside, step), step)} inside, at the mid"
 
 
 def _draw_sums(page: Page, document: Mapping[str, Any]) -> None:

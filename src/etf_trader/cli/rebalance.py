@@ -22,12 +22,14 @@ from etf_trader.cli.options import (
     caps_of,
 )
 from etf_trader.cli.output import Page, Table, dim, number, text
+from etf_trader.cli.rebalance_beside import beside_document, draw_beside, look_beside
 from etf_trader.cli.rebalance_outlook import WHY, draw_outlook, outlook_document
 from etf_trader.cli.services import in_loop, services
 from etf_trader.money import ZERO, round_to
 
 if TYPE_CHECKING:
     from etf_trader.bootstrap import Slots
+    from etf_trader.rebalance.beside import BesideOrders
     from etf_trader.rebalance.outlook import Outlook
     from etf_trader.rebalance.previewing import RebalancePreview
 
@@ -68,7 +70,7 @@ def rebalance(
         run(Way(index, due, force, no_wait, yes, caps_of(caps, caps_columns)))
         return
     assert index is not None
-    found, outlook, slots = _preview(index, caps, caps_columns)
+    found, outlook, slots, beside = _preview(index, caps, caps_columns)
     plan = None if found.rebalance is None else _document(found)
 
     def draw(page: Page) -> None:
@@ -82,6 +84,7 @@ def rebalance(
         else:
             _draw_legs(page, found, plan)
             _draw_sums(page, found, plan)
+            draw_beside(page, beside, found.index.quote)
             draw_outlook(page, found, outlook, slots)
         if left_out := _left_out(found):
             page.line(f"Left out of its list: {left_out}.")
@@ -104,6 +107,7 @@ def rebalance(
             for each in found.determination.verdicts
         ],
         **outlook_document(found, outlook),
+        **beside_document(beside),
         **({"legs": []} if plan is None else plan),
     }
     columns = ("asset", "weight", "target", "weight_after", "side", "quantity", "value", "cost", "why_skipped")
@@ -134,7 +138,7 @@ def _check(index: str | None, *, due: bool, dry_run: bool, force: bool) -> None:
 
 def _preview(
     index: str, caps: Path | None, columns: list[Any] | None
-) -> tuple[RebalancePreview, Outlook | None, Slots]:
+) -> tuple[RebalancePreview, Outlook | None, Slots, BesideOrders | None]:
     from etf_trader.rebalance.outlook import look_ahead
     from etf_trader.rebalance.previewing import preview_rebalance
 
@@ -150,7 +154,7 @@ def _preview(
                 caps_of(caps, columns),
             )
         )
-        return found, in_loop(look_ahead(opened.venue, found)), opened.slots()
+        return found, in_loop(look_ahead(opened.venue, found)), opened.slots(), look_beside(opened, found)
 
 
 def _document(found: RebalancePreview) -> dict[str, Any]:

@@ -16,6 +16,7 @@ from etf_trader.execution.state import OrderState
 from etf_trader.index.store import Basket, basket_version, current_basket
 from etf_trader.ledger.booking import baskets, redemption
 from etf_trader.ledger.repository import Account, Ledger, incarnation
+from etf_trader.market.document import market_hash
 from etf_trader.market.symbol import Side, SymbolRule
 from etf_trader.money import ZERO
 from etf_trader.orders.asset_order import Intent, OrderKind, Share, Slice, client_order_id
@@ -114,12 +115,52 @@ def write_batch(connection: Connection, log: EventLog, account: Account, batch: 
     Raises:
         BasketMoved: what a unit holds has changed since; nothing is written.
     """
+    numbers, arrivals = add_plans(connection, batch, plan_documents(batch), now), arrivals_of(batch)
+    add_asset_orders(connection, intents(connection, batch, numbers, arrivals))
+    open_members(connection, log, account, batch, numbers, now)
+    book_crosses(connection, log, account, batch.crosses, numbers, arrivals, now)
+    return list(numbers.values())
+
+
+def add_plans(
+    connection: Connection, batch: Batch, documents: Mapping[int, Mapping[str, Any]], now: datetime
+) -> dict[int, int]:
+    """Save the plan of each member; return its number by index order.
+
+    Args:
+        documents: The plan objects, by `plan_documents`.
+
+    Raises:
+        BasketMoved: what a unit holds has changed since.
+    """
     for member in batch.members:
         require_basket(connection, member.state.basket)
-    market = batch.view.document()
-    numbers = {member.order_id: _add_plan(connection, member, batch.view, market, now) for member in batch.members}
-    arrivals = {member.order_id: member.state.order.arrival for member in batch.members}
-    add_asset_orders(connection, intents(connection, batch, numbers, arrivals))
+    if batch.members:
+        market = batch.view.document()
+        add_market(connection, market_hash(market), market)
+    return {each.order_id: _add_plan(connection, each, documents[each.order_id], now) for each in batch.members}
+
+
+def plan_documents(batch: Batch) -> dict[int, dict[str, Any]]:
+    """Return the plan object of each member, by index order. Pure."""
+    market = batch.view.document() if batch.members else {}
+    return {member.order_id: _document(member, batch.view, market) for member in batch.members}
+
+
+def arrivals_of(batch: Batch) -> dict[int, Mapping[str, Decimal]]:
+    """Return the mids at the arrival of each member."""
+    return {member.order_id: member.state.order.arrival for member in batch.members}
+
+
+def open_members(
+    connection: Connection,
+    log: EventLog,
+    account: Account,
+    batch: Batch,
+    numbers: Mapping[int, int],
+    now: datetime,
+) -> None:
+    """Take a sell's baskets out of its index, and tell what was planned."""
     ledger = Ledger(connection, account.id)
     for member in batch.members:
         state, plan, number = member.state, member.plan, numbers[member.order_id]
@@ -130,8 +171,6 @@ def write_batch(connection: Connection, log: EventLog, account: Account, batch: 
             mids = batch.view.mids(state.basket.symbols)
             ledger.post(redemption(state.parties, number, given, lent, mids, state.cash, at=now))
         log.record(connection, BatchPlanned(member.order_id, number, plan.units, len(plan.legs)), now)
-    book_crosses(connection, log, account, batch.crosses, numbers, now)
-    return list(numbers.values())
 
 
 def require_basket(connection: Connection, basket: Basket) -> None:
@@ -170,14 +209,15 @@ def parcels(batch: Batch) -> Iterator[tuple[Demand, Decimal, dict[int, Slices]]]
             yield demand, quantity, own
 
 
-def _add_plan(
-    connection: Connection, member: Member, view: MarketView, market: Mapping[str, Any], now: datetime
-) -> int:
+def _document(member: Member, view: MarketView, market: Mapping[str, Any]) -> dict[str, Any]:
     state, plan, problem = member.state, member.plan, member.problem
     # Trading back asks for what has a price alone; its own sums go by that.
     arrival_nav = problem.arrival_nav if plan.method == "unwind" else state.basket.nav(state.order.arrival)
-    document = document_for(plan, problem, state.basket, state.index.symbol, arrival_nav, view, market)
-    add_market(connection, document["book_hash"], market)
+    return document_for(plan, problem, state.basket, state.index.symbol, arrival_nav, view, market)
+
+
+def _add_plan(connection: Connection, member: Member, document: Mapping[str, Any], now: datetime) -> int:
+    state, plan = member.state, member.plan
     return add_plan(
         connection,
         {

@@ -10,18 +10,16 @@ from sqlalchemy import Connection
 from etf_trader.events import EventLog
 from etf_trader.execution.fills import book_fill
 from etf_trader.ledger.fill import INTERNAL, Fill, Part, next_cross
-from etf_trader.ledger.parties import parties_of
+from etf_trader.ledger.parties import parties_by_order
 from etf_trader.ledger.repository import Account, incarnation
 from etf_trader.market.symbol import Side
 from etf_trader.money import ZERO
 from etf_trader.orders.asset_order import AssetOrder, Intent, Share, Slice, client_order_id
-from etf_trader.orders.index_order import IndexOrder
 from etf_trader.orders.status import AssetOrderStatus
 from etf_trader.orders.store import (
     add_asset_orders,
     asset_orders_by_client_id,
     count_asset_orders,
-    index_order,
     move_asset_order,
 )
 
@@ -44,18 +42,19 @@ def book_crosses(
     account: Account,
     crosses: Sequence[Cross],
     plans: Mapping[int, int],
+    arrivals: Mapping[int, Mapping[str, Decimal]],
     now: datetime,
 ) -> None:
     """Book the inside trades of a batch: an order of each side that is filled at once, never sent, without fee.
 
     Args:
-        plans: The plan under which each index order trades.
+        plans: The plan under which each index order, or rebalance, trades.
+        arrivals: The mids at the arrival of each.
     """
     if not crosses:
         return
-    owners = {number: index_order(connection, number) for each in crosses for number in (each.seller, each.buyer)}
-    parties = {number: parties_of(connection, owner) for number, owner in owners.items()}
-    sides = _intents(connection, crosses, owners)
+    parties = parties_by_order(connection, {number for each in crosses for number in (each.seller, each.buyer)})
+    sides = _intents(connection, crosses, arrivals)
     add_asset_orders(
         connection,
         [
@@ -84,11 +83,14 @@ def book_crosses(
 
 
 def _intents(
-    connection: Connection, crosses: Sequence[Cross], owners: Mapping[int, IndexOrder]
+    connection: Connection, crosses: Sequence[Cross], arrivals: Mapping[int, Mapping[str, Decimal]]
 ) -> list[list[tuple[int, Intent]]]:
     """Return what each cross is to its seller and its buyer, in this order: by number of the index order."""
     life = incarnation(connection)
-    made = {number: count_asset_orders(connection, number) for number in owners}
+    made = {
+        number: count_asset_orders(connection, number)
+        for number in {number for each in crosses for number in (each.seller, each.buyer)}
+    }
     sides = []
     for cross in crosses:
         both = []
@@ -101,7 +103,7 @@ def _intents(
                 side=side,
                 quantity=cross.quantity,
                 price=cross.price,
-                arrival_mid=owners[number].arrival[cross.asset],
+                arrival_mid=arrivals[number][cross.asset],
                 mid=cross.price,
                 touch=cross.price,
             )

@@ -32,11 +32,12 @@ from etf_trader.execution.routed import (
 )
 from etf_trader.execution.scheduling import schedule_of, time_of
 from etf_trader.execution.settings import ExecutionSettings
-from etf_trader.execution.state import OrderState, order_state
+from etf_trader.execution.state import OrderState
 from etf_trader.execution.timing import paced
 from etf_trader.execution.together import Asked, ask, plan_beside
 from etf_trader.execution.valuing import frozen_prices
 from etf_trader.execution.volume import volume_profile
+from etf_trader.execution.waiting import open_states
 from etf_trader.index.store import (
     Basket,
     Index,
@@ -151,7 +152,11 @@ class Desk:
         request.check()
         with self._database.read() as connection:
             means = self._means(connection, request)
-            others = () if foreign_currencies(means.index) else self._open_orders(connection)
+            others = (
+                ()
+                if foreign_currencies(means.index)
+                else open_states(connection, self._account.id, self._clock.now())
+            )
         means = replace(means, others=await paced(self._database, self._venue, others, self._clock.now()))
         rules = await self._venue.rules()
         if request.side is Side.BUY:
@@ -306,23 +311,6 @@ class Desk:
             float=in_float,
             float_cash=in_float.get(index.quote, ZERO),
         )
-
-    def _open_orders(self, connection: Connection) -> list[OrderState]:
-        """Return the orders that would trade in one batch with a new one."""
-        found = list_index_orders(connection, account_id=self._account.id, statuses=[IndexOrderStatus.OPEN])
-        now = self._clock.now()
-        states = [
-            self._once_fees_are_taken(connection, order_state(connection, order.id))
-            for order in found
-            if order.remaining
-            and order.cancel_requested_at is None
-            and (order.expires_at is None or order.expires_at > now or order.takes_at_end)
-        ]
-        return [state for state in states if not foreign_currencies(state.index)]
-
-    def _once_fees_are_taken(self, connection: Connection, state: OrderState) -> OrderState:
-        now = self._clock.now()
-        return replace(state, basket=basket_due(connection, self._account.id, state.index.id, now))
 
     def _asked(self, state: OrderState, view: MarketView) -> Asked | None:
         """Return what is asked for an open order; None when a constituent of it has no price."""

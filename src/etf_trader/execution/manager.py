@@ -93,7 +93,17 @@ class Manager:
             self._shift,
         )
         self._rebalancer = Rebalancer(
-            database, venue, clock, account, settings, log, self._queue, self._gate, self._trader, self._shift
+            database,
+            venue,
+            clock,
+            account,
+            settings,
+            log,
+            self._queue,
+            self._gate,
+            self._trader,
+            self._turns,
+            self._shift,
         )
         self._reconciler = Reconciler(database, venue, clock, account, log, every_seconds=settings.reconcile_every)
 
@@ -303,12 +313,14 @@ class Manager:
         while turns < MOST_TURNS:
             if (found := await self._reconciler.periodic(lease)) is not None:
                 found.require_agreement()
-            # A wave is settled before an order is planned: it goes by the basket that the wave has left.
-            moving = await self._rebalancer.play(rebalances, rules, lease, failures)
-            left = [] if self._shift.stop() else await self._turns.play(waiting, rules, lease, failures)
+            # A wave is settled before orders of its index are planned: they go by the basket that it has left.
+            moving = await self._rebalancer.play(rebalances, waiting, rules, lease, failures)
+            held = [number for number in waiting if number in self._rebalancer.held]
+            due = [number for number in waiting if number not in held]
+            left = [] if self._shift.stop() else await self._turns.play(due, rules, lease, failures)
             if self._shift.stop():
                 return
-            waiting = left + [number for number in self._open_orders() if number not in known]
+            waiting = held + left + [number for number in self._open_orders() if number not in known]
             rebalances = moving + [number for number in self._rebalancer.open() if number not in known]
             known.update(waiting, rebalances)
             if not waiting and not rebalances:

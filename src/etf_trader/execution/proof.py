@@ -12,7 +12,7 @@ from etf_trader.errors import NotFound
 from etf_trader.execution.batch import CONVERT, MOST_PIECES, QUOTE, TRADE, UNWIND
 from etf_trader.execution.fee_inventory import PLAN_KEY
 from etf_trader.execution.fees_apart import with_fees_apart
-from etf_trader.execution.wave_proof import check_wave
+from etf_trader.execution.wave_proof import batches_with_waves, check_wave
 from etf_trader.index.store import Basket, list_baskets
 from etf_trader.market.currency import CURRENCIES
 from etf_trader.market.symbol import Side
@@ -33,6 +33,7 @@ from etf_trader.solver.findings import Finding, differs
 from etf_trader.solver.passive import QUOTE as QUOTE_METHOD
 from etf_trader.solver.problem import OrderProblem
 from etf_trader.solver.reader import Malformed, Reader
+from etf_trader.solver.rebalance_statement import read_rebalance_statement
 from etf_trader.solver.statement import Statement, planned_leg, read_statement, side_of
 from etf_trader.solver.verify import SHARED, Unprovable, is_rebalance, verify
 from etf_trader.solver.verify import UNWIND as UNWIND_METHOD
@@ -110,13 +111,20 @@ def prove(connection: Connection, plan_id: int) -> Proof:
 
 def _together(connection: Connection, stored: StoredPlan, market: Mapping[str, Any]) -> Iterator[Finding]:
     """Check what only all plans of a batch show together."""
-    batch = [plan for plan in plans_beside(connection, stored) if plan.method == SHARED]
+    wave, with_waves = None, batches_with_waves(connection, stored)
+    own = next((each for each in with_waves if stored.id in {plan.id for plan in each[1]}), None)
     try:
+        if own is not None:
+            wave, batch = read_rebalance_statement(json.loads(own[0].document), market), own[1]
+        else:
+            others = {plan.id for _, named in with_waves for plan in named}
+            batch = [plan for plan in plans_beside(connection, stored) if plan.method == SHARED]
+            batch = [plan for plan in batch if plan.id not in others]
         statements = [read_statement(json.loads(plan.document), market) for plan in batch]
     except ValueError:
         yield Finding("batch", "has a plan that cannot be read")
         return
-    yield from check_batch(statements)
+    yield from check_batch(statements, wave)
 
 
 def _row(stored: StoredPlan) -> Iterator[Finding]:

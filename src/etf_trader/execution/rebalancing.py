@@ -1,4 +1,4 @@
-"""Plays the waves of open rebalances: each is settled before anything else is planned."""
+"""Plays the waves of open rebalances, beside open orders: each is settled before anything else is planned."""
 
 import asyncio
 from collections.abc import Sequence
@@ -9,9 +9,11 @@ from etf_trader.clock import Clock
 from etf_trader.database import Database
 from etf_trader.errors import BasketMoved, DataError, SolverError
 from etf_trader.events import EventLog
+from etf_trader.execution.beside import asked_of, wave_symbols
 from etf_trader.execution.fees_in_kind import accrue_before
 from etf_trader.execution.lease import Lease, check
 from etf_trader.execution.look import look_and_plan
+from etf_trader.execution.netting import Netted, plan_with_orders
 from etf_trader.execution.planning import MarketView
 from etf_trader.execution.queue import Queue
 from etf_trader.execution.rebalance_state import RebalanceState, barren_waves, rebalance_state
@@ -19,12 +21,12 @@ from etf_trader.execution.risk_review import Gate, word_of
 from etf_trader.execution.settings import ExecutionSettings
 from etf_trader.execution.settlement import MOVED, Ending
 from etf_trader.execution.shift import Shift
+from etf_trader.execution.state import OrderState
 from etf_trader.execution.together import stop_of
 from etf_trader.execution.trader import Trader
-from etf_trader.execution.turns import MOST_BARREN, Failures
+from etf_trader.execution.turns import MOST_BARREN, Failures, Turns
 from etf_trader.execution.unwinding import Rules
 from etf_trader.execution.wave_settlement import end_rebalance, write_wave
-from etf_trader.execution.waves import Wave, plan_wave
 from etf_trader.ledger.repository import Account
 from etf_trader.orders.asset_order import AssetOrder
 from etf_trader.orders.rebalances import list_rebalances
@@ -38,7 +40,10 @@ FILLED = Ending(IndexOrderStatus.FILLED, ("filled",))
 
 @dataclass(slots=True)
 class Rebalancer:
-    """Brings the rebalances of one account forward; `has_waited` says whether the last turn waited for slots."""
+    """Brings the rebalances of one account forward, and open orders that can trade with them.
+
+    `has_waited` says whether the last turn waited for slots; `held` are the orders that wait for a later wave.
+    """
 
     database: Database
     venue: Venue
@@ -49,8 +54,10 @@ class Rebalancer:
     queue: Queue
     gate: Gate
     trader: Trader
+    turns: Turns
     shift: Shift
     has_waited: bool = False
+    held: frozenset[int] = frozenset()
 
     def open(self) -> list[int]:
         """Return the rebalances that are not done, oldest first, those to be cancelled before others."""
@@ -59,22 +66,28 @@ class Rebalancer:
         found.sort(key=lambda order: order.cancel_requested_at is None)
         return [order.id for order in found]
 
-    async def play(self, waiting: Sequence[int], rules: Rules, lease: Lease, failures: Failures) -> list[int]:
-        """Trade one wave of each of these rebalances; return those that may do more now."""
-        self.has_waited = False
+    async def play(
+        self, waiting: Sequence[int], orders: Sequence[int], rules: Rules, lease: Lease, failures: Failures
+    ) -> list[int]:
+        """Trade one wave of each of these rebalances, with those of the open orders that it can trade with.
+
+        Returns:
+            The rebalances that may do more now.
+        """
+        self.has_waited, self.held = False, frozenset()
         left: list[int] = []
         for order_id in waiting:
             if self.shift.stop():
                 return left
             try:
-                if await self._turn(order_id, rules, lease):
+                if await self._turn(order_id, orders, rules, lease):
                     left.append(order_id)
             except (DataError, SolverError) as error:
                 failures[order_id] = error
                 self._note(order_id, (stop_of(error),), lease)
         return left
 
-    async def _turn(self, order_id: int, rules: Rules, lease: Lease) -> bool:
+    async def _turn(self, order_id: int, orders: Sequence[int], rules: Rules, lease: Lease) -> bool:
         """Trade one wave, or end the rebalance where there is none; return whether there may be another now."""
         with self.database.read() as connection:
             state = rebalance_state(connection, order_id)
@@ -88,43 +101,77 @@ class Rebalancer:
         if barren >= MOST_BARREN:
             stops = tuple(f"rejected({asset})" for asset in refused) or MOVED
             return self._end(order_id, Ending(IndexOrderStatus.ENDED, stops), lease)
-        slots = await self.queue.room(len(state.left), self.shift.until_news())
+        beside = await self._beside(orders, rules, lease)
+        if self.shift.stop():
+            return True
+        symbols = wave_symbols(state, beside)
+        slots = await self.queue.room(len(symbols), self.shift.until_news())
         if slots is None:
             self.has_waited = True
             return True
         if accrue_before(self.database, self.account, lease, [state.index.id], self.clock.now()):
             with self.database.read() as connection:
                 state = rebalance_state(connection, order_id)
-        wave = await self._plan(state, rules, slots)
-        if not wave.legs:
-            stops = tuple(sorted(wave.kept_out.values()))
-            return self._end(order_id, Ending(IndexOrderStatus.ENDED, stops) if stops else FILLED, lease)
-        if violations := self.gate.review_wave(wave.batch(), order_id):
-            self._refuse(order_id, violations[0], lease)
-            return False
+        while True:
+            try:
+                netted = await self._plan(state, beside, rules, slots)
+            except (DataError, SolverError):
+                if not beside:
+                    raise
+                beside = []  # what keeps an order from being planned is told when it is planned itself
+                continue
+            if not netted.wave.legs:
+                stops = tuple(sorted(netted.wave.kept_out.values()))
+                return self._end(order_id, Ending(IndexOrderStatus.ENDED, stops) if stops else FILLED, lease)
+            violations = self.gate.review_wave(netted.both, order_id)
+            if not violations:
+                break
+            if not netted.batch.members:
+                self._refuse(order_id, violations[0], lease)
+                return False
+            beside = _without(beside, netted, violations)
+        self.held |= netted.held
         with suppress(BasketMoved):  # it is planned again in the next turn
-            await self._trade(wave, lease)
+            await self._trade(netted, lease)
         return True
 
-    async def _plan(self, state: RebalanceState, rules: Rules, slots: int) -> Wave:
-        """Look at the books of what is left, and plan it."""
-        seen = {*state.left, *state.held}
-        symbols = {state.symbols[asset] for asset in seen} & rules.keys()
+    async def _beside(self, orders: Sequence[int], rules: Rules, lease: Lease) -> list[OrderState]:
+        """Return the open orders that may trade in one batch with a wave.
 
-        async def plan(view: MarketView) -> Wave:
-            return await asyncio.to_thread(plan_wave, state, view)
+        Units are credited on the basket that they were planned with: orders of
+        an index that is being rebalanced go by what its wave has left.
+        """
+        with self.database.read() as connection:
+            found = list_rebalances(connection, account_id=self.account.id, statuses=[IndexOrderStatus.OPEN])
+        moving = {each.index_id for each in found}
+        if not orders or await self.venue.fee_discount() is not None:
+            return []  # where fees are paid beside, orders and waves count on different ones
+        try:
+            due = await self.turns.due(orders, rules, lease)
+        except (DataError, SolverError):
+            return []  # told when the orders are played themselves
+        return [state for state in due if state.index.id not in moving]
 
-        own = self._resting()
-        found = await look_and_plan(self.venue, symbols, self.settings.depth, rules, plan, windows_of, slots, own)
+    async def _plan(self, state: RebalanceState, beside: Sequence[OrderState], rules: Rules, slots: int) -> Netted:
+        """Look at the books of what is left, and of the orders, and plan them."""
+
+        async def plan(view: MarketView) -> Netted:
+            asked = asked_of(beside, view, self.settings.slack_ticks)
+            return await asyncio.to_thread(plan_with_orders, state, asked, view, self.settings)
+
+        symbols = (wave_symbols(state, beside) | {state.symbols[asset] for asset in state.held}) & rules.keys()
+        depth, own = self.settings.depth, self._resting()
+        found = await look_and_plan(self.venue, symbols, depth, rules, plan, lambda each: each.stops, slots, own)
         return found[1]
 
-    async def _trade(self, wave: Wave, lease: Lease) -> None:
-        """Write a wave with its intents, send it, and settle what it traded."""
+    async def _trade(self, netted: Netted, lease: Lease) -> None:
+        """Write a wave and the orders that trade with it, send them, and settle what they traded."""
         with self.database.write() as connection:
             check(connection, lease)
-            plan_id = write_wave(connection, self.log, wave, self.clock.now())
-        await self.queue.run([plan_id], lease, self.shift.stop)
-        self.trader.settle(plan_id, lease)
+            plans = write_wave(connection, self.log, self.account, netted, self.clock.now())
+        await self.queue.run(plans, lease, self.shift.stop)
+        for plan_id in plans:
+            self.trader.settle(plan_id, lease)
         await self.venue.batch_done()
 
     def _resting(self) -> list[AssetOrder]:
@@ -155,15 +202,8 @@ class Rebalancer:
             write_stops(connection, order_id, stops)
 
 
-def windows_of(wave: Wave) -> list[str]:
-    """Return the window of each book that the plan of a wave uses up."""
-    if wave.plan is None:
-        return []
-    found = []
-    for leg in wave.plan.legs:
-        book = wave.view.books[leg.symbol]
-        if leg.side is not None and leg.quantity and not book.complete:
-            offers = book.offers(leg.side)
-            if offers and leg.last_price == offers[-1].price:
-                found.append(f"window({leg.symbol})")
-    return found
+def _without(beside: Sequence[OrderState], netted: Netted, violations: Sequence[Violation]) -> list[OrderState]:
+    """Return the orders without those that the gate does not let trade; without all where it names none."""
+    members = {each.order_id for each in netted.batch.members}
+    named = members.intersection(*[{number for each in violations for number in each.orders}]) or members
+    return [each for each in beside if each.order.id not in named]

@@ -20,7 +20,7 @@ from etf_trader.orders.plan import Plan
 from etf_trader.solver.order import plan_order
 from etf_trader.solver.outcomes import outcomes
 from etf_trader.solver.problem import OrderProblem
-from etf_trader.solver.shares import SharedAssetOrder, SharedOrder, Touch
+from etf_trader.solver.shares import SharedAssetOrder, SharedOrder, SharedPlan, Touch
 from etf_trader.solver.splitting import member_quantities
 
 
@@ -183,7 +183,11 @@ def _solved(
     """Return the plan of each order, what goes to the venue for all of them, and what meets inside."""
     from etf_trader.solver.shared import plan_together as solve_together  # brings NumPy
 
-    shared = solve_together(orders, touches, max_cross_spread)
+    return traded(solve_together(orders, touches, max_cross_spread), view)
+
+
+def traded(shared: SharedPlan, view: MarketView) -> tuple[dict[int, Plan], tuple[Demand, ...], tuple[Cross, ...]]:
+    """Return the plan of each order of a solve, what goes to the venue for all of them, and what meets inside."""
     demands = tuple(demand for sent in shared.asset_orders for demand in _demands(sent, view))
     plans = {key: outcome.plan for key, outcome in outcomes(shared).items()}
     return plans, demands, tuple(Cross(*each) for each in shared.crosses)

@@ -82,12 +82,9 @@ class Turns:
         An order whose constituent has no price stops alone; its failure is noted.
         """
         self.has_waited = False
-        ready = []
-        for order_id in waiting:
-            if self.shift.stop():
-                return []
-            if await self._is_ready(order_id, rules, lease):
-                ready.append(order_id)
+        ready = await self._ready(waiting, rules, lease)
+        if self.shift.stop():
+            return []
         # Read when all that is due has ended: what ends gives to the float, or takes of it.
         states, quoting = self.quoter.sorted_out(await self._states(ready, lease))
         # An order that may use other currencies is planned alone: its network of books is its own.
@@ -102,6 +99,25 @@ class Turns:
         if left or self.shift.stop():
             return left + [state.order.id for state in quoting]
         return await self._quote(quoting, rules, lease)
+
+    async def due(self, waiting: Sequence[int], rules: Rules, lease: Lease) -> list[OrderState]:
+        """Return how those of these orders stand that may be planned with others now; what is to end is ended."""
+        states = await self._states(await self._ready(waiting, rules, lease), lease)
+        return [
+            tradable_state(each, rules)
+            for each in states
+            if not each.is_quoting and not foreign_currencies(each.index)
+        ]
+
+    async def _ready(self, waiting: Sequence[int], rules: Rules, lease: Lease) -> list[int]:
+        """Return those of these orders for which there is anything to plan; all ends that are due come first."""
+        ready = []
+        for order_id in waiting:
+            if self.shift.stop():
+                return []
+            if await self._is_ready(order_id, rules, lease):
+                ready.append(order_id)
+        return ready
 
     async def _again(self, states: Sequence[OrderState], order_id: int, lease: Lease) -> list[OrderState]:
         """Read once more how an order stands that is planned alone; what is due of it stays."""

@@ -1,5 +1,7 @@
 """A wave of a rebalance held against the rows around it: its rebalance, its basket, and what was sent."""
 
+import json
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from decimal import Decimal
 from typing import Any
@@ -8,14 +10,18 @@ from sqlalchemy import Connection
 
 from etf_trader.execution.batch import MOST_PIECES, WAVE
 from etf_trader.index.store import Basket, list_baskets
+from etf_trader.market.symbol import Side
 from etf_trader.money import ZERO, money_context, plain
 from etf_trader.orders.asset_order import AssetOrder
 from etf_trader.orders.rebalance import RebalanceLeg
 from etf_trader.orders.rebalance_order import RebalanceOrder
 from etf_trader.orders.rebalances import rebalance_order
-from etf_trader.orders.store import StoredPlan, asset_orders_of_plan, plans_of
+from etf_trader.orders.status import AssetOrderStatus
+from etf_trader.orders.store import StoredPlan, asset_orders_of_plan, plans_of, plans_of_moment
 from etf_trader.solver.findings import Finding, differs
 from etf_trader.solver.rebalance_statement import RebalanceStatement, read_rebalance_statement
+from etf_trader.solver.statement import read_statement
+from etf_trader.solver.verify_batch import check_batch
 
 COLUMNS = ("method", "cost", "bound", "gap_bps", "book_hash")
 """What the row of a wave repeats of its document."""
@@ -38,6 +44,48 @@ def check_wave(
         if _is_first(connection, stored):
             yield from _asked(order, statement)
         yield from _sent(stored, statement, asset_orders_of_plan(connection, stored.id))
+        yield from _beside(connection, stored, statement, market)
+
+
+def batches_with_waves(connection: Connection, stored: StoredPlan) -> list[tuple[StoredPlan, list[StoredPlan]]]:
+    """Return the waves of a moment that trade with orders, each with the plans of these.
+
+    A wave names them by their seals, and is written after them. What it names
+    and is not there is missing in the list.
+    """
+    waves = [each for each in plans_of_moment(connection, stored) if each.purpose == WAVE]
+    return [(each, _named(connection, each)) for each in waves if _names(each)]
+
+
+def _names(wave: StoredPlan) -> Sequence[str]:
+    beside: Sequence[str] = json.loads(wave.document).get("beside", ())
+    return beside
+
+
+def _named(connection: Connection, wave: StoredPlan) -> list[StoredPlan]:
+    """Return the plans that a wave names, as far as they are there: the last of each before it."""
+    missing, found = Counter(_names(wave)), []
+    for each in reversed(plans_of_moment(connection, wave)):
+        if each.id < wave.id and each.purpose != WAVE and missing[seal := json.loads(each.document)["seal"]]:
+            missing[seal] -= 1
+            found.append(each)
+    return found[::-1]
+
+
+def _beside(
+    connection: Connection, stored: StoredPlan, statement: RebalanceStatement, market: Mapping[str, Any]
+) -> Iterator[Finding]:
+    """Check a wave against the plans of the orders that trade with it in one batch."""
+    named = _named(connection, stored)
+    if len(named) != len(statement.beside):
+        yield Finding("plan.beside", "names a plan that is not there")
+        return
+    try:
+        orders = [read_statement(json.loads(each.document), market) for each in named]
+    except ValueError:
+        yield Finding("plan.beside", "names a plan that cannot be read")
+        return
+    yield from check_batch(orders, statement)
 
 
 def _columns(stored: StoredPlan, document: Mapping[str, Any]) -> Iterator[Finding]:
@@ -81,12 +129,19 @@ def _asked(order: RebalanceOrder, statement: RebalanceStatement) -> Iterator[Fin
 
 def _sent(stored: StoredPlan, statement: RebalanceStatement, sent: Sequence[AssetOrder]) -> Iterator[Finding]:
     """Compare the orders that were written with the legs of the plan's first wave."""
-    planned = {each.leg.symbol: each for each in statement.legs if each.leg.wave == 1 and each.leg.quantity}
+    now = [each for each in statement.legs if each.leg.wave == 1]
+    planned = {each.leg.symbol: each for each in now if each.leg.quantity}
     written: dict[str, Decimal] = {}
+    crossed: dict[tuple[str, Side], Decimal] = {}
     for order in sent:
         where, intent = f"asset order {order.id}", order.intent
         if order.seal != intent.seal(order.plan_id, order.index_order_id):
             yield Finding(where, "does not match its seal")
+        if order.status is AssetOrderStatus.CROSSED:
+            way = intent.symbol, intent.side
+            crossed[way] = crossed.get(way, ZERO) + intent.quantity
+            yield from differs(f"{where}, price", intent.price, intent.mid)
+            continue
         written[intent.symbol] = written.get(intent.symbol, ZERO) + intent.quantity
         if (stated := planned.get(intent.symbol)) is not None:
             said = (stated.leg.side, stated.leg.mid, stated.touch, stated.leg.last_price)
@@ -95,3 +150,5 @@ def _sent(stored: StoredPlan, statement: RebalanceStatement, sent: Sequence[Asse
     if len(sent) < MOST_PIECES:
         quantities = {symbol: leg.quantity for symbol, leg in legs.items()}
         yield from differs("quantities that were written", written, quantities)
+    inside = {(each.leg.symbol, each.leg.side): each.leg.inside for each in now if each.leg.inside}
+    yield from differs("quantities that were crossed", crossed, inside)

@@ -1,7 +1,7 @@
 """Writes a wave of a rebalance down, books what it comes to, and ends rebalances: one transaction each."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime
 from decimal import Decimal
@@ -10,7 +10,17 @@ from sqlalchemy import Connection
 
 from etf_trader.errors import MissingPrice
 from etf_trader.events import EventLog, RebalanceEnded, WavePlanned, WaveSettled
-from etf_trader.execution.batch import WAVE, intents, require_basket
+from etf_trader.execution.batch import (
+    WAVE,
+    add_plans,
+    arrivals_of,
+    intents,
+    open_members,
+    plan_documents,
+    require_basket,
+)
+from etf_trader.execution.crossing import book_crosses
+from etf_trader.execution.netting import Netted
 from etf_trader.execution.rebalance_state import RebalanceState, rebalance_state
 from etf_trader.execution.settlement import Ending
 from etf_trader.execution.wave_document import wave_document
@@ -19,9 +29,10 @@ from etf_trader.index.navs import Reason
 from etf_trader.index.prices import mids_at
 from etf_trader.index.store import add_basket
 from etf_trader.ledger.baskets import PerUnit, per_unit, wave, wave_settlement
-from etf_trader.ledger.repository import Ledger
+from etf_trader.ledger.repository import Account, Ledger
 from etf_trader.ledger.valuation import record_nav
 from etf_trader.money import ZERO
+from etf_trader.orders.asset_order import Intent, Share
 from etf_trader.orders.store import (
     StoredPlan,
     add_asset_orders,
@@ -34,19 +45,46 @@ from etf_trader.orders.store import (
 from etf_trader.seal import canonical
 
 
-def write_wave(connection: Connection, log: EventLog, planned: Wave, now: datetime) -> int:
-    """Save a wave's plan and its asset orders, and take out of the index what it trades; return the plan.
+def write_wave(
+    connection: Connection, log: EventLog, account: Account, netted: Netted, now: datetime
+) -> list[int]:
+    """Save a wave and the orders that trade with it, take out of the indices what they trade; return the plans.
+
+    What wave and orders trade inside is booked last, when both have what they give.
 
     Raises:
         BasketMoved: what a unit holds has changed since; nothing is written.
     """
+    planned, batch = netted.wave, netted.batch
     state, order = planned.state, planned.state.order
     require_basket(connection, state.basket)
+    documents, arrivals = plan_documents(batch), arrivals_of(batch)
+    numbers = add_plans(connection, batch, documents, now)
+    beside = [each["seal"] for each in documents.values()]
+    number = _add_plan(connection, planned, beside, now)
+    plans, arrived = {**numbers, order.id: number}, {**arrivals, order.id: order.arrival}
+    sent = intents(connection, netted.both, plans, arrived)
+    add_asset_orders(connection, sent)
+    open_members(connection, log, account, batch, numbers, now)
+    Ledger(connection, account.id).post(wave(state.parties, number, planned.taken, state.cash, at=now))
+    log.record(connection, WavePlanned(order.id, number, state.waves + 1, _count(sent, number)), now)
+    book_crosses(connection, log, account, batch.crosses, plans, arrived, now)
+    return list(plans.values())
+
+
+def _count(sent: Sequence[tuple[Intent, Sequence[Share]]], plan_id: int) -> int:
+    """Return how many of these asset orders are of a plan."""
+    return sum(any(share.plan_id == plan_id for share in shares) for _, shares in sent)
+
+
+def _add_plan(connection: Connection, planned: Wave, beside: Sequence[str], now: datetime) -> int:
+    """Save the plan of a wave, and the books it was made on; return its number."""
+    state, order = planned.state, planned.state.order
     market = planned.view.document()
-    document = wave_document(planned, market)
+    document = wave_document(planned, market, beside)
     add_market(connection, document["book_hash"], market)
     assert planned.plan is not None
-    number = add_plan(
+    return add_plan(
         connection,
         {
             "index_order_id": order.id,
@@ -62,11 +100,6 @@ def write_wave(connection: Connection, log: EventLog, planned: Wave, now: dateti
         },
         now,
     )
-    sent = intents(connection, planned.batch(), {order.id: number}, {order.id: order.arrival})
-    add_asset_orders(connection, sent)
-    Ledger(connection, order.account_id).post(wave(state.parties, number, planned.taken, state.cash, at=now))
-    log.record(connection, WavePlanned(order.id, number, state.waves + 1, len(sent)), now)
-    return number
 
 
 def settle_wave(connection: Connection, log: EventLog, plan: StoredPlan, now: datetime) -> None:

@@ -8,7 +8,7 @@ spends what there is, and never more.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 
 from etf_trader.errors import DataError
@@ -22,9 +22,30 @@ from etf_trader.orders.rebalance import RebalanceLeg, RebalancePlan
 from etf_trader.orders.rebalance_order import RebalanceRequest
 from etf_trader.solver.rebalance import plan_rebalance
 from etf_trader.solver.rebalance_document import Kept
-from etf_trader.solver.rebalance_problem import Aim, Constituent, Exact, RebalanceProblem, Tracking
+from etf_trader.solver.rebalance_problem import (
+    MAX_CROSS_SPREAD,
+    Aim,
+    Constituent,
+    Exact,
+    RebalanceProblem,
+    Tracking,
+)
 
 PART_GRID = Decimal("1e-12")
+
+
+@dataclass(frozen=True, slots=True)
+class Beside:
+    """What the orders that trade with a wave want of each asset, netted: in base after fee, below 0 they sell.
+
+    `max_cross_spread` is the widest spread, in bps of the mid, at which both meet inside.
+    """
+
+    ordered: Mapping[str, Decimal] = field(default_factory=dict)
+    max_cross_spread: Decimal = MAX_CROSS_SPREAD
+
+
+ALONE = Beside()
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,10 +63,10 @@ class Wave:
 
     @property
     def legs(self) -> tuple[RebalanceLeg, ...]:
-        """The legs that are sent now: those of the plan's first wave."""
+        """The legs that are traded now: those of the plan's first wave."""
         if self.plan is None:
             return ()
-        return tuple(leg for leg in self.plan.legs if leg.wave == 1 and leg.quantity)
+        return tuple(leg for leg in self.plan.legs if leg.wave == 1 and (leg.quantity or leg.inside))
 
     @property
     def kept(self) -> tuple[Kept, ...]:
@@ -64,11 +85,23 @@ class Wave:
     @property
     def taken(self) -> dict[str, Decimal]:
         """What it takes out of the index to sell, in base by asset."""
-        return {leg.asset: leg.quantity for leg in self.legs if leg.side is Side.SELL}
+        return {leg.asset: leg.quantity + leg.inside for leg in self.legs if leg.side is Side.SELL}
+
+    @property
+    def windows(self) -> list[str]:
+        """The window of each book that the plan uses up."""
+        found = []
+        for leg in () if self.plan is None else self.plan.legs:
+            book = self.view.books[leg.symbol]
+            if leg.side is not None and leg.quantity and not book.complete:
+                offers = book.offers(leg.side)
+                if offers and leg.last_price == offers[-1].price:
+                    found.append(f"window({leg.symbol})")
+        return found
 
     def batch(self) -> Batch:
         """Return what goes to the venue."""
-        return Batch(self.view, (), tuple(self._demand(leg) for leg in self.legs))
+        return Batch(self.view, (), tuple(self._demand(leg) for leg in self.legs if leg.quantity))
 
     def _demand(self, leg: RebalanceLeg) -> Demand:
         assert leg.side is not None
@@ -84,35 +117,40 @@ class Wave:
         )
 
 
-def plan_wave(state: RebalanceState, view: MarketView) -> Wave:
-    """Plan what is left of a rebalance.
+def plan_wave(state: RebalanceState, view: MarketView, beside: Beside = ALONE) -> Wave:
+    """Plan what is left of a rebalance, and what of it trades with the orders beside it.
 
     Raises:
         NumericalFailure: the LP failed.
     """
     with money_context():
         kept_out = _kept_out(state, view)
-        problem = wave_problem(state, view, frozenset(kept_out))
+        problem = wave_problem(state, view, frozenset(kept_out), beside)
         plan = None if problem is None else plan_rebalance(problem)
         if problem is not None and plan is not None and state.first is not None:
             turned = {leg.asset for leg in plan.legs if leg.side not in (None, state.first.get(leg.asset))}
             if turned:  # the market has moved past its target: it stays where it is
-                problem = wave_problem(state, view, frozenset(kept_out) | turned)
+                problem = wave_problem(state, view, frozenset(kept_out) | turned, beside)
                 plan = None if problem is None else plan_rebalance(problem)
         return Wave(state, view, problem, plan, kept_out)
 
 
-def wave_problem(state: RebalanceState, view: MarketView, without: frozenset[str]) -> RebalanceProblem | None:
+def wave_problem(
+    state: RebalanceState, view: MarketView, without: frozenset[str], beside: Beside = ALONE
+) -> RebalanceProblem | None:
     """Return what the solver is asked for what is left; None when nothing is."""
     request = state.order.request
     left = [asset for asset in state.left if asset not in without]
     if not left:
         return None
     parts = _parts(request, left)
-    constituents = tuple(_constituent(asset, parts[asset], state, view) for asset in left)
+    constituents = tuple(
+        replace(_constituent(asset, parts[asset], state, view), ordered=beside.ordered.get(asset, ZERO))
+        for asset in left
+    )
     # what was sold has been worth it together with what it pays for: later waves buy that, whatever it costs alone
     aim = aim_of(request.price_bps) if state.first is None else Exact()
-    return RebalanceProblem(state.index.quote, state.cash, constituents, aim)
+    return RebalanceProblem(state.index.quote, state.cash, constituents, aim, beside.max_cross_spread)
 
 
 def aim_of(price_bps: Decimal | None) -> Aim:

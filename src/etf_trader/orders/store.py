@@ -309,16 +309,20 @@ def plans_beside(connection: Connection, plan: StoredPlan) -> list[StoredPlan]:
     An order has one plan in a batch: a leader that takes over within the same
     moment and on the same books begins another.
     """
-    query = select(plans).where(plans.c.created_at == plan.created_at, plans.c.book_hash == plan.book_hash)
     batch: list[StoredPlan] = []
-    for row in connection.execute(query.order_by(plans.c.id)):
-        found = StoredPlan(**row._mapping)
+    for found in plans_of_moment(connection, plan):
         if any(found.index_order_id == each.index_order_id for each in batch):
             if any(each.id == plan.id for each in batch):
                 break
             batch = []
         batch.append(found)
     return batch
+
+
+def plans_of_moment(connection: Connection, plan: StoredPlan) -> list[StoredPlan]:
+    """Return the plans of the same moment on the same books as `plan`, itself among them, oldest first."""
+    query = select(plans).where(plans.c.created_at == plan.created_at, plans.c.book_hash == plan.book_hash)
+    return [StoredPlan(**row._mapping) for row in connection.execute(query.order_by(plans.c.id))]
 
 
 def unsettled_plans(connection: Connection, account_id: int) -> list[StoredPlan]:

@@ -61,9 +61,17 @@ class Taken(NamedTuple):
     margin: Decimal
 
 
+class Offered(NamedTuple):
+    """What somebody beside the orders buys or sells of an asset where they want the opposite: in base, at mid."""
+
+    side: Side
+    quantity: Decimal
+
+
 class Allotted(NamedTuple):
     """One asset, shared out. `quantity` is the net on the venue; nothing goes there when it is 0.
 
+    `beyond` is what the orders of the longer side need beyond what meets inside, base after fee.
     `levels` are (price, quantity before it) of those in use, `points` the common
     fraction at which each phase ends and `ends` what it has used then, without
     what lots add.
@@ -78,6 +86,7 @@ class Allotted(NamedTuple):
     points: tuple[float, ...]
     ends: tuple[Decimal, ...]
     is_deep: bool
+    beyond: Decimal
 
 
 def grid_of(rule: SymbolRule) -> Decimal:
@@ -85,12 +94,14 @@ def grid_of(rule: SymbolRule) -> Decimal:
     return rule.step if rule.step % rule.base_quantum else rule.base_quantum
 
 
-def allot_asset(wants: Sequence[Want]) -> Allotted:
-    """Share one asset out among the columns that hold it."""
+def allot_asset(wants: Sequence[Want], offered: Offered | None = None) -> Allotted:
+    """Share one asset out among the columns that hold it; they meet inside first, then what is `offered`."""
     needs = {want.column: _grains(want) for want in wants}
     totals = {side: sum(needs[want.column] for want in wants if want.side is side) for side in Side}
     side = Side.BUY if totals[Side.BUY] >= totals[Side.SELL] else Side.SELL
     inside = min(totals.values())
+    if offered is not None and offered.side is not side:
+        inside = min(inside + int(offered.quantity / GRAIN), totals[side])
     long = [want for want in wants if want.side is side and needs[want.column]]
     market = _Market(long or wants, side)
     market.run({want.column: needs[want.column] for want in long}, inside)
@@ -108,6 +119,7 @@ def allot_asset(wants: Sequence[Want]) -> Allotted:
         tuple(market.points),
         tuple(end * market.grid for end in market.ends),
         market.is_deep,
+        (totals[side] - inside) * GRAIN,
     )
 
 

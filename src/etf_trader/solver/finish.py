@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 from etf_trader.market.symbol import Side
 from etf_trader.money import BPS, ONE, UNIT_GRID, ZERO, ceil_to, divide, divide_up, floor_to
-from etf_trader.solver.allotment import Allotted, Taken, Want, allot_asset
+from etf_trader.solver.allotment import Allotted, Offered, Taken, Want, allot_asset
 from etf_trader.solver.problem import Leg, OrderProblem
 from etf_trader.solver.standing import Prices, Standing, rounding
 from etf_trader.solver.stops import in_order
@@ -57,8 +57,15 @@ class Fault(NamedTuple):
 class Finish:
     """The columns of one solve and their sizes; orders and assets as in the asks."""
 
-    def __init__(self, asks: Sequence[Ask], fractions: Sequence[float], stops: Sequence[tuple[str, ...]]) -> None:
+    def __init__(
+        self,
+        asks: Sequence[Ask],
+        fractions: Sequence[float],
+        stops: Sequence[tuple[str, ...]],
+        offered: Mapping[str, Offered] | None = None,
+    ) -> None:
         self.asks = asks
+        self.offered = offered or {}
         self.stops = list(stops)
         self.fractions = list(fractions)
         self.steps = [
@@ -78,6 +85,12 @@ class Finish:
         for column, ask in enumerate(asks):
             for leg in ask.problem.legs:
                 self._legs.setdefault(leg.asset, []).append((column, leg))
+
+    def begin_at(self, sizes: Sequence[Decimal]) -> None:
+        """Begin with these units of each column, instead of with what the fractions come to."""
+        for column, units in enumerate(sizes):
+            self._resize(column, int(units / UNIT_GRID))
+        self._wanted, self._most = list(self.steps), list(self.steps)
 
     def run(self) -> None:
         """Shrink what breaks a limit until nothing does, then give back what was too much of that."""
@@ -190,7 +203,7 @@ class Finish:
         for asset in assets:
             wants = [self._want(column, leg) for column, leg in self._legs[asset] if self._trades(column, leg)]
             if wants:
-                self.allotted[asset] = allot_asset(wants)
+                self.allotted[asset] = allot_asset(wants, self.offered.get(asset))
             else:
                 self.allotted.pop(asset, None)
 

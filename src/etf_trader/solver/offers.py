@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 from etf_trader.market.book import Level
 from etf_trader.market.symbol import Side
-from etf_trader.money import BPS, ONE, ZERO, divide_up, floor_to
+from etf_trader.money import BPS, ONE, ZERO, divide_up
 from etf_trader.solver.certificate import BookSide
 from etf_trader.solver.rebalance_problem import Constituent
 
@@ -82,7 +82,7 @@ def offer(
     elif against > 0 and with_orders:
         spread = constituent.asks[0].price - constituent.bids[0].price
         if spread * BPS <= max_cross_spread_bps * constituent.mid:
-            inside = floor_to(against, constituent.rule.base_quantum)
+            inside = against
         else:
             levels = ()  # both at the venue would trade with each other
     rule = constituent.rule

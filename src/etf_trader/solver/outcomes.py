@@ -142,8 +142,15 @@ def shared_orders(
     return tuple(sorted(found, key=lambda each: each.symbol))
 
 
-def crosses(columns: Sequence[Column]) -> tuple[Cross, ...]:
-    """Return which buy meets which sell inside, in order of asset and key: each pair at most once an asset."""
+def crosses(
+    columns: Sequence[Column], beside: Mapping[str, tuple[int, Side, Decimal]] | None = None
+) -> tuple[Cross, ...]:
+    """Return which buy meets which sell inside, in order of asset and key: each pair at most once an asset.
+
+    Args:
+        columns: The orders.
+        beside: Who else meets them, by asset: a key, a side and a quantity in base.
+    """
     found = []
     for asset in sorted({asset for column in columns for asset in column.crossed}):
         queues: dict[Side, list[list[int]]] = {side: [] for side in Side}
@@ -154,6 +161,9 @@ def crosses(columns: Sequence[Column]) -> tuple[Cross, ...]:
                     [member.key, part] for member, part in zip(column.members, parts, strict=True) if part
                 ]
                 leg = next(leg for leg in column.plan.legs if leg.asset == asset)
+        if beside is not None and asset in beside:
+            key, side, quantity = beside[asset]
+            queues[side].append([key, int(quantity / GRAIN)])
         buyers, sellers = sorted(queues[Side.BUY]), sorted(queues[Side.SELL])
         while buyers and sellers:
             buyer, seller = buyers[0], sellers[0]

@@ -16,6 +16,7 @@
     kept       what the index holds beside, by name: asset, symbol, holding, mid, why
     problem    what was asked: cash, aim, max_cross_spread_bps, and of each asset its symbol, holding, weight,
                mid and what is ordered
+    beside     the seals of the plans of the orders that trade with it in one batch; left out where there are none
     seal       SHA-256 over all the rest
 
 NAV is of the whole index, what is kept included; weights and drifts are of the
@@ -67,6 +68,7 @@ def rebalance_plan_document(
     basket_version: int,
     book_hash: str,
     kept: Sequence[Kept] = (),
+    beside: Sequence[str] = (),
 ) -> dict[str, Any]:
     """Return the plan object of a rebalance, in plain values.
 
@@ -79,13 +81,14 @@ def rebalance_plan_document(
         basket_version: Of the basket that is held.
         book_hash: Of the market document with the books and rules of all assets.
         kept: What is not part of the problem.
+        beside: The seals of the plans of the orders that trade with it.
     """
     with all_digits():
         asked = sorted(problem.constituents, key=lambda each: each.asset)
-        beside = sum((each.holding * each.mid for each in kept), ZERO)
+        still = sum((each.holding * each.mid for each in kept), ZERO)
         parts = [cost_parts(leg, each) for leg, each in zip(plan.legs, asked, strict=True)]
-        nav, bound = plan.nav_before + beside, plan.bound + beside
-        reached = objective(problem, plan) + beside
+        nav, bound = plan.nav_before + still, plan.bound + still
+        reached = objective(problem, plan) + still
         gap = bps(bound - reached, nav)
         smooth = divide(plan.gap_bps * problem.nav, nav, Decimal("0.0001"))
         document = {
@@ -94,7 +97,7 @@ def rebalance_plan_document(
             "basket_version": basket_version,
             "quote": problem.quote,
             "nav_before": plain(nav),
-            "nav_after": plain(plan.nav_after + beside),
+            "nav_after": plain(plan.nav_after + still),
             "cash_before": plain(plan.cash_before),
             "cash_after": plain(plan.cash_after),
             "cost": plain(plan.cost),
@@ -121,6 +124,8 @@ def rebalance_plan_document(
             "kept": [_kept(each) for each in sorted(kept)],
             "problem": _problem(problem, asked),
         }
+        if beside:
+            document["beside"] = sorted(beside)
         return document | {"seal": plan_object_seal(document)}
 
 

@@ -34,6 +34,9 @@ class Tracking:
 
 Aim = Exact | Bands | Tracking
 
+MAX_CROSS_SPREAD = Decimal(50)
+"""Fund and orders meet inside only on a book whose spread is at most this, in basis points of its mid."""
+
 
 @dataclass(frozen=True, slots=True)
 class Constituent:
@@ -82,7 +85,7 @@ class RebalanceProblem:
     cash: Decimal
     constituents: tuple[Constituent, ...]
     aim: Aim
-    max_cross_spread_bps: Decimal = Decimal(50)
+    max_cross_spread_bps: Decimal = MAX_CROSS_SPREAD
 
     @property
     def nav(self) -> Decimal:

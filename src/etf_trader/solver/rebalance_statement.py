@@ -82,6 +82,7 @@ class RebalanceStatement:
     multipliers: Mapping[str, Decimal]
     nav_multiplier: Decimal
     book_hash: str
+    beside: tuple[str, ...]
 
 
 def read_rebalance_statement(plan: object, market: object) -> RebalanceStatement:
@@ -113,6 +114,7 @@ def read_rebalance_statement(plan: object, market: object) -> RebalanceStatement
         multipliers=top["multipliers"].numbers(),
         nav_multiplier=top["nav_multiplier"].number(),
         book_hash=top["book_hash"].text(),
+        beside=tuple(seal.text() for seal in top["beside"].list()) if top.has("beside") else (),
     )
 
 

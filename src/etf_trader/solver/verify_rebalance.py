@@ -21,7 +21,7 @@ from etf_trader.solver.rebalance_bound import idle_price, nav_bound
 from etf_trader.solver.rebalance_document import FRACTION, objective_of
 from etf_trader.solver.rebalance_problem import Constituent, RebalanceProblem, Tracking
 from etf_trader.solver.rebalance_statement import RebalanceStatement, StatedLeg
-from etf_trader.solver.retrial import down, refill, up
+from etf_trader.solver.retrial import refill, up
 from etf_trader.solver.statement import mid_of
 
 WHY = ("below_minimum", "within_band", "halted", "cost_above_benefit", "wide_spread")
@@ -138,7 +138,7 @@ def _offer(statement: RebalanceStatement, each: Constituent, side: Side) -> Offe
         if (each.asks[0].price - each.bids[0].price) * BPS > statement.problem.max_cross_spread_bps * each.mid:
             levels = ()
         else:
-            inside = down(against, each.rule.base_quantum)
+            inside = against
     return Offer(side, each.asset, each.rule.quote, each.mid, fee, inside, levels)
 
 

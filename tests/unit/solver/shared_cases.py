@@ -126,6 +126,18 @@ def check(orders: list[SharedOrder], touches: dict[str, Touch], shared: SharedPl
         _check_float(index, asked, found)
 
 
+def check_orders(orders: list[SharedOrder], shared: SharedPlan) -> None:
+    """What holds for each order, whoever it meets inside."""
+    asked, found = {order.key: order for order in orders}, outcomes(shared)
+    legs = {(leg.asset, order.problem.side): leg for order in orders for leg in order.problem.legs}
+    for sent in shared.asset_orders:
+        _check_sent(sent, legs[sent.asset, sent.side], asked, found)
+    for key, got in found.items():
+        _check_order(asked[key].problem, got)
+    for index in {order.index for order in orders}:
+        _check_float(index, asked, found)
+
+
 def _check_sent(
     sent: SharedAssetOrder, leg: Leg, asked: dict[int, SharedOrder], found: dict[int, Outcome]
 ) -> None:
