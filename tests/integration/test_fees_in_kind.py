@@ -194,7 +194,7 @@ def test_a_rebalance_whose_fee_is_due_can_be_looked_at_before_its_first_wave_tak
     order = asyncio.run(house.accept_rebalance())
     with house.database.read() as connection:
         before = rebalance_report(connection, order.id)
-    assert (before.status, before.units_before) == ("open", 10)
+    assert (before.status, before.units_before) == ("open", D(10))
     assert take_fee(house)
     with house.database.read() as connection:
         taken = rebalance_report(connection, order.id)

@@ -303,7 +303,7 @@ def _trades_table(report: RebalanceReport) -> Table:
         *(number(part, optional=7 if part in RARE_PARTS else 6) for part in LOSS_PARTS),
     )
     for line in _by_weight(report):
-        if not (line.planned_quantity or line.filled or line.cost):
+        if not (line.planned_quantity or line.filled or round_to(line.cost, CENT)):
             continue
         table.row(
             f"{line.side} {line.asset}" if line.side else line.asset,
