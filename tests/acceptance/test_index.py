@@ -163,6 +163,7 @@ def test_a_rulebook_chooses_and_weighs_by_what_was_known_that_day(made: Shell) -
         "LINK": Decimal("0.1485"),
     }
     assert round_to(Decimal(created["cash_per_unit"]), Decimal("0.001")) == 10  # the reserve
+    assert "and 10.00 USDT of cash a unit" in made.ok("index", "show", "TOP3")
     assert made.json("submit", "buy", "--index", "2", "--qty", "5")["status"] == "filled"
     made.ok("ledger", "audit")
     told = made.ok("index", "history", "TOP3")

@@ -19,7 +19,10 @@ from etf_trader.ledger.tables import transactions
 from etf_trader.market.symbol import Side
 from etf_trader.money import ZERO
 from etf_trader.orders.store import plans_of
+from etf_trader.reports.gains import Wanted, gains_report
+from etf_trader.reports.period import Period
 from etf_trader.reports.rebalance import rebalance_report
+from etf_trader.reports.statement import history
 from etf_trader.seal import canonical
 
 D = Decimal
@@ -149,6 +152,11 @@ def test_a_fee_is_paid_out_of_the_float_as_far_as_its_cash_goes(tmp_path: Path) 
     assert cash - D("0.001") < paid.paid <= cash
     assert house.holdings("treasury:self")["USDT"] == before + paid.paid
     assert house.holdings("fee_payable:1") == dict(paid.left)
+    with house.database.read() as connection:
+        gained = gains_report(connection, house.account.id, Period(), Wanted()).years[-1]
+        treasury = history(connection, house.account.id, "self", Period()).cash["USDT"]
+    assert (gained.of, gained.bearer, gained.index) == ("management", "self", "TWO")
+    assert (treasury["management_fees"], treasury["other"]) == (paid.paid, ZERO)
     sound(house)
     asyncio.run(house.buy(5))  # uses what the float bought first
     sound(house)
@@ -178,18 +186,18 @@ def test_the_audit_finds_a_rate_that_was_changed_afterwards_and_a_state_that_was
     assert "how far it was taken does not match its seal" in told
 
 
-def test_a_rebalance_that_waits_for_its_first_wave_is_reported_before_its_fee_is_taken(tmp_path: Path) -> None:
+def test_a_rebalance_whose_fee_is_due_can_be_looked_at_before_its_first_wave_takes_it(tmp_path: Path) -> None:
     house = make_fee_house(tmp_path)
     asyncio.run(house.create(make_fee_definition()))
     asyncio.run(house.buy(10))
-    asyncio.run(house.administration.edit_index("1", make_fee_definition(weights={"A": D(1)})))
-    house.exchange.advance(86_400)
+    house.exchange.advance(YEAR / 12)
     order = asyncio.run(house.accept_rebalance())
     with house.database.read() as connection:
-        waiting = rebalance_report(connection, order.id)
-    assert (waiting.baskets[0].version, waiting.nav_before) == (1, D(1200))
-    asyncio.run(house.manager.run([order.id]))
+        before = rebalance_report(connection, order.id)
+    assert (before.status, before.units_before) == ("open", D(10))
+    assert take_fee(house)
     with house.database.read() as connection:
-        done = rebalance_report(connection, order.id)
-    assert (done.status, done.baskets[0].version) == ("filled", order.request.basket)
-    sound(house)
+        taken = rebalance_report(connection, order.id)
+        basket_of_rebalance = current_basket(connection, 1)
+    assert basket_of_rebalance.version == order.request.basket == 2
+    assert (before.nav_before, before.legs) == (taken.nav_before, taken.legs)

@@ -42,13 +42,16 @@ class Entry(NamedTuple):
     section: str
 
 
+NEAR = 0.65
+"""How alike two options are before one is suggested for the other: `--rate` is not `--format`."""
+
 COMMANDS = {
     "init": Entry("init", "Make the configuration, the databases and a sample index.", "Start"),
     "demo": Entry("demo", "Play the whole story on paper, in a minute.", "Start"),
     "doctor": Entry("doctor", "Check that everything etf needs is in order.", "Start"),
     "version": Entry("version", "Print the versions of etf and what it runs on.", "Start"),
     "index": Entry("index", "Create, list, show, value, fund and close indices.", "Index"),
-    "rebalance": Entry("rebalance", "Show what bringing an index back to its rulebook would trade.", "Index"),
+    "rebalance": Entry("rebalance", "Bring an index back to its rulebook at the least cost.", "Index"),
     "schedule": Entry("schedule", "Let cron rebalance what is due, every hour.", "Index"),
     "backtest": Entry("backtest", "Show what a rulebook would have come to on past prices.", "Index"),
     "quote": Entry("quote", "Show what buying or selling units would cost, at any size.", "Trade"),
@@ -252,12 +255,7 @@ def _usage(error: ClickException) -> UsageError:
     path = context.command_path if context is not None else "etf"
     hint = f"{path} --help"
     if isinstance(error, NoSuchOption):
-        params = context.command.get_params(context) if context else []
-        known = [name.lstrip("-") for param in params for name in param.opts if len(name) > 2]
-        # Without the dashes, which all have in common: they would make any two names alike.
-        near = get_close_matches(error.option_name.lstrip("-"), known, n=1)
-        meant = f"; did you mean --{near[0]}?" if near else ""
-        return UsageError(f"{path} has no option {error.option_name}{meant}", hint=hint)
+        return _no_option(path, error.option_name, context.command.get_params(context) if context else [])
     if isinstance(error, MissingParameter) and error.param is not None:
         return UsageError(f"{path} needs {_parameter(error.param)}", hint=hint)
     if isinstance(error, BadParameter):
@@ -271,6 +269,18 @@ def _usage(error: ClickException) -> UsageError:
     if found := re.fullmatch(r"Got unexpected extra argument\(s\) \((.+)\)", error.format_message()):
         return UsageError(f"{path} does not take '{found[1]}'", hint=hint)
     return UsageError(_lower(error.format_message()), hint=hint)
+
+
+def _no_option(path: str, typed: str, params: Sequence[Parameter]) -> UsageError:
+    # Without the dashes, which all have in common: they would make any two names alike.
+    name = typed.lstrip("-")
+    if name in {param.name for param in params if param.param_type_name == "argument"}:
+        return UsageError(f"{path} takes its {name} without {typed}", hint=f"{path} {name.upper()}")
+    options = [param for param in params if param.param_type_name == "option"]
+    known = [each.lstrip("-") for param in options for each in param.opts if len(each) > 2]
+    near = get_close_matches(name, known, n=1, cutoff=NEAR)
+    meant = f"; did you mean --{near[0]}?" if near else ""
+    return UsageError(f"{path} has no option {typed}{meant}", hint=f"{path} --help")
 
 
 def _parameter(param: Parameter) -> str:

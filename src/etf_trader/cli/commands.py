@@ -32,6 +32,9 @@ if TYPE_CHECKING:
 
 Function = TypeVar("Function", bound=Callable[..., None])
 
+LONGEST = 200
+"""Letters of what a group says about a command: its whole first sentence."""
+
 _NEGATIVE = re.compile(r"-[.\d]")
 
 HELP_OPTIONS = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
@@ -139,6 +142,14 @@ class Group(TyperGroup):
         near = get_close_matches(name, self.list_commands(ctx), n=1, cutoff=0.5)
         meant = f"; did you mean {near[0]}?" if near else ""
         raise UsageError(f"there is no command {typed}{meant}", hint=f"{ctx.command_path} --help lists them")
+
+    def format_commands(self, ctx: Context, formatter: HelpFormatter) -> None:
+        """Print each command with its whole sentence, over two lines where it has to."""
+        found = [(name, self.get_command(ctx, name)) for name in self.list_commands(ctx)]
+        rows = [(name, each.get_short_help_str(limit=LONGEST)) for name, each in found if each and not each.hidden]
+        if rows:
+            with formatter.section("Commands"):
+                formatter.write_dl(rows)
 
     def format_options(self, ctx: Context, formatter: HelpFormatter) -> None:
         self.format_commands(ctx, formatter)

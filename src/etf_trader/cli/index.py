@@ -460,6 +460,8 @@ def _draw_basket(page: Page, facts: IndexFacts) -> None:
         )
     page.line()
     page.table(table)
+    if (cash := money(facts.basket.cash_per_unit)) != "0.00":
+        page.line(f"and {cash} {facts.index.quote} of cash a unit")
     page.line()
 
 

@@ -73,9 +73,9 @@ def history(index: IndexArgument) -> None:
         table = Table(
             right("basket"),
             text("in force since"),
-            right("coins"),
+            right("coins", optional=1),
             text("why"),
-            text("came and went", shrink=True),
+            text("came and went", wrap=True),
         )
         for before, basket, times in _told(baskets):
             table.row(

@@ -48,10 +48,10 @@ def short(value: Decimal) -> str:
 def few_digits(value: Decimal) -> str:
     """Return units with no more digits than matter; what is cut is cut, never rounded up."""
     size = abs(value)
-    grid = Decimal("0.01") if size >= 100 else Decimal("0.0001") if size >= 1 else None
-    if grid is None or value == floor_to(value, grid):
+    grid = Decimal("0.01") if size >= 100 else Decimal("0.0001") if size >= 1 else EIGHT_PLACES
+    if value == floor_to(value, grid):
         return units(value)
-    return f"{floor_to(value, grid):,}"
+    return f"{floor_to(value, grid):,f}"
 
 
 def unit_count(value: Decimal) -> str:

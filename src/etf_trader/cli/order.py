@@ -185,14 +185,14 @@ def _row(facts: OrderFacts, *, has_end: bool) -> list[str]:
 
 def _rebalance_row(report: RebalanceReport, *, has_end: bool) -> list[str]:
     """Return the cells of a rebalance: its day for a side, its assets for units, its cost for a loss."""
-    from etf_trader.cli.rebalances import fill_percentage, how_far, name_of, state_words, why_stopped
+    from etf_trader.cli.rebalances import assets_traded, fill_percentage, name_of, state_words, why_stopped
 
     return [
         str(report.id),
         local_time(report.accepted_at, seconds=False),
         name_of(report),
         report.index,
-        how_far(report),
+        assets_traded(report),
         percent(fill_percentage(report)).rstrip("%"),
         "-",
         money(report.cost) if report.waves else "-",

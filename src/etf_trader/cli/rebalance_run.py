@@ -54,7 +54,7 @@ def run(way: Way) -> None:
         require_can_ask(opened, yes=way.yes)
         tasks, calendars = _tasks(opened, way)
         if not tasks:
-            _nothing_due(calendars, way)
+            _nothing_due(opened, calendars, way)
             return
         names = ", ".join(task.index.symbol for task in tasks)
         confirm_live(opened, f"Rebalance {names}", yes=way.yes)
@@ -99,13 +99,13 @@ def _tasks(opened: Services, way: Way) -> tuple[list[_Task], list[IndexCalendar]
     return tasks, found
 
 
-def _nothing_due(calendars: Sequence[IndexCalendar], way: Way) -> None:
+def _nothing_due(opened: Services, calendars: Sequence[IndexCalendar], way: Way) -> None:
     """Say that nothing is due, when something will be, and how it is done all the same."""
     coming = [(each.standing.next_at, each.index) for each in calendars if each.standing.next_at is not None]
 
     def draw(page: Page) -> None:
         if not coming:
-            page.line("Nothing is due: no index has a rulebook with a calendar (docs: index files, Rulebooks).")
+            page.line(f"Nothing is due: {_why_never(opened, way.index)}.")
             return
         page.line("Nothing is due.")
         for moment, index in sorted(coming, key=lambda each: (each[0], each[1].id)):
@@ -120,6 +120,19 @@ def _nothing_due(calendars: Sequence[IndexCalendar], way: Way) -> None:
         "next": [{"index": index.symbol, "at": moment} for moment, index in coming],
     }
     output().emit("etf.rebalances/1", payload, draw)
+
+
+def _why_never(opened: Services, reference: str | None) -> str:
+    """Return why no calendar stands behind an index, or any of them."""
+    from etf_trader.index.store import find_index
+
+    if reference is None:
+        return "no index has a rulebook with a calendar (docs: index files, Rulebooks)"
+    with opened.database.read() as connection:
+        index = find_index(connection, reference)
+    if not index.is_open:
+        return f"{index.symbol} is closed"
+    return f"{index.symbol} has no rulebook (etf index edit {index.id} --file index.toml gives it one)"
 
 
 def _accept(opened: Services, tasks: Sequence[_Task], way: Way) -> tuple[list[Accepted], int]:
@@ -143,9 +156,16 @@ def _accept(opened: Services, tasks: Sequence[_Task], way: Way) -> tuple[list[Ac
             worst = max(worst, error.exit_code)
             continue
         found.append(accepted)
-        if not accepted.is_new and not accepted.order.status.is_final:
-            output().note(f"Rebalance {accepted.order.id} of {accepted.index.symbol} is under way: this goes on.")
+        if not accepted.is_new:
+            output().note(_known_sentence(accepted))
     return found, worst
+
+
+def _known_sentence(accepted: Accepted) -> str:
+    name = f"Rebalance {accepted.order.id} of {accepted.index.symbol}"
+    if accepted.order.status.is_final:
+        return f"{name} was the one of {accepted.order.request.due_on.isoformat()}: nothing is traded twice."
+    return f"{name} is under way: this goes on."
 
 
 def _accepted(opened: Services, task: _Task, way: Way) -> Accepted:

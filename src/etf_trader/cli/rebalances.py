@@ -6,10 +6,10 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from etf_trader.cli.invocation import output
-from etf_trader.cli.numbers import bps, count, joined, local_time, money, percent, share, units
+from etf_trader.cli.numbers import bps, count, joined, local_time, money, percent, price, share
 from etf_trader.cli.output import bad, good, look
 from etf_trader.cli.stops import in_short
-from etf_trader.money import percentage, round_to
+from etf_trader.money import percentage
 from etf_trader.orders.plan import LOSS_PARTS
 
 if TYPE_CHECKING:
@@ -101,10 +101,13 @@ def name_of(report: RebalanceReport) -> str:
 
 def how_far(report: RebalanceReport) -> str:
     """Return how far a rebalance is: `3 of 8 assets in 2 waves`."""
-    if not report.trading:
-        return "nothing to trade"
-    far = f"{report.traded} of {count(report.trading, 'asset')}"
-    return f"{far} in {count(len(report.waves), 'wave')}" if report.waves else far
+    far = assets_traded(report)
+    return f"{far} in {count(len(report.waves), 'wave')}" if report.trading and report.waves else far
+
+
+def assets_traded(report: RebalanceReport) -> str:
+    """Return how many of its assets have traded, as a list tells it: `3 of 8 assets`."""
+    return f"{report.traded} of {count(report.trading, 'asset')}" if report.trading else "nothing to trade"
 
 
 def state_words(report: RebalanceReport) -> str:
@@ -132,6 +135,8 @@ def _result(report: RebalanceReport) -> str:
     what = f"{report.index} for {report.due_on.isoformat()} (order {report.id})"
     far = f"{how_far(report)}, {share(report.turnover)} of NAV one way"
     if report.status == "filled":
+        if not report.units_before:
+            return f"{good('Rebalanced')} {what}: nobody holds units, so its basket was written anew."
         if not report.waves:
             return f"{good('Rebalanced')} {what}: nothing had to be traded."
         return f"{good('Rebalanced')} {what}: {far}."
@@ -165,7 +170,7 @@ def nav_sentence(report: RebalanceReport) -> str:
 
 def unit_value(value: Decimal) -> str:
     """Return what a unit is worth, to a hundredth of a cent."""
-    return units(round_to(value, UNIT_STEP))
+    return price(value, UNIT_STEP)
 
 
 def next_sentences(report: RebalanceReport) -> list[str]:
@@ -178,7 +183,9 @@ def next_sentences(report: RebalanceReport) -> list[str]:
             return ["It is being cancelled: what is in flight is settled first. etf worker --once does that."]
         case "open":
             held = f"It is held up: {why}. " if why else ""
-            return [f"{held}etf worker --once goes on with it; etf cancel --order {report.id} ends it.{rest}"]
+            lifted = "After etf resume " if "halted" in report.stopped_by else ""
+            end = f"etf cancel --order {report.id} ends it"
+            return [f"{held}{lifted}etf worker --once goes on with it; {end}.{rest}"]
         case "cancelled":
             return [f"The baskets stay as they are: {basket}.{rest}", *_again(report)]
         case "ended":

@@ -34,7 +34,7 @@ MOST = 20
 KINDS = (
     (("units",), "Units sold: the gain is the holder's."),
     (("index", "order"), "Assets on the way: in the worth of the units already, never to be added to the above."),
-    (("float", "fees"), "Float and fee inventory: the gain is the owner's."),
+    (("float", "fees", "management"), "Float, fee inventory, management fee: the gain is the owner's."),
 )
 
 

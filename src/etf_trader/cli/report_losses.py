@@ -65,6 +65,10 @@ def loss(
         page.line()
         if by != "asset":
             page.line("the parts are the loss, and the loss is what cash says, to the last digit")
+        if any(line.loss_bps is not None for line in report.losses):
+            page.line(
+                "bps of units are of their worth at arrival; those above, and a rebalance's, of what was traded"
+            )
         draw_rates(page, rates)
         page.line(f"ledger {report.head[:16]} · loss is against the mids at arrival; positive is a cost")
 

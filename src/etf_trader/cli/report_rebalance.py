@@ -10,11 +10,11 @@ import typer
 
 from etf_trader.cli.commands import WHAT, command
 from etf_trader.cli.invocation import output
-from etf_trader.cli.numbers import bps, count, few_digits, joined, local_time, money, share, short
+from etf_trader.cli.numbers import CENT, bps, count, few_digits, joined, local_time, money, share, short
 from etf_trader.cli.options import IndexOption, read_order_number
 from etf_trader.cli.output import Page, Table, dim, number, right, text
 from etf_trader.cli.services import services
-from etf_trader.money import BPS
+from etf_trader.money import BPS, round_to
 from etf_trader.orders.plan import LOSS_PARTS
 
 if TYPE_CHECKING:
@@ -129,11 +129,12 @@ def _emit_list(found: list[RebalanceReport], made: str) -> None:
 
 def list_table(found: list[RebalanceReport]) -> Table:
     """Return rebalances as a table, one a line."""
-    from etf_trader.cli.rebalances import how_far, state_words, unit_value, why_stopped
+    from etf_trader.cli.rebalances import assets_traded, state_words, unit_value, why_stopped
 
+    several = len({report.index for report in found}) > 1
     table = Table(
         right("id"),
-        text("index", optional=4),
+        text("index") if several else text("index", optional=4),
         text("for"),
         text("traded", optional=3),
         number("turnover", optional=2),
@@ -149,7 +150,7 @@ def list_table(found: list[RebalanceReport]) -> Table:
             str(report.id),
             report.index,
             report.due_on.isoformat(),
-            how_far(report),
+            assets_traded(report),
             share(report.turnover),
             money(report.cost),
             bps(report.cost_bps),
@@ -298,11 +299,11 @@ def _trades_table(report: RebalanceReport) -> Table:
         number("average", optional=2),
         number("value", optional=4),
         number("cost"),
-        number("bps"),
+        number("bps of NAV"),
         *(number(part, optional=7 if part in RARE_PARTS else 6) for part in LOSS_PARTS),
     )
     for line in _by_weight(report):
-        if not (line.planned_quantity or line.filled or line.cost):
+        if not (line.planned_quantity or line.filled or round_to(line.cost, CENT)):
             continue
         table.row(
             f"{line.side} {line.asset}" if line.side else line.asset,
@@ -350,7 +351,7 @@ def _draw_nav(page: Page, report: RebalanceReport) -> None:
         f"{money(report.nav_before)} before",
         f"cost {money(-report.cost, signed=True)}",
         f"market {money(report.market, signed=True)}",
-        f"units bought and sold meanwhile {money(report.flows, signed=True)}" if report.flows else "",
+        f"units and fee meanwhile {money(report.flows, signed=True)}" if round_to(report.flows, CENT) else "",
         f"{money(report.nav_after)} after",
     ]
     page.line(f"NAV in {report.quote}   {joined(steps)}")

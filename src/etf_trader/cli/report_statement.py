@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from etf_trader.reports.statement import History, Statement, Valuation
 
 
-MOVEMENTS = ("deposits", "withdrawals", "orders", "floats", "fee_inventory", "other")
+MOVEMENTS = ("deposits", "withdrawals", "orders", "floats", "fee_inventory", "management_fees", "other")
 """What moves in a treasury, besides opening and closing."""
 
 ABREAST = 3

@@ -76,7 +76,7 @@ def _drawn(heights: Sequence[int], columns: int) -> list[list[Cell]]:
 
 
 def _years(points: Sequence[tuple[date, float]], columns: int) -> str:
-    """Return the line below: each year where it begins, as far as labels do not touch."""
+    """Return the line below: the first and last day, and where years begin, as far as labels do not touch."""
     start, end = points[0][0], points[-1][0]
     length = max((end - start).days, 1)
     line = ""
@@ -86,7 +86,8 @@ def _years(points: Sequence[tuple[date, float]], columns: int) -> str:
     ]:
         if place + len(label) <= columns and (not line or place >= len(line) + 2):
             line = line.ljust(place) + label
-    return line
+    last = f"{end:%Y-%m-%d}"
+    return line if len(line) + 2 + len(last) > columns else line.ljust(columns - len(last)) + last
 
 
 def _between(start: date, end: date) -> range:

@@ -98,7 +98,11 @@ def read_caps(path: Path, columns: Mapping[str, str] | None = None) -> CapTable:
     """
     lines = _text(path)
     reader = csv.DictReader(lines)
-    names = _names(reader.fieldnames or (), columns or {}, str(path))
+    if not reader.fieldnames:
+        raise DataError(
+            "the table of market caps is empty", where=str(path), hint=f"its columns are {', '.join(NEEDED)}"
+        )
+    names = _names(reader.fieldnames, columns or {}, str(path))
     rows: dict[tuple[date, str, str], CapRow] = {}
     for row in _rows(reader, names, str(path)):
         key = (row.day, row.symbol, row.name)
@@ -131,7 +135,7 @@ def _text(path: Path) -> Iterator[str]:
     except (OSError, EOFError, UnicodeDecodeError) as error:
         said = getattr(error, "strerror", None) or "it is no UTF-8 text"
         raise UsageError(
-            f"cannot read the market caps: {said}",
+            f"cannot read the market caps: {said[:1].lower()}{said[1:]}",
             where=str(path),
             hint=f"a CSV file with the columns {', '.join(NEEDED)}; --caps FILE names another",
         ) from error

@@ -28,6 +28,9 @@ from etf_trader.index.weighting import (
 )
 from etf_trader.money import ZERO
 
+MOST_NAMED = 5
+"""So many coins are named with what is wrong with them."""
+
 
 @dataclass(frozen=True, slots=True)
 class Choice:
@@ -63,8 +66,17 @@ def choose(
     verdicts = select(left, incumbents, rule.buffers())
     chosen = [row for row, verdict in zip(left, verdicts, strict=True) if verdict.why.is_in]
     if not chosen:
-        raise DataError(f"no coin is eligible on {day}", hint="etf index history shows the rulebook")
+        raise DataError(
+            f"no coin is eligible on {day}{_named(out)}", hint="see [universe] and [eligibility] of the rulebook"
+        )
     return Choice(chosen, (*verdicts, *out))
+
+
+def _named(out: Sequence[Verdict]) -> str:
+    """Return why the first of those left out are."""
+    told = ", ".join(f"{each.asset} ({each.why})" for each in out[:MOST_NAMED])
+    more = f" and {len(out) - MOST_NAMED} more" if len(out) > MOST_NAMED else ""
+    return f": {told}{more}" if told else ""
 
 
 def weigh(rule: Methodology, chosen: Sequence[CapRow], returns: Mapping[str, Floats]) -> dict[str, Decimal]:

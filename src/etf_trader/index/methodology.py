@@ -257,11 +257,11 @@ def _check_weighting(found: Methodology, where: str) -> None:
     rule = found.weighting
     if (rule.by is Weighting.CUSTOM) != bool(found.weights):
         raise UsageError(
-            "weighting.by is custom, and there are no [weights]"
+            "there are no [weights], and no weighting.by that makes them"
             if not found.weights
             else f"weighting.by is {rule.by}, and there are [weights]",
             where=where,
-            hint="custom goes with [weights]; all others make the weights themselves",
+            hint='[weighting] by = "equal", for example; "custom" goes with [weights]',
         )
     if rule.by is Weighting.CAPPED and rule.cap is None:
         raise UsageError("weighting.by is capped, and weighting.cap is missing", where=where, hint="cap = 0.3")

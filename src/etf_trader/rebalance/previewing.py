@@ -88,10 +88,10 @@ async def preview_rebalance(
     require_listed(standing.basket, every)
     symbols = {each.base: each.symbol for each in every.values() if each.quote == index.quote}
     symbols |= standing.basket.symbols
-    rules = {
-        asset: every[symbols[asset]] for asset in sorted({*standing.holdings.quantities, *determination.weights})
-    }
     held = standing.holdings.quantities
+    # A basket that nobody holds has its prices too: it is written anew, worth what it was.
+    named = sorted({*standing.basket.quantities, *held, *determination.weights})
+    rules = {asset: every[symbols[asset]] for asset in named}
     if not standing.units:
         return RebalancePreview(
             index, standing.version, standing.basket, standing.units, determination, None, rules, held, {}, now

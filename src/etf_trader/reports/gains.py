@@ -2,7 +2,7 @@
 
 A holder's gain is that of the units. What the assets of an index or of an order
 gained on the way is in the worth of the units already: it is told beside it, and
-never added to it. What the float and the fee inventory gained is the owner's.
+never added to it. What the float, the fee inventory and a management fee in kind gained is the owner's.
 """
 
 import json
@@ -24,9 +24,10 @@ from etf_trader.money import ZERO
 from etf_trader.reports.booked import Trader, traders
 from etf_trader.reports.period import Period
 
-UNITS, INDEX, ORDER, FLOAT, FEES = "units", "index", "order", "float", "fees"
-OF = (UNITS, INDEX, ORDER, FLOAT, FEES)
-"""What was disposed of: units of a position; assets of an index, of an order, of a float, of the fee inventory."""
+UNITS, INDEX, ORDER, FLOAT, FEES, MANAGEMENT = "units", "index", "order", "float", "fees", "management"
+OF = (UNITS, INDEX, ORDER, FLOAT, FEES, MANAGEMENT)
+"""What was disposed of: units of a position; assets of an index, of an order, of a float, of the fee inventory, or
+that a management fee was taken in."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,6 +174,8 @@ def _owner(account: str, order_id: int | None, known: _Known) -> _Owner:
         held = known.indices[int(number)]
         bearer = OWNER if kind == "float" else f"holders of {held.symbol}"
         return _Owner(FLOAT if kind == "float" else INDEX, bearer, held, None)
+    if kind == "fee_payable":
+        return _Owner(MANAGEMENT, OWNER, known.indices[int(number)], None)
     paying = known.orders.get(order_id or 0)
     index = None if paying is None else paying.index
     return _Owner(FEES, OWNER, index, None) if account == FEE_INVENTORY else _Owner(INDEX, account, index, None)

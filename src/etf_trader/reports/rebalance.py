@@ -31,8 +31,9 @@ from etf_trader.orders.plan import LOSS_PARTS, NO_LOSS, LossParts, total_loss
 from etf_trader.orders.rebalance_order import RebalanceOrder, TargetLeg
 from etf_trader.orders.rebalances import rebalance_order
 from etf_trader.orders.status import IndexOrderStatus
+from etf_trader.rebalance.drift import targets_with_reserve
 from etf_trader.reports.returns import Point, tracking_difference
-from etf_trader.reports.waves import Held, Mids, Played, arrival_of, basket_before, held_by, waves_played
+from etf_trader.reports.waves import Held, Mids, Played, arrival_of, held_by, start_of, waves_played
 
 FRACTION = Decimal("1e-12")
 
@@ -217,6 +218,30 @@ class _Work:
         return self.played[-1].after if self.played else self.before
 
     @property
+    def made(self) -> Basket | None:
+        """The basket that it left, written anew where nobody held any; None while a wave is in flight."""
+        if self.played:
+            return self.played[-1].basket
+        reason = f"rebalance {self.order.id}"
+        return next((each for each in self.baskets if each.reason == reason), self.start)
+
+    @property
+    def weighed(self) -> tuple[Held, Held]:
+        """What weights are fractions of, before and after: all that is held, or a unit while nobody holds any."""
+        if self.order.request.units or self.made is None:
+            return self.before, self.after
+        return held_by(self.start, ONE), held_by(self.made, ONE)
+
+    @property
+    def targets(self) -> Mapping[str, Decimal]:
+        """The weight that each asset was to have; an index that nobody holds has no legs, but a determination."""
+        request = self.order.request
+        if request.legs:
+            return {leg.asset: leg.target for leg in request.legs}
+        weights = {asset: Decimal(weight) for asset, weight in request.determination["weights"].items()}
+        return targets_with_reserve(weights, request.reserve)
+
+    @property
     def mids(self) -> Mids:
         return {**self.arrival, **self.played[-1].mids} if self.played else self.arrival
 
@@ -242,7 +267,7 @@ def rebalance_report(connection: Connection, order_id: int) -> RebalanceReport:
     order = rebalance_order(connection, order_id)
     played = waves_played(connection, order)
     baskets = baskets_of(connection, order.index_id)
-    start = basket_before(order, baskets)
+    start = start_of(connection, order)
     index = index_by_id(connection, order.index_id)
     with money_context():
         since = _tracking_since(connection, order, played)
@@ -271,7 +296,7 @@ def _report(work: _Work, head: str) -> RebalanceReport:
     last = work.played[-1] if work.played else None
     nav_after = work.after.value(work.mids)
     per_unit = held_by(work.start, ONE).value(work.arrival)
-    exact = per_unit if last is None else last.nav_per_unit_after
+    exact = None if work.made is None else held_by(work.made, ONE).value(work.mids if last is None else last.mids)
     return RebalanceReport(
         id=order.id,
         index=work.index.symbol,
@@ -322,14 +347,14 @@ def _those(change: str, lines: Sequence[RebalanceLine]) -> tuple[str, ...]:
 def _lines(work: _Work, nav: Decimal) -> tuple[RebalanceLine, ...]:
     """Return a line for every asset that was held, wanted or traded, and one for the cash."""
     legs = {leg.asset: leg for leg in work.order.request.legs}
-    assets = {*legs, *work.before.quantities, *work.after.quantities}
+    before, after = work.weighed
+    assets = {*legs, *before.quantities, *after.quantities}
     named = {order.intent.asset for wave in work.played for order in wave.sent}
-    nav_after = work.after.value(work.mids)
-    lines = [_line(work, asset, legs.get(asset), nav, nav_after) for asset in sorted(assets | named)]
-    return (*lines, _cash_line(work, nav, nav_after))
+    lines = [_line(work, asset, legs.get(asset), nav) for asset in sorted(assets | named)]
+    return (*lines, _cash_line(work, nav))
 
 
-def _line(work: _Work, asset: str, leg: TargetLeg | None, nav: Decimal, nav_after: Decimal) -> RebalanceLine:
+def _line(work: _Work, asset: str, leg: TargetLeg | None, nav: Decimal) -> RebalanceLine:
     pairs = [pair for pair in work.pairs if pair[1].intent.asset == asset]
     parts = total_loss([fill_loss(fill, sent.intent, work.arrival) for fill, sent in pairs]) if pairs else NO_LOSS
     rounding = sum((wave.rounding.get(asset, ZERO) for wave in work.played), ZERO)
@@ -337,6 +362,7 @@ def _line(work: _Work, asset: str, leg: TargetLeg | None, nav: Decimal, nav_afte
     value = sum((fill.value for fill, _ in pairs), ZERO)
     before, after = work.before.of(asset), work.after.of(asset)
     mid_before, mid_after = work.arrival.get(asset, ZERO), work.mids.get(asset, ZERO)
+    weighed, weighed_after = work.weighed
     has_plan = leg is not None and leg.side is not None
     is_gone = leg is not None and not leg.target and bool(pairs) and asset not in work.left
     side = pairs[0][0].side if pairs else leg.side if leg is not None else None
@@ -344,9 +370,9 @@ def _line(work: _Work, asset: str, leg: TargetLeg | None, nav: Decimal, nav_afte
         asset=asset,
         symbol=_symbol(work, asset, leg),
         change=_change(work.start.quantities.get(asset, ZERO), _per_unit(work, asset), is_gone=is_gone),
-        weight_before=_part(before * mid_before, nav),
-        target=ZERO if leg is None else leg.target,
-        weight_after=_part(after * mid_after, nav_after),
+        weight_before=_part(weighed.of(asset) * mid_before, weighed.value(work.arrival)),
+        target=work.targets.get(asset, ZERO),
+        weight_after=_part(weighed_after.of(asset) * mid_after, weighed_after.value(work.mids)),
         quantity_before=before,
         quantity_after=after,
         per_unit_before=work.start.quantities.get(asset, ZERO),
@@ -372,18 +398,19 @@ def _line(work: _Work, asset: str, leg: TargetLeg | None, nav: Decimal, nav_afte
     )
 
 
-def _cash_line(work: _Work, nav: Decimal, nav_after: Decimal) -> RebalanceLine:
+def _cash_line(work: _Work, nav: Decimal) -> RebalanceLine:
     """Return the line of the cash: of its cost it has what its grid left to the float."""
-    last = work.played[-1].basket if work.played else work.start
-    before, after = work.start.cash_per_unit, _cash_per_unit(work) if last is None else last.cash_per_unit
+    made = work.made
+    before, after = work.start.cash_per_unit, _cash_per_unit(work) if made is None else made.cash_per_unit
+    weighed, weighed_after = work.weighed
     rounding = sum((wave.left.cash for wave in work.played), ZERO)
     return RebalanceLine(
         asset=work.index.quote,
         symbol=None,
         change=_change(before, after, is_gone=False),
-        weight_before=_part(work.before.cash, nav),
+        weight_before=_part(weighed.cash, weighed.value(work.arrival)),
         target=work.order.request.reserve,
-        weight_after=_part(work.after.cash, nav_after),
+        weight_after=_part(weighed_after.cash, weighed_after.value(work.mids)),
         quantity_before=work.before.cash,
         quantity_after=work.after.cash,
         per_unit_before=before,
@@ -443,7 +470,8 @@ def _wave(wave: Played, arrival: Mids) -> WaveLine:
 
 def _versions(work: _Work) -> list[Basket]:
     made = [wave.basket for wave in work.played if wave.basket is not None]
-    return [work.start, *made]
+    anew = [] if work.played or work.made in (None, work.start) else [work.made]
+    return [work.start, *made, *filter(None, anew)]
 
 
 def _basket(basket: Basket) -> BasketLine:
@@ -454,11 +482,8 @@ def _basket(basket: Basket) -> BasketLine:
 
 def _per_unit(work: _Work, asset: str) -> Decimal:
     """Return what a unit holds afterwards: of the basket in force, or of what the fills of a wave leave."""
-    if not work.played:
-        return work.start.quantities.get(asset, ZERO)
-    basket = work.played[-1].basket
-    if basket is not None:
-        return basket.quantities.get(asset, ZERO)
+    if work.made is not None:
+        return work.made.quantities.get(asset, ZERO)
     return divide(work.after.of(asset), work.units, BASKET_GRID)
 
 

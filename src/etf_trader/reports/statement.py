@@ -20,7 +20,7 @@ from etf_trader.reports.booked import Booked, booked
 from etf_trader.reports.period import Period
 from etf_trader.reports.pricing import Price
 
-_CASH_OF_KIND = {"funding": "floats", "fees": "fee_inventory"}
+_CASH_OF_KIND = {"funding": "floats", "fees": "fee_inventory", "fee_payment": "management_fees"}
 _OF_ORDERS = ("accept", "release", "recall")
 
 
@@ -105,6 +105,7 @@ class CashLine:
     orders: Decimal
     floats: Decimal
     fee_inventory: Decimal
+    management_fees: Decimal
     other: Decimal
     closing: Decimal
     set_aside: Decimal

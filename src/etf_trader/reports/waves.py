@@ -9,6 +9,7 @@ from typing import Any
 from sqlalchemy import Connection, select
 
 from etf_trader.execution.batch import WAVE
+from etf_trader.execution.fees_in_kind import basket_due
 from etf_trader.execution.loss import fill_loss
 from etf_trader.execution.rebalance_state import assets_done
 from etf_trader.execution.state import fills_with_orders
@@ -125,21 +126,29 @@ def arrival_of(order: RebalanceOrder, played: Sequence[Played]) -> dict[str, Dec
     return found | dict(order.arrival)
 
 
-def basket_before(order: RebalanceOrder, baskets: Sequence[Basket]) -> Basket:
-    """Return the basket that a rebalance began with; until the fee that it counts on is taken, the one before."""
+def start_of(connection: Connection, order: RebalanceOrder) -> Basket:
+    """Return the basket that a rebalance was accepted on.
+
+    Until its first wave has taken the fee this basket is not written yet: it is
+    the one that was due at acceptance.
+    """
     end = order.ended_at
-    known = [each for each in baskets if each.version <= order.request.basket]
-    return max(known, key=lambda each: (end is None or each.effective_at <= end, each.version))
+    baskets = baskets_of(connection, order.index_id)
+    known = {each.version: each for each in baskets if end is None or each.effective_at <= end}
+    if (found := known.get(order.request.basket)) is not None:
+        return found
+    if end is not None:  # it ended before a wave: the fee was taken later, if at all
+        return known[max(known)]
+    return basket_due(connection, order.account_id, order.index_id, order.accepted_at)
 
 
 def waves_played(connection: Connection, order: RebalanceOrder) -> list[Played]:
     """Read the waves of a rebalance, in order."""
     baskets = baskets_of(connection, order.index_id)
-    began = basket_before(order, baskets)
     by_id, by_version = ({getattr(each, key): each for each in baskets} for key in ("id", "version"))
     settled = _settlements(connection, order.id)
     pairs = fills_with_orders(connection, order.id)
-    held = held_by(began, order.request.units)
+    held = held_by(start_of(connection, order), order.request.units)
     mids: dict[str, Decimal] = dict(order.arrival)
     found: list[Played] = []
     for plan in plans_of(connection, order.id):

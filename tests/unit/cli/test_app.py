@@ -178,6 +178,8 @@ def test_help_of_a_command_has_its_sections(run: Run, tried: ModuleType) -> None
         ("order buy --index 1 --qty 1 --tif 9999999d", "--tif: '9999999d' is too long;", ""),
         ("order buy --slices 6", "etf order buy has no option --slices.", "etf order buy --help"),
         ("order buy --limt 6", "etf order buy has no option --limt; did you mean --limit?", ""),
+        ("order buy --ratefor 6", "etf order buy has no option --ratefor.", "etf order buy --help"),
+        ("order fail --how 6", "etf order fail takes its how without --how", "etf order fail HOW"),
         ("order fail", "etf order fail needs HOW", ""),
         ("order buy --index 1 --qty 1,000", "--qty: '1,000' is not a number; write it as 1000.", ""),
         ("order buy --index 1 --qty x", "--qty: 'x' is not a number; write it as 1000.25", ""),

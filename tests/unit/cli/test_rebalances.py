@@ -92,7 +92,7 @@ async def test_a_done_one_says_what_it_cost_and_what_a_unit_was_worth(house: Hou
     first, cost, nav, last = map(unmarked, rebalance_sentences(report))
     assert first.startswith("Rebalanced TWO for 2026-11-01 (order 2): 3 of 3 assets in 2 waves, 66.")
     assert cost.startswith("Cost  0.") and "bps of NAV" in cost and "fee" in cost
-    assert nav.startswith("A unit was worth 30 USDT before and 29.9")
+    assert nav.startswith("A unit was worth 30.0000 USDT before and 29.9")
     assert last == "More: etf report rebalance --id 2"
     assert (order_document(report)["fill_percentage"], exit_code_of(report)) == (100, 0)
 

@@ -76,5 +76,5 @@ def test_what_cannot_be_is_refused(
 
 
 def test_a_table_that_is_not_there_is_said_so(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="cannot read the market caps: No such file"):
+    with pytest.raises(UsageError, match="cannot read the market caps: no such file"):
         read_caps(tmp_path / "nothing.csv")

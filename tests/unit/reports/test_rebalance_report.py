@@ -193,3 +193,25 @@ async def _over_moving_books(
 
 def _waves(house: House, number: int) -> int:
     return sum(wave.settled_at is not None for wave in report_of(house, number).waves)
+
+
+async def test_a_basket_that_nobody_holds_is_reported_by_the_unit(tmp_path: Path) -> None:
+    books = {asset: make_ladders(D(mid), D("0.01"), D(10_000)) for asset, mid in (("A", 100), ("B", 10), ("C", 1))}
+    house = make_house(tmp_path, make_market(books))
+    await house.create(make_definition(basket={"A": D("0.5"), "B": D(5)}))
+    weights = {"A": D("0.25"), "C": D("0.75")}
+    await house.administration.edit_index("1", make_definition(basket={}, weights=weights))
+    report = report_of(house, (await house.rebalance()).id)
+    shown = {
+        line.asset: (line.weight_before, line.target, round_to(line.weight_after, D("1e-6")))
+        for line in report.legs
+    }
+    assert shown == {
+        "A": (D("0.5"), D("0.25"), D("0.25")),
+        "B": (D("0.5"), 0, 0),
+        "C": (0, D("0.75"), D("0.75")),
+        "USDT": (0, 0, 0),
+    }
+    assert (report.added, report.removed, report.changed) == (("C",), ("B",), ("A",))
+    assert [each.version for each in report.baskets] == [1, 2]
+    assert {line.asset: line.per_unit_after for line in report.legs}["C"] == D(75)
