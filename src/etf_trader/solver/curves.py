@@ -101,11 +101,13 @@ class Curves:
 
     def last(self, need: Array) -> Array:
         """Return the price ratio of the last level that `need` uses; of nothing, the touch."""
-        return self.prices[self._rows, self._level(need)]
+        level = self._level(need)  # first: it may read more, into arrays that are new
+        return self.prices[self._rows, level]
 
     def level_ends(self, need: Array) -> Array:
         """Return the depth at which the last level that `need` uses ends."""
-        found: Array = self.ends[self._rows, self._level(need) + 1]
+        level = self._level(need)
+        found: Array = self.ends[self._rows, level + 1]
         return found
 
     def up_to(self, price: Array) -> Array:

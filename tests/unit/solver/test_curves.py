@@ -1,5 +1,6 @@
 """Cost curves of books in floats, read as deep as asked."""
 
+from collections.abc import Callable
 from decimal import Decimal as D
 
 import numpy as np
@@ -53,6 +54,15 @@ def test_cost_depth_and_last_price_are_those_of_a_walk(seed: int, side: Side, sh
             last = curves.last(need * mids / 1000.0 * (1 - 1e-12))[row]
             assert last == pytest.approx(ladder[min(count, len(ladder) - 1), 0] / mids[row])
     assert curves.depth() * 1000.0 / mids == pytest.approx(depths)
+
+
+@pytest.mark.parametrize("ask", [Curves.last, Curves.level_ends])
+def test_the_last_level_is_found_beyond_what_was_read_before(ask: Callable[[Curves, Array], Array]) -> None:
+    ladder = np.column_stack([np.arange(100.0, 300.0), np.ones(200)])
+    need = np.array([150.5 * 100.0 / 1000.0])
+    fresh, read = (Curves([ladder], np.array([100.0]), 1000.0, Side.BUY) for _ in range(2))
+    read.depth()
+    assert ask(fresh, need) == pytest.approx(ask(read, need))
 
 
 @few
