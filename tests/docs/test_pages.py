@@ -189,6 +189,7 @@ def test_every_stop_stands_in_the_docs() -> None:
         "execution/turns.py",
         "execution/risk_review.py",
         "risk/halts.py",
+        "execution/rebalancing.py",
         "execution/together.py",
     )
     source = "".join(

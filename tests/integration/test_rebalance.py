@@ -24,6 +24,7 @@ from etf_trader.exchange.static import StaticMarket
 from etf_trader.index.benchmarks import current_fixing
 from etf_trader.index.store import baskets_of, current_basket
 from etf_trader.ledger.audit import audit
+from etf_trader.market.symbol import Side
 from etf_trader.money import round_to
 from etf_trader.orders.status import IndexOrderStatus
 from etf_trader.orders.store import standing_of
@@ -102,12 +103,24 @@ async def test_what_leaves_an_index_that_nobody_holds_is_a_part_of_what_its_unit
 async def test_what_has_no_price_when_a_rebalance_is_accepted_is_left_out_of_it(worked: House) -> None:
     set_book(worked, "D", [], [])
     order = await worked.rebalance()
-    assert (order.status, order.arrival["D"]) == (IndexOrderStatus.FILLED, D(0))
+    assert (order.status, order.stopped_by) == (IndexOrderStatus.ENDED, ("halted(D)",))
+    assert order.arrival["D"] == D(0)
     with worked.database.read() as connection:
         followed = current_fixing(connection, 1)
         assert audit(connection, worked.account).findings == ()
     assert followed is not None
     assert followed.benchmark.quantities.keys() == {"A", "B"}
+    assert findings(worked.database, worked.exchange) == []
+
+
+async def test_a_rebalance_whose_units_are_all_sold_between_two_waves_says_so(worked: House) -> None:
+    order = await worked.accept_rebalance()
+    sold = await worked.desk.accept(make_request(Side.SELL, quantity=None, time_in_force="gtc"))
+    await worked.manager.run([order.id, sold.id])
+    with worked.database.read() as connection:
+        assert standing_of(connection, order.id) == (IndexOrderStatus.ENDED, ("units",))
+        assert audit(connection, worked.account).findings == ()
+    assert worked.order(sold.id).filled == 10
     assert findings(worked.database, worked.exchange) == []
 
 

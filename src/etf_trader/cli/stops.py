@@ -63,6 +63,7 @@ def _short(name: str, limit: Decimal | None, max_loss_bps: Decimal | None) -> st
         "delisted": f"no market {of}",
         "solver": "no plan found",
         "held": "what it keeps",
+        "units": "no units are left",
         "cross": f"{of} in an opposite order",
         "slots": "order limit",
         "risk": f"risk limit {of}",

@@ -38,7 +38,8 @@ from etf_trader.orders.store import asset_orders_with, write_stops
 from etf_trader.risk.proposal import Violation
 from etf_trader.venue.interface import Venue
 
-FILLED = Ending(IndexOrderStatus.FILLED, ("filled",))
+UNITS = ("units",)
+"""What stops a rebalance whose units were all sold between two waves: there is nothing left to trade."""
 
 
 @dataclass(slots=True)
@@ -99,8 +100,10 @@ class Rebalancer:
             return False
         if state.order.cancel_requested_at is not None:
             return self._end(order_id, Ending(IndexOrderStatus.CANCELLED, ("cancelled",)), lease)
+        if not state.units and state.waves:
+            return self._end(order_id, Ending(IndexOrderStatus.ENDED, UNITS), lease)
         if not state.left or not state.units:
-            return self._end(order_id, FILLED, lease)
+            return self._end(order_id, _done(state), lease)
         if barren >= MOST_BARREN:
             stops = tuple(f"rejected({asset})" for asset in refused) or MOVED
             return self._end(order_id, Ending(IndexOrderStatus.ENDED, stops), lease)
@@ -125,7 +128,8 @@ class Rebalancer:
                 continue
             if not netted.wave.legs:
                 stops = tuple(sorted(netted.wave.kept_out.values()))
-                return self._end(order_id, Ending(IndexOrderStatus.ENDED, stops) if stops else FILLED, lease)
+                ending = Ending(IndexOrderStatus.ENDED, stops) if stops else _done(state)
+                return self._end(order_id, ending, lease)
             violations = self.gate.review_wave(netted.both, order_id)
             if not violations:
                 break
@@ -223,3 +227,9 @@ def _without(beside: Sequence[OrderState], netted: Netted, violations: Sequence[
     members = {each.order_id for each in netted.batch.members}
     named = members.intersection(*[{number for each in violations for number in each.orders}]) or members
     return [each for each in beside if each.order.id not in named]
+
+
+def _done(state: RebalanceState) -> Ending:
+    """Return how a rebalance ends that has traded all it could; not whole where a market was halted."""
+    halted = tuple(f"halted({leg.asset})" for leg in state.order.request.legs if leg.why_skipped == "halted")
+    return Ending(IndexOrderStatus.ENDED, halted) if halted else Ending(IndexOrderStatus.FILLED, ("filled",))

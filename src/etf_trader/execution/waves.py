@@ -127,12 +127,19 @@ def plan_wave(state: RebalanceState, view: MarketView, beside: Beside = ALONE) -
         kept_out = _kept_out(state, view)
         problem = wave_problem(state, view, frozenset(kept_out), beside)
         plan = None if problem is None else plan_rebalance(problem)
-        if problem is not None and plan is not None and state.first is not None:
-            turned = {leg.asset for leg in plan.legs if leg.side not in (None, state.first.get(leg.asset))}
-            if turned:  # the market has moved past its target: it stays where it is
-                problem = wave_problem(state, view, frozenset(kept_out) | turned, beside)
-                plan = None if problem is None else plan_rebalance(problem)
+        out = frozenset(kept_out)
+        while turned := _turned(state, plan):  # the market has moved past its target: it stays where it is
+            out |= turned
+            problem = wave_problem(state, view, out, beside)
+            plan = None if problem is None else plan_rebalance(problem)
         return Wave(state, view, problem, plan, kept_out)
+
+
+def _turned(state: RebalanceState, plan: RebalancePlan | None) -> frozenset[str]:
+    """Return the assets that a later wave would trade the other way than the first."""
+    if plan is None or state.first is None:
+        return frozenset()
+    return frozenset(leg.asset for leg in plan.legs if leg.side not in (None, state.first.get(leg.asset)))
 
 
 def wave_problem(
