@@ -7,4 +7,4 @@ IS_GATE = bool(os.environ.get("CI"))
 
 def examples(number: int) -> int:
     """Return how many examples of a property are played where `number` are wanted."""
-    return max(number // 2, 5) if IS_GATE else number
+    return max(number // 2, 3) if IS_GATE else number

@@ -7,13 +7,14 @@ import os
 from collections import Counter
 
 import pytest
+from tests.effort import IS_GATE
 from tests.integration.harness import played
 from tests.integration.scenarios import SCENARIOS
 
 from etf_trader.venue.faulty import Fault, FaultPlan
 
 CHUNKS = 20
-SEEDS = 25
+SEEDS = 16 if IS_GATE else 25
 FIRST = int(os.environ.get("ETF_TEST_FAULT_FROM", "0"))
 
 

@@ -26,13 +26,18 @@ if TYPE_CHECKING:
 
 event = group()
 
+LIKE = 20
+"""What comes in a swap may be worth a part of so many more or less than what goes."""
+
 AllOption = Annotated[bool, option("--all", WHAT, "Every index, and what holders have in no index.")]
 FromOption = Annotated[str, option("--from", WHAT, "The coin that ends.", "ASSET")]
 ToOption = Annotated[str, option("--to", WHAT, "Its successor.", "ASSET")]
 RatioOption = Annotated[
     Decimal, option("--ratio", WHAT, "How much of the successor one of it is.", "NUMBER", read_decimal)
 ]
-ForceOption = Annotated[bool, option("--force", HOW, "Also while the successor has no market.")]
+ForceOption = Annotated[
+    bool, option("--force", HOW, "Also while the successor has no market, or is worth something else.")
+]
 
 
 def add_to(app: typer.Typer) -> None:
@@ -77,6 +82,8 @@ def swap(
             require_can_ask(opened, yes=yes)
         chosen = _chosen(opened, index)
         symbols = _symbols(opened, chosen, wanted, force=force)
+        if not force:
+            _require_like(opened, chosen, wanted)
         with opened.database.read() as connection:
             planned = _planned(connection, opened, chosen, wanted, symbols, all_=all_)
         if not dry_run and not all(each.is_done for each in planned):
@@ -132,6 +139,32 @@ def _symbols(opened: Services, chosen: Sequence[Index], wanted: Swap, *, force: 
                 hint="etf market books lists what there is; --force swaps it all the same, and it is frozen",
             )
     return {each.quote: found.get(each.quote, f"{wanted.new}{each.quote}") for each in chosen}
+
+
+def _require_like(opened: Services, chosen: Sequence[Index], wanted: Swap) -> None:
+    """Refuse a ratio by which what comes is worth something else than what goes, where both trade now.
+
+    Raises:
+        UsageError: they are apart by more than a twentieth.
+    """
+    from etf_trader.execution.valuing import prices_now
+    from etf_trader.index.prices import MID
+    from etf_trader.money import money_context
+
+    for quote in sorted({each.quote for each in chosen}):
+        found = in_loop(prices_now(opened.venue, (wanted.old, wanted.new), quote))
+        mids = {asset: price.value for asset, price in found.items() if price.source == MID}
+        if len(mids) < 2:
+            continue
+        with money_context():
+            goes, comes = mids[wanted.old], mids[wanted.new] * wanted.ratio
+        if abs(comes - goes) * LIKE > goes:
+            successor = f"{short(wanted.ratio)} {wanted.new}"
+            raise UsageError(
+                f"one {wanted.old} is worth {short(goes)} {quote} now, {successor} {short(comes)}",
+                where="--ratio",
+                hint="check the ratio; --force swaps at it all the same",
+            )
 
 
 def _planned(
