@@ -12,7 +12,7 @@ from tests.effort import IS_GATE
 from tests.integration.deaths import KILL, STOP, TRACED, die_elsewhere
 
 SEED = int(os.environ.get("ETF_TEST_KILL_SEED", "1"))
-FACTOR = float(os.environ.get("ETF_TEST_KILL_FACTOR", "0.6" if IS_GATE else "1"))
+FACTOR = float(os.environ.get("ETF_TEST_KILL_FACTOR", "0.5" if IS_GATE else "1"))
 
 KILLED = {
     "buy": 52,
