@@ -37,8 +37,8 @@ DEMO_TAIL = """
 The index file of the first step is one of the examples in [index-files.md](index-files.md). What the plan says is
 explained in [solver.md](solver.md), the report and the audit in [accounting.md](accounting.md).
 
-`etf demo --over-the-wire` tells the same story, number by number, with the exchange as a server of its own, but for the
-month that goes by: [the exchange over the wire](exchange-server.md#a-clock-that-its-clients-move).
+`etf demo --over-the-wire` tells the same story, number by number, with the exchange as a server of its own,
+but for the month that goes by: [the exchange over the wire](exchange-server.md#a-clock-that-its-clients-move).
 
 This page is written by `python scripts/write_demo.py`.
 """
