@@ -51,9 +51,12 @@ def rebalances_of(
 ) -> list[RebalanceReport]:
     """Return rebalances, oldest first."""
     from etf_trader.orders.rebalances import list_rebalances
-    from etf_trader.reports.rebalance import rebalance_report
 
     found = list_rebalances(connection, account_id=account_id, index_id=index_id, statuses=statuses)
+    if not found:
+        return []  # most lists have none, and the report is dear to import
+    from etf_trader.reports.rebalance import rebalance_report
+
     return [rebalance_report(connection, each.id) for each in found]
 
 
