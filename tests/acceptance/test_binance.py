@@ -105,6 +105,31 @@ def test_fees_in_bnb_are_booked_and_coming_delistings_told_over_the_wire(
     assert told.code == 0 and "ETHUSDT will be delisted" in told.err
 
 
+def test_what_is_to_end_is_sold_before_by_a_rulebook_that_says_so_and_never_comes_in(
+    exchange: Shell, fund: Shell, address: str
+) -> None:
+    made(fund, address)
+    rulebook = (
+        '[index]\nname = "Three"\nsymbol = "THREE"\nfloat = "600"\n[weights]\nBTC = 0.5\nETH = 0.3\nXRP = 0.2\n'
+    )
+    (fund.folder / "three.toml").write_text(rulebook + '[delisting]\nrule = "sell"\n')
+    fund.ok("index", "create", "--file", "three.toml")
+    fund.ok("submit", "buy", "--index", "2", "--qty", "10")
+    assert "Nothing is due." in fund.ok("rebalance", "--due")
+    ends = [{"delistTime": 4_000_000_000_000, "symbols": ["XRPUSDT"]}]
+    admin(exchange, "PUT", "/delistings", {"delistings": ends})
+    told = fund.etf("submit", "buy", "--index", "2", "--qty", "1")
+    assert "etf rebalance --index 2 does so" in told.err
+    left_out = fund.json("rebalance", "--index", "2", "--dry-run")["verdicts"]
+    assert {each["asset"]: each["why"] for each in left_out}["XRP"] == "its market is to end"
+    sold = fund.etf("rebalance", "--due")
+    assert sold.code == 0 and "The market of XRP is to end: the rulebook of THREE sells before that." in sold.err
+    assert set(fund.json("report", "rebalance", "--index", "2")["removed"]) == {"XRP"}
+    assert "Nothing is due." in fund.ok("rebalance", "--due")
+    fund.ok("ledger", "audit")
+    admin(exchange, "PUT", "/delistings", {"delistings": []})
+
+
 def test_a_fund_is_made_bought_sold_and_audited_over_the_wire(fund: Shell, address: str) -> None:
     said = fund.ok("init", "--environment", "local", "--url", address)
     assert "orders go to Binance local" in said

@@ -113,6 +113,34 @@ async def test_what_has_no_price_when_a_rebalance_is_accepted_is_left_out_of_it(
     assert findings(worked.database, worked.exchange) == []
 
 
+async def test_what_the_venue_lists_no_more_is_rebalanced_around(worked: House) -> None:
+    assert isinstance(worked.market, StaticMarket)
+    worked.market.delist("CUSDT")
+    order = await worked.rebalance()
+    assert (order.status, order.stopped_by) == (IndexOrderStatus.ENDED, ("delisted(C)",))
+    with worked.database.read() as connection:
+        basket = current_basket(connection, 1)
+        assert audit(connection, worked.account).findings == ()
+    assert (basket.quantities["C"], basket.symbols["C"]) == (D(5), "CUSDT")
+    assert basket.quantities.keys() == {"A", "B", "C", "D"}
+    assert findings(worked.database, worked.exchange) == []
+
+
+async def test_an_index_that_nobody_holds_is_written_anew_without_what_the_venue_lists_no_more(
+    worked: House,
+) -> None:
+    await worked.sell(None)
+    assert isinstance(worked.market, StaticMarket)
+    worked.market.delist("CUSDT")
+    order = await worked.rebalance()
+    with worked.database.read() as connection:
+        basket = current_basket(connection, 1)
+        assert audit(connection, worked.account).findings == ()
+    assert order.status is IndexOrderStatus.FILLED
+    assert basket.quantities.keys() == {"A", "B", "D"}
+    assert basket.nav({"A": D(20), "B": D(5), "D": D(10)}) == D(30)
+
+
 async def test_a_rebalance_whose_units_are_all_sold_between_two_waves_says_so(worked: House) -> None:
     order = await worked.accept_rebalance()
     sold = await worked.desk.accept(make_request(Side.SELL, quantity=None, time_in_force="gtc"))

@@ -6,7 +6,6 @@ from pathlib import Path
 import pytest
 from tests.factories import House, make_definition, make_house, make_ladders, make_market, make_request
 
-from etf_trader.errors import NotListed
 from etf_trader.exchange.static import StaticMarket
 from etf_trader.index.methodology import Methodology, RebalanceRule
 from etf_trader.index.store import current_basket
@@ -43,11 +42,17 @@ async def test_what_is_held_is_units_times_basket(house: House) -> None:
         assert found.rebalance.nav == found.units * current_basket(connection, 1).nav(mids)
 
 
-async def test_what_the_venue_lists_no_more_is_a_sentence(house: House) -> None:
+async def test_what_the_venue_lists_no_more_stays_and_counts_for_nothing(house: House) -> None:
     assert isinstance(house.market, StaticMarket)
     house.market.delist("BUSDT")
-    with pytest.raises(NotListed, match="B has no market BUSDT at the venue"):
-        await preview(house)
+    found = await preview(house)
+    assert found.rebalance is not None
+    assert found.rebalance.nav == found.units * found.basket.quantities["A"] * D(100)
+    assert {each.asset: found.rebalance.why_skipped(each) for each in found.rebalance.drifts} == {
+        "A": None,
+        "B": "delisted",
+    }
+    assert found.listed_as["B"] == "BUSDT"
 
 
 FOUR = {"A": "100", "B": "10", "C": "20", "D": "5"}

@@ -22,6 +22,7 @@ WHY: Mapping[str | None, str] = {
     "within_band": "within its band",
     "below_minimum": "below the venue's least order",
     "halted": "its market does not trade",
+    "delisted": "the venue has no market for it any more",
     "turnover_cap": "left out by the turnover cap",
     "cost_above_benefit": "costs more than it is worth",
     "wide_spread": "its spread is too wide",

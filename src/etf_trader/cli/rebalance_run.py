@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from etf_trader.index.store import Index
     from etf_trader.rebalance.accepting import Accepted
     from etf_trader.rebalance.calendars import IndexCalendar
+    from etf_trader.rebalance.delisting import Leaving
     from etf_trader.rebalance.determining import Caps
     from etf_trader.reports.rebalance import RebalanceReport
 
@@ -38,11 +39,15 @@ class Way:
 
 @dataclass(frozen=True, slots=True)
 class _Task:
-    """A rebalance to be done: one that is under way, or for a day that it is accepted for."""
+    """A rebalance to be done: one that is under way, or for a day that it is accepted for.
+
+    `leaving` are the constituents whose market is to end, where that makes it due.
+    """
 
     index: Index
     due_on: date
     is_forced: bool
+    leaving: tuple[str, ...] = ()
 
 
 def run(way: Way) -> None:
@@ -68,7 +73,10 @@ def run(way: Way) -> None:
 
 
 def _tasks(opened: Services, way: Way) -> tuple[list[_Task], list[IndexCalendar]]:
-    """Return what is to be done now, what is under way first, and how the calendars stand."""
+    """Return what is to be done now, what is under way first, and how the calendars stand.
+
+    A rebalance that no calendar asks for belongs to today.
+    """
     from etf_trader.index.store import find_index, index_by_id
     from etf_trader.orders.rebalances import due_dates, list_rebalances
     from etf_trader.orders.status import IndexOrderStatus
@@ -94,9 +102,31 @@ def _tasks(opened: Services, way: Way) -> tuple[list[_Task], list[IndexCalendar]
             for each in found
             if each.standing.due is not None and each.index.id not in busy
         ]
-        if way.force and not tasks and wanted is not None:
+    busy |= {task.index.id for task in tasks} | {number for number, days in done.items() if now.date() in days}
+    tasks += [
+        _Task(each.index, now.date(), is_forced=True, leaving=each.assets)
+        for each in _leaving(opened)
+        if each.index.id not in busy and wanted in (None, each.index.id)
+    ]
+    if way.force and not tasks and wanted is not None:
+        with opened.database.read() as connection:
             tasks = [_Task(index_by_id(connection, wanted), now.date(), is_forced=True)]
     return tasks, found
+
+
+def _leaving(opened: Services) -> list[Leaving]:
+    """Return which indices have to sell something now before its market ends."""
+    from etf_trader.execution.delisted import ending_markets
+    from etf_trader.rebalance.delisting import leaving, sellers
+
+    with opened.database.read() as connection:
+        indices = sellers(connection, opened.account.id)
+    if not indices or not (ending := in_loop(ending_markets(opened.venue))):
+        return []
+    rules = in_loop(opened.venue.rules())
+    trading = [symbol for symbol in ending if symbol in rules and rules[symbol].is_trading]
+    with opened.database.read() as connection:
+        return leaving(connection, indices, trading)
 
 
 def _nothing_due(opened: Services, calendars: Sequence[IndexCalendar], way: Way) -> None:
@@ -156,6 +186,11 @@ def _accept(opened: Services, tasks: Sequence[_Task], way: Way) -> tuple[list[Ac
             worst = max(worst, error.exit_code)
             continue
         found.append(accepted)
+        if task.leaving:
+            output().note(
+                f"The market of {', '.join(task.leaving)} is to end: the rulebook of {task.index.symbol} "
+                "sells before that."
+            )
         if not accepted.is_new:
             output().note(_known_sentence(accepted))
     return found, worst

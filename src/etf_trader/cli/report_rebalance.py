@@ -31,6 +31,7 @@ WHY = {
     "within_band": "within its band",
     "below_minimum": "below the venue's least order",
     "halted": "its market did not trade",
+    "delisted": "the venue had no market for it any more",
     "turnover_cap": "kept back by the turnover cap",
     "cost_above_benefit": "it would have cost more than it brings",
 }

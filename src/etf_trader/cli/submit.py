@@ -333,19 +333,16 @@ def _tell_delistings(opened: Services, index_id: int) -> None:
     """Tell which markets of an index will end, where the venue says so."""
     from etf_trader.cli.numbers import local_time
     from etf_trader.cli.valued import delisting_rule
-    from etf_trader.errors import VenueError
+    from etf_trader.execution.delisted import ending_markets
     from etf_trader.index.store import current_basket
 
-    try:
-        ending = in_loop(opened.venue.delistings()) or {}
-    except VenueError:
-        return  # what is asked next says so
+    ending = in_loop(ending_markets(opened.venue))
     with opened.database.read() as connection:
         symbols = sorted(ending.keys() & set(current_basket(connection, index_id).symbols.values()))
     for symbol in symbols:
         output().note(f"{symbol} will be delisted: it trades until {local_time(ending[symbol])}.")
     if symbols and delisting_rule(opened, index_id) == "sell":
-        output().note(f"Its rulebook wants it sold before: etf rebalance --index {index_id} --force does so.")
+        output().note(f"Its rulebook wants it sold before: etf rebalance --index {index_id} does so.")
 
 
 def _run(opened: Services, request: OrderRequest, symbol: str, way: _Way, *, key_is_new: bool) -> None:

@@ -230,6 +230,10 @@ def _without(beside: Sequence[OrderState], netted: Netted, violations: Sequence[
 
 
 def _done(state: RebalanceState) -> Ending:
-    """Return how a rebalance ends that has traded all it could; not whole where a market was halted."""
-    halted = tuple(f"halted({leg.asset})" for leg in state.order.request.legs if leg.why_skipped == "halted")
-    return Ending(IndexOrderStatus.ENDED, halted) if halted else Ending(IndexOrderStatus.FILLED, ("filled",))
+    """Return how a rebalance ends that has traded all it could; not whole where a market is halted or gone."""
+    stuck = tuple(
+        f"{leg.why_skipped}({leg.asset})"
+        for leg in state.order.request.legs
+        if leg.why_skipped in ("halted", "delisted")
+    )
+    return Ending(IndexOrderStatus.ENDED, stuck) if stuck else Ending(IndexOrderStatus.FILLED, ("filled",))

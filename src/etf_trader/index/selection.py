@@ -95,6 +95,7 @@ class Why(StrEnum):
     EXCLUDED = "excluded"
     NO_MARKET = "no market"
     NOT_TRADING = "not trading"
+    ENDING = "its market is to end"
     TOO_YOUNG = "too young"
     TOO_LITTLE_VOLUME = "too little volume"
     SECOND_OF_ITS_SYMBOL = "second of its symbol"
@@ -138,10 +139,14 @@ class Verdict:
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """What is known of coins on the day of decision: markets by asset and whether they trade, and first days."""
+    """What is known of coins on the day of decision: markets by asset and whether they trade, and first days.
+
+    `ending` are those whose market is to end, and which do not wait for that in the index.
+    """
 
     trading: Mapping[str, bool]
     first_seen: Mapping[tuple[str, str], date]
+    ending: frozenset[str] = frozenset()
 
 
 def excluded_assets(names: Collection[str]) -> frozenset[str]:
@@ -181,6 +186,8 @@ def _hindrance(row: CapRow, day: date, rule: Eligibility, excluded: Collection[s
         return Why.NO_MARKET
     if rule.trading and not known.trading[row.symbol]:
         return Why.NOT_TRADING
+    if row.symbol in known.ending:
+        return Why.ENDING
     first = known.first_seen.get((row.symbol, row.name))
     if rule.age_days and (first is None or (day - first).days < rule.age_days):
         return Why.TOO_YOUNG

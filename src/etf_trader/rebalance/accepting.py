@@ -73,7 +73,6 @@ async def accept_rebalance(
         UsageError: it is closed, it has no rulebook, or another rebalance of it is under way; the table of caps
             cannot be.
         ConfigError: the account pays its fees in what an index holds, or this one is to hold.
-        NotListed: the venue has no market any more for what the index holds.
         DataError: a price is missing, or what the rulebook needs to know is.
     """
     for _ in range(TRIES):
@@ -215,7 +214,7 @@ def _leg(preview: RebalancePreview, drift: Drift) -> TargetLeg:
     leg = found.legs.get(drift.asset)
     return TargetLeg(
         asset=drift.asset,
-        symbol=preview.symbols[drift.asset],
+        symbol=preview.listed_as[drift.asset],
         weight=drift.weight,
         target=drift.target,
         width=drift.width,

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from etf_trader.errors import UsageError
+from etf_trader.execution.delisted import ending_markets
 from etf_trader.index.caps import CapRow, CapTable, read_caps
 from etf_trader.index.determination import Choice, Determination, choose, listed, weigh
 from etf_trader.index.methodology import Methodology
@@ -40,7 +41,8 @@ async def determine_now(
 ) -> Determination:
     """Return what the rulebook says today, at this venue.
 
-    Days are UTC and end before `now`: of today nothing is used but which markets trade.
+    Days are UTC and end before `now`: of today nothing is used but which markets trade, and which are to end.
+    A coin whose market is to end does not come in, and leaves where the rulebook sells it.
 
     Raises:
         DataError: nobody is eligible, the table is too old, or past prices are missing.
@@ -52,13 +54,16 @@ async def determine_now(
     }
     trading = {asset: each.is_trading for asset, each in markets.items()}
     symbols = {asset: each.symbol for asset, each in markets.items()}
+    ending = await ending_markets(venue)
+    staying = incumbents if rule.delisting.rule == "freeze" else ()
+    leaving = frozenset(asset for asset, symbol in symbols.items() if symbol in ending and asset not in staying)
     table = _table(rule, caps)
     if table is not None:
         rows: Sequence[CapRow] = table.known_on(day)
-        known = Known(trading, _first_days(table, rows, day) if rule.eligibility.age_days else {})
+        known = Known(trading, _first_days(table, rows, day) if rule.eligibility.age_days else {}, leaving)
     else:
         rows, first_seen = await _listed(venue, rule, day, symbols)
-        known = Known(trading, first_seen)
+        known = Known(trading, first_seen, leaving)
     choice = choose(rule, day, rows, known, incumbents)
     return Determination(
         day, weigh(rule, choice.rows, await _returns(venue, rule, choice, day, symbols)), choice.verdicts

@@ -1,4 +1,4 @@
-"""A rebalance around what cannot trade now: it stays, and the others share what it leaves. Pure."""
+"""A rebalance around what cannot trade: it stays, and the others share what it leaves. Pure."""
 
 from collections.abc import Mapping
 from collections.abc import Set as AbstractSet
@@ -30,23 +30,21 @@ def drifts_around(
     weights: Mapping[str, Decimal],
     targets: Mapping[str, Decimal],
     rule: RebalanceRule,
-    halted: AbstractSet[str],
+    stuck: AbstractSet[str],
 ) -> tuple[Drift, ...]:
-    """Return how far each asset has drifted; what is halted stays, the others share what that leaves."""
-    if not halted:
+    """Return how far each asset has drifted; what is stuck stays, the others share what that leaves."""
+    if not stuck:
         return drifts(weights, targets, rule)
     whole = sum(targets.values(), ZERO)
-    others = sum((weight for asset, weight in targets.items() if asset not in halted), ZERO)
-    left = max(whole - sum((weights.get(asset, ZERO) for asset in halted), ZERO), ZERO)
+    others = sum((weight for asset, weight in targets.items() if asset not in stuck), ZERO)
+    left = max(whole - sum((weights.get(asset, ZERO) for asset in stuck), ZERO), ZERO)
     open_targets = {
-        asset: divide_down(weight * left, others, _GRID)
-        for asset, weight in targets.items()
-        if asset not in halted
+        asset: divide_down(weight * left, others, _GRID) for asset, weight in targets.items() if asset not in stuck
     }
-    held = {asset: weight for asset, weight in weights.items() if asset not in halted}
-    stuck = [
+    held = {asset: weight for asset, weight in weights.items() if asset not in stuck}
+    staying = [
         Drift(asset, weights.get(asset, ZERO), targets.get(asset, ZERO), ZERO)
-        for asset in halted
+        for asset in stuck
         if asset in weights or targets.get(asset)
     ]
-    return tuple(sorted([*drifts(held, open_targets, rule), *stuck], key=lambda each: each.asset))
+    return tuple(sorted([*drifts(held, open_targets, rule), *staying], key=lambda each: each.asset))

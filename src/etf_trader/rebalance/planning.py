@@ -18,6 +18,7 @@ from etf_trader.solver.rebalance_problem import Constituent, Exact, RebalancePro
 
 WITHIN_BAND = "within_band"
 HALTED = "halted"
+DELISTED = "delisted"
 TURNOVER_CAP = "turnover_cap"
 
 _GRID = Decimal("1e-12")
@@ -43,8 +44,9 @@ class Rebalance:
     `scale` is the factor that a turnover cap took off all trades, 1 without.
     `problem` is what the solver was asked and `plan` its answer; None where
     nothing trades. `kept` is what is held beside: within its band, or `halted`,
-    as its market does not trade now. Who is `capped` would trade without the cap
-    and is too little to with it. `windows` are the sides of books that may have
+    as its market does not trade now, or `delisted`, as there is none any more: that
+    is worth nothing here. Who is `capped` would trade without the cap and is too
+    little to with it. `windows` are the sides of books that may have
     more than was seen.
     """
 
@@ -58,6 +60,7 @@ class Rebalance:
     windows: frozenset[tuple[str, Side]] = frozenset()
     kept: tuple[Kept, ...] = ()
     halted: frozenset[str] = frozenset()
+    delisted: frozenset[str] = frozenset()
     capped: frozenset[str] = frozenset()
 
     @property
@@ -101,6 +104,8 @@ class Rebalance:
         leg = self.legs.get(drift.asset)
         if drift.asset in self.halted:
             return HALTED
+        if drift.asset in self.delisted:
+            return DELISTED
         if drift.asset in self.capped:
             return TURNOVER_CAP
         if leg is not None:
@@ -124,11 +129,11 @@ def plan_of(
 ) -> Rebalance:
     """Return the cheapest rebalance to `targets`, as far as bands, halts and the turnover cap let it.
 
-    What is halted stays, and the targets of the others share what it leaves of NAV.
+    What is halted or delisted stays, and the targets of the others share what it leaves of NAV.
 
     Args:
         targets: Fractions of NAV after costs, together 1 less the reserve.
-        books, rules: Of every asset that is held or wanted, by asset.
+        books, rules: Of every asset that is held or wanted, by asset; not of what is held and delisted.
 
     Raises:
         CrossedBook: a book has no price.
@@ -137,14 +142,15 @@ def plan_of(
     """
     with money_context():
         halted = frozenset(asset for asset, book in books.items() if is_halted(book, rules[asset]))
-        mids = {asset: price_of(book) for asset, book in books.items()}
+        delisted = frozenset(holdings.quantities.keys() - books.keys())
+        mids = {asset: price_of(book) for asset, book in books.items()} | dict.fromkeys(delisted, ZERO)
         nav = holdings.nav(mids)
         if not nav:
             raise MissingPrice("nothing that is held has a price now", where=min(holdings.quantities, default=""))
         weights = {
             asset: divide(quantity * mids[asset], nav, _GRID) for asset, quantity in holdings.quantities.items()
         }
-        wanted = drifts_around(weights, targets, rule, halted)
+        wanted = drifts_around(weights, targets, rule, halted | delisted)
         found, scale = _within_turnover(wanted, rule.turnover)
         problem = _problem(holdings, nav, found, books, rules, rule.price_bps)
         plan = None if problem is None else plan_rebalance(problem)
@@ -155,7 +161,16 @@ def plan_of(
             if asset not in halted and not (book.complete or book.accepted(side, rules[asset])[1])
         )
         made = Rebalance(
-            nav, holdings.cash, found, scale, plan, _costs(problem, plan), problem, windows, halted=halted
+            nav,
+            holdings.cash,
+            found,
+            scale,
+            plan,
+            _costs(problem, plan),
+            problem,
+            windows,
+            halted=halted,
+            delisted=delisted,
         )
         made = replace(made, capped=frozenset(_capped(made, wanted, rules, mids)))
         return replace(made, kept=tuple(_kept(made, holdings, rules, mids)))
@@ -187,9 +202,10 @@ def _capped(
     """Yield who does not trade as the turnover cap leaves too little of it, and would without."""
     for each in wanted if found.scale != 1 else ():
         leg, mid = found.legs.get(each.asset), mids[each.asset]
+        if each.aim is None or leg is None or leg.side is not None:
+            continue
         least = rules[each.asset].least_quantity(mid) * mid
-        is_idle = each.aim is not None and leg is not None and leg.side is None
-        if is_idle and abs((each.aim or ZERO) - each.weight) * found.nav >= least:
+        if abs(each.aim - each.weight) * found.nav >= least:
             yield each.asset
 
 

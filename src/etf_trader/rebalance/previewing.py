@@ -11,7 +11,7 @@ from etf_trader.clock import Clock
 from etf_trader.database import Database
 from etf_trader.errors import UsageError
 from etf_trader.execution.fees_in_kind import basket_due
-from etf_trader.execution.look import look_and_plan, require_listed, require_own
+from etf_trader.execution.look import look_and_plan, require_own
 from etf_trader.execution.planning import MarketView
 from etf_trader.index.determination import Determination
 from etf_trader.index.history import Version, versions_of
@@ -36,7 +36,8 @@ class RebalancePreview:
     """What a rebalance of an index would do now. `rebalance` is None while nobody holds units of it.
 
     `held` is what the index holds, in base by asset, `mids` are those it was planned by;
-    `market` are the books and rules of that, in plain values.
+    `market` are the books and rules of that, in plain values. What the venue lists no more
+    has neither a mid nor a rule.
     """
 
     index: Index
@@ -53,8 +54,13 @@ class RebalancePreview:
 
     @property
     def symbols(self) -> dict[str, str]:
-        """The market of each asset that is held or wanted."""
+        """The market of each asset that is held or wanted and that the venue lists."""
         return {asset: rule.symbol for asset, rule in self.rules.items()}
+
+    @property
+    def listed_as(self) -> dict[str, str]:
+        """The market of each asset that is held or wanted, also of one that has it no more."""
+        return {**self.basket.symbols, **self.symbols}
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +81,6 @@ async def preview_rebalance(
     Raises:
         NotFound: there is no such index.
         UsageError: it is closed, or has no rulebook to be brought back to; the table of caps cannot be.
-        NotListed: the venue has no market any more for what the index holds.
         DataError: a price is missing, or what the rulebook needs to know is.
     """
     now = clock.now()
@@ -85,13 +90,12 @@ async def preview_rebalance(
         venue, standing.rulebook, index.quote, now, standing.basket.quantities.keys(), caps
     )
     every = await venue.rules()
-    require_listed(standing.basket, every)
     symbols = {each.base: each.symbol for each in every.values() if each.quote == index.quote}
     symbols |= standing.basket.symbols
     held = standing.holdings.quantities
     # A basket that nobody holds has its prices too: it is written anew, worth what it was.
     named = sorted({*standing.basket.quantities, *held, *determination.weights})
-    rules = {asset: every[symbols[asset]] for asset in named}
+    rules = {asset: every[symbols[asset]] for asset in named if symbols[asset] in every}
     if not standing.units:
         return RebalancePreview(
             index, standing.version, standing.basket, standing.units, determination, None, rules, held, {}, now
@@ -107,7 +111,7 @@ async def preview_rebalance(
 
     names = [rule.symbol for rule in rules.values()]
     view, found = await look_and_plan(venue, names, depth, every, plan, window_stops, own=own)
-    seen = sorted({*held, *found.legs})
+    seen = sorted({*held, *found.legs} & rules.keys())
     return RebalancePreview(
         index,
         standing.version,

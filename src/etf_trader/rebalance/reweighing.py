@@ -40,10 +40,12 @@ class Reweighed:
 async def reweigh(venue: Venue, preview: RebalancePreview) -> Reweighed:
     """Return the basket that a unit which nobody holds has by its rulebook, at the mids of now.
 
+    What the venue lists no more is worth nothing.
+
     Raises:
         MissingPrice, CrossedBook: a book has no price.
     """
-    symbols = {**preview.symbols, **preview.basket.symbols}  # what leaves is a part of what a unit is worth
+    symbols = preview.symbols  # of what leaves too: it is a part of what a unit is worth
     books = await venue.books(sorted(set(symbols.values())), FEW)
     if missing := sorted(symbol for symbol in symbols.values() if symbol not in books):
         raise MissingPrice(f"{missing[0]} has no book", where=missing[0])
@@ -51,13 +53,14 @@ async def reweigh(venue: Venue, preview: RebalancePreview) -> Reweighed:
     reserve = preview.version.rules.rebalance.reserve
     with money_context():
         mids = {asset: books[symbol].mid for asset, symbol in symbols.items()}
-        nav = preview.basket.nav(mids)
+        delisted = preview.basket.quantities.keys() - mids.keys()
+        nav = preview.basket.nav(mids | dict.fromkeys(delisted, ZERO))
         targets = targets_with_reserve(preview.determination.weights, reserve)
         quantities = {
             asset: divide_down(weight * nav, mids[asset], BASKET_GRID) for asset, weight in targets.items()
         }
         spent = sum((quantity * mids[asset] for asset, quantity in quantities.items()), ZERO)
-        return Reweighed(quantities, preview.symbols, divide_down(nav - spent, Decimal(1), BASKET_GRID), mids)
+        return Reweighed(quantities, symbols, divide_down(nav - spent, Decimal(1), BASKET_GRID), mids)
 
 
 def write_reweighed(

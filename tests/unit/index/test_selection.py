@@ -93,6 +93,7 @@ def test_what_a_coin_lacks_is_named() -> None:
         row("GONE"),
         row("HALT"),
         row("NEW"),
+        row("ENDS"),
         row("THIN", volume="5"),
         row("MUTE", volume=None),
         row("BTC", name="Other Bitcoin"),
@@ -101,6 +102,7 @@ def test_what_a_coin_lacks_is_named() -> None:
     known = Known(
         trading={each.symbol: each.symbol != "HALT" for each in rows if each.symbol != "GONE"},
         first_seen={(each.symbol, each.name): date(2025, 12, 20 if each.symbol == "NEW" else 1) for each in rows},
+        ending=frozenset({"ENDS"}),
     )
     rule = Eligibility(age_days=30, volume=D(10))
     left, out = eligible(rows, DAY, rule, excluded_assets(["Stablecoins", "leo"]), known)
@@ -109,6 +111,7 @@ def test_what_a_coin_lacks_is_named() -> None:
         ("USDT", "excluded"),
         ("GONE", "no market"),
         ("HALT", "not trading"),
+        ("ENDS", "its market is to end"),
         ("NEW", "too young"),
         ("THIN", "too little volume"),
         ("MUTE", "too little volume"),
