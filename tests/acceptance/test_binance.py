@@ -109,9 +109,7 @@ def test_what_is_to_end_is_sold_before_by_a_rulebook_that_says_so_and_never_come
     exchange: Shell, fund: Shell, address: str
 ) -> None:
     made(fund, address)
-    rulebook = (
-        '[index]\nname = "Three"\nsymbol = "THREE"\nfloat = "600"\n[weights]\nBTC = 0.5\nETH = 0.3\nXRP = 0.2\n'
-    )
+    rulebook = 'symbol = "THREE"\nfloat = "600"\n[weights]\nBTC = 0.5\nETH = 0.3\nXRP = 0.2\n'
     (fund.folder / "three.toml").write_text(rulebook + '[delisting]\nrule = "sell"\n')
     fund.ok("index", "create", "--file", "three.toml")
     fund.ok("submit", "buy", "--index", "2", "--qty", "10")

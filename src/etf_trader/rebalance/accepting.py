@@ -28,7 +28,7 @@ from etf_trader.orders.status import IndexOrderStatus
 from etf_trader.rebalance.determining import Caps, last_closes
 from etf_trader.rebalance.drift import Drift
 from etf_trader.rebalance.previewing import RebalancePreview, preview_rebalance
-from etf_trader.rebalance.reweighing import reweigh, write_reweighed
+from etf_trader.rebalance.reweighing import Reweighed, reweigh, write_reweighed
 from etf_trader.venue.interface import Venue
 
 _PRICE = Decimal("1e-18")
@@ -85,7 +85,7 @@ async def accept_rebalance(
         if preview.rebalance is None:
             empty = await reweigh(venue, preview)
         closes = await _closes(venue, preview, clock.now())
-        request = request_of(preview, wanted, {} if empty is None else empty.mids)
+        request = request_of(preview, wanted, empty)
         with database.write() as connection:
             if (known := _known(connection, account, wanted)) is not None:
                 return known
@@ -168,8 +168,8 @@ def _stands(connection: Connection, account: Account, request: RebalanceRequest,
     return (units, version) == (request.units, request.basket)
 
 
-def request_of(preview: RebalancePreview, wanted: Wanted, mids: Mapping[str, Decimal]) -> RebalanceRequest:
-    """Return what is written down of a rebalance; `mids` are for one that has nothing to plan: no units."""
+def request_of(preview: RebalancePreview, wanted: Wanted, empty: Reweighed | None) -> RebalanceRequest:
+    """Return what is written down of a rebalance; `empty` is for one that has nothing to plan: no units."""
     found = preview.rebalance
     assert preview.version.rules is not None
     return RebalanceRequest(
@@ -180,11 +180,11 @@ def request_of(preview: RebalancePreview, wanted: Wanted, mids: Mapping[str, Dec
         rulebook=preview.version.version,
         basket=preview.basket.version,
         units=preview.units,
-        nav=preview.basket.nav(mids) if found is None else found.nav,
+        nav=found.nav if found is not None else ZERO if empty is None else empty.nav,
         scale=ONE if found is None else found.scale,
         reserve=preview.version.rules.rebalance.reserve,
         price_bps=preview.version.rules.rebalance.price_bps,
-        arrival=dict(mids if found is None else preview.mids),
+        arrival=dict(preview.mids if empty is None else empty.mids),
         determination=determination_document(preview.determination),
         legs=() if found is None else tuple(_leg(preview, drift) for drift in found.drifts),
     )

@@ -78,7 +78,7 @@ def _state(preview: RebalancePreview, account: Account) -> RebalanceState:
     """Return the rebalance as it would stand once it is accepted, numbered 0."""
     assert preview.rebalance is not None
     index = preview.index
-    request = request_of(preview, Wanted(index.symbol, preview.at.date(), is_forced=True, holder=""), {})
+    request = request_of(preview, Wanted(index.symbol, preview.at.date(), is_forced=True, holder=""), None)
     order = RebalanceOrder(
         id=0,
         account_id=account.id,

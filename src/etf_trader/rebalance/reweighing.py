@@ -29,8 +29,9 @@ FEW = 5
 
 @dataclass(frozen=True, slots=True)
 class Reweighed:
-    """What a unit is to hold, worth what it was at `mids`."""
+    """What a unit is to hold, and the `nav` that it is worth, as before, at `mids`."""
 
+    nav: Decimal
     quantities: Mapping[str, Decimal]
     symbols: Mapping[str, str]
     cash: Decimal
@@ -60,7 +61,7 @@ async def reweigh(venue: Venue, preview: RebalancePreview) -> Reweighed:
             asset: divide_down(weight * nav, mids[asset], BASKET_GRID) for asset, weight in targets.items()
         }
         spent = sum((quantity * mids[asset] for asset, quantity in quantities.items()), ZERO)
-        return Reweighed(quantities, symbols, divide_down(nav - spent, Decimal(1), BASKET_GRID), mids)
+        return Reweighed(nav, quantities, symbols, divide_down(nav - spent, Decimal(1), BASKET_GRID), mids)
 
 
 def write_reweighed(
