@@ -120,7 +120,10 @@ async def test_what_the_venue_lists_no_more_is_rebalanced_around(worked: House) 
     assert (order.status, order.stopped_by) == (IndexOrderStatus.ENDED, ("delisted(C)",))
     with worked.database.read() as connection:
         basket = current_basket(connection, 1)
+        report = rebalance_report(connection, order.id)
         assert audit(connection, worked.account).findings == ()
+    (left,) = (leg for leg in report.legs if leg.asset == "C")
+    assert (left.why_skipped, left.quantity_before, left.quantity_after) == ("delisted", D(50), D(50))
     assert (basket.quantities["C"], basket.symbols["C"]) == (D(5), "CUSDT")
     assert basket.quantities.keys() == {"A", "B", "C", "D"}
     assert findings(worked.database, worked.exchange) == []
