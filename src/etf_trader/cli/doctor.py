@@ -245,9 +245,9 @@ def _rebalance_finding(order: "RebalanceOrder") -> Finding:
 
 def check_markets(subject: Subject) -> Iterator[Finding]:
     """Constituents that cannot be traded now: halted, or gone from the venue."""
+    from etf_trader.cli.caveats import frozen_sentences
     from etf_trader.cli.db import UP_TO_DATE, databases, examine
     from etf_trader.cli.output import unmarked
-    from etf_trader.cli.valued import frozen_sentences
     from etf_trader.index.store import list_indices
 
     if subject.settings is None:

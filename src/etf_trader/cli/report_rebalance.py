@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import dataclasses
 from decimal import Decimal
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from etf_trader.cli.commands import WHAT, command
 from etf_trader.cli.invocation import output
+from etf_trader.cli.loss_parts import part_cells, part_columns
 from etf_trader.cli.numbers import CENT, bps, count, few_digits, joined, local_time, money, share, short
 from etf_trader.cli.options import IndexOption, read_order_number
 from etf_trader.cli.output import Page, Table, dim, number, right, text
+from etf_trader.cli.records import columns_of, row_of
 from etf_trader.cli.services import services
 from etf_trader.money import BPS, round_to
 from etf_trader.orders.plan import LOSS_PARTS
@@ -23,9 +24,6 @@ if TYPE_CHECKING:
     from etf_trader.bootstrap import Services
     from etf_trader.cli.exhibit import Exhibit
     from etf_trader.reports.rebalance import RebalanceLine, RebalanceReport
-
-RARE_PARTS = ("delay", "rounding")
-"""Nothing, mostly: the first columns to go."""
 
 WHY = {
     "within_band": "within its band",
@@ -64,7 +62,11 @@ def rebalance(index: IndexOption = None, id_: IdOption = None, all_: AllOption =
     from etf_trader.errors import UsageError
 
     if id_ is not None and (all_ or index is not None):
-        raise UsageError("a number says which rebalance: --index and --all add nothing to --id", where="--id")
+        raise UsageError(
+            "a number says which rebalance: --index and --all add nothing to --id",
+            where="--id",
+            hint="leave them out",
+        )
     with services() as opened, opened.database.read() as connection:
         found = _found(connection, opened, index, id_)
         made = "" if found else _none(connection, opened, index)
@@ -169,7 +171,7 @@ def _emit(report: RebalanceReport | None, made: str) -> None:
         else:
             draw(page, report)
 
-    payload = {"id": None, "legs": []} if report is None else payload_of(report)
+    payload = {"id": None, "legs": []} if report is None else row_of(report)
     output().emit("etf.report_rebalance/1", payload, told, columns=_columns(), exhibit=lambda: _exhibit(report))
 
 
@@ -199,15 +201,10 @@ def _exhibit(report: RebalanceReport | None) -> Exhibit:
     )
 
 
-def payload_of(report: RebalanceReport) -> dict[str, Any]:
-    """Return a report as other programs read it."""
-    return {each.name: getattr(report, each.name) for each in dataclasses.fields(report)}
-
-
-def _columns() -> tuple[str, ...]:
+def _columns() -> list[str]:
     from etf_trader.reports.rebalance import RebalanceLine
 
-    return tuple(each.name for each in dataclasses.fields(RebalanceLine))
+    return columns_of(RebalanceLine)
 
 
 def draw(page: Page, report: RebalanceReport) -> None:
@@ -300,7 +297,7 @@ def _trades_table(report: RebalanceReport) -> Table:
         number("value", optional=4),
         number("cost"),
         number("bps of NAV"),
-        *(number(part, optional=7 if part in RARE_PARTS else 6) for part in LOSS_PARTS),
+        *part_columns(optional=6),
     )
     for line in _by_weight(report):
         if not (line.planned_quantity or line.filled or round_to(line.cost, CENT)):
@@ -314,7 +311,7 @@ def _trades_table(report: RebalanceReport) -> Table:
             money(line.value),
             money(line.cost),
             bps(line.cost_bps),
-            *(money(getattr(line, part)) for part in LOSS_PARTS),
+            *part_cells(line),
         )
     return table
 

@@ -155,8 +155,8 @@ def _submit(
     schedule: ScheduleRequest | None,
     way: _Way,
 ) -> None:
+    from etf_trader.cli.caveats import frozen_sentences
     from etf_trader.cli.real_money import require_can_ask
-    from etf_trader.cli.valued import frozen_sentences
     from etf_trader.index.store import find_index
     from etf_trader.market.symbol import Side
     from etf_trader.orders.index_order import OrderRequest, lifetime
@@ -331,8 +331,8 @@ def _dry_run_end(document: dict[str, Any], time_in_force: str) -> str:
 
 def _tell_delistings(opened: Services, index_id: int) -> None:
     """Tell which markets of an index will end, where the venue says so."""
+    from etf_trader.cli.caveats import delisting_rule
     from etf_trader.cli.numbers import local_time
-    from etf_trader.cli.valued import delisting_rule
     from etf_trader.errors import VenueError
     from etf_trader.index.store import current_basket
 

@@ -99,7 +99,7 @@ def _once(opened: Services, on_interrupt: str, *, wait: bool) -> None:
 
 def _frozen(opened: Services) -> list[str]:
     """Return what of the open indices cannot be traded now; nothing when the venue does not answer."""
-    from etf_trader.cli.valued import frozen_sentences
+    from etf_trader.cli.caveats import frozen_sentences
     from etf_trader.errors import EtfError
     from etf_trader.index.store import list_indices
 

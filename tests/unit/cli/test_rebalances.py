@@ -10,8 +10,8 @@ from tests.factories import House, WatchedDatabase, make_definition, make_house,
 from etf_trader.bootstrap import Slots
 from etf_trader.cli.output import Page, unmarked
 from etf_trader.cli.progress import Progress
+from etf_trader.cli.rebalance_watching import RebalanceWatch
 from etf_trader.cli.rebalances import (
-    RebalanceWatch,
     cancelled_sentences,
     exit_code_of,
     line,

@@ -36,7 +36,7 @@ def sentences(
     for each in frozen:
         if each.asset not in sources and not each.status:
             found.append(
-                f"{each.asset} has no price. To set one: etf index mark --index {index.id} --asset {each.asset} "
+                f"{each.asset} has no price. To set one: etf index mark {index.id} --asset {each.asset} "
                 '--price PRICE --reason "why"'
             )
     return [*stuck, *(consequences(opened, index, frozen) if frozen else []), *found]
