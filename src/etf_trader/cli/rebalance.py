@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -11,7 +10,7 @@ import typer
 
 from etf_trader.cli.commands import HOW, WHAT, command, single
 from etf_trader.cli.invocation import output, settings
-from etf_trader.cli.numbers import bps, count, joined, local_time, money, quantity, share, units
+from etf_trader.cli.numbers import bps, count, joined, local_time, money, quantity, share
 from etf_trader.cli.options import (
     CapsColumnsOption,
     CapsOption,
@@ -24,8 +23,9 @@ from etf_trader.cli.options import (
 from etf_trader.cli.output import Page, Table, dim, number, text
 from etf_trader.cli.rebalance_beside import beside_document, draw_beside, look_beside
 from etf_trader.cli.rebalance_outlook import WHY, draw_outlook, outlook_document
+from etf_trader.cli.rebalances import unit_value
 from etf_trader.cli.services import in_loop, services
-from etf_trader.money import ZERO, round_to
+from etf_trader.money import ZERO
 
 if TYPE_CHECKING:
     from etf_trader.bootstrap import Slots
@@ -34,8 +34,6 @@ if TYPE_CHECKING:
     from etf_trader.rebalance.previewing import RebalancePreview
 
 app = single()
-
-UNIT_STEP = Decimal("0.0001")
 
 
 @command(
@@ -231,12 +229,7 @@ def _draw_sums(page: Page, found: RebalancePreview, plan: Mapping[str, Any]) -> 
     parts = ((name, plan[name]) for name in ("spread", "depth", "fee"))
     told = joined(f"{name} {money(value)}" for name, value in parts)
     page.line(f"Cost  {money(plan['cost'])} {quote}, {bps(plan['cost_bps'])} bps of NAV   {told}")
-    before, after = (_unit(plan[f"nav_per_unit_{when}"]) for when in ("before", "after"))
+    before, after = (unit_value(plan[f"nav_per_unit_{when}"]) for when in ("before", "after"))
     page.line(f"A unit is worth {before} before and {after} after.")
     if plan["cash_after"] > ZERO:
         page.line(f"{money(plan['cash_after'])} {quote} stay in cash, of {money(plan['nav_after'])} in all.")
-
-
-def _unit(value: Decimal) -> str:
-    """Return what a unit is worth to a hundredth of a cent: a rebalance costs less than a cent of it."""
-    return units(round_to(value, UNIT_STEP))

@@ -31,6 +31,7 @@ WHY = {
     "halted": "its market did not trade",
     "turnover_cap": "kept back by the turnover cap",
     "cost_above_benefit": "it would have cost more than it brings",
+    "wide_spread": "its spread was too wide",
 }
 CHANGED = {"added": "new", "removed": "gone"}
 

@@ -155,7 +155,7 @@ def _submit(
     schedule: ScheduleRequest | None,
     way: _Way,
 ) -> None:
-    from etf_trader.cli.caveats import frozen_sentences
+    from etf_trader.cli.caveats import frozen_by_index
     from etf_trader.cli.real_money import require_can_ask
     from etf_trader.index.store import find_index
     from etf_trader.market.symbol import Side
@@ -183,7 +183,7 @@ def _submit(
         )
         _tell_delistings(opened, found.id)
         if request.side is Side.SELL:  # a buy is refused with the same sentence
-            for sentence in frozen_sentences(opened, found):
+            for sentence in frozen_by_index(opened, [found]).get(found.id, ()):
                 output().note(sentence)
         if way.dry_run:
             _show_preview(opened, in_loop(opened.desk.preview(request)))
