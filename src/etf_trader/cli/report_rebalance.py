@@ -10,7 +10,7 @@ import typer
 from etf_trader.cli.commands import WHAT, command
 from etf_trader.cli.invocation import output
 from etf_trader.cli.loss_parts import part_cells, part_columns
-from etf_trader.cli.numbers import CENT, bps, count, few_digits, joined, local_time, money, share, short
+from etf_trader.cli.numbers import CENT, bps, few_digits, joined, local_time, money, share, short
 from etf_trader.cli.options import IndexOption, read_order_number
 from etf_trader.cli.output import Page, Table, dim, number, right, text
 from etf_trader.cli.records import columns_of, row_of
@@ -60,6 +60,7 @@ def add_to(app: typer.Typer) -> None:
 
 def rebalance(index: IndexOption = None, id_: IdOption = None, all_: AllOption = False) -> None:
     """Report a rebalance: weights and quantities before and after, its cost by part and asset, its waves."""
+    from etf_trader.cli.rebalance_list import emit_list
     from etf_trader.errors import UsageError
 
     if id_ is not None and (all_ or index is not None):
@@ -72,7 +73,7 @@ def rebalance(index: IndexOption = None, id_: IdOption = None, all_: AllOption =
         found = _found(connection, opened, index, id_)
         made = "" if found else _none(connection, opened, index)
     if all_:
-        _emit_list(found, made)
+        emit_list(found, made)
     else:
         _emit(found[-1] if found else None, made)
 
@@ -105,64 +106,6 @@ def _none(connection: Connection, opened: Services, index: str | None) -> str:
     return f"{found[0].symbol} has never been rebalanced. etf rebalance --index {found[0].id} does it." + (
         " With --dry-run it shows what it would trade."
     )
-
-
-def _emit_list(found: list[RebalanceReport], made: str) -> None:
-    names = ("id", "index", "due_on", "status", "accepted_at", "ended_at", "turnover", "cost", "cost_bps")
-    more = (*LOSS_PARTS, "market", "flows", "nav_per_unit_before", "nav_per_unit_after", "stopped_by")
-    rows = [
-        {name: getattr(report, name) for name in (*names, *more)} | {"waves": len(report.waves)}
-        for report in reversed(found)
-    ]
-
-    def draw(page: Page) -> None:
-        if not found:
-            page.line(made)
-            return
-        cost = sum((report.cost for report in found), Decimal(0))
-        of = f" of {found[0].index}" if len({report.index for report in found}) == 1 else ""
-        page.line(f"{count(len(found), 'rebalance')}{of}, at a cost of {money(cost)} {found[0].quote} in all.")
-        page.line()
-        page.table(list_table(found[::-1]))
-
-    shown = output()
-    shown.csv = "rebalances"
-    shown.emit("etf.report_rebalances/1", {"rebalances": rows}, draw, columns=(*names, *more))
-
-
-def list_table(found: list[RebalanceReport]) -> Table:
-    """Return rebalances as a table, one a line."""
-    from etf_trader.cli.rebalances import assets_traded, state_words, unit_value, why_stopped
-
-    several = len({report.index for report in found}) > 1
-    table = Table(
-        right("id"),
-        text("index") if several else text("index", optional=4),
-        text("for"),
-        text("traded", optional=3),
-        number("turnover", optional=2),
-        number("cost"),
-        number("bps"),
-        number("unit before", optional=1),
-        number("unit after", optional=1),
-        text("state"),
-        text("stopped by", wrap=True),
-    )
-    for report in found:
-        table.row(
-            str(report.id),
-            report.index,
-            report.due_on.isoformat(),
-            assets_traded(report),
-            share(report.turnover),
-            money(report.cost),
-            bps(report.cost_bps),
-            unit_value(report.nav_per_unit_before),
-            unit_value(report.nav_per_unit_after),
-            state_words(report),
-            why_stopped(report),
-        )
-    return table
 
 
 def _emit(report: RebalanceReport | None, made: str) -> None:
