@@ -59,7 +59,7 @@ def test_a_run_is_told_with_its_costs_its_prices_and_what_happened(past: Shell) 
     assert "after costs" in told and "bps of NAV a year   spread" in told
     assert "2022-03-05  ADA has no market any more: frozen at" in told
     assert "Prices: daily candles of 5 coins." in told
-    assert "audited, nothing is off" in told and "NAV per unit" in told
+    assert "audited, nothing is off" in told and "─ one unit   · the index" in told
     found = past.json(*RUN)
     assert found["schema"] == "etf.backtest/1" and found["audit"]["clean"] and not found["survivors_only"]
     assert [each["cause"] for each in found["rebalances"]] == ["begin", "due", "due", "due"]
@@ -81,6 +81,19 @@ def test_a_grid_is_a_table_on_any_terminal_and_csv_in_a_pipe(past: Shell) -> Non
     assert [row["settings.calendar"] for row in rows].count("weekly") == 2
     returns = [D(row["total_return"]) for row in rows]
     assert returns == sorted(returns, reverse=True)
+
+
+def test_a_page_has_its_numbers_and_charts_and_names_no_account(past: Shell) -> None:
+    (past.folder / "etf.toml").touch()
+    past.ok(*RUN, "--out", "run.html")
+    page = (past.folder / "run.html").read_text()
+    for name in ("fund a year", "index a year", "volatility a year", "deepest fall", "costs a year"):
+        assert name in page
+    for title in ("NAV per unit and index level", "Weights at each rebalance", "Costs a year by part"):
+        assert page.count(f'-title">{title}</title>') == 2  # for a phone and for a desk
+    assert "┤" not in page and "paper" not in page
+    past.ok(*RUN, "--processes", "1", "--grid", "band=0,0.05", "--out", "grid.html")
+    assert "the best a year" in (past.folder / "grid.html").read_text()
 
 
 def test_survivors_only_and_no_costs_are_said(past: Shell) -> None:

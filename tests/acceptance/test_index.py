@@ -248,6 +248,23 @@ def test_list_show_and_nav_tell_what_a_unit_is_worth(held: Shell) -> None:
     assert {row["age_seconds"] for row in nav["prices"]} == {0.0}
 
 
+def test_an_index_is_an_argument_or_an_option(made: Shell) -> None:
+    for words in ("show", "nav", "history", "mark", "fee show"):
+        group = ("index", *words.split())
+        told = made.ok(*group, "TOP8")
+        assert made.ok(*group, "--index", "TOP8") == made.ok(*group, "--index=TOP8") == told
+    assert made.json("index", "fund", "20", "--index", "TOP8")["amount"] == "20"
+
+
+def test_weights_by_what_never_moved_are_refused_with_what_to_do(made: Shell) -> None:
+    (made.folder / "calm.toml").write_text(
+        'symbol = "CALM"\n[universe]\nassets = ["BTC", "ETH"]\n[weighting]\nby = "inverse_volatility"\n'
+    )
+    answer = made.etf("index", "create", "--file", "calm.toml")
+    assert (answer.code, answer.out) == (5, "")
+    assert "the price of BTC never moved" in answer.err and "etf exchange advance 4d" in answer.err
+
+
 def test_index_list_as_csv_has_a_header_and_a_row(made: Shell) -> None:
     lines = made.ok("index", "list", "--format", "csv").splitlines()
     assert lines[0].startswith("id,symbol,name,quote,status,nav,units,value,float")

@@ -77,9 +77,16 @@ def test_the_ledger_is_exported_to_a_file_of_ones_own(held: Shell) -> None:
     assert held.etf("ledger", "export").out == text
     again = held.etf("ledger", "export", "--out", "books.beancount")
     assert (again.code, "replace it with --overwrite" in again.err) == (2, True)
-    rows = held.ok("ledger", "export", "--format", "csv", "--out", "books.beancount", "--overwrite")
-    assert rows.startswith("Wrote books.beancount")
-    assert len(file.read_text().splitlines()) == told["postings"] + 1
+    assert held.ok("ledger", "export", "--out", "books.csv").startswith("Wrote books.csv")
+    assert len((held.folder / "books.csv").read_text().splitlines()) == told["postings"] + 1
+    for out, sentence in (
+        (("books.foo",), "the name books.foo does not tell how to write the ledger"),
+        (("books.beancount", "--format", "csv"), "books.beancount would hold csv, not beancount"),
+    ):
+        answer = held.etf("ledger", "export", "--overwrite", "--out", *out)
+        assert (answer.code, sentence in answer.err) == (2, True)
+    assert held.ok("ledger", "export", "--format", "csv", "--out", "books.foo").startswith("Wrote books.foo")
+    assert file.read_text() == text
     assert not list(held.folder.glob(".books*"))
 
 

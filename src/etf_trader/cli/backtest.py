@@ -91,6 +91,7 @@ ProcessesOption = Annotated[
         'etf backtest --index-file top20.toml --candles DIR --grid "calendar=monthly,quarterly; band=0,0.02"',
     ),
     csv="runs",
+    is_of_account=False,
 )
 def backtest(
     index_file: IndexFileOption,
@@ -210,19 +211,23 @@ def _run(chosen: _Chosen, files: Files) -> None:
         found = result_of(run(setting, history, told), history)
     require_clean(found.audit.findings)
     from etf_trader.cli.backtest_document import run_document
-    from etf_trader.cli.backtest_page import draw_run
+    from etf_trader.cli.backtest_page import draw_run, run_exhibit
+
+    symbol, quote = chosen.definition.symbol, setting.quote
 
     def draw(page: Page) -> None:
-        draw_run(page, chosen.definition.symbol, files, found)
+        draw_run(page, symbol, files, found)
 
-    output().emit("etf.backtest/1", run_document(chosen.definition.symbol, files, found), draw)
+    document = run_document(symbol, files, found)
+    output().emit("etf.backtest/1", document, draw, exhibit=lambda: run_exhibit(symbol, quote))
 
 
 def _compare(chosen: _Chosen, files: Files, grid: Sequence[str], processes: int | None) -> None:
     from etf_trader.backtest.grid import cells_of, processors, require_result, run_cells
     from etf_trader.cli.backtest_document import grid_document
-    from etf_trader.cli.backtest_page import draw_grid
+    from etf_trader.cli.backtest_page import draw_grid, grid_exhibit
 
+    symbol = chosen.definition.symbol
     history = files.read()
     setting = chosen.setting(date.fromordinal(history.first_day + 1), date.fromordinal(history.last_day))
     cells = cells_of(grid, setting, chosen.where)
@@ -235,6 +240,7 @@ def _compare(chosen: _Chosen, files: Files, grid: Sequence[str], processes: int 
     require_result(rows)
 
     def draw(page: Page) -> None:
-        draw_grid(page, chosen.definition.symbol, files, rows)
+        draw_grid(page, symbol, files, rows)
 
-    output().emit("etf.backtest/1", grid_document(chosen.definition.symbol, files, setting, rows), draw)
+    document = grid_document(symbol, files, setting, rows)
+    output().emit("etf.backtest/1", document, draw, exhibit=lambda: grid_exhibit(symbol))

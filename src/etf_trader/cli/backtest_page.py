@@ -1,4 +1,4 @@
-"""How a backtest is drawn on a terminal."""
+"""How a backtest is drawn, and what an HTML file of it shows besides."""
 
 from __future__ import annotations
 
@@ -6,15 +6,18 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from etf_trader.cli.numbers import count, joined, money
+from etf_trader.cli.numbers import bps, count, joined, money, share
 from etf_trader.cli.output import Page, Table, bad, dim, good, look, number, text
 
 if TYPE_CHECKING:
     from etf_trader.backtest.grid import Files, Row
     from etf_trader.backtest.result import Figures, Result
+    from etf_trader.cli.exhibit import Exhibit
 
 MOST_EVENTS = 12
 """So many of what happened besides are told on a terminal; all of them in `--json`."""
+
+COST_PARTS = ("spread_bps", "depth_bps", "fee_bps")
 
 _HUNDRED = 100.0
 
@@ -41,6 +44,45 @@ def draw_run(page: Page, symbol: str, files: Files, found: Result) -> None:
     page.line(
         f"Books: {count(figures.trades, 'trade')} in {count(audit.transactions, 'transaction')}, audited, "
         f"nothing is off. Head {audit.head[:12]}."
+    )
+
+
+def run_exhibit(symbol: str, quote: str) -> Exhibit:
+    """Return the numbers and charts of one run."""
+    from etf_trader.cli.exhibit import Areas, Exhibit, Key, Lines, Parts
+
+    level = {"NAV per unit": "nav_per_unit", "index level": "index_level"}
+    return Exhibit(
+        title=f"Backtest of {symbol}",
+        numbers=(
+            Key("fund a year", "return_a_year", share),
+            Key("index a year", "index_return_a_year", share),
+            Key("volatility a year", "volatility", share),
+            Key("deepest fall", "drawdown.depth", share),
+            Key("turnover a year", "turnover_a_year", share),
+            Key("costs a year", "cost_bps", bps, unit="bps"),
+        ),
+        charts=(
+            Lines("NAV per unit and index level", "days", "day", level, note=quote),
+            Areas("Weights at each rebalance", "rebalances", "day", weights="weights"),
+            Parts("Costs a year by part", COST_PARTS, bps, note="bps of NAV; positive is a cost"),
+        ),
+    )
+
+
+def grid_exhibit(symbol: str) -> Exhibit:
+    """Return the numbers of a grid: those of the best of its runs."""
+    from etf_trader.cli.exhibit import Exhibit, Key
+
+    best = "runs.0"
+    return Exhibit(
+        title=f"Backtests of {symbol}",
+        numbers=(
+            Key("the best a year", f"{best}.return_a_year", share),
+            Key("its deepest fall", f"{best}.drawdown.depth", share),
+            Key("its turnover a year", f"{best}.turnover_a_year", share),
+            Key("its costs a year", f"{best}.cost_bps", bps, unit="bps"),
+        ),
     )
 
 
@@ -75,16 +117,11 @@ def _lag(figures: Figures) -> float | None:
 
 
 def _draw_chart(page: Page, found: Result) -> None:
-    from etf_trader.cli.time_charts import time_chart
+    from etf_trader.cli.time_chart import draw_beside_index
 
-    points = [(each.day, float(each.nav_per_unit)) for each in found.days]
-    lines = time_chart(points, room=min(page.room or 80, 100))
-    if lines:
-        page.line()
-        page.line("NAV per unit")
-        for each in lines:
-            page.line(each)
-        page.line()
+    navs = [(each.day, each.nav_per_unit) for each in found.days]
+    draw_beside_index(page, navs, [(each.day, each.index_level) for each in found.days])
+    page.line()
 
 
 def _sources(files: Files, found: Result) -> str:

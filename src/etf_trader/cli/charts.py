@@ -75,7 +75,7 @@ def curve_chart(
     if level is not None and 0 < _row(level, scale) < rows:
         grid[_row(level, scale)] = [Cell("╌", look)] * axis.columns
     heights = _heights(points, axis)
-    _draw(grid, [_row(height, scale) for height in heights])
+    draw_line(grid, [_row(height, scale) for height in heights])
     floor = [Cell("─", dim)] * axis.columns
     for column, _ in axis.ticks():
         floor[column] = Cell("┬", dim)
@@ -92,8 +92,8 @@ def curve_chart(
     for row in reversed(range(1, rows)):
         tick, between = divmod(row, rows_a_tick)
         head = f"{'' if between else labels[tick]:>{margin}} {'│' if between else '┤'}"
-        lines.append(dim(head) + _text(grid[row]))
-    lines.append(dim(f"{labels[0]:>{margin}} └") + _text(grid[0]))
+        lines.append(dim(head) + row_text(grid[row]))
+    lines.append(dim(f"{labels[0]:>{margin}} └") + row_text(grid[0]))
     return [*lines, dim(" " * (margin + 2) + axis.labels())]
 
 
@@ -177,7 +177,7 @@ def _heights(points: Sequence[tuple[Decimal, Decimal]], axis: _Axis) -> list[flo
     return heights
 
 
-def _draw(grid: list[list[Cell]], rows: Sequence[int]) -> None:
+def draw_line(grid: list[list[Cell]], rows: Sequence[int]) -> None:
     """Draw a line through one row a column, with corners where it climbs or falls."""
     for column, (here, there) in enumerate(pairwise([*rows, rows[-1]])):
         if here == there:
@@ -190,6 +190,7 @@ def _draw(grid: list[list[Cell]], rows: Sequence[int]) -> None:
             grid[row][column] = Cell("│")
 
 
-def _text(cells: Sequence[Cell]) -> str:
+def row_text(cells: Sequence[Cell]) -> str:
+    """Return a row of cells as it is printed, each mark put once around what stands side by side."""
     groups = groupby(cells, key=lambda cell: cell.mark)
     return "".join(mark("".join(cell.sign for cell in group)) for mark, group in groups).rstrip()

@@ -66,6 +66,7 @@ def command(
     examples: Sequence[str],
     csv: str | None = None,
     files: bool | None = None,
+    is_of_account: bool = True,
 ) -> Callable[[Function], Function]:
     """Declare a command.
 
@@ -75,8 +76,10 @@ def command(
         examples: The commonest uses, as they are pasted; "command   remark" may explain one.
         csv: The list of the JSON document that `--format csv` prints; None refuses csv.
         files: Whether it prints html and xlsx, and into a file; when not given, if it has a list.
+        is_of_account: Whether it tells of the configured account; a file of one that does not names none.
     """
-    kind = type("Command", (Command,), {"csv": csv, "files": csv is not None if files is None else files})
+    files = csv is not None if files is None else files
+    kind = type("Command", (Command,), {"csv": csv, "files": files, "is_of_account": is_of_account})
     return app.command(name, cls=kind, epilog="\n".join(examples), context_settings=HELP_OPTIONS)
 
 
@@ -85,14 +88,24 @@ class Command(TyperCommand):
 
     csv: ClassVar[str | None] = None
     files: ClassVar[bool] = False
+    is_of_account: ClassVar[bool] = True
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         own = {name for param in self.params for name in param.opts}
         shared = shared_options(csv=self.csv is not None, files=self.files)
+        if self._is_of_an_index:
+            self.params.append(_index_option())
         self.params = [*self.params, *(each for each in shared if not own & set(each.opts))]
 
+    @property
+    def _is_of_an_index(self) -> bool:
+        """Whether its first argument is an index: then `--index` may be typed in its place, as elsewhere."""
+        return next((param.name for param in self.params if param.param_type_name == "argument"), "") == "index"
+
     def parse_args(self, ctx: Context, args: list[str]) -> list[str]:
+        if self._is_of_an_index:
+            args = _index_first(args)
         # A number below zero is a value: its check answers, not the search for an option of that name.
         own = {name for param in self.get_params(ctx) for name in param.opts}
         if any(_NEGATIVE.match(each) and each not in own for each in args):
@@ -103,6 +116,7 @@ class Command(TyperCommand):
     def invoke(self, ctx: Context) -> Any:
         this = invocation()
         this.command, this.csv, this.files = ctx.command_path, self.csv, self.files
+        this.is_of_account = self.is_of_account
         if this.format is not None or this.out is not None:
             this.output()  # a format or a file that cannot be is refused before anything is done
         return super().invoke(ctx)
@@ -236,6 +250,35 @@ def _out(ctx: Context, _param: Parameter, value: str | None) -> None:
 
 def _shared(names: list[str], callback: Callable[..., None], text: str, **changes: Any) -> TyperOption:
     return TyperOption(param_decls=names, callback=callback, help=text, expose_value=False, **changes)
+
+
+def _index_option() -> TyperOption:
+    """Return `--index` for the help; what it says is an argument before it is parsed."""
+    return TyperOption(
+        param_decls=["--index"],
+        help="The same, as an option.",
+        metavar="INDEX",
+        expose_value=False,
+        rich_help_panel=WHAT,
+    )
+
+
+def _index_first(args: list[str]) -> list[str]:
+    """Return what was typed with the value of `--index` as the first argument.
+
+    Raises:
+        UsageError: `--index` was typed twice.
+    """
+    end = args.index("--") if "--" in args else len(args)
+    places = [place for place, each in enumerate(args[:end]) if each == "--index" or each.startswith("--index=")]
+    if len(places) > 1:
+        raise UsageError("--index was typed twice", hint="name one index")
+    if not places or (args[places[0]] == "--index" and places[0] + 1 == end):
+        return args
+    (place,) = places
+    _, equals, value = args[place].partition("=")
+    rest = args[place + 1 :] if equals else args[place + 2 :]
+    return [value if equals else args[place + 1], *args[:place], *rest]
 
 
 def _set(name: str, value: object) -> Callable[[Context, Parameter, bool | None], None]:

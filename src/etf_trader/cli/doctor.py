@@ -245,10 +245,9 @@ def _rebalance_finding(order: "RebalanceOrder") -> Finding:
 
 def check_markets(subject: Subject) -> Iterator[Finding]:
     """Constituents that cannot be traded now: halted, or gone from the venue."""
+    from etf_trader.cli.caveats import frozen_by_index
     from etf_trader.cli.db import UP_TO_DATE, databases, examine
     from etf_trader.cli.output import unmarked
-    from etf_trader.cli.valued import frozen_sentences
-    from etf_trader.index.store import list_indices
 
     if subject.settings is None:
         return
@@ -259,16 +258,13 @@ def check_markets(subject: Subject) -> Iterator[Finding]:
         return
     try:
         with services() as opened:
-            with opened.database.read() as connection:
-                indices = [each for each in list_indices(connection, opened.account.id) if each.is_open]
-            told = {each.id: frozen_sentences(opened, each) for each in indices}
+            told = frozen_by_index(opened)
     except EtfError as error:
         yield Finding("markets", SKIP, f"not known: {error.message}")
         return
     for number, said in told.items():
-        if said:
-            yield Finding("markets", WARN, " ".join(map(unmarked, said)), f"etf index show {number} says more")
-    if not any(told.values()):
+        yield Finding("markets", WARN, " ".join(map(unmarked, said)), f"etf index show {number} says more")
+    if not told:
         yield Finding("markets", OK, "every constituent trades")
 
 

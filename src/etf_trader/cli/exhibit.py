@@ -24,7 +24,7 @@ dataclasses, structs or mappings; in them, too, names may have points. `form` wr
 (`cli.numbers`: `money`, `share`, `bps`). What a payload does not hold is left out, without a word:
 a plan that is None, a number that is None, a line of one point.
 
-- `Lines`: a row for each time; a line for each entry of `series`, its name and its path in the rows.
+- `Lines`: a row for each time, or day; a line for each entry of `series`, its name and its path in the rows.
 - `Areas`: what is stacked over time. A row for each time whose `weights` is a mapping by asset; or,
   with `label` and `value` instead, a row for each time and asset.
 - `Bars`: a bar for each row, the largest first; with `by`, a chart for each value of it.
@@ -36,7 +36,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Any, ClassVar, Protocol
 
@@ -85,6 +85,11 @@ class Key:
     form: Form = money
     unit: str = ""
 
+    def told(self, payload: Any) -> str | None:
+        """Return the number as it is read; None where there is none."""
+        value = value_at(payload, self.path)
+        return None if value is None else self.form(_decimal(value))
+
 
 @dataclass(frozen=True, slots=True)
 class Lines:
@@ -127,7 +132,7 @@ class Areas:
 
         columns: dict[datetime, dict[str, Decimal]] = {}
         for row in _rows(payload, self.rows):
-            column = columns.setdefault(value_at(row, self.at), {})
+            column = columns.setdefault(_moment(value_at(row, self.at)), {})
             if self.weights:
                 column.update(value_at(row, self.weights) or {})
             elif (value := value_at(row, self.value)) is not None:
@@ -160,7 +165,7 @@ class Bars:
             value = value_at(row, self.value)
             if value is not None:
                 group = value_at(row, self.by) if self.by else None
-                groups.setdefault(group, []).append((str(value_at(row, self.label)), value))
+                groups.setdefault(group, []).append((str(value_at(row, self.label)), _decimal(value)))
         for place, (group, bars) in enumerate(groups.items()):
             title = f"{self.title}, {group}" if len(groups) > 1 else self.title
             bars.sort(key=lambda bar: -bar[1])
@@ -184,7 +189,7 @@ class Parts:
 
         record = value_at(payload, self.of)
         known = [(name.replace("_", " "), value_at(record, name)) for name in self.names]
-        bars = [(name, value) for name, value in known if value is not None]
+        bars = [(name, _decimal(value)) for name, value in known if value is not None]
         yield self.title, bar_chart(self.title, bars, width=width, key=key, form=self.form)
 
 
@@ -237,4 +242,14 @@ def _rows(payload: Any, path: str) -> Sequence[Any]:
 
 def _points(rows: Sequence[Any], at: str, path: str) -> list[tuple[datetime, Decimal]]:
     known = ((value_at(row, at), value_at(row, path)) for row in rows)
-    return sorted((time, value) for time, value in known if value is not None)
+    return sorted((_moment(time), _decimal(value)) for time, value in known if value is not None)
+
+
+def _moment(time: date) -> datetime:
+    """Return a time as a chart takes it: a day is its beginning in UTC."""
+    return time if isinstance(time, datetime) else datetime(time.year, time.month, time.day, tzinfo=UTC)
+
+
+def _decimal(value: Decimal | float) -> Decimal:
+    """Return a number as a chart and `form` take it: a statistic as the decimal that it is written as."""
+    return value if isinstance(value, Decimal) else Decimal(str(value))

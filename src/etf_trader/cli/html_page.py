@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from etf_trader.cli.exhibit import Exhibit, value_at
+from etf_trader.cli.exhibit import Exhibit
 from etf_trader.cli.invocation import invocation
 from etf_trader.cli.origin import account, origin, title_of
 from etf_trader.cli.output import Page, Table, unmarked
@@ -137,9 +137,8 @@ def _parted(blocks: list[Block]) -> tuple[Words, list[Block]]:
 
 def _numbers(payload: Mapping[str, Any], exhibit: Exhibit) -> Iterator[KeyNumber]:
     for key in exhibit.numbers:
-        value = value_at(payload, key.path)
-        if value is not None:
-            yield KeyNumber(key.name, key.form(value), key.unit)
+        if (told := key.told(payload)) is not None:
+            yield KeyNumber(key.name, told, key.unit)
 
 
 def _figures(payload: Mapping[str, Any], exhibit: Exhibit) -> Iterator[Figure]:

@@ -9,7 +9,7 @@ import typer
 from etf_trader.cli.commands import command, group
 from etf_trader.cli.invocation import output, settings
 from etf_trader.cli.numbers import bps_given, count, local_time, money, short
-from etf_trader.cli.options import NoWaitOption, RequiredIndexOption
+from etf_trader.cli.options import IndexArgument, NoWaitOption
 from etf_trader.cli.output import Page, Table, look, number, text
 from etf_trader.cli.services import in_loop, services
 from etf_trader.money import ZERO
@@ -31,8 +31,8 @@ def add_to(app: typer.Typer) -> None:
     app.add_typer(fee, name="fee", help="Show, take and pay out the management fee of an index.")
 
 
-@command(fee, "show", examples=("etf index fee show --index 1",), csv="assets")
-def show(index: RequiredIndexOption) -> None:
+@command(fee, "show", examples=("etf index fee show 1",), csv="assets")
+def show(index: IndexArgument) -> None:
     """Show what of the management fee has been taken and not paid out, and what it is worth now."""
     with services() as opened:
         found, held = _held(opened, index)
@@ -52,7 +52,7 @@ def show(index: RequiredIndexOption) -> None:
             table.row(row["asset"], short(row["quantity"]), value)
         page.table(table)
         if worth is not None:
-            page.line(f"Worth {money(worth)} {found.quote} now. etf index fee pay --index {found.id} pays it out.")
+            page.line(f"Worth {money(worth)} {found.quote} now. etf index fee pay {found.id} pays it out.")
 
     payload = {
         "id": found.id,
@@ -65,8 +65,8 @@ def show(index: RequiredIndexOption) -> None:
     output().emit("etf.fee/1", payload, draw, columns=("asset", "quantity", "price", "value"))
 
 
-@command(fee, "accrue", examples=("etf index fee accrue --index 1    for cron, where no worker runs",))
-def accrue(index: RequiredIndexOption, no_wait: NoWaitOption = False) -> None:
+@command(fee, "accrue", examples=("etf index fee accrue 1    for cron, where no worker runs",))
+def accrue(index: IndexArgument, no_wait: NoWaitOption = False) -> None:
     """Take the fee until now; a worker does so every day, and every trade before it is planned."""
     from etf_trader.execution import fees_in_kind
     from etf_trader.execution.at_rest import require_at_rest
@@ -93,8 +93,8 @@ def accrue(index: RequiredIndexOption, no_wait: NoWaitOption = False) -> None:
     output().emit("etf.fee_accrual/1", payload, draw)
 
 
-@command(fee, "pay", examples=("etf index fee pay --index 1",))
-def pay(index: RequiredIndexOption) -> None:
+@command(fee, "pay", examples=("etf index fee pay 1",))
+def pay(index: IndexArgument) -> None:
     """Pay out what is payable: the float buys it at the prices of now, and the cash goes to your treasury."""
     from etf_trader.execution import fees_in_kind
 

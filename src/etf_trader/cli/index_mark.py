@@ -10,7 +10,7 @@ import typer
 from etf_trader.cli.commands import HOW, WHAT, command
 from etf_trader.cli.invocation import output
 from etf_trader.cli.numbers import local_time, units
-from etf_trader.cli.options import RequiredIndexOption, option, read_positive
+from etf_trader.cli.options import IndexArgument, option, read_positive
 from etf_trader.cli.output import Page, Table, number, text
 from etf_trader.cli.services import in_loop, services
 from etf_trader.errors import UsageError
@@ -35,15 +35,15 @@ ForceOption = Annotated[bool, option("--force", HOW, "Also where there is a live
 def add_to(app: typer.Typer) -> None:
     """Add the command to `etf index`."""
     examples = (
-        'etf index mark --index 1 --asset LUNA --price 0.001 --reason "delisted; OTC bid"',
-        "etf index mark --index 1 --asset LUNA --remove",
-        "etf index mark --index 1    the marks in force",
+        'etf index mark 1 --asset LUNA --price 0.001 --reason "delisted; OTC bid"',
+        "etf index mark 1 --asset LUNA --remove",
+        "etf index mark 1    the marks in force",
     )
     command(app, "mark", examples=examples, csv="marks")(mark)
 
 
 def mark(
-    index: RequiredIndexOption,
+    index: IndexArgument,
     asset: AssetOption = None,
     price: PriceOption = None,
     reason: ReasonOption = "",

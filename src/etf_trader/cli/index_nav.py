@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Annotated, Any
@@ -15,6 +14,7 @@ from etf_trader.cli.moments import FromOption, ToOption, period_typed
 from etf_trader.cli.numbers import count, few_digits, local_time, money, short, spoken_duration, units
 from etf_trader.cli.options import option
 from etf_trader.cli.output import Page, Table, dim, look, number, right, text
+from etf_trader.cli.records import row_of
 from etf_trader.cli.services import in_loop, services
 from etf_trader.errors import DataError, UsageError
 
@@ -56,7 +56,11 @@ def nav(
     """Show what one unit of an index is worth now, with every price and its age; or what it was worth."""
     if history:
         if record:
-            raise UsageError("--record writes the worth of now, --history lists that of before", where="--record")
+            raise UsageError(
+                "--record writes the worth of now, --history lists that of before",
+                where="--record",
+                hint="etf index nav 1 --record, then etf index nav 1 --history",
+            )
         _history(index, since, until)
         return
     if since is not None or until is not None:
@@ -70,10 +74,10 @@ def nav(
     if failures and not found:
         raise failures[0]
     if index is not None:
-        output().emit("etf.nav/1", _payload(found[0]), lambda page: _draw(page, found, record=record))
+        output().emit("etf.nav/1", nav_document(found[0]), lambda page: _draw(page, found, record=record))
     else:
-        lines = [{"index": each.symbol, **_flat(line)} for each in found for line in each.prices]
-        payload = {"navs": [_payload(each) for each in found], "prices": lines}
+        lines = [{"index": each.symbol, **row_of(line)} for each in found for line in each.prices]
+        payload = {"navs": [nav_document(each) for each in found], "prices": lines}
         output().emit("etf.navs/1", payload, lambda page: _draw(page, found, record=record), columns=PRICES)
     if failures:
         raise failures[0]
@@ -252,10 +256,7 @@ def _nav_line(index: Index, one: Nav) -> dict[str, Any]:
     }
 
 
-def _payload(report: NavReport) -> dict[str, Any]:
-    lines = [_flat(line) for line in report.prices]
-    return _flat(report) | {"is_recorded": report.recorded_as is not None, "prices": lines}
-
-
-def _flat(record: Any) -> dict[str, Any]:
-    return {field.name: getattr(record, field.name) for field in dataclasses.fields(record)}
+def nav_document(report: NavReport) -> dict[str, Any]:
+    """Return what a unit is worth as other programs read it, with every price."""
+    lines = [row_of(line) for line in report.prices]
+    return row_of(report) | {"is_recorded": report.recorded_as is not None, "prices": lines}

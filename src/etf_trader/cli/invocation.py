@@ -24,8 +24,8 @@ class Invocation:
 
     `arguments` is all that was typed, `command` the path of the command in it. `csv`
     names the list that `--format csv` prints, if the command has one; `files` says
-    whether it prints html and xlsx. Without a `format` the name of the file `out`
-    says it, else it is a table.
+    whether it prints html and xlsx, `is_of_account` whether it tells of the account.
+    Without a `format` the name of the file `out` says it, else it is a table.
     """
 
     arguments: tuple[str, ...] = ()
@@ -36,6 +36,7 @@ class Invocation:
     overwrite: bool = False
     csv: str | None = None
     files: bool = False
+    is_of_account: bool = True
     quiet: bool = False
     verbose: bool = False
     _output: Output | None = field(default=None, repr=False)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -11,6 +12,7 @@ from etf_trader.cli.commands import OUTPUT, command
 from etf_trader.cli.invocation import output
 from etf_trader.cli.numbers import count
 from etf_trader.cli.options import one_of, option
+from etf_trader.cli.out_file import STDOUT
 from etf_trader.cli.services import services
 from etf_trader.errors import UsageError
 
@@ -26,7 +28,7 @@ FormatOption = Annotated[
         "--format",
         OUTPUT,
         "How to write the ledger: for beancount, or as CSV, a posting a line.  "
-        "[default: as the file ends, else beancount]",
+        "[default: as the file ends, on stdout beancount]",
         "beancount|csv",
         one_of("beancount", "csv"),
     ),
@@ -35,6 +37,8 @@ OutOption = Annotated[
     str | None, option("--out", OUTPUT, "The file to write, - for stdout.  [default: stdout]", "FILE")
 ]
 OverwriteOption = Annotated[bool, option("--overwrite", OUTPUT, "Replace whatever file is there.")]
+
+SUFFIXES = {".beancount": "beancount", ".bean": "beancount", ".csv": "csv"}
 
 COLUMNS = (
     *("sequence", "key", "kind", "at", "order", "narration", "hash"),
@@ -50,10 +54,10 @@ def add_to(app: typer.Typer) -> None:
 
 def export(form: FormatOption = None, out: OutOption = None, overwrite: OverwriteOption = False) -> None:
     """Write all transactions for other programs: every posting in all digits, with key, hash and lots."""
-    from etf_trader.cli.out_file import STDOUT, out_file
+    from etf_trader.cli.out_file import out_file
     from etf_trader.ledger.replay import entries
 
-    form = form or ("csv" if out is not None and out.lower().endswith(".csv") else "beancount")
+    form = _form_of(out, form)
     file = out_file(STDOUT if out is None else out, form, overwrite=overwrite)
     if file.path is None and not output().is_table:
         raise UsageError(
@@ -79,6 +83,26 @@ def export(form: FormatOption = None, out: OutOption = None, overwrite: Overwrit
     output().emit(
         "etf.export/1", payload, lambda page: page.line(f"Wrote {out}: {told}, ledger {(head or '')[:16]}")
     )
+
+
+def _form_of(out: str | None, asked: str | None) -> str:
+    """Return how the ledger is written: as was asked for, else as the file is named; on stdout for beancount.
+
+    Raises:
+        UsageError: neither tells, or they differ.
+    """
+    if out is None or out == STDOUT:
+        return asked or "beancount"
+    named = SUFFIXES.get(Path(out).suffix.lower())
+    if asked is None and named is None:
+        raise UsageError(
+            f"the name {out} does not tell how to write the ledger",
+            where="--out",
+            hint=f"end it in {', '.join(SUFFIXES)}, or add --format beancount or --format csv",
+        )
+    if asked is not None and named not in (None, asked):
+        raise UsageError(f"{out} would hold {asked}, not {named}", where="--out", hint="leave out --format")
+    return asked or named or "beancount"
 
 
 def _beancount(chain: Sequence[Entry], title: str, quotes: QuoteOf) -> str:

@@ -45,6 +45,11 @@ def short(value: Decimal) -> str:
     return units(round_to(value, EIGHT_PLACES))
 
 
+def price_of(value: Decimal) -> str:
+    """Return a price without its tick: at most eight significant digits, all before the point."""
+    return units(round_to(value, Decimal(1).scaleb(min(0, value.adjusted() - 7)))) if value else "0"
+
+
 def few_digits(value: Decimal) -> str:
     """Return units with no more digits than matter; what is cut is cut, never rounded up."""
     size = abs(value)

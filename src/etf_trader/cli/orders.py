@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
-from etf_trader.cli.numbers import bps, few_digits, joined, money, unit_count
+from etf_trader.cli.numbers import bps, few_digits, joined, local_time, money, unit_count
 from etf_trader.cli.output import bad, good, look
 from etf_trader.cli.timed_orders import schedule_payload
 from etf_trader.money import average_price, percentage
@@ -172,6 +172,13 @@ def loss_sentence(facts: OrderFacts) -> str:
 def stops_of(order: IndexOrder) -> list[str]:
     """Return what stopped an order, without what its state says already."""
     return [name for name in order.stopped_by if name not in ("filled", "cancelled")]
+
+
+def open_until(order: IndexOrder) -> str:
+    """Return until when an order is open; nothing where that has no end, or it is open no more."""
+    if order.status != "open" or order.expires_at is None:
+        return ""
+    return local_time(order.expires_at, seconds=False)
 
 
 def status_words(order: IndexOrder) -> str:

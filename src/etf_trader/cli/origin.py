@@ -32,9 +32,11 @@ def typed() -> str:
 
 
 def account() -> str:
-    """Return on which kind of account this runs, in a word; "" where no configuration says it."""
+    """Return of which kind of account a result is, in a word; "" of none, or where no configuration says it."""
     from etf_trader.errors import ConfigError
 
+    if not invocation().is_of_account:
+        return ""
     try:
         return str(invocation().settings().environment)
     except ConfigError:

@@ -55,7 +55,7 @@ def format_of(name: str, asked: str | None) -> str:
         UsageError: neither says it, or they differ.
     """
     if not name:
-        raise UsageError("an empty name is not the name of a file", where="--out")
+        raise UsageError("an empty name is not the name of a file", where="--out", hint="--out report.html")
     named = SUFFIXES.get(Path(name).suffix.lower()) if name != STDOUT else None
     if asked is None and named is None:
         if name == STDOUT:
@@ -81,11 +81,13 @@ def out_file(name: str, form: str, *, overwrite: bool) -> OutFile:
     path = Path(name)
     folder = path.resolve().parent
     if path.is_dir():
-        raise UsageError(f"{name} is a folder, not a file", where="--out")
+        raise UsageError(f"{name} is a folder, not a file", where="--out", hint=f"--out {path / 'report.html'}")
     if not folder.is_dir():
         raise UsageError(f"there is no folder {folder}", where="--out", hint=f"mkdir -p {folder}")
     if not os.access(folder, os.W_OK):
-        raise UsageError(f"the folder {folder} cannot be written", where="--out")
+        raise UsageError(
+            f"the folder {folder} cannot be written", where="--out", hint="name a file in a folder of yours"
+        )
     if path.is_file() and not overwrite and not _is_ours(path, form):
         raise UsageError(
             f"{name} is there already, and it does not say that etf made it as {form}",

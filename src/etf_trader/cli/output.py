@@ -44,6 +44,9 @@ FILES = ("html", "xlsx")
 LEAST_ROOM = 12
 """Nothing is wrapped narrower than this."""
 
+INDENT = "    "
+"""Before what stands below its row because beside it is no room."""
+
 
 def good(text: str) -> str:
     """Mark what was gained or done."""
@@ -134,8 +137,9 @@ class Table:
             if columns[-1].wrap:
                 *lead, last = kept
                 heads = ["  ".join(cells) for cells in zip(*lead, strict=True)]
+                beside = _hanging if room - width(heads[0]) - 2 >= LEAST_ROOM else _below
                 rows = zip(heads, last, strict=True)
-                return [line for head, cell in rows for line in _hanging(head, cell.rstrip(), room)]
+                return [line for head, cell in rows for line in beside(head, cell.rstrip(), room)]
             _shrink(columns, kept, room)
         return ["  ".join(cells).rstrip() for cells in zip(*kept, strict=True)]
 
@@ -230,6 +234,12 @@ def _hanging(head: str, sentence: str, room: int | None) -> list[str]:
     lines = _wrapped(sentence, beside)
     heads = [head, *(" " * width(head) for _ in lines[1:])]
     return [f"{each}  {line}".rstrip() for each, line in zip(heads, lines, strict=True)]
+
+
+def _below(head: str, sentence: str, room: int) -> list[str]:
+    """Return a sentence below its head, indented, where beside it is no room; no line of an empty one."""
+    lines = _wrapped(sentence, room - len(INDENT)) if unmarked(sentence) else []
+    return [head.rstrip(), *(INDENT + line for line in lines)]
 
 
 def _wrapped(sentence: str, room: int | None) -> list[str]:

@@ -94,7 +94,7 @@ class Stake:
 
 
 def _stakes(opened: Services, keep: Callable[[Position], bool]) -> list[Stake]:
-    from etf_trader.cli.index import read_prices
+    from etf_trader.cli.index_facts import read_prices
     from etf_trader.index.store import current_basket, index_by_id, list_indices, list_positions
     from etf_trader.ledger import accounts
     from etf_trader.ledger.repository import Ledger, holder_name
@@ -207,7 +207,7 @@ def first_buy(indices: Sequence[Index], does: str) -> str:
 @command(app, "show", examples=("etf position show 1", "etf position show 1 --json"), csv="orders")
 def show(position: PositionArgument) -> None:
     """Show a position with its orders."""
-    from etf_trader.cli.order import orders_table
+    from etf_trader.cli.order_list import orders_table
     from etf_trader.cli.orders import order_facts
     from etf_trader.index.store import position_by_id
     from etf_trader.orders.store import list_index_orders

@@ -1,17 +1,10 @@
-"""`etf rebalance`: what bringing an index back to its rulebook would trade and cost."""
+"""`etf rebalance`: brings an index back to its rulebook, or shows what that would trade and cost."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from decimal import Decimal
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
-
-import typer
+from typing import Annotated
 
 from etf_trader.cli.commands import HOW, WHAT, command, single
-from etf_trader.cli.invocation import output, settings
-from etf_trader.cli.numbers import bps, count, joined, local_time, money, quantity, share, units
 from etf_trader.cli.options import (
     CapsColumnsOption,
     CapsOption,
@@ -20,22 +13,13 @@ from etf_trader.cli.options import (
     LiveYesOption,
     NoWaitOption,
     caps_of,
+    option,
 )
-from etf_trader.cli.output import Page, Table, dim, number, text
-from etf_trader.cli.rebalance_beside import beside_document, draw_beside, look_beside
-from etf_trader.cli.rebalance_outlook import WHY, draw_outlook, outlook_document
-from etf_trader.cli.services import in_loop, services
-from etf_trader.money import ZERO, round_to
-
-if TYPE_CHECKING:
-    from etf_trader.bootstrap import Slots
-    from etf_trader.rebalance.beside import BesideOrders
-    from etf_trader.rebalance.outlook import Outlook
-    from etf_trader.rebalance.previewing import RebalancePreview
 
 app = single()
 
-UNIT_STEP = Decimal("0.0001")
+DueOption = Annotated[bool, option("--due", WHAT, "Whatever is due, of all indices: for cron.")]
+ForceOption = Annotated[bool, option("--force", HOW, "Trade though nothing is due.")]
 
 
 @command(
@@ -50,15 +34,11 @@ UNIT_STEP = Decimal("0.0001")
 )
 def rebalance(
     index: IndexOption = None,
-    due: Annotated[
-        bool, typer.Option("--due", help="Whatever is due, of all indices: for cron.", rich_help_panel=WHAT)
-    ] = False,
+    due: DueOption = False,
     caps: CapsOption = None,
     caps_columns: CapsColumnsOption = None,
     dry_run: DryRunOption = False,
-    force: Annotated[
-        bool, typer.Option("--force", help="Trade though nothing is due.", rich_help_panel=HOW)
-    ] = False,
+    force: ForceOption = False,
     no_wait: NoWaitOption = False,
     yes: LiveYesOption = False,
 ) -> None:
@@ -68,50 +48,10 @@ def rebalance(
         from etf_trader.cli.rebalance_run import Way, run
 
         run(Way(index, due, force, no_wait, yes, caps_of(caps, caps_columns)))
-        return
-    assert index is not None
-    found, outlook, slots, beside = _preview(index, caps, caps_columns)
-    plan = None if found.rebalance is None else _document(found)
+    elif index is not None:
+        from etf_trader.cli.rebalance_preview import show_preview
 
-    def draw(page: Page) -> None:
-        page.line(
-            f"Rebalance of {found.index.symbol} by its rulebook {found.version.version}, "
-            f"{local_time(found.at)}: a dry run, nothing is traded."
-        )
-        if plan is None:
-            page.line("Nobody holds units of it: there is nothing to trade.")
-            _draw_targets(page, found)
-        else:
-            _draw_legs(page, found, plan)
-            _draw_sums(page, found, plan)
-            draw_beside(page, beside, found.index.quote)
-            draw_outlook(page, found, outlook, slots)
-        if left_out := _left_out(found):
-            page.line(f"Left out of its list: {left_out}.")
-
-    payload = {
-        "id": found.index.id,
-        "symbol": found.index.symbol,
-        "rulebook": found.version.version,
-        "dry_run": True,
-        "at": found.at,
-        "weights": dict(found.determination.weights),
-        "verdicts": [
-            {
-                "asset": each.asset,
-                "name": each.name,
-                "rank": each.rank,
-                "is_in": each.why.is_in,
-                "why": str(each.why),
-            }
-            for each in found.determination.verdicts
-        ],
-        **outlook_document(found, outlook),
-        **beside_document(beside),
-        **({"legs": []} if plan is None else plan),
-    }
-    columns = ("asset", "weight", "target", "weight_after", "side", "quantity", "value", "cost", "why_skipped")
-    output().emit("etf.rebalance/1", payload, draw, columns=columns)
+        show_preview(index, caps_of(caps, caps_columns))
 
 
 def _check(index: str | None, *, due: bool, dry_run: bool, force: bool) -> None:
@@ -134,109 +74,3 @@ def _check(index: str | None, *, due: bool, dry_run: bool, force: bool) -> None:
             where="--due",
             hint="name it: --index N",
         )
-
-
-def _preview(
-    index: str, caps: Path | None, columns: list[Any] | None
-) -> tuple[RebalancePreview, Outlook | None, Slots, BesideOrders | None]:
-    from etf_trader.rebalance.outlook import look_ahead
-    from etf_trader.rebalance.previewing import preview_rebalance
-
-    with services() as opened, output().progress("Reading the books"):
-        found = in_loop(
-            preview_rebalance(
-                opened.database,
-                opened.venue,
-                opened.clock,
-                opened.account,
-                settings().solver.depth,
-                index,
-                caps_of(caps, columns),
-            )
-        )
-        return found, in_loop(look_ahead(opened.venue, found)), opened.slots(), look_beside(opened, found)
-
-
-def _document(found: RebalancePreview) -> dict[str, Any]:
-    from etf_trader.money import money_context
-    from etf_trader.rebalance.document import rebalance_document
-
-    assert found.rebalance is not None
-    with money_context():
-        return rebalance_document(found.rebalance, found.units)
-
-
-def _draw_targets(page: Page, found: RebalancePreview) -> None:
-    table = Table(text(""), number("target"))
-    for asset, weight in found.determination.weights.items():
-        table.row(asset, share(weight))
-    page.line()
-    page.table(table)
-
-
-def _left_out(found: RebalancePreview) -> str:
-    """Return who of an index that names its coins is not in, and why; others choose from a table."""
-    rules = found.version.rules
-    if rules is None or rules.universe.caps is not None:
-        return ""
-    return ", ".join(f"{each.asset} ({each.why})" for each in found.determination.verdicts if not each.why.is_in)
-
-
-def _draw_legs(page: Page, found: RebalancePreview, plan: Mapping[str, Any]) -> None:
-    table = Table(
-        text(""),
-        number("weight"),
-        number("target"),
-        number("after", optional=2),
-        text("trade"),
-        number("value"),
-        number("cost", optional=1),
-        text("", shrink=True),
-    )
-    for leg in sorted(plan["legs"], key=lambda each: (-each["target"], -each["weight"], each["asset"])):
-        trades = leg["side"] is not None
-        amount = quantity(leg["quantity"], found.rules[leg["asset"]].step) if trades else ""
-        why = WHY[leg["why_skipped"]]
-        table.row(
-            leg["asset"],
-            share(leg["weight"]),
-            share(leg["target"]),
-            share(leg["weight_after"]),
-            f"{leg['side']} {amount}" if trades else "-",
-            money(leg["value"]) if trades else "-",
-            money(leg["cost"]) if trades else "-",
-            dim(_coming(leg)) if trades else dim(why),
-        )
-    page.line()
-    page.table(table)
-    page.line()
-
-
-def _coming(leg: Mapping[str, Any]) -> str:
-    """Return that an asset enters or leaves."""
-    return "enters" if not leg["weight"] else "leaves" if not leg["target"] else ""
-
-
-def _draw_sums(page: Page, found: RebalancePreview, plan: Mapping[str, Any]) -> None:
-    quote = found.index.quote
-    if not plan["orders"]:
-        page.line("Nothing has to be traded.")
-        return
-    page.line(
-        f"Trades {share(plan['turnover'])} of NAV one way, in {count(plan['orders'], 'order')} "
-        f"and {count(plan['waves'], 'wave')}: sells fund buys."
-    )
-    if plan["scale"] != 1:
-        page.line(f"The turnover cap lets {share(plan['scale'])} of every trade happen.")
-    parts = ((name, plan[name]) for name in ("spread", "depth", "fee"))
-    told = joined(f"{name} {money(value)}" for name, value in parts)
-    page.line(f"Cost  {money(plan['cost'])} {quote}, {bps(plan['cost_bps'])} bps of NAV   {told}")
-    before, after = (_unit(plan[f"nav_per_unit_{when}"]) for when in ("before", "after"))
-    page.line(f"A unit is worth {before} before and {after} after.")
-    if plan["cash_after"] > ZERO:
-        page.line(f"{money(plan['cash_after'])} {quote} stay in cash, of {money(plan['nav_after'])} in all.")
-
-
-def _unit(value: Decimal) -> str:
-    """Return what a unit is worth to a hundredth of a cent: a rebalance costs less than a cent of it."""
-    return units(round_to(value, UNIT_STEP))

@@ -2,26 +2,28 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from etf_trader.cli.commands import WHAT, command
-from etf_trader.cli.conversion import CurrencyOption, RateOption, check_currency, draw_rates, in_currency
+from etf_trader.cli.conversion import CurrencyOption, RateOption, draw_rates
 from etf_trader.cli.invocation import output
-from etf_trader.cli.moments import FromOption, ToOption, YearOption, period_typed, span_text
+from etf_trader.cli.moments import FromOption, ToOption, YearOption
 from etf_trader.cli.numbers import count, few_digits, money, short
 from etf_trader.cli.options import IndexOption, PositionOption
 from etf_trader.cli.output import Page, Table, bad, dim, good, number, text
-from etf_trader.cli.report_losses import index_number
-from etf_trader.cli.services import in_loop, services
+from etf_trader.cli.records import columns_of
+from etf_trader.cli.span_report import index_number, report_of_span
 
 if TYPE_CHECKING:
     from decimal import Decimal
 
+    from sqlalchemy import Connection
+
     from etf_trader.reports.gains import GainLine, GainsReport, GainSum
+    from etf_trader.reports.period import Period
 
 BearerOption = Annotated[
     str | None,
@@ -58,20 +60,19 @@ def gains(
     from etf_trader.index.store import position_by_id
     from etf_trader.reports.gains import Wanted, gains_report
 
-    check_currency(currency, rate)
-    with services() as opened:
-        period = period_typed(opened, since, until, year)
-        wanted = Wanted(index_number(opened, index), position, holder)
-        with opened.database.read() as connection:
-            if position is not None:
-                position_by_id(connection, position)
-            report = gains_report(connection, opened.account.id, period, wanted)
-        (report,), rates = in_loop(in_currency(opened, [report], currency, rate, period.until))
+    def make(connection: Connection, account_id: int, period: Period) -> GainsReport:
+        if position is not None:
+            position_by_id(connection, position)
+        wanted = Wanted(index_number(connection, index), position, holder)
+        return gains_report(connection, account_id, period, wanted)
+
+    made = report_of_span(make, since, until, currency, rate, year=year)
+    report = made.report
 
     def draw(page: Page) -> None:
         told = ", ".join(sorted({each.currency for each in report.sums}))
         amounts = f", in {told}" if told else ""
-        page.line(f"Gains {span_text(period)}{amounts} · {count(len(report.gains), 'disposal')}")
+        page.line(f"Gains {made.span}{amounts} · {count(len(report.gains), 'disposal')}")
         if not report.gains:
             page.line(
                 "Nothing was disposed of: units are when they are sold, assets when they are traded or moved on."
@@ -79,13 +80,12 @@ def gains(
         for of, sentence in KINDS:
             _draw_kind(page, report, of, sentence)
         page.line()
-        draw_rates(page, rates)
+        draw_rates(page, made.rates)
         page.line(
             f"ledger {report.head[:16]} · proceeds are net of fees, cost includes them; days are told, no term"
         )
 
-    payload: dict[str, Any] = {"from": period.since, "to": period.until, "rates": rates, "head": report.head}
-    payload |= {"years": report.years, "sums": report.sums, "gains": report.gains}
+    payload = made.document("years", "sums", "gains")
     output().emit("etf.gains/1", payload, draw, columns=_columns())
 
 
@@ -181,4 +181,4 @@ def _gain(value: Decimal) -> str:
 def _columns() -> list[str]:
     from etf_trader.reports.gains import GainLine
 
-    return [field.name for field in dataclasses.fields(GainLine)]
+    return columns_of(GainLine)

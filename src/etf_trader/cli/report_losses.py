@@ -2,26 +2,28 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import typer
 
 from etf_trader.cli.commands import command
-from etf_trader.cli.conversion import CurrencyOption, RateOption, check_currency, draw_rates, in_currency
+from etf_trader.cli.conversion import CurrencyOption, RateOption, draw_rates
 from etf_trader.cli.invocation import output
-from etf_trader.cli.moments import FromOption, ToOption, period_typed, span_text
-from etf_trader.cli.numbers import bps, count, joined, money, short
+from etf_trader.cli.loss_parts import part_cells, part_columns, parts_told
+from etf_trader.cli.moments import FromOption, ToOption, span_text
+from etf_trader.cli.numbers import bps, count, money, short
 from etf_trader.cli.options import ByOption, IndexOption
-from etf_trader.cli.output import Column, Page, Table, number, text
-from etf_trader.cli.services import in_loop, services
+from etf_trader.cli.output import Page, Table, number, text
+from etf_trader.cli.records import columns_of
+from etf_trader.cli.span_report import index_number, report_of_span
 from etf_trader.orders.plan import LOSS_PARTS
 
 if TYPE_CHECKING:
-    from etf_trader.bootstrap import Services
+    from sqlalchemy import Connection
+
     from etf_trader.cli.exhibit import Exhibit
-    from etf_trader.reports.losses import FeeLine, LossLine
+    from etf_trader.reports.losses import CostsReport, FeeLine, LossLine, LossReport
     from etf_trader.reports.period import Period
 
 
@@ -46,20 +48,17 @@ def loss(
     """Report what trading lost against the mids at arrival, by order, index, month or asset, in parts."""
     from etf_trader.reports.losses import loss_report
 
-    check_currency(currency, rate)
-    with services() as opened:
-        period = period_typed(opened, since, until)
-        number_of = index_number(opened, index)
-        with opened.database.read() as connection:
-            report = loss_report(connection, opened.account.id, by, period, number_of)
-        (report,), rates = in_loop(in_currency(opened, [report], currency, rate, period.until))
+    def make(connection: Connection, account_id: int, period: Period) -> LossReport:
+        return loss_report(connection, account_id, by, period, index_number(connection, index))
+
+    made = report_of_span(make, since, until, currency, rate)
+    report = made.report
 
     def draw(page: Page) -> None:
-        span = span_text(period)
         if not report.losses:
-            page.line(_nothing(period))
+            page.line(_nothing(made.period))
             return
-        _draw_totals(page, "Loss", span, report.totals)
+        _draw_totals(page, "Loss", made.span, report.totals)
         page.line()
         page.table(losses_table(by, report.losses))
         page.line()
@@ -69,17 +68,10 @@ def loss(
             page.line(
                 "bps of units are of their worth at arrival; those above, and a rebalance's, of what was traded"
             )
-        draw_rates(page, rates)
+        draw_rates(page, made.rates)
         page.line(f"ledger {report.head[:16]} · loss is against the mids at arrival; positive is a cost")
 
-    payload: dict[str, Any] = {
-        "by": by,
-        "from": period.since,
-        "to": period.until,
-        "rates": rates,
-        "head": report.head,
-    }
-    payload |= {"totals": report.totals, "losses": report.losses}
+    payload = {"by": by} | made.document("totals", "losses")
     output().emit("etf.loss/1", payload, draw, columns=_columns(), exhibit=lambda: _exhibit("Loss", "losses"))
 
 
@@ -93,31 +85,27 @@ def costs(
     """Report what trading cost, by part, month, index and asset, and what of it the venue took."""
     from etf_trader.reports.losses import costs_report
 
-    check_currency(currency, rate)
-    with services() as opened:
-        period = period_typed(opened, since, until)
-        number_of = index_number(opened, index)
-        with opened.database.read() as connection:
-            report = costs_report(connection, opened.account.id, period, number_of)
-        (report,), rates = in_loop(in_currency(opened, [report], currency, rate, period.until))
+    def make(connection: Connection, account_id: int, period: Period) -> CostsReport:
+        return costs_report(connection, account_id, period, index_number(connection, index))
+
+    made = report_of_span(make, since, until, currency, rate)
+    report = made.report
 
     def draw(page: Page) -> None:
-        span = span_text(period)
         if not report.costs:
-            page.line(_nothing(period))
+            page.line(_nothing(made.period))
             return
-        _draw_totals(page, "Costs", span, report.totals)
+        _draw_totals(page, "Costs", made.span, report.totals)
         for by in dict.fromkeys(line.by for line in report.costs):
             page.line()
             page.table(costs_table(by, [line for line in report.costs if line.by == by]))
         page.line()
         page.table(_fees_table(report.fees))
         page.line()
-        draw_rates(page, rates)
+        draw_rates(page, made.rates)
         page.line(f"ledger {report.head[:16]} · bps are of what was traded; each table adds up to the costs")
 
-    payload: dict[str, Any] = {"from": period.since, "to": period.until, "rates": rates, "head": report.head}
-    payload |= {"totals": report.totals, "costs": report.costs, "fees": report.fees}
+    payload = made.document("totals", "costs", "fees")
     output().emit("etf.costs/1", payload, draw, columns=_columns(), exhibit=lambda: _exhibit("Cost", "costs"))
 
 
@@ -134,16 +122,6 @@ def _exhibit(what: str, rows: str) -> Exhibit:
     )
 
 
-def index_number(opened: Services, index: str | None) -> int | None:
-    """Return the number of the index that was typed; None where none was."""
-    from etf_trader.index.store import find_index
-
-    if index is None:
-        return None
-    with opened.database.read() as connection:
-        return find_index(connection, index).id
-
-
 def _nothing(period: Period) -> str:
     if period.is_always:
         return "Nothing was traded yet: etf submit buy --index 1 --qty 100 buys some units."
@@ -156,7 +134,7 @@ def _draw_totals(page: Page, title: str, span: str, totals: Sequence[LossLine]) 
             f"{title} {span} · {money(line.loss)} {line.currency} = {bps(line.traded_bps)} bps of "
             f"{money(line.traded)} {line.currency} traded in {count(line.fills, 'fill')}"
         )
-        page.line(joined(f"{part} {money(getattr(line, part))}" for part in LOSS_PARTS))
+        page.line(parts_told(line))
 
 
 def losses_table(by: str, lines: Sequence[LossLine]) -> Table:
@@ -170,7 +148,7 @@ def losses_table(by: str, lines: Sequence[LossLine]) -> Table:
         number("traded", optional=3),
         number("loss"),
         number("bps", optional=2),
-        *_part_columns(),
+        *part_columns(optional=4),
     )
     for line in lines:
         table.row(
@@ -180,7 +158,7 @@ def losses_table(by: str, lines: Sequence[LossLine]) -> Table:
             money(line.traded),
             money(line.loss),
             bps(line.traded_bps if line.loss_bps is None else line.loss_bps),
-            *(money(getattr(line, part)) for part in LOSS_PARTS),
+            *part_cells(line),
         )
     return table
 
@@ -194,7 +172,7 @@ def costs_table(by: str, lines: Sequence[LossLine]) -> Table:
         number("traded"),
         number("cost"),
         number("bps"),
-        *_part_columns(),
+        *part_columns(optional=4),
     )
     for line in lines:
         table.row(
@@ -203,7 +181,7 @@ def costs_table(by: str, lines: Sequence[LossLine]) -> Table:
             money(line.traded),
             money(line.loss),
             bps(line.traded_bps),
-            *(money(getattr(line, part)) for part in LOSS_PARTS),
+            *part_cells(line),
         )
     return table
 
@@ -215,11 +193,7 @@ def _fees_table(lines: Sequence[FeeLine]) -> Table:
     return table
 
 
-def _part_columns() -> list[Column]:
-    return [number(part, optional=5 if part in ("delay", "rounding") else 4) for part in LOSS_PARTS]
-
-
 def _columns() -> list[str]:
     from etf_trader.reports.losses import LossLine
 
-    return [field.name for field in dataclasses.fields(LossLine)]
+    return columns_of(LossLine)

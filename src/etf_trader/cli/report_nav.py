@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import dataclasses
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import typer
 
 from etf_trader.cli.commands import command
-from etf_trader.cli.index_nav import age, draw_flags, valued
+from etf_trader.cli.index_nav import age, draw_flags, nav_document, valued
 from etf_trader.cli.invocation import output
 from etf_trader.cli.moments import AsOfOption, require_past_moment
 from etf_trader.cli.numbers import joined, local_time, money, share, short, unit_count, units
@@ -50,9 +49,9 @@ def nav(index: IndexOption = None, as_of: AsOfOption = None) -> None:
             hint=f"etf index nav {found.id} --history lists what was",
         )
     certificate = report
-    lines = [_flat(line) for line in certificate.prices]
-    payload = _flat(certificate) | {"is_recorded": certificate.recorded_as is not None, "prices": lines}
-    output().emit("etf.nav_certificate/1", payload, lambda page: draw_certificate(page, certificate))
+    output().emit(
+        "etf.nav_certificate/1", nav_document(certificate), lambda page: draw_certificate(page, certificate)
+    )
 
 
 def one_index(connection: Connection, account_id: int, index: str | None) -> Index:
@@ -106,7 +105,3 @@ def draw_certificate(page: Page, report: NavReport) -> None:
     page.table(table)
     page.line()
     page.line(joined([f"basket {report.basket_version}", f"ledger {report.head[:16]}"]))
-
-
-def _flat(record: Any) -> dict[str, Any]:
-    return {field.name: getattr(record, field.name) for field in dataclasses.fields(record)}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import math
 from datetime import datetime
 from decimal import Decimal
@@ -23,9 +22,10 @@ from etf_trader.cli.numbers import (
 )
 from etf_trader.cli.options import IndexOption
 from etf_trader.cli.output import Page, Table, bad, dim, good, right, text
+from etf_trader.cli.records import row_of
 from etf_trader.cli.report_nav import one_index
 from etf_trader.cli.services import services
-from etf_trader.cli.time_chart import time_chart
+from etf_trader.cli.time_chart import draw_beside_index
 from etf_trader.money import BPS, divide
 
 if TYPE_CHECKING:
@@ -34,7 +34,6 @@ if TYPE_CHECKING:
     from etf_trader.reports.performance import PerformanceReport
     from etf_trader.reports.returns import Drawdown
 
-CHART_ROOM = 96
 LEAST_YEARS = 30 / 365
 """Of a shorter time no rate a year is shown: it would say more than there is to know."""
 
@@ -134,13 +133,7 @@ def _draw_chart(page: Page, report: PerformanceReport) -> None:
     if told and told[0][1]:
         worth = next(value for at, value in line if at == told[0][0])
         dots = [(at, divide(level * worth, told[0][1])) for at, level in told]
-    lines = time_chart(line, dots, room=min(CHART_ROOM, 80 if page.room is None else page.room))
-    if not lines:
-        return
-    page.line()
-    for each in lines:
-        page.line(each)
-    page.line(dim("─ one unit   · the index, where it is elsewhere"))
+    draw_beside_index(page, line, dots)
 
 
 def _returns_table(report: PerformanceReport) -> Table:
@@ -257,9 +250,9 @@ def _day(moment: datetime) -> str:
 
 
 def _document(report: PerformanceReport) -> dict[str, Any]:
-    found = _flat(report)
+    found = row_of(report)
     for name in ("drawdown", "index_drawdown", "trading"):
-        found[name] = _flat(found[name])
+        found[name] = row_of(found[name])
     weighted = report.money_weighted
     found["money_weighted"] = {
         "found": weighted.found,
@@ -270,7 +263,7 @@ def _document(report: PerformanceReport) -> dict[str, Any]:
     for name, value in found.items():
         if isinstance(value, float):
             found[name] = _told(value)
-    found["flows"] = [_flat(flow) for flow in report.flows]
+    found["flows"] = [row_of(flow) for flow in report.flows]
     found["navs"] = [
         {
             "at": each.at,
@@ -289,7 +282,3 @@ def _document(report: PerformanceReport) -> dict[str, Any]:
 def _told(value: float | None) -> Decimal | None:
     """Return a statistic as a decimal of twelve digits: more of a float is noise; None: it is beyond telling."""
     return Decimal(f"{value:.12g}") if value is not None and math.isfinite(value) else None
-
-
-def _flat(record: Any) -> dict[str, Any]:
-    return {field.name: getattr(record, field.name) for field in dataclasses.fields(record)}

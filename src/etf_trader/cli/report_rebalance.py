@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import dataclasses
 from decimal import Decimal
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from etf_trader.cli.commands import WHAT, command
 from etf_trader.cli.invocation import output
-from etf_trader.cli.numbers import CENT, bps, count, few_digits, joined, local_time, money, share, short
+from etf_trader.cli.loss_parts import part_cells, part_columns
+from etf_trader.cli.numbers import CENT, bps, few_digits, joined, local_time, money, share, short
 from etf_trader.cli.options import IndexOption, read_order_number
 from etf_trader.cli.output import Page, Table, dim, number, right, text
+from etf_trader.cli.records import columns_of, row_of
 from etf_trader.cli.services import services
 from etf_trader.money import BPS, round_to
 from etf_trader.orders.plan import LOSS_PARTS
@@ -24,9 +25,6 @@ if TYPE_CHECKING:
     from etf_trader.cli.exhibit import Exhibit
     from etf_trader.reports.rebalance import RebalanceLine, RebalanceReport
 
-RARE_PARTS = ("delay", "rounding")
-"""Nothing, mostly: the first columns to go."""
-
 WHY = {
     "within_band": "within its band",
     "below_minimum": "below the venue's least order",
@@ -34,6 +32,7 @@ WHY = {
     "delisted": "the venue had no market for it any more",
     "turnover_cap": "kept back by the turnover cap",
     "cost_above_benefit": "it would have cost more than it brings",
+    "wide_spread": "its spread was too wide",
 }
 CHANGED = {"added": "new", "removed": "gone"}
 
@@ -62,15 +61,20 @@ def add_to(app: typer.Typer) -> None:
 
 def rebalance(index: IndexOption = None, id_: IdOption = None, all_: AllOption = False) -> None:
     """Report a rebalance: weights and quantities before and after, its cost by part and asset, its waves."""
+    from etf_trader.cli.rebalance_list import emit_list
     from etf_trader.errors import UsageError
 
     if id_ is not None and (all_ or index is not None):
-        raise UsageError("a number says which rebalance: --index and --all add nothing to --id", where="--id")
+        raise UsageError(
+            "a number says which rebalance: --index and --all add nothing to --id",
+            where="--id",
+            hint="leave them out",
+        )
     with services() as opened, opened.database.read() as connection:
         found = _found(connection, opened, index, id_)
         made = "" if found else _none(connection, opened, index)
     if all_:
-        _emit_list(found, made)
+        emit_list(found, made)
     else:
         _emit(found[-1] if found else None, made)
 
@@ -105,64 +109,6 @@ def _none(connection: Connection, opened: Services, index: str | None) -> str:
     )
 
 
-def _emit_list(found: list[RebalanceReport], made: str) -> None:
-    names = ("id", "index", "due_on", "status", "accepted_at", "ended_at", "turnover", "cost", "cost_bps")
-    more = (*LOSS_PARTS, "market", "flows", "nav_per_unit_before", "nav_per_unit_after", "stopped_by")
-    rows = [
-        {name: getattr(report, name) for name in (*names, *more)} | {"waves": len(report.waves)}
-        for report in reversed(found)
-    ]
-
-    def draw(page: Page) -> None:
-        if not found:
-            page.line(made)
-            return
-        cost = sum((report.cost for report in found), Decimal(0))
-        of = f" of {found[0].index}" if len({report.index for report in found}) == 1 else ""
-        page.line(f"{count(len(found), 'rebalance')}{of}, at a cost of {money(cost)} {found[0].quote} in all.")
-        page.line()
-        page.table(list_table(found[::-1]))
-
-    shown = output()
-    shown.csv = "rebalances"
-    shown.emit("etf.report_rebalances/1", {"rebalances": rows}, draw, columns=(*names, *more))
-
-
-def list_table(found: list[RebalanceReport]) -> Table:
-    """Return rebalances as a table, one a line."""
-    from etf_trader.cli.rebalances import assets_traded, state_words, unit_value, why_stopped
-
-    several = len({report.index for report in found}) > 1
-    table = Table(
-        right("id"),
-        text("index") if several else text("index", optional=4),
-        text("for"),
-        text("traded", optional=3),
-        number("turnover", optional=2),
-        number("cost"),
-        number("bps"),
-        number("unit before", optional=1),
-        number("unit after", optional=1),
-        text("state"),
-        text("stopped by", wrap=True),
-    )
-    for report in found:
-        table.row(
-            str(report.id),
-            report.index,
-            report.due_on.isoformat(),
-            assets_traded(report),
-            share(report.turnover),
-            money(report.cost),
-            bps(report.cost_bps),
-            unit_value(report.nav_per_unit_before),
-            unit_value(report.nav_per_unit_after),
-            state_words(report),
-            why_stopped(report),
-        )
-    return table
-
-
 def _emit(report: RebalanceReport | None, made: str) -> None:
     def told(page: Page) -> None:
         if report is None:
@@ -170,7 +116,7 @@ def _emit(report: RebalanceReport | None, made: str) -> None:
         else:
             draw(page, report)
 
-    payload = {"id": None, "legs": []} if report is None else payload_of(report)
+    payload = {"id": None, "legs": []} if report is None else row_of(report)
     output().emit("etf.report_rebalance/1", payload, told, columns=_columns(), exhibit=lambda: _exhibit(report))
 
 
@@ -200,15 +146,10 @@ def _exhibit(report: RebalanceReport | None) -> Exhibit:
     )
 
 
-def payload_of(report: RebalanceReport) -> dict[str, Any]:
-    """Return a report as other programs read it."""
-    return {each.name: getattr(report, each.name) for each in dataclasses.fields(report)}
-
-
-def _columns() -> tuple[str, ...]:
+def _columns() -> list[str]:
     from etf_trader.reports.rebalance import RebalanceLine
 
-    return tuple(each.name for each in dataclasses.fields(RebalanceLine))
+    return columns_of(RebalanceLine)
 
 
 def draw(page: Page, report: RebalanceReport) -> None:
@@ -301,7 +242,7 @@ def _trades_table(report: RebalanceReport) -> Table:
         number("value", optional=4),
         number("cost"),
         number("bps of NAV"),
-        *(number(part, optional=7 if part in RARE_PARTS else 6) for part in LOSS_PARTS),
+        *part_columns(optional=6),
     )
     for line in _by_weight(report):
         if not (line.planned_quantity or line.filled or round_to(line.cost, CENT)):
@@ -315,7 +256,7 @@ def _trades_table(report: RebalanceReport) -> Table:
             money(line.value),
             money(line.cost),
             bps(line.cost_bps),
-            *(money(getattr(line, part)) for part in LOSS_PARTS),
+            *part_cells(line),
         )
     return table
 

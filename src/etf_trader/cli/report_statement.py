@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Iterator, Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
@@ -15,9 +14,10 @@ from etf_trader.cli.invocation import output
 from etf_trader.cli.moments import FromOption, ToOption, period_typed, span_text
 from etf_trader.cli.numbers import amount_of, few_digits, local_time, money
 from etf_trader.cli.output import Page, Table, bad, dim, good, number, text
+from etf_trader.cli.prices_at import prices_at, valued_by
+from etf_trader.cli.records import columns_of, row_of
 from etf_trader.cli.services import in_loop, services
 from etf_trader.cli.treasury import HolderOption, holder_of
-from etf_trader.cli.valuing import prices_of, valued_by
 
 if TYPE_CHECKING:
     from decimal import Decimal
@@ -62,7 +62,7 @@ def statement(
         page.line(f"ledger {made.head[:16]} · opening + subscriptions - redemptions + gain = closing, exactly")
 
     payload: dict[str, Any] = {"from": period.since, "to": period.until, "rates": rates}
-    payload |= {field.name: getattr(made, field.name) for field in dataclasses.fields(made)}
+    payload |= row_of(made)
     output().emit("etf.statement/1", payload, draw, columns=_columns())
 
 
@@ -87,7 +87,7 @@ async def _valued(
     from etf_trader.reports.statement import Valuation
 
     prices = {
-        number: await prices_of(opened, found.indices[number], basket, moment)
+        number: await prices_at(opened, found.indices[number], basket, moment)
         for number, basket in baskets.items()
     }
     navs = {
@@ -206,4 +206,4 @@ def _valued_by(made: Statement) -> list[str]:
 def _columns() -> list[str]:
     from etf_trader.reports.statement import PositionStatement
 
-    return [field.name for field in dataclasses.fields(PositionStatement)]
+    return columns_of(PositionStatement)

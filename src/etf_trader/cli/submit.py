@@ -155,8 +155,8 @@ def _submit(
     schedule: ScheduleRequest | None,
     way: _Way,
 ) -> None:
+    from etf_trader.cli.caveats import frozen_by_index
     from etf_trader.cli.real_money import require_can_ask
-    from etf_trader.cli.valued import frozen_sentences
     from etf_trader.index.store import find_index
     from etf_trader.market.symbol import Side
     from etf_trader.orders.index_order import OrderRequest, lifetime
@@ -183,7 +183,7 @@ def _submit(
         )
         _tell_delistings(opened, found.id)
         if request.side is Side.SELL:  # a buy is refused with the same sentence
-            for sentence in frozen_sentences(opened, found):
+            for sentence in frozen_by_index(opened, [found]).get(found.id, ()):
                 output().note(sentence)
         if way.dry_run:
             _show_preview(opened, in_loop(opened.desk.preview(request)))
@@ -331,8 +331,8 @@ def _dry_run_end(document: dict[str, Any], time_in_force: str) -> str:
 
 def _tell_delistings(opened: Services, index_id: int) -> None:
     """Tell which markets of an index will end, where the venue says so."""
+    from etf_trader.cli.caveats import delisting_rule
     from etf_trader.cli.numbers import local_time
-    from etf_trader.cli.valued import delisting_rule
     from etf_trader.execution.delisted import ending_markets
     from etf_trader.index.store import current_basket
 

@@ -99,14 +99,11 @@ def _once(opened: Services, on_interrupt: str, *, wait: bool) -> None:
 
 def _frozen(opened: Services) -> list[str]:
     """Return what of the open indices cannot be traded now; nothing when the venue does not answer."""
-    from etf_trader.cli.valued import frozen_sentences
+    from etf_trader.cli.caveats import frozen_by_index
     from etf_trader.errors import EtfError
-    from etf_trader.index.store import list_indices
 
-    with opened.database.read() as connection:
-        known = [each for each in list_indices(connection, opened.account.id) if each.is_open]
     with suppress(EtfError):
-        return [said for index in known for said in frozen_sentences(opened, index)]
+        return [said for sentences in frozen_by_index(opened).values() for said in sentences]
     return []
 
 

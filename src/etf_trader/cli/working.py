@@ -111,7 +111,7 @@ def work_rebalances(opened: Services, numbers: Sequence[int], title: str, *, wai
     Raises:
         AccountLed: another process leads, and `wait` is False.
     """
-    from etf_trader.cli.rebalances import RebalanceWatch
+    from etf_trader.cli.rebalance_watching import RebalanceWatch
 
     with interruptible() as asked, output().progress(title) as progress:
         opened.manager.stop_when(asked)
@@ -162,7 +162,7 @@ def _ask(opened: Services, orders: Sequence[int]) -> None:
 
 def _watch(opened: Services, order: int, progress: Progress) -> Callable[[Event], None]:
     """Return what turns the events of an order, or of a rebalance, into progress."""
-    from etf_trader.cli.rebalances import RebalanceWatch
+    from etf_trader.cli.rebalance_watching import RebalanceWatch
     from etf_trader.orders.rebalances import is_rebalance
 
     with opened.database.read() as connection:

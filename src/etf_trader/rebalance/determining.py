@@ -4,11 +4,12 @@ import asyncio
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta
+from decimal import Decimal
 from pathlib import Path
 
 import numpy as np
 
-from etf_trader.errors import UsageError
+from etf_trader.errors import DataError, UsageError
 from etf_trader.execution.delisted import ending_markets
 from etf_trader.index.caps import CapRow, CapTable, read_caps
 from etf_trader.index.determination import Choice, Determination, choose, listed, weigh
@@ -65,9 +66,22 @@ async def determine_now(
         rows, first_seen = await _listed(venue, rule, day, symbols)
         known = Known(trading, first_seen, leaving)
     choice = choose(rule, day, rows, known, incumbents)
-    return Determination(
-        day, weigh(rule, choice.rows, await _returns(venue, rule, choice, day, symbols)), choice.verdicts
-    )
+    returns = await _returns(venue, rule, choice, day, symbols)
+    return Determination(day, _weights(rule, choice.rows, returns), choice.verdicts)
+
+
+def _weights(rule: Methodology, chosen: Sequence[CapRow], returns: Mapping[str, Floats]) -> Mapping[str, Decimal]:
+    """Return the weights of what was chosen; where they are made of past prices that say nothing, what to do."""
+    try:
+        return weigh(rule, chosen, returns)
+    except DataError as error:
+        if error.hint is not None or not rule.weighting.by.needs_candles:
+            raise
+        hint = (
+            f"weights by {rule.weighting.by} are made of the last {rule.weighting.days} days: wait for some on "
+            "which it moves (a stepped paper exchange: etf exchange advance 4d), or weigh by something else"
+        )
+        raise DataError(error.message, where=error.where, hint=hint) from error
 
 
 def _table(rule: Methodology, caps: Caps | None) -> CapTable | None:

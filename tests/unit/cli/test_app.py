@@ -289,6 +289,13 @@ def test_json_prints_the_document_alone(run: Run, tried: ModuleType) -> None:
     assert json.loads(out) == {"schema": "etf.try/1", "rows": [row]}
 
 
+def test_an_index_is_named_once(run: Run) -> None:
+    assert run("index", "show", "--index", "1", "--index=2")[0] == 2
+    assert "--index was typed twice" in run("index", "show", "--index", "1", "--index=2")[2]
+    assert "does not take '1'" in run("index", "show", "1", "--index", "2")[2]
+    assert run("index", "show", "--index")[0] == 2
+
+
 def test_version_is_told_by_an_option_and_a_command(run: Run) -> None:
     assert run("--version")[1] == "etf-trader 0.1.0\n"
     assert run("version")[1].startswith("etf-trader 0.1.0 (Python 3.")

@@ -225,6 +225,19 @@ def test_the_words_of_a_last_column_go_on_below() -> None:
     assert lines(table)[1] == "    1  loss limit 25.0 bps"
 
 
+def test_where_nothing_has_room_beside_its_row_it_stands_below() -> None:
+    table = Table(text("side"), text("stopped by", wrap=True))
+    table.row("rebalance 2026-02-01", "a limit of the venue")
+    table.row("buy", "")
+    assert lines(table, 30) == [
+        "side",
+        "    stopped by",
+        "rebalance 2026-02-01",
+        "    a limit of the venue",
+        "buy",
+    ]
+
+
 def test_a_cut_keeps_its_colour() -> None:
     table = Table(text("why", shrink=True))
     table.row(bad("x" * 30))

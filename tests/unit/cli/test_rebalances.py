@@ -1,6 +1,6 @@
 """What commands say about a rebalance that is under way, was cancelled, or is done, and its progress."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from pathlib import Path
 
@@ -8,10 +8,12 @@ import pytest
 from tests.factories import House, WatchedDatabase, make_definition, make_house, make_ladders, make_market
 
 from etf_trader.bootstrap import Slots
+from etf_trader.cli.invocation import Invocation, invoked
 from etf_trader.cli.output import Page, unmarked
 from etf_trader.cli.progress import Progress
+from etf_trader.cli.rebalance_list import emit_list
+from etf_trader.cli.rebalance_watching import RebalanceWatch
 from etf_trader.cli.rebalances import (
-    RebalanceWatch,
     cancelled_sentences,
     exit_code_of,
     line,
@@ -95,6 +97,18 @@ async def test_a_done_one_says_what_it_cost_and_what_a_unit_was_worth(house: Hou
     assert nav.startswith("A unit was worth 30.0000 USDT before and 29.9")
     assert last == "More: etf report rebalance --id 2"
     assert (order_document(report)["fill_percentage"], exit_code_of(report)) == (100, 0)
+
+
+async def test_costs_of_indices_with_other_quotes_are_not_added_up(
+    house: House, capsys: pytest.CaptureFixture[str]
+) -> None:
+    report = report_of(house, (await house.rebalance()).id)
+    other = replace(report, id=9, index="DUO", quote="USDC", cost=D("2.5"))
+    with invoked(Invocation()):
+        emit_list([report, other], "")
+    said, _, head, *rows = capsys.readouterr().out.splitlines()
+    assert said.startswith("2 rebalances, at a cost of 0.") and said.endswith(" USDT and 2.50 USDC in all.")
+    assert "cost  in" in head and ["USDC" in row for row in rows] == [True, False]
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,8 @@ from tests.unit.reports.worked import buy_of_ten, buy_with_a_limit, make_worked_
 
 from etf_trader.cli.invocation import Invocation, invoked
 from etf_trader.cli.output import Page, unmarked
-from etf_trader.cli.report import draw_fills, draw_holdings
+from etf_trader.cli.report_fills import draw_fills
+from etf_trader.cli.report_holdings import draw_holdings
 from etf_trader.clock import SimulatedClock
 from etf_trader.exchange.static import EPOCH
 from etf_trader.index.store import list_indices

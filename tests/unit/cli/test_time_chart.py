@@ -1,8 +1,8 @@
-"""Two curves over time drawn with characters: what stands where, in any room."""
+"""Curves over time drawn with characters: what stands where, in any room."""
 
 import time
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 
 import pytest
@@ -46,6 +46,15 @@ def test_the_fund_is_a_line_and_its_index_dots_where_it_is_elsewhere() -> None:
         "10.00 ┤────────────────╯",
         "       2026-01-01               2026-01-03",
     ]
+
+
+def test_what_doubles_rises_alike_where_values_grew_much_and_years_begin_below() -> None:
+    days = [date(2020, 7, 1), date(2021, 7, 1), date(2022, 7, 1)]
+    lines = [unmarked(each) for each in time_chart([*zip(days, map(D, (1, 4, 16)), strict=True)], room=72)]
+    assert [line.split("┤")[0].strip() for line in lines if "┤" in line] == ["16.00", "4.00", "1.00"]
+    assert "╭" in lines[ROWS // 2] and "╯" in lines[ROWS // 2]
+    assert lines[-1].split() == ["2020-07-01", "2021", "2022", "2022-07-01"]
+    assert lines[-1].index("2021 ") - lines[0].index("┤") - 1 == round(184 / 730 * 64)
 
 
 def test_nothing_is_drawn_of_one_moment_or_without_room() -> None:

@@ -23,7 +23,7 @@ _SIZES = (86_400, 3600, 60, 1)
 """Days, hours, minutes, seconds: an age is told in the largest of which it has two."""
 
 
-def venue_of(opened: Services) -> Venue | None:
+def _venue(opened: Services) -> Venue | None:
     """Return who is asked for candles; None where there is no exchange."""
     try:
         return opened.venue
@@ -31,7 +31,7 @@ def venue_of(opened: Services) -> Venue | None:
         return None
 
 
-async def prices_of(
+async def prices_at(
     opened: Services, index: Index, basket: Basket, moment: datetime | None
 ) -> Mapping[str, Price]:
     """Return what each constituent of a basket was worth just before `moment`; None: is worth now.
@@ -44,7 +44,7 @@ async def prices_of(
     """
     from etf_trader.reports.pricing import past_prices
 
-    venue = venue_of(opened)
+    venue = _venue(opened)
     if moment is None and venue is not None:
         with suppress(DataError):
             return await _mids(opened, venue, basket)

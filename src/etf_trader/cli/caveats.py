@@ -36,7 +36,7 @@ def sentences(
     for each in frozen:
         if each.asset not in sources and not each.status:
             found.append(
-                f"{each.asset} has no price. To set one: etf index mark --index {index.id} --asset {each.asset} "
+                f"{each.asset} has no price. To set one: etf index mark {index.id} --asset {each.asset} "
                 '--price PRICE --reason "why"'
             )
     return [*stuck, *(consequences(opened, index, frozen) if frozen else []), *found]
@@ -56,18 +56,26 @@ def consequences(opened: Services, index: Index, frozen: Sequence[Frozen]) -> li
     return [*found, f"Its rulebook freezes {it}: {names} {'stays' if is_one else 'stay'} until the market opens."]
 
 
-def frozen_sentences(opened: Services, index: Index) -> list[str]:
-    """Return what of an index cannot be traded now, and what that means; nothing when all of it can."""
+def frozen_by_index(opened: Services, indices: Sequence[Index] | None = None) -> dict[int, list[str]]:
+    """Return what of each index cannot be traded now, and what that means; all that can be traded is left out.
+
+    Args:
+        indices: Those that are looked at; None: all that are open.
+    """
     from etf_trader.execution.frozen import frozen_of
-    from etf_trader.index.store import current_basket
+    from etf_trader.index.store import current_basket, list_indices
 
     with opened.database.read() as connection:
-        basket = current_basket(connection, index.id)
-    frozen = frozen_of(basket, in_loop(opened.venue.rules()))
-    if not frozen:
-        return []
-    stuck = [f"{look('Frozen')} in {index.symbol}: {each.sentence}." for each in frozen]
-    return [*stuck, *consequences(opened, index, frozen)]
+        if indices is None:
+            indices = [each for each in list_indices(connection, opened.account.id) if each.is_open]
+        baskets = [(index, current_basket(connection, index.id)) for index in indices]
+    rules = in_loop(opened.venue.rules()) if baskets else {}
+    found = {}
+    for index, basket in baskets:
+        if frozen := frozen_of(basket, rules):
+            stuck = [f"{look('Frozen')} in {index.symbol}: {each.sentence}." for each in frozen]
+            found[index.id] = [*stuck, *consequences(opened, index, frozen)]
+    return found
 
 
 def delisting_rule(opened: Services, index_id: int) -> str:
