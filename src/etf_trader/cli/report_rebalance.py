@@ -66,7 +66,7 @@ def rebalance(index: IndexOption = None, id_: IdOption = None, all_: AllOption =
     if id_ is not None and (all_ or index is not None):
         raise UsageError("a number says which rebalance: --index and --all add nothing to --id", where="--id")
     with services() as opened, opened.database.read() as connection:
-        found = _found(connection, opened, index, id_)
+        found = _found(connection, opened, index, id_, all_=all_)
         made = "" if found else _none(connection, opened, index)
     if all_:
         _emit_list(found, made)
@@ -75,21 +75,22 @@ def rebalance(index: IndexOption = None, id_: IdOption = None, all_: AllOption =
 
 
 def _found(
-    connection: Connection, opened: Services, index: str | None, number: int | None
+    connection: Connection, opened: Services, index: str | None, number: int | None, *, all_: bool
 ) -> list[RebalanceReport]:
-    """Return the rebalances that were meant, oldest first.
+    """Return the rebalances that were meant, oldest first; the latest alone unless all are wanted.
 
     Raises:
         NotFound: there is no such rebalance, or index.
     """
-    from etf_trader.cli.rebalances import rebalances_of
     from etf_trader.index.store import find_index
+    from etf_trader.orders.rebalances import list_rebalances
     from etf_trader.reports.rebalance import rebalance_report
 
     if number is not None:
         return [rebalance_report(connection, number)]
     chosen = None if index is None else find_index(connection, index).id
-    return rebalances_of(connection, opened.account.id, index_id=chosen)
+    made = list_rebalances(connection, account_id=opened.account.id, index_id=chosen)
+    return [rebalance_report(connection, each.id) for each in (made if all_ else made[-1:])]
 
 
 def _none(connection: Connection, opened: Services, index: str | None) -> str:
@@ -116,15 +117,22 @@ def _emit_list(found: list[RebalanceReport], made: str) -> None:
         if not found:
             page.line(made)
             return
-        cost = sum((report.cost for report in found), Decimal(0))
         of = f" of {found[0].index}" if len({report.index for report in found}) == 1 else ""
-        page.line(f"{count(len(found), 'rebalance')}{of}, at a cost of {money(cost)} {found[0].quote} in all.")
+        page.line(f"{count(len(found), 'rebalance')}{of}, at a cost of {_costs(found)} in all.")
         page.line()
         page.table(list_table(found[::-1]))
 
     shown = output()
     shown.csv = "rebalances"
     shown.emit("etf.report_rebalances/1", {"rebalances": rows}, draw, columns=(*names, *more))
+
+
+def _costs(found: list[RebalanceReport]) -> str:
+    """Return what rebalances cost together, in each currency that their indices are priced in."""
+    costs: dict[str, Decimal] = {}
+    for report in found:
+        costs[report.quote] = costs.get(report.quote, Decimal(0)) + report.cost
+    return " and ".join(f"{money(cost)} {quote}" for quote, cost in costs.items())
 
 
 def list_table(found: list[RebalanceReport]) -> Table:
@@ -330,13 +338,14 @@ def _waves_table(report: RebalanceReport) -> Table:
         number("cost"),
         text("basket"),
     )
-    for wave in report.waves:
+    for wave in (*report.waves, *report.late_fills):
         made = "under way" if wave.basket is None else f"{wave.basket_before} to {wave.basket}"
+        is_late = wave in report.late_fills
         table.row(
             str(wave.wave),
             str(wave.plan),
-            local_time(wave.created_at),
-            f"{wave.orders_filled} of {wave.orders}",
+            local_time(wave.settled_at if is_late and wave.settled_at else wave.created_at),
+            "found late" if is_late else f"{wave.orders_filled} of {wave.orders}",
             money(wave.value),
             money(wave.planned_cost),
             money(wave.cost),

@@ -60,7 +60,7 @@ def wave(
         if quantity:
             method = asset_method(parties.lot_method)
             moves.append(
-                LotMove(LotAction.MOVE, parties.index, asset, quantity, target=parties.order, method=method)
+                LotMove(LotAction.CARRY, parties.index, asset, quantity, target=parties.order, method=method)
             )
     lines += transfer(parties.index, parties.order, parties.quote, cash)
     return Transaction(
@@ -100,7 +100,7 @@ def wave_settlement(
     for asset, quantity in sorted(back.items()):
         lines += transfer(parties.order, parties.index, asset, quantity)
         if quantity:
-            moves.append(LotMove(LotAction.MOVE, parties.order, asset, quantity, target=parties.index))
+            moves.append(LotMove(LotAction.CARRY, parties.order, asset, quantity, target=parties.index))
     lines += transfer(parties.order, parties.index, parties.quote, cash)
     for asset, quantity in basket.left.items():
         lines += transfer(parties.index, parties.float, asset, quantity)

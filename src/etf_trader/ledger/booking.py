@@ -199,7 +199,7 @@ def creation(
     for asset, quantity in created.quantities.items():
         lines += transfer(parties.order, parties.index, asset, quantity)
         if quantity:
-            moves.append(LotMove(LotAction.MOVE, parties.order, asset, quantity, target=parties.index))
+            moves.append(LotMove(LotAction.CARRY, parties.order, asset, quantity, target=parties.index))
     lines += transfer(parties.order, parties.index, parties.quote, created.cash)
     lines += transfer(accounts.issued(parties.index_id), parties.position, parties.unit, created.units)
     assets = [*created.quantities]
@@ -250,7 +250,7 @@ def redemption(
         if quantity:
             moves.append(
                 LotMove(
-                    LotAction.MOVE,
+                    LotAction.CARRY,
                     parties.index,
                     asset,
                     quantity,
@@ -297,7 +297,7 @@ def redemption_settlement(
     for asset, quantity in returned.quantities.items():
         lines += transfer(parties.order, parties.index, asset, quantity)
         if quantity:
-            moves.append(LotMove(LotAction.MOVE, parties.order, asset, quantity, target=parties.index))
+            moves.append(LotMove(LotAction.CARRY, parties.order, asset, quantity, target=parties.index))
     lines += transfer(parties.order, parties.index, parties.quote, returned.cash)
     cash_from_float = ZERO
     for asset, quantity in float_takes.items():

@@ -146,7 +146,7 @@ def swap(
     source, target, left = remainder
     if left:
         lines += transfer(source, target, new, left)
-        moves.append(LotMove(LotAction.MOVE, source, new, left, target=target))
+        moves.append(LotMove(LotAction.CARRY, source, new, left, target=target))
     return Transaction(
         key=key,
         kind="swap",

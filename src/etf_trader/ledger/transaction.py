@@ -28,6 +28,7 @@ class LotAction(StrEnum):
     ACQUIRE = "acquire"
     DISPOSE = "dispose"
     MOVE = "move"
+    CARRY = "carry"
     ADJUST = "adjust"
     SWAP = "swap"
 
@@ -37,8 +38,9 @@ class LotMove:
     """One change to the lots of (account, asset).
 
     acquire: `quantity` at cost `amount`; dispose: `quantity` for proceeds `amount`,
-    net of `fee`; move: `quantity` with its cost to `target`; adjust: `amount` more
-    cost on the newest open lot; swap: `quantity` becomes `amount` of the asset
+    net of `fee`; move: `quantity` with its cost to `target`, where it is one lot that
+    begins then; carry: the same, and its lots stay as old as they are; adjust: `amount`
+    more cost on the newest open lot; swap: `quantity` becomes `amount` of the asset
     `target` in the same account, its lots with their age and cost. `method` chooses which lots go first.
     """
 

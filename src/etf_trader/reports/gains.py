@@ -17,7 +17,7 @@ from sqlalchemy import Connection, Row, select
 from etf_trader.execution.transfers import OWNER
 from etf_trader.index.store import Index, Position, list_indices, list_positions
 from etf_trader.ledger.accounts import FEE_INVENTORY
-from etf_trader.ledger.repository import chain_head, holder_name
+from etf_trader.ledger.repository import chain_head, holder_names
 from etf_trader.ledger.tables import disposals, lots, transactions
 from etf_trader.market.currency import DEFAULT
 from etf_trader.money import ZERO
@@ -154,11 +154,12 @@ def gains_report(connection: Connection, account_id: int, period: Period, wanted
 def _known(connection: Connection, account_id: int) -> _Known:
     indices = {index.id: index for index in list_indices(connection, account_id)}
     positions = {each.id: each for each in list_positions(connection) if each.index_id in indices}
+    names = holder_names(connection)
     return _Known(
         indices=indices,
         positions=positions,
         orders=traders(connection, account_id),
-        holders={each.id: holder_name(connection, each.holder_id) for each in positions.values()},
+        holders={each.id: names[each.holder_id] for each in positions.values()},
     )
 
 

@@ -9,7 +9,7 @@ from decimal import Decimal
 from sqlalchemy import Connection, select
 
 from etf_trader.index.navs import Nav, last_nav, navs_of
-from etf_trader.index.store import Index, basket_of_version, baskets_of
+from etf_trader.index.store import Index, baskets_by_id, baskets_by_version
 from etf_trader.ledger.repository import chain_head
 from etf_trader.ledger.tables import transactions
 from etf_trader.market.symbol import Side
@@ -128,6 +128,7 @@ def _report(connection: Connection, index: Index, navs: Sequence[Nav]) -> Perfor
     flows, span = _flows_between(connection, index, first, last)
     fund = [Point(nav.at, nav.nav_per_unit) for nav in navs]
     level = [Point(nav.at, nav.level) for nav in navs if nav.level is not None]
+    beside = [Point(nav.at, nav.nav_per_unit) for nav in navs if nav.level is not None]
     average = average_value([Point(nav.at, nav.value) for nav in navs]) or ZERO
     trading = _trading(booked(connection, index.account_id, span, index.id))
     created = sum((flow.amount for flow in flows if flow.amount > 0), ZERO)
@@ -143,7 +144,7 @@ def _report(connection: Connection, index: Index, navs: Sequence[Nav]) -> Perfor
         years=years(first.at, last.at),
         fund_return=of_fund,
         index_return=of_index,
-        tracking_difference=tracking_difference(fund, level),
+        tracking_difference=tracking_difference(beside, level),
         tracking_error=tracking_error(fund, level),
         fund_return_a_year=None if of_fund is None else return_a_year(of_fund, first.at, last.at),
         index_return_a_year=None if of_index is None else return_a_year(of_index, level[0].at, level[-1].at),
@@ -172,8 +173,7 @@ def _report(connection: Connection, index: Index, navs: Sequence[Nav]) -> Perfor
 
 def _weights(connection: Connection, index: Index, navs: Sequence[Nav]) -> tuple[Mapping[str, Decimal], ...]:
     """Return what each constituent was of a unit, by the prices that were written down."""
-    versions = {nav.basket_version for nav in navs}
-    baskets = {version: basket_of_version(connection, index.id, version) for version in versions}
+    baskets = baskets_by_version(connection, index.id, {nav.basket_version for nav in navs})
     found = []
     for nav in navs:
         basket, prices = baskets[nav.basket_version], nav.prices
@@ -211,14 +211,14 @@ def _flows(connection: Connection, index: Index, period: Period) -> list[FlowLin
         )
         .order_by(transactions.c.id)
     )
-    baskets = {basket.id: basket for basket in baskets_of(connection, index.id)}
     of_plan = select(plans.c.id, plans.c.basket_id).join(index_orders, index_orders.c.id == plans.c.index_order_id)
     planned_on = {
         row.id: row.basket_id for row in connection.execute(of_plan.where(index_orders.c.index_id == index.id))
     }
+    booked_flows = [(row, json.loads(row.evidence)["facts"]) for row in connection.execute(query)]
+    baskets = baskets_by_id(connection, {planned_on[facts["plan"]] for _, facts in booked_flows})
     found = []
-    for row in connection.execute(query):
-        facts = json.loads(row.evidence)["facts"]
+    for row, facts in booked_flows:
         units = Side(row.side).sign * Decimal(facts["units"])
         if units:
             mids = {asset: Decimal(mid) for asset, mid in facts["mids"].items()}

@@ -230,9 +230,8 @@ def _close(found: History, books: Books) -> None:
     for asset, amount in books.holdings(accounts.treasury(found.holder)).items():
         _cash(found, asset)["closing"] = amount
     for order in found.orders:
-        for asset, amount in books.holdings(accounts.order(order)).items():
-            if asset in found.cash:
-                found.cash[asset]["set_aside"] += amount
+        for asset, moved in found.cash.items():
+            moved["set_aside"] += books.balances.get((accounts.order(order), asset), ZERO)
     found.head = books.head
 
 

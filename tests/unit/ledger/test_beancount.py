@@ -85,6 +85,7 @@ def test_names_read_as_people_write_them() -> None:
     assert account_name("treasury:Self") != "Assets:Treasury:Self"
     assert account_name("issued:1") == "Liabilities:Issued:1"
     assert account_name("market") == "Equity:Market"
+    assert account_name("fee_payable:1") == "Assets:Fee-Payable:1"
     assert read_account_name("Expenses:Venue-Fees") == "venue_fees"
 
 
