@@ -64,12 +64,11 @@ def book_late_fill(
     short = _shortage(ledger, recalls, parties) or _not_at_rest(connection, parties)
     if short:
         return short
-    plans = {share.index_order_id: share.plan_id for share in order.shares}
     for part in parts:
         amounts, owner = recalls[part.index_order_id], parties[part.index_order_id]
         if owner.is_rebalance:
             cash = amounts.pop(owner.quote, ZERO)
-            ledger.post(wave(owner, plans[part.index_order_id], amounts, cash, at=now, late=fill.key))
+            ledger.post(wave(owner, order.plan_id, amounts, cash, at=now, late=fill.key))
         elif amounts:
             ledger.post(recall(owner, fill, part, amounts, order.intent.asset, at=now))
     book_fill(connection, log, fill, parts, parties, order.intent.asset, prices)
@@ -77,7 +76,7 @@ def book_late_fill(
     for part in parts:
         if parties[part.index_order_id].is_rebalance:
             state = rebalance_state(connection, part.index_order_id)
-            bring_back(connection, state, stored_plan(connection, plans[part.index_order_id]), now)
+            bring_back(connection, state, stored_plan(connection, order.plan_id), now)
         else:
             _reopen(connection, part.index_order_id, now)
     return ""

@@ -99,10 +99,11 @@ def require_identities(house: House, report: RebalanceReport) -> None:
             assert getattr(report, part) == sum(getattr(line, part) for line in report.legs), part
         for line in report.legs:
             assert line.cost == sum(getattr(line, part) for part in LOSS_PARTS)
-        for wave in report.waves:
+        played = [*report.waves, *report.late_fills]
+        for wave in played:
             parts = wave.spread + wave.depth + wave.fee + wave.rounding
             assert wave.nav_before - wave.nav_after == parts == wave.cost
-        assert sum((wave.cost for wave in report.waves), ZERO) == report.cost - report.delay
+        assert sum((wave.cost for wave in played), ZERO) == report.cost - report.delay
         for when in ("before", "after"):
             nav, units = getattr(report, f"nav_{when}"), getattr(report, f"units_{when}")
             assert nav == getattr(report, f"nav_per_unit_{when}") * units
