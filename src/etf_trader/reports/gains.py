@@ -36,7 +36,8 @@ class GainLine:
 
     `bearer` is who has the gain: a holder, or the holders of an index in the
     worth of their units. A quantity of zero corrects the proceeds of what was
-    sold before. `lot_method` says which lots left first.
+    sold before. `lot_method` says which lots left first. `days_held` is 0 where a
+    trade was found late, and what it took came out of a lot that is younger.
     """
 
     MONEY: ClassVar[tuple[str, ...]] = ("proceeds", "cost", "fee", "gain")
@@ -208,7 +209,7 @@ def _line(row: Row[Any], owner: _Owner) -> GainLine:
         cost=row.cost,
         fee=row.fee,
         gain=row.gain,
-        days_held=row.days_held,
+        days_held=max(row.days_held, 0),
         transaction=row.key,
     )
 

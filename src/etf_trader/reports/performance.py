@@ -1,7 +1,7 @@
 """What a fund came to beside its index, from what was written down of both; definitions in `returns`."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -125,7 +125,7 @@ def performance_report(connection: Connection, index: Index, period: Period) -> 
 
 def _report(connection: Connection, index: Index, navs: Sequence[Nav]) -> PerformanceReport:
     first, last = navs[0], navs[-1]
-    flows, span = _flows_between(connection, index, first, last)
+    flows, span = _flows_between(connection, index, navs)
     fund = [Point(nav.at, nav.nav_per_unit) for nav in navs]
     level = [Point(nav.at, nav.level) for nav in navs if nav.level is not None]
     beside = [Point(nav.at, nav.nav_per_unit) for nav in navs if nav.level is not None]
@@ -185,20 +185,24 @@ def _weights(connection: Connection, index: Index, navs: Sequence[Nav]) -> tuple
     return tuple(found)
 
 
-def _flows_between(connection: Connection, index: Index, first: Nav, last: Nav) -> tuple[list[FlowLine], Period]:
-    """Return what came and went from one record to another, and the span of time in which it did.
+def _flows_between(connection: Connection, index: Index, navs: Sequence[Nav]) -> tuple[list[FlowLine], Period]:
+    """Return what came and went from the first record to the last, and the span of time in which it did.
 
     What happened at the very moment of the first belongs to it, or came after it:
     the units that there were at the last tell.
     """
-    flows = _flows(connection, index, Period(first.at, last.at + _INSTANT))
+    first, last = navs[0], navs[-1]
+    flows = _flows(connection, index, Period(first.at, last.at + _INSTANT), navs)
     if first.units + sum((flow.units for flow in flows), ZERO) == last.units:
         return flows, Period(first.at, last.at + _INSTANT)
     return [flow for flow in flows if flow.at > first.at], Period(first.at + _INSTANT, last.at + _INSTANT)
 
 
-def _flows(connection: Connection, index: Index, period: Period) -> list[FlowLine]:
-    """Return the creations and redemptions of the chain, at the mids of their batches, oldest first."""
+def _flows(connection: Connection, index: Index, period: Period, navs: Sequence[Nav]) -> list[FlowLine]:
+    """Return the creations and redemptions of the chain, at the mids of their batches, oldest first.
+
+    What had no mid then counts at the price that was written down last.
+    """
     assert period.since is not None and period.until is not None
     query = (
         select(transactions.c.at, transactions.c.evidence, transactions.c.index_order_id, index_orders.c.side)
@@ -221,9 +225,21 @@ def _flows(connection: Connection, index: Index, period: Period) -> list[FlowLin
     for row, facts in booked_flows:
         units = Side(row.side).sign * Decimal(facts["units"])
         if units:
+            basket = baskets[planned_on[facts["plan"]]]
             mids = {asset: Decimal(mid) for asset, mid in facts["mids"].items()}
-            nav = baskets[planned_on[facts["plan"]]].nav(mids)
+            frozen = basket.quantities.keys() - mids.keys()
+            nav = basket.nav(mids | _written_down(navs, frozen, row.at))
             found.append(FlowLine(row.at, row.index_order_id, units, nav, units * nav))
+    return found
+
+
+def _written_down(navs: Sequence[Nav], assets: Collection[str], at: datetime) -> dict[str, Decimal]:
+    """Return the last price of each of `assets` that was written down by then; 0 for what never had one."""
+    found = dict.fromkeys(assets, ZERO)
+    if assets:
+        for nav in navs:
+            if nav.at <= at:
+                found |= {asset: price.value for asset, price in nav.prices.items() if asset in found}
     return found
 
 
