@@ -6,6 +6,7 @@ from decimal import Decimal
 from pathlib import Path
 
 import pytest
+from sqlalchemy import event
 from tests.factories import House, make_definition, make_house, make_ladders, make_market
 from tests.integration.test_books_reports import check_losses_tie
 from tests.integration.test_fees_in_kind import make_fee_definition, take_fee
@@ -26,6 +27,7 @@ from etf_trader.ledger.audit import audit
 from etf_trader.ledger.replay import books_before
 from etf_trader.orders.rebalances import list_rebalances
 from etf_trader.orders.store import request_cancel
+from etf_trader.reports.fills import fills_report
 from etf_trader.reports.holdings import holdings_report
 from etf_trader.reports.nav import recorded_nav_report
 from etf_trader.reports.performance import performance_report
@@ -90,8 +92,19 @@ async def with_fees(house: House) -> None:
     await house.rebalance(date(2026, 12, 1))
 
 
+async def founded(folder: Path) -> House:
+    """Ten units of A and B, which bear a fee, and three of another index."""
+    books = {asset: make_ladders(D(mid), D("0.01"), D(10_000)) for asset, mid in MIDS.items()}
+    house = make_house(folder, make_market(books))
+    await house.create(make_fee_definition())
+    await house.create(make_definition(symbol="OTHER", basket={"A": D(1), "C": D(2)}))
+    await house.buy(10)
+    await house.buy(3, index_id=2)
+    return house
+
+
 async def edited(house: House) -> None:
-    await house.administration.edit_index("1", make_definition(basket={}, weights={"A": D("0.5"), "C": D("0.5")}))
+    await house.administration.edit_index("1", make_fee_definition(weights={"A": D("0.5"), "C": D("0.5")}))
 
 
 def market(house: House) -> StaticMarket:
@@ -106,12 +119,7 @@ def waves(house: House, number: int) -> int:
 
 @pytest.mark.parametrize("play", [frozen, frozen_for_good, swapped, cancelled, redeemed, with_fees])
 async def test_reports_add_up(tmp_path: Path, play: Callable[[House], Awaitable[None]]) -> None:
-    books = {asset: make_ladders(D(mid), D("0.01"), D(10_000)) for asset, mid in MIDS.items()}
-    house = make_house(tmp_path, make_market(books))
-    await house.create(make_fee_definition())
-    await house.create(make_definition(symbol="OTHER", basket={"A": D(1), "C": D(2)}))
-    await house.buy(10)
-    await house.buy(3, index_id=2)
+    house = await founded(tmp_path)
     await play(house)
     check_losses_tie(house)
     with house.database.read() as connection:
@@ -137,3 +145,33 @@ async def test_reports_add_up(tmp_path: Path, play: Callable[[House], Awaitable[
             recorded_nav_report(connection, index)
         for each in list_rebalances(connection):
             require_identities(house, rebalance_report(connection, each.id))
+
+
+async def test_a_report_asks_no_more_where_fees_have_made_many_baskets(tmp_path: Path) -> None:
+    house = await founded(tmp_path)
+    await edited(house)
+    order = await house.rebalance()
+    asked = []
+    for days in (1, 10):
+        for _ in range(days):
+            house.exchange.advance(10 * 86_400)
+            assert take_fee(house)
+        asked.append(questions(house, order.id))
+    assert asked[0] == asked[1]
+
+
+def questions(house: House, number: int) -> int:
+    """Return how many questions to the database the reports of an index take that read baskets."""
+    asked: list[str] = []
+
+    def note(_connection: object, _cursor: object, statement: str, *_more: object) -> None:
+        asked.append(statement)
+
+    with house.database.read() as connection:
+        event.listen(connection.engine, "before_cursor_execute", note)
+        rebalance_report(connection, number)
+        performance_report(connection, list_indices(connection)[0], ALWAYS)
+        recorded_nav_report(connection, list_indices(connection)[0])
+        fills_report(connection, 1, None)
+        event.remove(connection.engine, "before_cursor_execute", note)
+    return len(asked)

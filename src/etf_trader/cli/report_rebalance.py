@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 
     from etf_trader.bootstrap import Services
     from etf_trader.cli.exhibit import Exhibit
-    from etf_trader.reports.rebalance import RebalanceLine, RebalanceReport
+    from etf_trader.reports.rebalance import RebalanceReport
+    from etf_trader.reports.rebalance_legs import RebalanceLine
 
 RARE_PARTS = ("delay", "rounding")
 """Nothing, mostly: the first columns to go."""
@@ -213,7 +214,7 @@ def payload_of(report: RebalanceReport) -> dict[str, Any]:
 
 
 def _columns() -> tuple[str, ...]:
-    from etf_trader.reports.rebalance import RebalanceLine
+    from etf_trader.reports.rebalance_legs import RebalanceLine
 
     return tuple(each.name for each in dataclasses.fields(RebalanceLine))
 

@@ -281,6 +281,19 @@ def basket_of_version(connection: Connection, index_id: int, version: int) -> Ba
     return _basket(connection, row)
 
 
+def symbols_of(connection: Connection, index_id: int) -> dict[str, str]:
+    """Return the market of every asset that a unit of an index ever held, by the last basket that had it."""
+    newest = func.max(baskets.c.version)
+    query = (
+        select(basket_items.c.asset, basket_items.c.symbol)
+        .join(baskets, baskets.c.id == basket_items.c.basket_id)
+        .where(baskets.c.index_id == index_id)
+        .group_by(basket_items.c.asset, basket_items.c.symbol)
+        .order_by(newest)
+    )
+    return {row.asset: row.symbol for row in connection.execute(query)}
+
+
 def basket_at(connection: Connection, index_id: int, moment: datetime) -> Basket:
     """Return the newest version of what a unit of an index held at a moment, at which it existed."""
     newest = select(func.max(baskets.c.version)).where(

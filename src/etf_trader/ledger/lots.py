@@ -140,7 +140,8 @@ class LotBook:
         taken = self._take(move)
         for acquired_at, together in groupby(taken, key=lambda part: part[0].acquired_at):
             parts = list(together)
-            quantity, cost = (sum((part[place] for part in parts), ZERO) for place in (1, 2))
+            quantity = sum((part for _, part, _ in parts), ZERO)
+            cost = sum((part for _, _, part in parts), ZERO)
             self._enter(move.target, move.asset, acquired_at, quantity, cost, sequence)
 
     def _swap(self, move: LotMove, sequence: int) -> None:

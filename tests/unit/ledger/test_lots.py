@@ -111,7 +111,7 @@ def test_lots_that_are_carried_stay_as_old_and_as_dear_as_they_are(method: str) 
     book.apply(carry, START + timedelta(days=9), 9)
     first, second = {"fifo": ((0, 2, 20), (1, 2, 30)), "hifo": ((1, 3, 45), (2, 1, 12))}[method]
     found = [((lot.acquired_at - START).days, lot.quantity, lot.cost) for lot in book.lots("order:1", "A")]
-    assert found == [first, second]
+    assert found == [(day, D(quantity), D(cost)) for day, quantity, cost in (first, second)]
     assert (book.quantity("index:1", "A"), book.cost("index:1", "A")) == (D(6), 125 - D(first[2] + second[2]))
 
 

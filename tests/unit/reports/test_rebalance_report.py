@@ -16,7 +16,7 @@ from tests.invariants import findings
 
 from etf_trader.errors import NotFound
 from etf_trader.exchange.static import StaticMarket
-from etf_trader.index.store import baskets_of
+from etf_trader.index.store import basket_of_version
 from etf_trader.money import ZERO, divide, money_context, round_to
 from etf_trader.orders.plan import LOSS_PARTS
 from etf_trader.reports.rebalance import RebalanceReport, rebalance_report
@@ -115,7 +115,7 @@ def require_identities(house: House, report: RebalanceReport) -> None:
                 held = getattr(line, f"per_unit_{when}") * units
                 assert getattr(line, f"quantity_{when}") == held
     with house.database.read() as connection:
-        basket = baskets_of(connection, 1)[-1]
+        basket = basket_of_version(connection, 1, report.baskets[-1].version)
     assert {
         line.asset: line.per_unit_after for line in report.legs if line.per_unit_after and line.symbol
     } == dict(basket.quantities)
