@@ -16,16 +16,15 @@ from etf_trader.market.symbol import Side
 from etf_trader.money import ZERO, divide
 from etf_trader.orders.tables import index_orders, plans
 from etf_trader.reports.booked import Booked, booked
+from etf_trader.reports.money_weighted import MoneyWeighted, money_weighted_return
 from etf_trader.reports.period import Period
 from etf_trader.reports.returns import (
     Drawdown,
     Flow,
-    MoneyWeighted,
     Point,
     average_value,
     bps_a_year,
     drawdown,
-    money_weighted_return,
     return_a_year,
     sharpe_without_risk_free_rate,
     total_return,
