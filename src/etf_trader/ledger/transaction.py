@@ -100,6 +100,16 @@ class Transaction:
         return canonical({"facts": self.facts, "lots": [move.as_list() for move in self.lot_moves]})
 
 
+def sold(
+    giver: str, taker: str, asset: str, quantity: Decimal, value: Decimal, method: str = "fifo"
+) -> list[LotMove]:
+    """Return what one account of ours sells another at `value`: disposed of here, a lot that begins there."""
+    return [
+        LotMove(LotAction.DISPOSE, giver, asset, quantity, value, method=method),
+        LotMove(LotAction.ACQUIRE, taker, asset, quantity, value),
+    ]
+
+
 def merged(postings: list[Posting]) -> tuple[Posting, ...]:
     """Return one posting an account and asset, in order of first appearance, zeros left out."""
     sums: dict[tuple[str, str], Decimal] = {}
