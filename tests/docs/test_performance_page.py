@@ -8,13 +8,13 @@ from pathlib import Path
 import pytest
 
 from etf_trader.money import ZERO
+from etf_trader.reports.money_weighted import money_weighted_return
 from etf_trader.reports.returns import (
     Flow,
     Point,
     average_value,
     bps_a_year,
     drawdown,
-    money_weighted_return,
     time_weighted_return,
     total_return,
     tracking_difference,

@@ -49,6 +49,7 @@ async def test_reports_read_the_same_on_both_databases(url: str, tmp_path: Path)
 
 
 async def test_a_rebalance_is_in_the_costs_and_borne_by_the_holders(worked: House) -> None:
+    worked.exchange.advance(30 * 86_400)
     order = await worked.rebalance()
     with worked.database.read() as connection:
         report = loss_report(connection, 1, "order", ALWAYS)
@@ -63,6 +64,9 @@ async def test_a_rebalance_is_in_the_costs_and_borne_by_the_holders(worked: Hous
         of_the_index = [each for each in gains.gains if each.of == "index"]
         assert {each.bearer for each in of_the_index} == {"holders of TWO"}
         assert {each.asset for each in of_the_index} >= {"A", "C"}
+        assert {each.days_held for each in of_the_index} == {
+            30
+        }  # since they were bought, whatever moved them since
 
 
 async def test_before_within_and_after_a_rebalance_all_adds_up(worked: House) -> None:

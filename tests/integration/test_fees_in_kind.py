@@ -20,9 +20,9 @@ from etf_trader.market.symbol import Side
 from etf_trader.money import ZERO
 from etf_trader.orders.store import plans_of
 from etf_trader.reports.gains import Wanted, gains_report
+from etf_trader.reports.holder_history import history
 from etf_trader.reports.period import Period
 from etf_trader.reports.rebalance import rebalance_report
-from etf_trader.reports.statement import history
 from etf_trader.seal import canonical
 
 D = Decimal

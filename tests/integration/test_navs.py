@@ -105,6 +105,25 @@ def test_the_history_of_an_index_begins_with_it_and_goes_on_with_every_trade(eit
     assert audited(either) == []
 
 
+def test_a_clock_that_is_set_back_between_two_changes_of_the_index_breaks_no_level(either: House) -> None:
+    index, known = index_of(either), prices(either, "A", "B", "C", "D")
+    now = either.clock.now()
+    changes = [({"A": D(1)}, timedelta(days=2), "first"), ({"B": D("0.5"), "D": D("0.5")}, timedelta(1), "second")]
+    for weights, later_by, reason in changes:
+        with either.database.write() as connection:
+            set_benchmark(connection, index, weights, known, now + later_by, reason)
+    either.market.set_book("AUSDT", *make_ladders(D(40), D("0.01"), D(4000)))  # type: ignore[attr-defined]
+    moved = prices(either, "A", "B", "C", "D")
+    with either.database.write() as connection:
+        assert set_benchmark(connection, index, {"A": D(1)}, moved, now, "third").level == D(40)
+    with either.database.read() as connection:
+        assert [each.reason for each in fixings_of(connection, 1)] == ["began", "first", "second", "third"]
+        current = current_fixing(connection, 1)
+    assert current is not None
+    assert current.reason == "third"
+    assert audited(either) == []
+
+
 def test_recording_twice_at_one_moment_changes_nothing(either: House) -> None:
     assert record(either) == record(either)
     assert len(history(either)) == 1  # the state it was created with, at the same moment still

@@ -27,6 +27,7 @@ from tests.factories import (
 )
 from tests.integration.test_both_databases import together
 from tests.invariants import findings
+from tests.unit.reports.test_rebalance_report import report_of, require_identities
 
 from etf_trader.errors import EtfError, OutcomeUnknown, ReconciliationMismatch, UsageError
 from etf_trader.exchange import tables
@@ -425,7 +426,22 @@ async def test_a_leg_of_a_rebalance_that_was_denied_and_lived_leaves_the_index_w
         basket = current_basket(connection, 1)
     assert basket.quantities["A"] * 100 < D("0.4") * basket.nav({"A": D(100), "B": D(10)})  # sold twice
     assert house.holdings(f"order:{order.id}") == {}
+    require_report_with_late_fill(house, order.id)
     assert (audited(house), findings(house.database, house.exchange)) == ([], [])
+
+
+def require_report_with_late_fill(house: House, number: int) -> None:
+    """Require that the report of a rebalance tells a fill that was found late apart, and that all adds up."""
+    report = report_of(house, number)
+    (late,) = report.late_fills
+    waves = {wave.wave: wave for wave in report.waves}
+    assert (late.wave, late.plan) == (1, waves[1].plan)
+    assert (late.orders, late.units, late.basket) == (0, D(5), report.baskets[-1].version)
+    assert late.value > 0
+    assert len(report.baskets) == 2 + len(waves)
+    told = [line.value for line in (*report.waves, late)]
+    assert sum(told, ZERO) == sum((line.value for line in report.legs), ZERO)
+    require_identities(house, report)
 
 
 async def test_the_last_trade_of_an_order_is_found_when_the_venue_kept_it_back(house: House) -> None:

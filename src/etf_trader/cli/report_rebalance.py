@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 
     from etf_trader.bootstrap import Services
     from etf_trader.cli.exhibit import Exhibit
-    from etf_trader.reports.rebalance import RebalanceLine, RebalanceReport
+    from etf_trader.reports.rebalance import RebalanceReport
+    from etf_trader.reports.rebalance_legs import RebalanceLine
 
 WHY = {
     "within_band": "within its band",
@@ -71,7 +72,7 @@ def rebalance(index: IndexOption = None, id_: IdOption = None, all_: AllOption =
             hint="leave them out",
         )
     with services() as opened, opened.database.read() as connection:
-        found = _found(connection, opened, index, id_)
+        found = _found(connection, opened, index, id_, all_=all_)
         made = "" if found else _none(connection, opened, index)
     if all_:
         emit_list(found, made)
@@ -80,21 +81,22 @@ def rebalance(index: IndexOption = None, id_: IdOption = None, all_: AllOption =
 
 
 def _found(
-    connection: Connection, opened: Services, index: str | None, number: int | None
+    connection: Connection, opened: Services, index: str | None, number: int | None, *, all_: bool
 ) -> list[RebalanceReport]:
-    """Return the rebalances that were meant, oldest first.
+    """Return the rebalances that were meant, oldest first; the latest alone unless all are wanted.
 
     Raises:
         NotFound: there is no such rebalance, or index.
     """
-    from etf_trader.cli.rebalances import rebalances_of
     from etf_trader.index.store import find_index
+    from etf_trader.orders.rebalances import list_rebalances
     from etf_trader.reports.rebalance import rebalance_report
 
     if number is not None:
         return [rebalance_report(connection, number)]
     chosen = None if index is None else find_index(connection, index).id
-    return rebalances_of(connection, opened.account.id, index_id=chosen)
+    made = list_rebalances(connection, account_id=opened.account.id, index_id=chosen)
+    return [rebalance_report(connection, each.id) for each in (made if all_ else made[-1:])]
 
 
 def _none(connection: Connection, opened: Services, index: str | None) -> str:
@@ -147,7 +149,7 @@ def _exhibit(report: RebalanceReport | None) -> Exhibit:
 
 
 def _columns() -> list[str]:
-    from etf_trader.reports.rebalance import RebalanceLine
+    from etf_trader.reports.rebalance_legs import RebalanceLine
 
     return columns_of(RebalanceLine)
 
@@ -272,13 +274,14 @@ def _waves_table(report: RebalanceReport) -> Table:
         number("cost"),
         text("basket"),
     )
-    for wave in report.waves:
+    for wave in (*report.waves, *report.late_fills):
         made = "under way" if wave.basket is None else f"{wave.basket_before} to {wave.basket}"
+        is_late = wave in report.late_fills
         table.row(
             str(wave.wave),
             str(wave.plan),
-            local_time(wave.created_at),
-            f"{wave.orders_filled} of {wave.orders}",
+            local_time(wave.settled_at if is_late and wave.settled_at else wave.created_at),
+            "found late" if is_late else f"{wave.orders_filled} of {wave.orders}",
             money(wave.value),
             money(wave.planned_cost),
             money(wave.cost),

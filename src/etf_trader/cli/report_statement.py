@@ -24,8 +24,9 @@ if TYPE_CHECKING:
 
     from etf_trader.bootstrap import Services
     from etf_trader.index.store import Basket
+    from etf_trader.reports.holder_history import History
     from etf_trader.reports.period import Period
-    from etf_trader.reports.statement import History, Statement, Valuation
+    from etf_trader.reports.statement import Statement, Valuation
 
 
 MOVEMENTS = ("deposits", "withdrawals", "orders", "floats", "fee_inventory", "management_fees", "other")
@@ -68,7 +69,7 @@ def statement(
 
 async def _statement(opened: Services, holder: str, period: Period) -> Statement:
     from etf_trader.ledger.repository import require_known
-    from etf_trader.reports.statement import history
+    from etf_trader.reports.holder_history import history
     from etf_trader.reports.statement import statement as stated
 
     with opened.database.read() as connection:

@@ -13,7 +13,7 @@ from etf_trader.execution.batch import CONVERT, MOST_PIECES, QUOTE, TRADE, UNWIN
 from etf_trader.execution.fee_inventory import PLAN_KEY
 from etf_trader.execution.fees_apart import with_fees_apart
 from etf_trader.execution.wave_proof import batches_with_waves, check_wave
-from etf_trader.index.store import Basket, list_baskets
+from etf_trader.index.store import Basket, basket_by_id
 from etf_trader.market.currency import CURRENCIES
 from etf_trader.market.symbol import Side
 from etf_trader.money import ZERO, money_context, plain
@@ -98,7 +98,7 @@ def prove(connection: Connection, plan_id: int) -> Proof:
         findings += [] if told in findings else [told]
         return Proof(stored, document, market, tuple(findings))
     order = index_order(connection, stored.index_order_id)
-    basket = next(each for each in list_baskets(connection) if each.id == stored.basket_id)
+    basket = basket_by_id(connection, stored.basket_id)
     with money_context():
         findings += _columns(stored, document)
         findings += _asked(statement, order, document)

@@ -18,10 +18,10 @@ from etf_trader.index.store import (
     Position,
     basket_by_id,
     basket_version,
-    baskets_of,
     current_basket,
     index_by_id,
     position_by_id,
+    symbols_of,
 )
 from etf_trader.ledger import accounts
 from etf_trader.ledger.fill import Fill, fills_of
@@ -155,10 +155,8 @@ def order_state(connection: Connection, order_id: int) -> OrderState:
 
 def past_symbols(connection: Connection, index_id: int, assets: Collection[str]) -> dict[str, str]:
     """Return the market of each of these assets by the last basket of the index that had it."""
-    found: dict[str, str] = {}
-    for basket in baskets_of(connection, index_id):
-        found |= {asset: symbol for asset, symbol in basket.symbols.items() if asset in assets}
-    return found
+    known = symbols_of(connection, index_id)
+    return {asset: known[asset] for asset in assets if asset in known}
 
 
 def fills_with_orders(connection: Connection, order_id: int) -> list[tuple[Fill, AssetOrder]]:

@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import Connection
 
 from etf_trader.execution.batch import MOST_PIECES, WAVE
-from etf_trader.index.store import Basket, list_baskets
+from etf_trader.index.store import Basket, basket_by_id
 from etf_trader.market.symbol import Side
 from etf_trader.money import ZERO, money_context, plain
 from etf_trader.orders.asset_order import AssetOrder
@@ -37,7 +37,7 @@ def check_wave(
     """
     statement = read_rebalance_statement(document, market)
     order = rebalance_order(connection, stored.index_order_id)
-    basket = next(each for each in list_baskets(connection) if each.id == stored.basket_id)
+    basket = basket_by_id(connection, stored.basket_id)
     with money_context():
         yield from _columns(stored, document)
         yield from _basket(stored, basket, statement, document)

@@ -66,19 +66,18 @@ class Fixing:
 
 
 def fixings_of(connection: Connection, index_id: int) -> list[Fixing]:
-    """Return every benchmark that an index had, oldest first."""
-    query = select(benchmarks).where(benchmarks.c.index_id == index_id)
-    ordered = query.order_by(benchmarks.c.effective_at, benchmarks.c.id)
-    return [_fixing(row) for row in connection.execute(ordered)]
+    """Return every benchmark that an index had, in the order in which they came into force.
+
+    Each follows from the one that was written before it, whatever the clock said: it may have been set back.
+    """
+    query = select(benchmarks).where(benchmarks.c.index_id == index_id).order_by(benchmarks.c.id)
+    return [_fixing(row) for row in connection.execute(query)]
 
 
-def current_fixing(connection: Connection, index_id: int, at: datetime | None = None) -> Fixing | None:
-    """Return the benchmark in force now, or at a moment; None: the index has none yet."""
-    query = select(benchmarks).where(benchmarks.c.index_id == index_id)
-    if at is not None:
-        query = query.where(benchmarks.c.effective_at <= at)
-    ordered = query.order_by(benchmarks.c.effective_at.desc(), benchmarks.c.id.desc()).limit(1)
-    row = connection.execute(ordered).one_or_none()
+def current_fixing(connection: Connection, index_id: int) -> Fixing | None:
+    """Return the benchmark in force, which was written last; None: the index has none yet."""
+    query = select(benchmarks).where(benchmarks.c.index_id == index_id).order_by(benchmarks.c.id.desc()).limit(1)
+    row = connection.execute(query).one_or_none()
     return None if row is None else _fixing(row)
 
 

@@ -118,6 +118,18 @@ def last_nav(connection: Connection, index_id: int, before: datetime | None = No
     return None if row is None else _nav(row)
 
 
+def first_and_last(
+    connection: Connection, index_id: int, start: datetime, basket_version: int
+) -> tuple[Nav, Nav] | None:
+    """Return what was first and last written down from `start` on, with a level and at least this basket."""
+    query = _of(index_id).where(
+        navs.c.at >= start, navs.c.level.is_not(None), navs.c.basket_version >= basket_version
+    )
+    first = connection.execute(query.order_by(navs.c.at, navs.c.id).limit(1)).one_or_none()
+    last = connection.execute(query.order_by(navs.c.at.desc(), navs.c.id.desc()).limit(1)).one_or_none()
+    return None if first is None or last is None else (_nav(first), _nav(last))
+
+
 def _of(index_id: int) -> Select[Any]:
     return select(navs).where(navs.c.index_id == index_id)
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Connection, Row, Select, func, insert, select, update
+from sqlalchemy import ColumnElement, Connection, Row, Select, and_, func, insert, select, true, update
 
 from etf_trader.database import insert_row
 from etf_trader.errors import NotFound
@@ -244,17 +244,33 @@ def basket_by_id(connection: Connection, basket_id: int) -> Basket:
 
 def list_baskets(connection: Connection) -> list[Basket]:
     """Return every basket version of every index, oldest first."""
-    items: dict[int, list[Row[tuple[Any, ...]]]] = {}
-    for item in connection.execute(select(basket_items).order_by(basket_items.c.basket_id, basket_items.c.asset)):
-        items.setdefault(item.basket_id, []).append(item)
-    rows = connection.execute(select(baskets).order_by(baskets.c.id)).all()
-    return [_made(row, items.get(row.id, ())) for row in rows]
+    return _baskets(connection, true())
 
 
 def baskets_of(connection: Connection, index_id: int) -> list[Basket]:
-    """Return every basket version of an index, oldest first."""
-    query = select(baskets).where(baskets.c.index_id == index_id).order_by(baskets.c.version)
-    return [_basket(connection, row) for row in connection.execute(query).all()]
+    """Return every basket version of an index, oldest first: a fee makes one a day, so there may be thousands."""
+    return _baskets(connection, baskets.c.index_id == index_id)
+
+
+def baskets_by_id(connection: Connection, numbers: Collection[int]) -> dict[int, Basket]:
+    """Return basket versions by number, as far as they exist."""
+    return {each.id: each for each in _baskets(connection, baskets.c.id.in_(numbers))}
+
+
+def baskets_by_version(connection: Connection, index_id: int, versions: Collection[int]) -> dict[int, Basket]:
+    """Return these versions of what a unit of an index holds, as far as they exist."""
+    wanted = and_(baskets.c.index_id == index_id, baskets.c.version.in_(versions))
+    return {each.version: each for each in _baskets(connection, wanted)}
+
+
+def _baskets(connection: Connection, condition: ColumnElement[bool]) -> list[Basket]:
+    """Return all basket versions that fulfil a condition, oldest first, in two queries however many they are."""
+    items: dict[int, list[Row[tuple[Any, ...]]]] = {}
+    query = select(basket_items).join(baskets, baskets.c.id == basket_items.c.basket_id).where(condition)
+    for item in connection.execute(query.order_by(basket_items.c.basket_id, basket_items.c.asset)):
+        items.setdefault(item.basket_id, []).append(item)
+    rows = connection.execute(select(baskets).where(condition).order_by(baskets.c.id)).all()
+    return [_made(row, items.get(row.id, ())) for row in rows]
 
 
 def basket_of_version(connection: Connection, index_id: int, version: int) -> Basket:
@@ -263,6 +279,27 @@ def basket_of_version(connection: Connection, index_id: int, version: int) -> Ba
         select(baskets).where(baskets.c.index_id == index_id, baskets.c.version == version)
     ).one()
     return _basket(connection, row)
+
+
+def symbols_of(connection: Connection, index_id: int) -> dict[str, str]:
+    """Return the market of every asset that a unit of an index ever held, by the last basket that had it."""
+    newest = func.max(baskets.c.version)
+    query = (
+        select(basket_items.c.asset, basket_items.c.symbol)
+        .join(baskets, baskets.c.id == basket_items.c.basket_id)
+        .where(baskets.c.index_id == index_id)
+        .group_by(basket_items.c.asset, basket_items.c.symbol)
+        .order_by(newest)
+    )
+    return {row.asset: row.symbol for row in connection.execute(query)}
+
+
+def basket_at(connection: Connection, index_id: int, moment: datetime) -> Basket:
+    """Return the newest version of what a unit of an index held at a moment, at which it existed."""
+    newest = select(func.max(baskets.c.version)).where(
+        baskets.c.index_id == index_id, baskets.c.effective_at <= moment
+    )
+    return basket_of_version(connection, index_id, connection.execute(newest).scalar_one())
 
 
 def open_position(connection: Connection, index_id: int, holder_id: int, now: datetime) -> Position:

@@ -16,10 +16,10 @@ from etf_trader.errors import EtfError, LedgerError
 from etf_trader.index.store import Basket, list_baskets, list_indices, position_seal
 from etf_trader.index.tables import indices, positions
 from etf_trader.ledger.accounts import WITH_LOTS, is_inside, is_unit
-from etf_trader.ledger.baskets import WAVE
 from etf_trader.ledger.fees_audit import audit_fees
 from etf_trader.ledger.lots import LotBook
 from etf_trader.ledger.pile import Lot
+from etf_trader.ledger.replay import follow_basket
 from etf_trader.ledger.repository import GENESIS, Account
 from etf_trader.ledger.rows_audit import audit_rows
 from etf_trader.ledger.tables import balances, disposals, lots, postings, transactions
@@ -239,21 +239,13 @@ def _by_version(connection: Connection) -> Baskets:
 def _follow_basket(
     replay: _Replay, entry: str, row: Row[tuple[object, ...]], own: list[Row[tuple[object, ...]]]
 ) -> None:
-    """Take note of a basket that a transaction puts in force, and of what a wave takes out and brings back."""
+    """Follow the basket in force, which is the next one each time, and what a wave takes out and brings back."""
     facts = json.loads(row.evidence)["facts"]
-    if row.kind == WAVE:
-        number = int(facts["index"])
-        away = replay.away.setdefault(number, {})
-        for line in own:
-            if line.account == f"index:{number}":
-                away[line.asset] = away.get(line.asset, ZERO) - line.amount
-    if "basket" not in facts:
-        return
-    number, version = int(facts["index"]), int(facts["basket"])
-    if version != replay.versions.get(number, 1) + 1:
-        replay.find(entry, f"it puts basket {version} of index {number} in force, which is not the next one")
-    replay.versions[number] = version
-    replay.away.pop(number, None)
+    if "basket" in facts:
+        number, version = int(facts["index"]), int(facts["basket"])
+        if version != replay.versions.get(number, 1) + 1:
+            replay.find(entry, f"it puts basket {version} of index {number} in force, which is not the next one")
+    follow_basket(replay.versions, replay.away, row.kind, facts, own)
 
 
 def _check_versions(replay: _Replay, connection: Connection, account_id: int) -> None:

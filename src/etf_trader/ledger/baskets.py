@@ -15,7 +15,7 @@ from typing import Any
 
 from etf_trader.ledger.lots import asset_method
 from etf_trader.ledger.parties import Parties
-from etf_trader.ledger.transaction import LotAction, LotMove, Posting, Transaction, merged, transfer
+from etf_trader.ledger.transaction import LotAction, LotMove, Posting, Transaction, merged, sold, transfer
 from etf_trader.money import BASKET_GRID, ZERO, divide_down
 
 WAVE = "wave"
@@ -60,7 +60,7 @@ def wave(
         if quantity:
             method = asset_method(parties.lot_method)
             moves.append(
-                LotMove(LotAction.MOVE, parties.index, asset, quantity, target=parties.order, method=method)
+                LotMove(LotAction.CARRY, parties.index, asset, quantity, target=parties.order, method=method)
             )
     lines += transfer(parties.index, parties.order, parties.quote, cash)
     return Transaction(
@@ -100,14 +100,13 @@ def wave_settlement(
     for asset, quantity in sorted(back.items()):
         lines += transfer(parties.order, parties.index, asset, quantity)
         if quantity:
-            moves.append(LotMove(LotAction.MOVE, parties.order, asset, quantity, target=parties.index))
+            moves.append(LotMove(LotAction.CARRY, parties.order, asset, quantity, target=parties.index))
     lines += transfer(parties.order, parties.index, parties.quote, cash)
     for asset, quantity in basket.left.items():
         lines += transfer(parties.index, parties.float, asset, quantity)
         value = quantity * mids[asset] if asset in mids else ZERO
         method = asset_method(parties.lot_method)
-        moves.append(LotMove(LotAction.DISPOSE, parties.index, asset, quantity, value, method=method))
-        moves.append(LotMove(LotAction.ACQUIRE, parties.float, asset, quantity, value))
+        moves += sold(parties.index, parties.float, asset, quantity, value, method)
     lines += transfer(parties.index, parties.float, parties.quote, basket.cash_left)
     return Transaction(
         key=f"basket:{parties.index_id}:{version}",

@@ -19,7 +19,7 @@ from decimal import Decimal
 from etf_trader.ledger.accounts import is_inside
 from etf_trader.ledger.lots import Disposal
 from etf_trader.ledger.replay import Books, Entry
-from etf_trader.ledger.transaction import LotMove
+from etf_trader.ledger.transaction import LotAction, LotMove
 from etf_trader.money import plain
 
 TOLERANCE = "0.000000000001"
@@ -34,6 +34,7 @@ _ROOTS = {
     "index": "Assets:Index",
     "float": "Assets:Float",
     "fee_inventory": "Assets:Fee-Inventory",
+    "fee_payable": "Assets:Fee-Payable",
     "position": "Assets:Position",
     "redeemed": "Assets:Redeemed",
     "issued": "Liabilities:Issued",
@@ -106,7 +107,8 @@ def beancount_lines(chain: Iterable[Entry], title: str, quote_of: QuoteOf) -> It
             _first(accounts, posting.account, day)
             _first(assets, posting.asset, day)
         for move in entry.moves:
-            for account in filter(None, (move.account, move.target)):
+            is_swap = move.action is LotAction.SWAP  # its target is a coin, not an account
+            for account in filter(None, (move.account, "" if is_swap else move.target)):
                 _first(accounts, account, day)
             _first(assets, move.asset, day)
         body += _transaction(entry, day)
@@ -155,12 +157,14 @@ def _transaction(entry: Entry, day: date) -> Iterator[str]:
 
 def _lot(entry: Entry, move: LotMove, day: date, quote_of: QuoteOf) -> Iterator[str]:
     """Yield a change of lots; what is disposed of is told by its disposals, which have its cost."""
-    if move.action == "dispose":
+    if move.action is LotAction.DISPOSE:
         return
     quantity = _amount(move.quantity, move.asset)
     yield f'{day} custom "etf-lot" "{move.action}" {account_name(move.account)} {quantity}'
     yield f'  transaction: "{_quoted(entry.key)}"'
-    if move.target:
+    if move.action is LotAction.SWAP:
+        yield f"  became: {_amount(move.amount, move.target)}"
+    elif move.target:
         yield f"  target: {account_name(move.target)}"
     else:
         yield f"  cost: {_amount(move.amount, quote_of(move.account, entry.order))}"

@@ -11,7 +11,7 @@ from etf_trader.ledger import accounts
 from etf_trader.ledger.fill import Fill, Part
 from etf_trader.ledger.lots import LotBook, asset_method
 from etf_trader.ledger.parties import Parties
-from etf_trader.ledger.transaction import LotAction, LotMove, Posting, Transaction, merged, transfer
+from etf_trader.ledger.transaction import LotAction, LotMove, Posting, Transaction, merged, sold, transfer
 from etf_trader.market.symbol import Side
 from etf_trader.money import ZERO, plain
 from etf_trader.orders.asset_order import quote_of
@@ -134,8 +134,8 @@ def fill_booking(fill: Fill, shares: Sequence[tuple[Parties, Part]], asset: str)
             net, paid = part.quantity - in_base, part.value * rate + in_quote
             moves.append(LotMove(LotAction.ACQUIRE, account, asset, net, paid))
         else:
-            sold, received = part.quantity + in_base, part.value * rate - in_quote
-            moves.append(LotMove(LotAction.DISPOSE, account, asset, sold, received, fee=in_quote))
+            gave, received = part.quantity + in_base, part.value * rate - in_quote
+            moves.append(LotMove(LotAction.DISPOSE, account, asset, gave, received, fee=in_quote))
     return Transaction(
         key=fill.key,
         kind="fill",
@@ -199,7 +199,7 @@ def creation(
     for asset, quantity in created.quantities.items():
         lines += transfer(parties.order, parties.index, asset, quantity)
         if quantity:
-            moves.append(LotMove(LotAction.MOVE, parties.order, asset, quantity, target=parties.index))
+            moves.append(LotMove(LotAction.CARRY, parties.order, asset, quantity, target=parties.index))
     lines += transfer(parties.order, parties.index, parties.quote, created.cash)
     lines += transfer(accounts.issued(parties.index_id), parties.position, parties.unit, created.units)
     assets = [*created.quantities]
@@ -250,7 +250,7 @@ def redemption(
         if quantity:
             moves.append(
                 LotMove(
-                    LotAction.MOVE,
+                    LotAction.CARRY,
                     parties.index,
                     asset,
                     quantity,
@@ -262,8 +262,7 @@ def redemption(
         if quantity:
             lines += transfer(parties.float, parties.order, asset, quantity)
             value = quantity * mids[asset]
-            moves.append(LotMove(LotAction.DISPOSE, parties.float, asset, quantity, value))
-            moves.append(LotMove(LotAction.ACQUIRE, parties.order, asset, quantity, value))
+            moves += sold(parties.float, parties.order, asset, quantity, value)
     lines += transfer(parties.index, parties.order, parties.quote, given.cash)
     lines += transfer(parties.order, accounts.redeemed(parties.order_id), parties.unit, given.units)
     return Transaction(
@@ -297,15 +296,14 @@ def redemption_settlement(
     for asset, quantity in returned.quantities.items():
         lines += transfer(parties.order, parties.index, asset, quantity)
         if quantity:
-            moves.append(LotMove(LotAction.MOVE, parties.order, asset, quantity, target=parties.index))
+            moves.append(LotMove(LotAction.CARRY, parties.order, asset, quantity, target=parties.index))
     lines += transfer(parties.order, parties.index, parties.quote, returned.cash)
     cash_from_float = ZERO
     for asset, quantity in float_takes.items():
         lines += transfer(parties.order, parties.float, asset, quantity)
         if quantity:
             value = quantity * mids[asset]
-            moves.append(LotMove(LotAction.DISPOSE, parties.order, asset, quantity, value))
-            moves.append(LotMove(LotAction.ACQUIRE, parties.float, asset, quantity, value))
+            moves += sold(parties.order, parties.float, asset, quantity, value)
     surplus = {asset: float_takes.get(asset, ZERO) - lent.get(asset, ZERO) for asset in mids}
     cash_from_float = sum((x * mids[asset] for asset, x in surplus.items()), ZERO)
     lines += transfer(parties.float, parties.order, parties.quote, cash_from_float)
@@ -389,8 +387,7 @@ def _float_settlement(
         cash += value
         lines += transfer(parties.order, parties.float, asset, quantity)
         giver, taker = (parties.order, parties.float) if quantity > 0 else (parties.float, parties.order)
-        moves.append(LotMove(LotAction.DISPOSE, giver, asset, abs(quantity), abs(value)))
-        moves.append(LotMove(LotAction.ACQUIRE, taker, asset, abs(quantity), abs(value)))
+        moves += sold(giver, taker, asset, abs(quantity), abs(value))
     lines += transfer(parties.float, parties.order, parties.quote, cash)
     return lines, moves
 

@@ -6,7 +6,7 @@ from datetime import datetime
 from decimal import Decimal
 
 from etf_trader.ledger import accounts
-from etf_trader.ledger.transaction import LotAction, LotMove, Posting, Transaction, merged, transfer
+from etf_trader.ledger.transaction import LotAction, LotMove, Posting, Transaction, merged, sold, transfer
 from etf_trader.money import ZERO, plain
 
 
@@ -88,8 +88,7 @@ def fee_payment(
     for asset, quantity in sorted(bought.items()):
         value = quantity * mids[asset]
         lines += transfer(source, target, asset, quantity) + transfer(target, treasury, quote, value)
-        moves.append(LotMove(LotAction.DISPOSE, source, asset, quantity, value))
-        moves.append(LotMove(LotAction.ACQUIRE, target, asset, quantity, value))
+        moves += sold(source, target, asset, quantity, value)
     return Transaction(
         key=key,
         kind="fee_payment",
@@ -146,7 +145,7 @@ def swap(
     source, target, left = remainder
     if left:
         lines += transfer(source, target, new, left)
-        moves.append(LotMove(LotAction.MOVE, source, new, left, target=target))
+        moves.append(LotMove(LotAction.CARRY, source, new, left, target=target))
     return Transaction(
         key=key,
         kind="swap",

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
+from itertools import groupby
 
 from etf_trader.errors import LedgerError
 from etf_trader.ledger.pile import PART, Lot, LotOrder, LotSource, Pile
@@ -78,6 +79,8 @@ class LotBook:
         elif move.action is LotAction.MOVE:
             cost = sum((part for _, _, part in self._take(move)), ZERO)
             self._acquire(move.target, move.asset, move.quantity, cost, move.method, at, sequence)
+        elif move.action is LotAction.CARRY:
+            self._carry(move, sequence)
         elif move.action is LotAction.ADJUST:
             newest = self._pile(move.account, move.asset).newest()
             if newest is not None and newest.open_quantity:
@@ -132,6 +135,15 @@ class LotBook:
             fee_left -= fee
             self.disposals.append(Disposal(lot, sequence, lot.acquired_at, at, quantity, proceeds, cost, fee))
 
+    def _carry(self, move: LotMove, sequence: int) -> None:
+        """Take lots to another account, as old and as dear as they are; what was acquired at one moment is one."""
+        taken = self._take(move)
+        for acquired_at, together in groupby(taken, key=lambda part: part[0].acquired_at):
+            parts = list(together)
+            quantity = sum((part for _, part, _ in parts), ZERO)
+            cost = sum((part for _, _, part in parts), ZERO)
+            self._enter(move.target, move.asset, acquired_at, quantity, cost, sequence)
+
     def _swap(self, move: LotMove, sequence: int) -> None:
         """Turn lots into lots of another asset: as old, and as dear; the last part takes the rest.
 
@@ -143,10 +155,16 @@ class LotBook:
             became = left if is_last else share_down(move.amount, quantity, move.quantity, SWAP_GRID)
             left, carried = left - became, carried + cost
             if became:
-                lot = Lot(None, sequence, move.account, move.target, old.acquired_at, became, carried, ZERO, ZERO)
-                self._pile(move.account, move.target).add(lot)
-                self._change(lot, became, carried)
+                self._enter(move.account, move.target, old.acquired_at, became, carried, sequence)
                 carried = ZERO
+
+    def _enter(
+        self, account: str, asset: str, acquired_at: datetime, quantity: Decimal, cost: Decimal, sequence: int
+    ) -> None:
+        """Put in a lot that was acquired before."""
+        lot = Lot(None, sequence, account, asset, acquired_at, quantity, cost, ZERO, ZERO)
+        self._pile(account, asset).add(lot)
+        self._change(lot, quantity, cost)
 
     def _take(self, move: LotMove) -> list[tuple[Lot, Decimal, Decimal]]:
         """Take the quantity out of the lots; return (lot, quantity, cost) of each part."""

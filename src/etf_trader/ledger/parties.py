@@ -101,7 +101,11 @@ def parties_by_order(connection: Connection, numbers: Iterable[int]) -> dict[int
 
 def parties_of_rebalance(connection: Connection, order: RebalanceOrder) -> Parties:
     """Return whose books a rebalance touches."""
-    index = index_by_id(connection, order.index_id)
+    return parties_from_rebalance(order, index_by_id(connection, order.index_id))
+
+
+def parties_from_rebalance(order: RebalanceOrder, index: Index) -> Parties:
+    """Return whose books a rebalance of this index touches. Pure."""
     return Parties(
         order_id=order.id,
         index_id=index.id,

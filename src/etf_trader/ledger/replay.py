@@ -6,13 +6,13 @@ known; so the books of a moment are always books that there once were.
 """
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, Row, select
 
 from etf_trader.ledger.accounts import index, issued, unit
 from etf_trader.ledger.baskets import WAVE
@@ -63,20 +63,8 @@ class Books:
             self.balances[at] = self.balances.get(at, ZERO) + posting.amount
         for move in entry.moves:
             self.lots.apply(move, entry.at, entry.sequence)
-        self._follow_basket(entry)
+        follow_basket(self.versions, self.away, entry.kind, entry.facts, entry.postings)
         self.head = entry.hash
-
-    def _follow_basket(self, entry: Entry) -> None:
-        if entry.kind == WAVE:
-            number = int(entry.facts["index"])
-            away = self.away.setdefault(number, {})
-            for posting in entry.postings:
-                if posting.account == index(number):
-                    away[posting.asset] = away.get(posting.asset, ZERO) - posting.amount
-        if "basket" in entry.facts:
-            number = int(entry.facts["index"])
-            self.versions[number] = int(entry.facts["basket"])
-            self.away.pop(number, None)
 
     def index_holdings(self, index_id: int) -> dict[str, Decimal]:
         """Return what an index holds, what a wave has taken out of it to trade included."""
@@ -98,6 +86,26 @@ class Books:
             if asset == name and (account == issuer or account.startswith("redeemed:"))
         )
         return -sum(counted, ZERO)
+
+
+def follow_basket(
+    versions: dict[int, int],
+    away: dict[int, dict[str, Decimal]],
+    kind: str,
+    facts: Mapping[str, Any],
+    lines: Iterable[Posting | Row[Any]],
+) -> None:
+    """Take note of the basket that a transaction puts in force, and of what a wave takes out of an index."""
+    if kind == WAVE:
+        number = int(facts["index"])
+        out = away.setdefault(number, {})
+        for line in lines:
+            if line.account == index(number):
+                out[line.asset] = out.get(line.asset, ZERO) - line.amount
+    if "basket" in facts:
+        number = int(facts["index"])
+        versions[number] = int(facts["basket"])
+        away.pop(number, None)
 
 
 def entries(connection: Connection, account_id: int) -> Iterator[Entry]:

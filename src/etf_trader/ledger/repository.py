@@ -288,6 +288,11 @@ def holder_name(connection: Connection, number: int) -> str:
     return name
 
 
+def holder_names(connection: Connection) -> dict[int, str]:
+    """Return the names of all holders, by number."""
+    return {row.id: row.name for row in connection.execute(select(holders.c.id, holders.c.name))}
+
+
 def incarnation(connection: Connection) -> str:
     """Return the token of this life of the database; client order ids carry it."""
     token: str = connection.execute(

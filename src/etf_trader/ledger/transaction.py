@@ -28,6 +28,7 @@ class LotAction(StrEnum):
     ACQUIRE = "acquire"
     DISPOSE = "dispose"
     MOVE = "move"
+    CARRY = "carry"
     ADJUST = "adjust"
     SWAP = "swap"
 
@@ -37,8 +38,9 @@ class LotMove:
     """One change to the lots of (account, asset).
 
     acquire: `quantity` at cost `amount`; dispose: `quantity` for proceeds `amount`,
-    net of `fee`; move: `quantity` with its cost to `target`; adjust: `amount` more
-    cost on the newest open lot; swap: `quantity` becomes `amount` of the asset
+    net of `fee`; move: `quantity` with its cost to `target`, where it is one lot that
+    begins then; carry: the same, and its lots stay as old as they are; adjust: `amount`
+    more cost on the newest open lot; swap: `quantity` becomes `amount` of the asset
     `target` in the same account, its lots with their age and cost. `method` chooses which lots go first.
     """
 
@@ -96,6 +98,16 @@ class Transaction:
     def evidence(self) -> str:
         """Return facts and lot moves as canonical JSON."""
         return canonical({"facts": self.facts, "lots": [move.as_list() for move in self.lot_moves]})
+
+
+def sold(
+    giver: str, taker: str, asset: str, quantity: Decimal, value: Decimal, method: str = "fifo"
+) -> list[LotMove]:
+    """Return what one account of ours sells another at `value`: disposed of here, a lot that begins there."""
+    return [
+        LotMove(LotAction.DISPOSE, giver, asset, quantity, value, method=method),
+        LotMove(LotAction.ACQUIRE, taker, asset, quantity, value),
+    ]
 
 
 def merged(postings: list[Posting]) -> tuple[Posting, ...]:

@@ -19,8 +19,8 @@ from etf_trader.index.store import Index, list_indices, list_positions
 from etf_trader.ledger import accounts
 from etf_trader.ledger.baskets import WAVE
 from etf_trader.ledger.fill import Fill, Part, fill_from
-from etf_trader.ledger.parties import Parties, parties_from, parties_of_rebalance
-from etf_trader.ledger.repository import holder_name
+from etf_trader.ledger.parties import Parties, parties_from, parties_from_rebalance
+from etf_trader.ledger.repository import holder_names
 from etf_trader.ledger.tables import allocations, fills, postings, transactions
 from etf_trader.market.symbol import Side
 from etf_trader.money import ONE, ZERO
@@ -113,7 +113,7 @@ def traders(connection: Connection, account_id: int) -> dict[int, Trader]:
     """Return all orders and rebalances of an account, by number."""
     indices = {index.id: index for index in list_indices(connection, account_id)}
     positions = [each for each in list_positions(connection) if each.index_id in indices]
-    names = {number: holder_name(connection, number) for number in {each.holder_id for each in positions}}
+    names = holder_names(connection)
     holders = {each.id: names[each.holder_id] for each in positions}
     found = {}
     for order in list_index_orders(connection, account_id=account_id):
@@ -124,7 +124,8 @@ def traders(connection: Connection, account_id: int) -> dict[int, Trader]:
             *(order.arrival, order.arrival_nav, parties),
         )
     for rebalance in list_rebalances(connection, account_id=account_id):
-        parties, index = parties_of_rebalance(connection, rebalance), indices[rebalance.index_id]
+        index = indices[rebalance.index_id]
+        parties = parties_from_rebalance(rebalance, index)
         found[rebalance.id] = Trader(
             *(rebalance.id, index, None, None, parties.holder), *(rebalance.arrival, ZERO, parties)
         )

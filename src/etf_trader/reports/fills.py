@@ -9,7 +9,7 @@ from sqlalchemy import Connection
 
 from etf_trader.execution.loss import fee_in_quote, fill_loss
 from etf_trader.execution.state import arrival_value, cash_of, fills_with_orders, settlements_of
-from etf_trader.index.store import baskets_of, index_by_id, position_by_id
+from etf_trader.index.store import index_by_id, position_by_id, symbols_of
 from etf_trader.ledger import accounts
 from etf_trader.ledger.fill import INTERNAL, Fill
 from etf_trader.ledger.repository import Ledger, chain_head, holder_name, list_accounts
@@ -191,9 +191,7 @@ def fills_report(
         for order in list_index_orders(connection, position_id=position_id)
         if order_id in (None, order.id) and period.holds(order.accepted_at)
     ]
-    symbols = {
-        asset: symbol for each in baskets_of(connection, index.id) for asset, symbol in each.symbols.items()
-    }
+    symbols = symbols_of(connection, index.id)
     works = [_work(connection, order, symbols) for order in orders]
     (environment,) = (each.environment for each in list_accounts(connection) if each.id == index.account_id)
     lines = tuple(_order_line(work, nav_now) for work in works)

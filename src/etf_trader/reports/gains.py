@@ -17,12 +17,13 @@ from sqlalchemy import Connection, Row, select
 from etf_trader.execution.transfers import OWNER
 from etf_trader.index.store import Index, Position, list_indices, list_positions
 from etf_trader.ledger.accounts import FEE_INVENTORY
-from etf_trader.ledger.repository import chain_head, holder_name
+from etf_trader.ledger.repository import chain_head, holder_names
 from etf_trader.ledger.tables import disposals, lots, transactions
+from etf_trader.ledger.transaction import LotAction, LotMove
 from etf_trader.market.currency import DEFAULT
 from etf_trader.money import ZERO
 from etf_trader.reports.booked import Trader, traders
-from etf_trader.reports.period import Period
+from etf_trader.reports.period import Period, within
 
 UNITS, INDEX, ORDER, FLOAT, FEES, MANAGEMENT = "units", "index", "order", "float", "fees", "management"
 OF = (UNITS, INDEX, ORDER, FLOAT, FEES, MANAGEMENT)
@@ -36,7 +37,8 @@ class GainLine:
 
     `bearer` is who has the gain: a holder, or the holders of an index in the
     worth of their units. A quantity of zero corrects the proceeds of what was
-    sold before. `lot_method` says which lots left first.
+    sold before. `lot_method` says which lots left first. `days_held` is 0 where a
+    trade was found late, and what it took came out of a lot that is younger.
     """
 
     MONEY: ClassVar[tuple[str, ...]] = ("proceeds", "cost", "fee", "gain")
@@ -131,18 +133,19 @@ def gains_report(connection: Connection, account_id: int, period: Period, wanted
             lots.c.asset,
             transactions.c.key,
             transactions.c.index_order_id,
-            transactions.c.evidence,
         )
         .join(lots, lots.c.id == disposals.c.lot_id)
         .join(transactions, transactions.c.id == disposals.c.transaction_id)
-        .where(lots.c.account_id == account_id)
+        .where(lots.c.account_id == account_id, *within(disposals.c.disposed_at, period))
         .order_by(disposals.c.id)
     )
+    methods = _methods(connection, account_id, period)
     lines = []
     for row in connection.execute(query):
         owner = _owner(row.account, row.index_order_id, known)
-        if period.holds(row.disposed_at) and _is_wanted(owner, wanted):
-            lines.append(_line(row, owner))
+        if _is_wanted(owner, wanted):
+            method = methods.get((row.transaction_id, row.account, row.asset), "fifo")
+            lines.append(_line(row, owner, method))
     return GainsReport(
         head=chain_head(connection, account_id)[1],
         years=_sums(lines, with_asset=False),
@@ -154,11 +157,12 @@ def gains_report(connection: Connection, account_id: int, period: Period, wanted
 def _known(connection: Connection, account_id: int) -> _Known:
     indices = {index.id: index for index in list_indices(connection, account_id)}
     positions = {each.id: each for each in list_positions(connection) if each.index_id in indices}
+    names = holder_names(connection)
     return _Known(
         indices=indices,
         positions=positions,
         orders=traders(connection, account_id),
-        holders={each.id: holder_name(connection, each.holder_id) for each in positions.values()},
+        holders={each.id: names[each.holder_id] for each in positions.values()},
     )
 
 
@@ -189,7 +193,7 @@ def _is_wanted(owner: _Owner, wanted: Wanted) -> bool:
     return wanted.holder is None or owner.bearer == wanted.holder
 
 
-def _line(row: Row[Any], owner: _Owner) -> GainLine:
+def _line(row: Row[Any], owner: _Owner, lot_method: str) -> GainLine:
     return GainLine(
         year=row.disposed_at.astimezone(UTC).year,
         of=owner.of,
@@ -198,7 +202,7 @@ def _line(row: Row[Any], owner: _Owner) -> GainLine:
         position=owner.position,
         order=row.index_order_id,
         asset=row.asset,
-        lot_method=_method(row),
+        lot_method=lot_method,
         currency=DEFAULT if owner.index is None else owner.index.quote,
         acquired_at=row.acquired_at,
         disposed_at=row.disposed_at,
@@ -207,17 +211,23 @@ def _line(row: Row[Any], owner: _Owner) -> GainLine:
         cost=row.cost,
         fee=row.fee,
         gain=row.gain,
-        days_held=row.days_held,
+        days_held=max(row.days_held, 0),
         transaction=row.key,
     )
 
 
-def _method(row: Row[Any]) -> str:
-    """Return by which method the lots of this disposal were chosen, as its transaction says."""
-    for action, account, asset, *_, method in json.loads(row.evidence)["lots"]:
-        if (action, account, asset) == ("dispose", row.account, row.asset):
-            return str(method)
-    return "fifo"
+def _methods(connection: Connection, account_id: int, period: Period) -> dict[tuple[int, str, str], str]:
+    """Return by which method lots were chosen, by transaction, account and asset, as the transaction says."""
+    disposing = select(disposals.c.transaction_id).where(*within(disposals.c.disposed_at, period))
+    query = select(transactions.c.id, transactions.c.evidence).where(
+        transactions.c.account_id == account_id, transactions.c.id.in_(disposing)
+    )
+    found: dict[tuple[int, str, str], str] = {}
+    for row in connection.execute(query):
+        for move in map(LotMove.from_list, json.loads(row.evidence)["lots"]):
+            if move.action is LotAction.DISPOSE:
+                found.setdefault((row.id, move.account, move.asset), move.method)
+    return found
 
 
 def _sums(lines: Sequence[GainLine], *, with_asset: bool) -> tuple[GainSum, ...]:

@@ -11,7 +11,7 @@ from sqlalchemy import Connection
 from etf_trader.index.store import Basket, Index, Position, basket_of_version, current_basket, list_positions
 from etf_trader.ledger import accounts
 from etf_trader.ledger.replay import Books
-from etf_trader.ledger.repository import Ledger, chain_head, holder_name
+from etf_trader.ledger.repository import Ledger, chain_head, holder_names
 from etf_trader.money import ZERO, divide
 from etf_trader.reports.pricing import Price
 
@@ -112,7 +112,7 @@ def holdings_report(
     """
     said = _held_now(connection, index) if past is None else _held_then(connection, index, past[0])
     lines = _lines(said, mids, priced_at, sources or {})
-    nav = said.basket.nav(mids)
+    nav, names = said.basket.nav(mids), holder_names(connection)
     float_cash = said.in_float.get(index.quote, ZERO)
     cash = said.index.get(index.quote, ZERO)
     return HoldingsReport(
@@ -137,7 +137,7 @@ def holdings_report(
         positions=tuple(
             PositionLine(
                 position=position.id,
-                holder=holder_name(connection, position.holder_id),
+                holder=names[position.holder_id],
                 units=units,
                 cost=cost,
                 value=units * nav,

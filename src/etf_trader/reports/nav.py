@@ -5,13 +5,13 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, func, select
 
 from etf_trader.errors import MissingPrice
 from etf_trader.index.benchmarks import current_fixing, with_last_known
 from etf_trader.index.navs import last_nav
 from etf_trader.index.prices import MID, Price, values_of
-from etf_trader.index.store import Basket, Index, baskets_of, current_basket
+from etf_trader.index.store import Basket, Index, basket_of_version, current_basket
 from etf_trader.ledger import accounts
 from etf_trader.ledger.repository import GENESIS, Ledger, chain_head
 from etf_trader.ledger.tables import transactions
@@ -90,7 +90,7 @@ def recorded_nav_report(connection: Connection, index: Index, before: datetime |
     nav = last_nav(connection, index.id, before)
     if nav is None:
         return None
-    basket = next(each for each in baskets_of(connection, index.id) if each.version == nav.basket_version)
+    basket = basket_of_version(connection, index.id, nav.basket_version)
     head = _head_at(connection, index.account_id, nav.at)
     return _report(
         index, basket, nav.units, nav.prices, nav.at, recorded_as=nav.reason, level=nav.level, head=head
@@ -109,8 +109,11 @@ def _level(connection: Connection, index_id: int, prices: Mapping[str, Price]) -
 
 
 def _head_at(connection: Connection, account_id: int, at: datetime) -> str:
-    query = select(transactions.c.hash).where(transactions.c.account_id == account_id, transactions.c.at <= at)
-    found: str | None = connection.scalar(query.order_by(transactions.c.sequence.desc()).limit(1))
+    """Return the head of the chain as it stood at a moment: what was found late is dated before it was known."""
+    own = transactions.c.account_id == account_id
+    query = select(transactions.c.hash).where(own).order_by(transactions.c.sequence.desc()).limit(1)
+    later = connection.scalar(select(func.min(transactions.c.sequence)).where(own, transactions.c.at > at))
+    found: str | None = connection.scalar(query if later is None else query.where(transactions.c.sequence < later))
     return found or GENESIS
 
 

@@ -1,7 +1,7 @@
 """What a fund came to beside its index, from what was written down of both; definitions in `returns`."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -9,23 +9,22 @@ from decimal import Decimal
 from sqlalchemy import Connection, select
 
 from etf_trader.index.navs import Nav, last_nav, navs_of
-from etf_trader.index.store import Index, basket_of_version, baskets_of
+from etf_trader.index.store import Index, baskets_by_id, baskets_by_version
 from etf_trader.ledger.repository import chain_head
 from etf_trader.ledger.tables import transactions
 from etf_trader.market.symbol import Side
 from etf_trader.money import ZERO, divide
 from etf_trader.orders.tables import index_orders, plans
 from etf_trader.reports.booked import Booked, booked
+from etf_trader.reports.money_weighted import MoneyWeighted, money_weighted_return
 from etf_trader.reports.period import Period
 from etf_trader.reports.returns import (
     Drawdown,
     Flow,
-    MoneyWeighted,
     Point,
     average_value,
     bps_a_year,
     drawdown,
-    money_weighted_return,
     return_a_year,
     sharpe_without_risk_free_rate,
     total_return,
@@ -125,9 +124,10 @@ def performance_report(connection: Connection, index: Index, period: Period) -> 
 
 def _report(connection: Connection, index: Index, navs: Sequence[Nav]) -> PerformanceReport:
     first, last = navs[0], navs[-1]
-    flows, span = _flows_between(connection, index, first, last)
+    flows, span = _flows_between(connection, index, navs)
     fund = [Point(nav.at, nav.nav_per_unit) for nav in navs]
     level = [Point(nav.at, nav.level) for nav in navs if nav.level is not None]
+    beside = [Point(nav.at, nav.nav_per_unit) for nav in navs if nav.level is not None]
     average = average_value([Point(nav.at, nav.value) for nav in navs]) or ZERO
     trading = _trading(booked(connection, index.account_id, span, index.id))
     created = sum((flow.amount for flow in flows if flow.amount > 0), ZERO)
@@ -143,7 +143,7 @@ def _report(connection: Connection, index: Index, navs: Sequence[Nav]) -> Perfor
         years=years(first.at, last.at),
         fund_return=of_fund,
         index_return=of_index,
-        tracking_difference=tracking_difference(fund, level),
+        tracking_difference=tracking_difference(beside, level),
         tracking_error=tracking_error(fund, level),
         fund_return_a_year=None if of_fund is None else return_a_year(of_fund, first.at, last.at),
         index_return_a_year=None if of_index is None else return_a_year(of_index, level[0].at, level[-1].at),
@@ -172,8 +172,7 @@ def _report(connection: Connection, index: Index, navs: Sequence[Nav]) -> Perfor
 
 def _weights(connection: Connection, index: Index, navs: Sequence[Nav]) -> tuple[Mapping[str, Decimal], ...]:
     """Return what each constituent was of a unit, by the prices that were written down."""
-    versions = {nav.basket_version for nav in navs}
-    baskets = {version: basket_of_version(connection, index.id, version) for version in versions}
+    baskets = baskets_by_version(connection, index.id, {nav.basket_version for nav in navs})
     found = []
     for nav in navs:
         basket, prices = baskets[nav.basket_version], nav.prices
@@ -185,20 +184,24 @@ def _weights(connection: Connection, index: Index, navs: Sequence[Nav]) -> tuple
     return tuple(found)
 
 
-def _flows_between(connection: Connection, index: Index, first: Nav, last: Nav) -> tuple[list[FlowLine], Period]:
-    """Return what came and went from one record to another, and the span of time in which it did.
+def _flows_between(connection: Connection, index: Index, navs: Sequence[Nav]) -> tuple[list[FlowLine], Period]:
+    """Return what came and went from the first record to the last, and the span of time in which it did.
 
     What happened at the very moment of the first belongs to it, or came after it:
     the units that there were at the last tell.
     """
-    flows = _flows(connection, index, Period(first.at, last.at + _INSTANT))
+    first, last = navs[0], navs[-1]
+    flows = _flows(connection, index, Period(first.at, last.at + _INSTANT), navs)
     if first.units + sum((flow.units for flow in flows), ZERO) == last.units:
         return flows, Period(first.at, last.at + _INSTANT)
     return [flow for flow in flows if flow.at > first.at], Period(first.at + _INSTANT, last.at + _INSTANT)
 
 
-def _flows(connection: Connection, index: Index, period: Period) -> list[FlowLine]:
-    """Return the creations and redemptions of the chain, at the mids of their batches, oldest first."""
+def _flows(connection: Connection, index: Index, period: Period, navs: Sequence[Nav]) -> list[FlowLine]:
+    """Return the creations and redemptions of the chain, at the mids of their batches, oldest first.
+
+    What had no mid then counts at the price that was written down last.
+    """
     assert period.since is not None and period.until is not None
     query = (
         select(transactions.c.at, transactions.c.evidence, transactions.c.index_order_id, index_orders.c.side)
@@ -211,19 +214,31 @@ def _flows(connection: Connection, index: Index, period: Period) -> list[FlowLin
         )
         .order_by(transactions.c.id)
     )
-    baskets = {basket.id: basket for basket in baskets_of(connection, index.id)}
     of_plan = select(plans.c.id, plans.c.basket_id).join(index_orders, index_orders.c.id == plans.c.index_order_id)
     planned_on = {
         row.id: row.basket_id for row in connection.execute(of_plan.where(index_orders.c.index_id == index.id))
     }
+    booked_flows = [(row, json.loads(row.evidence)["facts"]) for row in connection.execute(query)]
+    baskets = baskets_by_id(connection, {planned_on[facts["plan"]] for _, facts in booked_flows})
     found = []
-    for row in connection.execute(query):
-        facts = json.loads(row.evidence)["facts"]
+    for row, facts in booked_flows:
         units = Side(row.side).sign * Decimal(facts["units"])
         if units:
+            basket = baskets[planned_on[facts["plan"]]]
             mids = {asset: Decimal(mid) for asset, mid in facts["mids"].items()}
-            nav = baskets[planned_on[facts["plan"]]].nav(mids)
+            frozen = basket.quantities.keys() - mids.keys()
+            nav = basket.nav(mids | _written_down(navs, frozen, row.at))
             found.append(FlowLine(row.at, row.index_order_id, units, nav, units * nav))
+    return found
+
+
+def _written_down(navs: Sequence[Nav], assets: Collection[str], at: datetime) -> dict[str, Decimal]:
+    """Return the last price of each of `assets` that was written down by then; 0 for what never had one."""
+    found = dict.fromkeys(assets, ZERO)
+    if assets:
+        for nav in navs:
+            if nav.at <= at:
+                found |= {asset: price.value for asset, price in nav.prices.items() if asset in found}
     return found
 
 

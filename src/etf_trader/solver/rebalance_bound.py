@@ -34,7 +34,8 @@ def multipliers_of(problem: RebalanceProblem, trades: "Trades") -> tuple[dict[st
     multipliers = {
         each.asset: max(value, ZERO) * each.mid for each, value in zip(problem.constituents, worth, strict=True)
     }
-    return multipliers | {problem.quote: cash}, nav
+    # That of NAV may be below zero, where trades cost more than they move; a node has none that is.
+    return multipliers | {problem.quote: max(cash, ZERO)}, nav
 
 
 def prices_of(

@@ -2,6 +2,8 @@
 
 import re
 from collections import defaultdict
+from dataclasses import replace
+from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
 
@@ -19,8 +21,9 @@ from etf_trader.ledger.beancount import (
     read_account_name,
     read_commodity_name,
 )
-from etf_trader.ledger.replay import entries
+from etf_trader.ledger.replay import Entry, entries
 from etf_trader.ledger.tables import balances, disposals, transactions
+from etf_trader.ledger.transaction import LotAction, LotMove, Posting
 from etf_trader.money import money_context
 
 D = Decimal
@@ -85,7 +88,20 @@ def test_names_read_as_people_write_them() -> None:
     assert account_name("treasury:Self") != "Assets:Treasury:Self"
     assert account_name("issued:1") == "Liabilities:Issued:1"
     assert account_name("market") == "Equity:Market"
+    assert account_name("fee_payable:1") == "Assets:Fee-Payable:1"
     assert read_account_name("Expenses:Venue-Fees") == "venue_fees"
+
+
+def test_a_swap_of_coins_is_told_with_what_became_of_the_old_one() -> None:
+    move = LotMove(LotAction.SWAP, "index:1", "B", D(2), D(4), target="POL")
+    lines = (Posting("index:1", "B", D(-2)), Posting("swapped", "B", D(2)))
+    at = datetime(2026, 1, 5, tzinfo=UTC)
+    entry = Entry(2, "swap:1", "swap", at, at, None, "B became POL", {}, (move,), lines, (), "", "")
+    bought = LotMove(LotAction.ACQUIRE, "index:1", "B", D(2), D(20))
+    first = replace(entry, sequence=1, key="first", moves=(bought,), postings=())
+    text = "\n".join(beancount_lines([first, entry], "books", lambda account, order: "USDT"))
+    assert "  became: 4 POL" in text
+    assert re.findall(r"open (\S+)", text) == ["Assets:Index:1", "Equity:Swapped"]
 
 
 async def test_beancount_proves_what_is_held_and_notices_a_changed_digit(tmp_path: Path) -> None:

@@ -104,6 +104,25 @@ def test_what_does_not_divide_stays_in_the_last_part() -> None:
     assert second[0].cost == D("0.666666666666666667")
 
 
+@pytest.mark.parametrize("method", ["fifo", "hifo"])
+def test_lots_that_are_carried_stay_as_old_and_as_dear_as_they_are(method: str) -> None:
+    book = three_lots(method)
+    carry = LotMove(LotAction.CARRY, "index:1", "A", D(4), target="order:1", method=method)
+    book.apply(carry, START + timedelta(days=9), 9)
+    first, second = {"fifo": ((0, 2, 20), (1, 2, 30)), "hifo": ((1, 3, 45), (2, 1, 12))}[method]
+    found = [((lot.acquired_at - START).days, lot.quantity, lot.cost) for lot in book.lots("order:1", "A")]
+    assert found == [(day, D(quantity), D(cost)) for day, quantity, cost in (first, second)]
+    assert (book.quantity("index:1", "A"), book.cost("index:1", "A")) == (D(6), 125 - D(first[2] + second[2]))
+
+
+def test_lots_of_one_moment_are_carried_as_one() -> None:
+    book = make_book()
+    for cost in ("10", "12"):
+        acquire(book, "1", cost)
+    book.apply(LotMove(LotAction.CARRY, "index:1", "A", D(2), target="order:1"), START + timedelta(days=9), 9)
+    assert [(lot.acquired_at, lot.cost) for lot in book.lots("order:1", "A")] == [(START, D(22))]
+
+
 def test_a_move_takes_the_cost_along() -> None:
     book = three_lots("fifo")
     book.apply(LotMove(LotAction.MOVE, "index:1", "A", D(3), target="order:1"), START, 3)
@@ -309,7 +328,7 @@ class Step(NamedTuple):
     is_last: bool
 
 
-kinds = st.sampled_from(("buy", "buy", "sell", "move", "adjust", "correct"))
+kinds = st.sampled_from(("buy", "buy", "sell", "move", "carry", "adjust", "correct"))
 some_steps = st.lists(st.builds(Step, kinds, sizes, sizes, st.booleans()), max_size=30)
 
 
@@ -320,6 +339,7 @@ def move_of(step: Step, quantity: Decimal, method: str) -> LotMove:
         "buy": LotMove(LotAction.ACQUIRE, *mine, quantity, step.amount, method=method),
         "sell": LotMove(LotAction.DISPOSE, *mine, quantity, step.amount, step.amount / 100, method=method),
         "move": LotMove(LotAction.MOVE, *mine, quantity, target="order:1", method=method),
+        "carry": LotMove(LotAction.CARRY, *mine, quantity, target="order:1", method=method),
         "adjust": LotMove(LotAction.ADJUST, *mine, ZERO, step.amount),
         "correct": LotMove(LotAction.DISPOSE, *mine, ZERO, step.amount),
     }[step.kind]
@@ -332,10 +352,10 @@ def test_lots_that_are_read_in_parts_go_as_those_of_a_plain_list(
     whole, shelf, held = LotBook(), Shelf([]), ZERO
     book, disposed = LotBook(shelf, part), list[Disposal]()
     for number, step in enumerate(steps):
-        quantity = min(step.quantity, held) if step.kind in ("sell", "move") else step.quantity
+        quantity = min(step.quantity, held) if step.kind in ("sell", "move", "carry") else step.quantity
         if not quantity:
             continue
-        held += {"buy": quantity, "sell": -quantity, "move": -quantity}.get(step.kind, ZERO)
+        held += {"buy": quantity, "adjust": ZERO, "correct": ZERO}.get(step.kind, -quantity)
         for each in (whole, book):
             each.apply(move_of(step, quantity, method), START + timedelta(days=number), number)
         if step.is_last:

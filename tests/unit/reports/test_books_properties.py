@@ -25,18 +25,11 @@ from etf_trader.orders.plan import LOSS_PARTS
 from etf_trader.orders.store import list_index_orders
 from etf_trader.reports.currency import Rate, converted
 from etf_trader.reports.gains import Wanted, gains_report
+from etf_trader.reports.holder_history import CashLine, history
 from etf_trader.reports.holdings import holdings_report
 from etf_trader.reports.losses import BY, LossLine, LossReport, costs_report, loss_report
 from etf_trader.reports.period import ALWAYS, Period
-from etf_trader.reports.statement import (
-    CashLine,
-    PositionStatement,
-    Statement,
-    StatementTotal,
-    Valuation,
-    history,
-    statement,
-)
+from etf_trader.reports.statement import PositionStatement, Statement, StatementTotal, Valuation, statement
 
 D = Decimal
 ZERO = D(0)

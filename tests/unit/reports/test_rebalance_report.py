@@ -8,7 +8,7 @@ from decimal import Decimal
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from tests.effort import examples
 from tests.factories import House, Ladder, make_definition, make_house, make_ladders, make_market
@@ -16,7 +16,7 @@ from tests.invariants import findings
 
 from etf_trader.errors import NotFound
 from etf_trader.exchange.static import StaticMarket
-from etf_trader.index.store import baskets_of
+from etf_trader.index.store import basket_of_version
 from etf_trader.money import ZERO, divide, money_context, round_to
 from etf_trader.orders.plan import LOSS_PARTS
 from etf_trader.reports.rebalance import RebalanceReport, rebalance_report
@@ -99,10 +99,11 @@ def require_identities(house: House, report: RebalanceReport) -> None:
             assert getattr(report, part) == sum(getattr(line, part) for line in report.legs), part
         for line in report.legs:
             assert line.cost == sum(getattr(line, part) for part in LOSS_PARTS)
-        for wave in report.waves:
+        played = [*report.waves, *report.late_fills]
+        for wave in played:
             parts = wave.spread + wave.depth + wave.fee + wave.rounding
             assert wave.nav_before - wave.nav_after == parts == wave.cost
-        assert sum((wave.cost for wave in report.waves), ZERO) == report.cost - report.delay
+        assert sum((wave.cost for wave in played), ZERO) == report.cost - report.delay
         for when in ("before", "after"):
             nav, units = getattr(report, f"nav_{when}"), getattr(report, f"units_{when}")
             assert nav == getattr(report, f"nav_per_unit_{when}") * units
@@ -114,7 +115,7 @@ def require_identities(house: House, report: RebalanceReport) -> None:
                 held = getattr(line, f"per_unit_{when}") * units
                 assert getattr(line, f"quantity_{when}") == held
     with house.database.read() as connection:
-        basket = baskets_of(connection, 1)[-1]
+        basket = basket_of_version(connection, 1, report.baskets[-1].version)
     assert {
         line.asset: line.per_unit_after for line in report.legs if line.per_unit_after and line.symbol
     } == dict(basket.quantities)
@@ -147,6 +148,9 @@ def mover(house: House, mids: dict[str, Decimal], left: list[tuple[str, int]]) -
     gone=st.sampled_from([*"ABC", ""]),
     moves=moves,
     bought=st.integers(0, 3),
+)
+@example(  # lots so coarse that the program finds NAV worth less than nothing at the margin
+    mids=(D("45.89"), D(1), D(1), D(1)), shares=[1] * 4, gone="A", moves=[("B", 7), ("B", -33)], bought=0
 )
 def test_every_sum_of_a_report_is_exact_over_moving_books(
     mids: tuple[Decimal, ...],

@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.effort import examples
 
+from etf_trader.reports.money_weighted import money_weighted_return
 from etf_trader.reports.returns import (
     YEAR,
     Drawdown,
@@ -20,7 +21,6 @@ from etf_trader.reports.returns import (
     bps_a_year,
     daily_closes,
     drawdown,
-    money_weighted_return,
     return_a_year,
     sharpe_without_risk_free_rate,
     time_weighted_return,

@@ -15,10 +15,11 @@ from etf_trader.index.store import list_indices
 from etf_trader.ledger.replay import books_before
 from etf_trader.money import money_context
 from etf_trader.reports.gains import Wanted, gains_report
+from etf_trader.reports.holder_history import history
 from etf_trader.reports.holdings import holdings_report
 from etf_trader.reports.losses import costs_report, loss_report
 from etf_trader.reports.period import ALWAYS, Period, moment_text, period_of, year_period
-from etf_trader.reports.statement import Valuation, history, statement
+from etf_trader.reports.statement import Valuation, statement
 
 D = Decimal
 NOW = datetime(2026, 6, 15, 12, 30, tzinfo=UTC)
