@@ -39,7 +39,7 @@ from etf_trader.risk.proposal import Violation
 from etf_trader.venue.interface import Venue
 
 UNITS = ("units",)
-"""What stops a rebalance whose units were all sold between two waves: there is nothing left to trade."""
+"""What stops a rebalance whose units were all sold before it was done: there is nothing left to trade."""
 
 
 @dataclass(slots=True)
@@ -100,9 +100,9 @@ class Rebalancer:
             return False
         if state.order.cancel_requested_at is not None:
             return self._end(order_id, Ending(IndexOrderStatus.CANCELLED, ("cancelled",)), lease)
-        if not state.units and state.waves:
+        if not state.units:
             return self._end(order_id, Ending(IndexOrderStatus.ENDED, UNITS), lease)
-        if not state.left or not state.units:
+        if not state.left:
             return self._end(order_id, _done(state), lease)
         if barren >= MOST_BARREN:
             stops = tuple(f"rejected({asset})" for asset in refused) or MOVED
@@ -115,9 +115,9 @@ class Rebalancer:
         if slots is None:
             self.has_waited = True
             return True
-        if accrue_before(self.database, self.account, lease, [state.index.id], self.clock.now()):
-            with self.database.read() as connection:
-                state = rebalance_state(connection, order_id)
+        accrue_before(self.database, self.account, lease, [state.index.id], self.clock.now())
+        with self.database.read() as connection:  # orders have ended meanwhile, and fees were taken before them
+            state = rebalance_state(connection, order_id)
         while True:
             try:
                 netted = await self._plan(state, beside, rules, slots)
