@@ -1,7 +1,6 @@
 """The management fee is taken before anything is planned, and paid out of the float."""
 
 import asyncio
-from collections.abc import Mapping
 from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
@@ -30,13 +29,11 @@ D = Decimal
 YEAR = 31_536_000
 
 
-def make_fee_definition(
-    bps: int = 100, weights: Mapping[str, Decimal] | None = None, **changes: object
-) -> IndexDefinition:
+def make_fee_definition(bps: int = 100, **changes: object) -> IndexDefinition:
     document = {
         "symbol": "TWO",
         "start_value": 120,
-        "weights": weights or {"A": D("0.5"), "B": D("0.5")},
+        "weights": {"A": D("0.5"), "B": D("0.5")},
         "fee": {"management_bps": bps},
     }
     return replace(definition_from(document, where="a test"), float_cash=D(1000), **changes)  # type: ignore[arg-type]

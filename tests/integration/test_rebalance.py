@@ -11,7 +11,6 @@ import pytest
 from sqlalchemy import delete
 from tests.factories import (
     UID,
-    HookedVenue,
     House,
     Ladder,
     make_definition,
@@ -20,7 +19,6 @@ from tests.factories import (
     make_market,
     make_request,
 )
-from tests.integration.test_fees_in_kind import make_fee_definition
 from tests.integration.test_reconciliation import ForgetfulVenue
 from tests.invariants import findings, standing_findings
 
@@ -37,10 +35,10 @@ from etf_trader.market.symbol import Side
 from etf_trader.money import round_to
 from etf_trader.orders.schedule import Algo
 from etf_trader.orders.status import IndexOrderStatus
-from etf_trader.orders.store import plans_of, standing_of
+from etf_trader.orders.store import plans_of, request_cancel, standing_of
 from etf_trader.orders.stored_schedule import ScheduleRequest
 from etf_trader.reports.rebalance import rebalance_report
-from etf_trader.venue.interface import FeeDiscount, LimitOrder
+from etf_trader.venue.interface import LimitOrder
 
 D = Decimal
 HAIR = D("0.00000001")
@@ -159,27 +157,29 @@ async def test_what_is_being_sold_counts_until_it_is_sold_and_what_is_left_of_un
     assert findings(worked.database, worked.exchange) == []
 
 
-class SlowVenue(HookedVenue):
-    """A venue whose every answer about fees takes a second."""
-
-    async def fee_discount(self) -> FeeDiscount | None:
-        self._exchange.advance(1)
-        return await super().fee_discount()
-
-
-async def test_a_fee_that_grows_all_the_time_and_an_open_order_of_the_index_stop_no_wave(tmp_path: Path) -> None:
+async def test_a_wave_counts_the_units_that_a_cancelled_order_was_completed_to(tmp_path: Path) -> None:
     books = {asset: make_ladders(D(mid), D("0.01"), D(10_000)) for asset, mid in (("A", 100), ("B", 10))}
-    house = make_house(tmp_path, make_market(books), venue_type=SlowVenue)
-    await house.create(make_fee_definition())
+    house = make_house(tmp_path, make_market(books))
+    await house.create(make_definition())
     await house.buy(10)
-    waits = await house.desk.accept(make_request(quantity=D(5), limit_price=D(100), time_in_force="gtc"))
+    house.venue.before_place = lambda sent: set_book(house, "B", *make_ladders(D(10), D("0.01"), D(1)))
+    bought = await house.buy(20, time_in_force="gtc", limit_price=D("120.5"))
+    house.venue.before_place = None
+    assert bought.filled < 5
+    set_book(house, "B", *make_ladders(D(10), D("0.01"), D(10_000)))
+    with house.database.write() as connection:
+        request_cancel(connection, bought.id, house.clock.now())
     weights = {"A": D("0.3"), "B": D("0.7")}
-    await house.administration.edit_index("1", make_fee_definition(weights=weights))
+    await house.administration.edit_index("1", make_definition(basket={}, weights=weights))
     order = await house.rebalance()
+    filled = house.order(bought.id).filled
+    assert filled > 19
     with house.database.read() as connection:
-        assert [plan.purpose for plan in plans_of(connection, order.id)] == ["wave", "wave"]
+        assert plans_of(connection, order.id)[0].units == 10 + filled
+        told = rebalance_report(connection, order.id)
         assert audit(connection, house.account).findings == ()
-    assert (order.status, house.order(waits.id).filled) == (IndexOrderStatus.FILLED, D(0))
+    assert told.nav_after == told.nav_before - told.cost + told.market + told.flows
+    assert abs(told.legs[0].weight_after - D("0.3")) < D("0.001")
     assert findings(house.database, house.exchange) == []
 
 
