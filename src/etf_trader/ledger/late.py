@@ -3,14 +3,14 @@
 The sealed end stays what was known then; the row beside it says what came later.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 
 from sqlalchemy import Connection, func, insert, select
 
-from etf_trader.ledger.fill import Fill
+from etf_trader.ledger.fill import Fill, fill_from
 from etf_trader.ledger.tables import allocations, fills, late_fills
 from etf_trader.money import ZERO
 from etf_trader.seal import seal
@@ -52,6 +52,13 @@ def late_fill_seals(connection: Connection) -> Mapping[int, tuple[LateFill, str]
         row.fill_id: (LateFill(row.fill_id, row.asset_order_id, row.found_at), row.seal)
         for row in connection.execute(select(late_fills))
     }
+
+
+def late_keys(connection: Connection, asset_orders: Iterable[int]) -> set[str]:
+    """Return the keys of the fills of these asset orders that were found late."""
+    query = select(fills).join(late_fills, late_fills.c.fill_id == fills.c.id)
+    rows = connection.execute(query.where(late_fills.c.asset_order_id.in_(list(asset_orders))))
+    return {fill_from(row).key for row in rows}
 
 
 def allotted(connection: Connection, asset_order_id: int) -> dict[int, Decimal]:

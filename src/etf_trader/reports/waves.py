@@ -16,6 +16,7 @@ from etf_trader.execution.state import fills_with_orders
 from etf_trader.execution.wave_settlement import mids_of
 from etf_trader.index.store import Basket, baskets_of
 from etf_trader.ledger.fill import Fill
+from etf_trader.ledger.late import late_keys
 from etf_trader.ledger.tables import transactions
 from etf_trader.money import ONE, ZERO
 from etf_trader.orders.asset_order import AssetOrder
@@ -143,11 +144,13 @@ def start_of(connection: Connection, order: RebalanceOrder) -> Basket:
 
 
 def waves_played(connection: Connection, order: RebalanceOrder) -> list[Played]:
-    """Read the waves of a rebalance, in order."""
+    """Read the waves of a rebalance, in order; a fill that was found later is of none of them."""
     baskets = baskets_of(connection, order.index_id)
     by_id, by_version = ({getattr(each, key): each for each in baskets} for key in ("id", "version"))
     settled = _settlements(connection, order.id)
     pairs = fills_with_orders(connection, order.id)
+    late = late_keys(connection, {sent.id for _, sent in pairs})
+    pairs = [pair for pair in pairs if pair[0].key not in late]
     held = held_by(start_of(connection, order), order.request.units)
     mids: dict[str, Decimal] = dict(order.arrival)
     found: list[Played] = []
@@ -189,7 +192,8 @@ def _settlements(connection: Connection, order_id: int) -> dict[int, Settled]:
         if "plan" not in facts:
             continue  # nobody held units: the basket was written anew, and nothing traded
         left = {asset: Decimal(quantity) for asset, quantity in facts["left"].items()}
-        found[facts["plan"]] = Settled(facts["basket"], Held(left, Decimal(facts["cash_left"])))
+        made = Settled(facts["basket"], Held(left, Decimal(facts["cash_left"])))
+        found.setdefault(facts["plan"], made)  # a fill that was found later makes another basket
     return found
 
 
