@@ -186,7 +186,7 @@ def _settlements(connection: Connection, order_id: int) -> dict[int, Settled]:
     query = select(transactions.c.evidence).where(
         transactions.c.index_order_id == order_id, transactions.c.kind == "basket"
     )
-    found = {}
+    found: dict[int, Settled] = {}
     for evidence in connection.scalars(query.order_by(transactions.c.id)):
         facts: dict[str, Any] = json.loads(evidence)["facts"]
         if "plan" not in facts:
