@@ -29,7 +29,7 @@ from etf_trader.exchange.server.faults import Fault as WireFault  # noqa: E402
 from etf_trader.venue.faulty import Fault  # noqa: E402
 
 CHUNK = 20
-KILLED = ("buy", "limited sell", "shared", "routed", "cancelled", "backlog")
+KILLED = ("buy", "limited sell", "shared", "routed", "cancelled", "backlog", "rebalance")
 STOPPED = ("buy", "shared")
 
 

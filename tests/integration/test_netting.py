@@ -15,7 +15,9 @@ from tests.factories import House, make_definition, make_house, make_ladders, ma
 from tests.invariants import findings, limit_findings, max_loss_findings, standing_findings
 
 from etf_trader.errors import DataError, EtfError
+from etf_trader.exchange.static import StaticMarket
 from etf_trader.execution.proof import prove
+from etf_trader.execution.rebalance_state import assets_done
 from etf_trader.index.store import current_basket
 from etf_trader.ledger.audit import audit
 from etf_trader.ledger.fill import INTERNAL
@@ -23,7 +25,7 @@ from etf_trader.ledger.tables import fills
 from etf_trader.market.symbol import Side
 from etf_trader.money import divide, money_context
 from etf_trader.orders.rebalances import list_rebalances, rebalance_order
-from etf_trader.orders.store import StoredPlan, list_index_orders, list_plans, plan_seal
+from etf_trader.orders.store import StoredPlan, asset_orders_of_plan, list_index_orders, list_plans, plan_seal
 from etf_trader.orders.tables import plans
 from etf_trader.rebalance.beside import beside_orders
 from etf_trader.rebalance.previewing import preview_rebalance
@@ -124,6 +126,19 @@ async def test_on_the_same_side_the_fund_is_planned_behind_the_order(tmp_path: P
     made = await together(house, (Side.SELL, 2, "4"))
     asked = {each["asset"]: each["ordered"] for each in waves(made)[0]["problem"]["constituents"]}  # type: ignore[index]
     assert asked["A"] == "-4"
+
+
+async def test_what_the_orders_beside_leave_of_a_book_is_all_there_is_of_it(tmp_path: Path) -> None:
+    # Bids of 70.04 B, of which the order takes 20: the fund, which would sell 50.083, takes the other 50.04.
+    house = await founded(tmp_path, weights={"A": "0.4", "B": "0.25", "C": "0.35"})
+    assert isinstance(house.market, StaticMarket)
+    house.market.set_book("BUSDT", [("9.99", "70.04")], [("10.01", "100000")])
+    made = await together(house, (Side.SELL, 2, "4"))
+    (wave,) = (each for each in made if "beside" in json.loads(each.document))
+    with house.database.read() as connection:
+        sent = asset_orders_of_plan(connection, wave.id)
+        assert {each.intent.asset: each.executed_quantity for each in sent}["B"] == D("50.04")
+        assert "B" not in assets_done(connection, wave, sent)
 
 
 async def test_on_a_wide_book_neither_trades_against_the_other(tmp_path: Path) -> None:

@@ -1,11 +1,14 @@
 """A rebalance is carried out in waves, and what is held afterwards is the basket."""
 
 import asyncio
+import sqlite3
+from contextlib import closing
 from datetime import date
 from decimal import Decimal
 from pathlib import Path
 
 import pytest
+from sqlalchemy import delete
 from tests.factories import (
     UID,
     House,
@@ -21,14 +24,21 @@ from tests.invariants import findings, standing_findings
 
 from etf_trader.errors import ConfigError, MissingPrice
 from etf_trader.exchange.static import StaticMarket
+from etf_trader.execution.answer import Answer
+from etf_trader.execution.reconcile import compare
+from etf_trader.execution.tables import leases
 from etf_trader.index.benchmarks import current_fixing
 from etf_trader.index.store import baskets_of, current_basket
 from etf_trader.ledger.audit import audit
+from etf_trader.ledger.repository import begin_incarnation
 from etf_trader.market.symbol import Side
 from etf_trader.money import round_to
+from etf_trader.orders.schedule import Algo
 from etf_trader.orders.status import IndexOrderStatus
-from etf_trader.orders.store import standing_of
+from etf_trader.orders.store import plans_of, request_cancel, standing_of
+from etf_trader.orders.stored_schedule import ScheduleRequest
 from etf_trader.reports.rebalance import rebalance_report
+from etf_trader.venue.interface import LimitOrder
 
 D = Decimal
 HAIR = D("0.00000001")
@@ -155,6 +165,76 @@ async def test_a_rebalance_whose_units_are_all_sold_between_two_waves_says_so(wo
     assert findings(worked.database, worked.exchange) == []
 
 
+async def test_what_is_being_sold_counts_until_it_is_sold_and_what_is_left_of_units_is_told(worked: House) -> None:
+    def stop(order: LimitOrder) -> None:
+        raise RuntimeError
+
+    worked.venue.before_place = stop
+    sold = await worked.desk.accept(make_request(Side.SELL, quantity=None, time_in_force="gtc"))
+    with pytest.raises(RuntimeError):
+        await worked.manager.run([sold.id])
+    assert worked.holdings("index:1") == {}  # all of it is out, and the units are not gone yet
+    worked.venue.before_place = None
+    order = await worked.accept_rebalance()
+    assert (order.request.units, order.request.nav) == (D(10), D(400))
+    await worked.manager.reconcile()
+    await worked.manager.run([order.id, sold.id])
+    assert worked.order(sold.id).filled == 10
+    with worked.database.read() as connection:
+        assert standing_of(connection, order.id) == (IndexOrderStatus.ENDED, ("units",))
+        told = rebalance_report(connection, order.id)
+        assert audit(connection, worked.account).findings == ()
+    assert told.nav_after == told.nav_before - told.cost + told.market + told.flows
+    assert findings(worked.database, worked.exchange) == []
+
+
+async def test_a_wave_counts_the_units_that_a_cancelled_order_was_completed_to(tmp_path: Path) -> None:
+    books = {asset: make_ladders(D(mid), D("0.01"), D(10_000)) for asset, mid in (("A", 100), ("B", 10))}
+    house = make_house(tmp_path, make_market(books))
+    await house.create(make_definition())
+    await house.buy(10)
+    house.venue.before_place = lambda sent: set_book(house, "B", *make_ladders(D(10), D("0.01"), D(1)))
+    bought = await house.buy(20, time_in_force="gtc", limit_price=D("120.5"))
+    house.venue.before_place = None
+    assert bought.filled < 5
+    set_book(house, "B", *make_ladders(D(10), D("0.01"), D(10_000)))
+    with house.database.write() as connection:
+        request_cancel(connection, bought.id, house.clock.now())
+    weights = {"A": D("0.3"), "B": D("0.7")}
+    await house.administration.edit_index("1", make_definition(basket={}, weights=weights))
+    order = await house.rebalance()
+    filled = house.order(bought.id).filled
+    assert filled > 19
+    with house.database.read() as connection:
+        assert plans_of(connection, order.id)[0].units == 10 + filled
+        told = rebalance_report(connection, order.id)
+        assert audit(connection, house.account).findings == ()
+    assert told.nav_after == told.nav_before - told.cost + told.market + told.flows
+    assert abs(told.legs[0].weight_after - D("0.3")) < D("0.001")
+    assert findings(house.database, house.exchange) == []
+
+
+async def test_no_quote_rests_between_two_waves(tmp_path: Path) -> None:
+    books = {asset: make_ladders(D(mid), D("0.01"), D(10_000)) for asset, mid in (("A", 100), ("B", 10), ("C", 5))}
+    house = make_house(tmp_path, make_market(books))
+    await house.create(make_definition())
+    await house.create(make_definition(symbol="OTHER", basket={"C": D(4)}))
+    await house.buy(10)
+    await house.administration.edit_index("1", make_definition(basket={}, weights={"C": D(1)}))
+    order = await house.accept_rebalance()
+    over_time = ScheduleRequest(Algo.TWAP, 60, passive=D("0.5"))
+    quoted = await house.desk.accept(make_request(index_id=2, quantity=D(40), schedule=over_time))
+    own = await house.desk.accept(make_request(quantity=D(4), schedule=over_time))
+    await house.manager.run([order.id, quoted.id, own.id], stay=True)
+    with house.database.read() as connection:
+        first, second = [plan.created_at for plan in plans_of(connection, order.id)]
+        assert audit(connection, house.account).findings == ()
+        assert standing_of(connection, order.id)[0] is IndexOrderStatus.FILLED
+    assert (second - first).total_seconds() < 5
+    assert (house.order(quoted.id).filled, house.order(own.id).filled) == (D(40), D(4))
+    assert findings(house.database, house.exchange) == []
+
+
 async def test_an_index_of_which_nothing_has_a_price_is_not_rebalanced(worked: House) -> None:
     for asset in "ABC":
         set_book(worked, asset, [], [])
@@ -275,6 +355,42 @@ async def test_an_order_with_a_late_fill_of_what_has_left_since_is_traded_back(t
     assert findings(house.database, house.exchange) == []
     with house.database.read() as connection:
         assert audit(connection, house.account).findings == ()
+
+
+async def test_a_database_put_back_to_the_middle_of_a_wave_settles_it_and_goes_on(tmp_path: Path) -> None:
+    house = await of_one_coin(tmp_path)
+    order = await house.accept_rebalance()
+    copy = tmp_path / "backup.db"
+
+    def back_up(sent: LimitOrder) -> None:
+        if not copy.exists():
+            back_up_file(tmp_path / "etf.db", copy)
+
+    house.venue.before_place = back_up
+    assert await carried_out(house, order.id) == ("filled", ("filled",))
+    house.database.close()
+    back_up_file(copy, tmp_path / "etf.db")
+    with house.database.write() as connection:
+        begin_incarnation(connection, "restored", house.clock.now())
+        connection.execute(delete(leases))
+
+    found = await house.manager.reconcile()
+    assert found.booked == (f"plan 2 of order {order.id} was settled",)
+    assert len(found.explained) == 1
+    assert "bought 199.38 CUSDT at 5.01" in found.explained[0]  # by the second wave, which is lost
+    for row in found.differences:
+        answer = Answer(row.id, row.kinds[0], "self", "me@here", "bought before the restore")
+        await house.manager.book_difference(answer)
+    assert await carried_out(house, order.id) == ("filled", ("filled",))
+    assert house.holdings("treasury:self")["C"] == D("199.18062")
+    assert house.holdings("index:1").keys() == {"C", "USDT"}
+    assert await compare(house.database, house.venue, house.account) == []
+
+
+def back_up_file(source: Path, target: Path) -> None:
+    """Copy a database that is in use, as `etf db backup` and `restore` do."""
+    with closing(sqlite3.connect(source)) as reading, closing(sqlite3.connect(target)) as writing:
+        reading.backup(writing)
 
 
 async def until(house: House, number: int) -> None:

@@ -47,6 +47,7 @@ from etf_trader.money import ZERO, money_context
 from etf_trader.orders.rebalances import rebalance_order
 from etf_trader.orders.status import AssetOrderStatus, IndexOrderStatus
 from etf_trader.orders.store import list_asset_orders
+from etf_trader.reports.rebalance import rebalance_report
 from etf_trader.risk.halts import OPERATOR, TradingState, halt, halts, trading_state
 from etf_trader.venue.interface import LimitOrder, Listener, Placed, Report, Trade, VenueOrder, VenueOrderStatus
 
@@ -424,6 +425,9 @@ async def test_a_leg_of_a_rebalance_that_was_denied_and_lived_leaves_the_index_w
     with house.database.read() as connection:
         assert rebalance_order(connection, order.id).status is IndexOrderStatus.FILLED
         basket = current_basket(connection, 1)
+        told = rebalance_report(connection, order.id)
+    assert told.nav_after == told.nav_before - told.cost + told.market + told.flows
+    assert all(wave.nav_before - wave.nav_after == wave.cost for wave in told.waves)
     assert basket.quantities["A"] * 100 < D("0.4") * basket.nav({"A": D(100), "B": D(10)})  # sold twice
     assert house.holdings(f"order:{order.id}") == {}
     require_report_with_late_fill(house, order.id)

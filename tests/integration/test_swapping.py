@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sqlalchemy import insert, select, update
 from tests.effort import examples
-from tests.factories import UID, House, make_house, make_ladders, make_market
+from tests.factories import UID, House, make_definition, make_house, make_ladders, make_market
 from tests.integration.test_fees_in_kind import make_fee_definition, mids_of, sound, take_fee
 
 from etf_trader.database import Database
@@ -20,12 +20,15 @@ from etf_trader.exchange.tables import balance
 from etf_trader.execution.fees_in_kind import pay
 from etf_trader.execution.reconcile import compare
 from etf_trader.execution.swapping import Swap, carry_out, plan_swaps, require_ratio
+from etf_trader.index.history import add_version
 from etf_trader.index.marks import marks_of, set_mark
 from etf_trader.index.store import current_basket, index_by_id
 from etf_trader.ledger.audit import audit
 from etf_trader.ledger.tables import lots
 from etf_trader.money import ZERO, floor_to, money_context
 from etf_trader.orders.status import IndexOrderStatus
+from etf_trader.reports.rebalance import rebalance_report
+from etf_trader.venue.interface import LimitOrder
 
 D = Decimal
 QUANTUM, TWO = D("1e-8"), D(2)
@@ -158,6 +161,42 @@ def test_what_cannot_be_swapped_is_refused(tmp_path: Path) -> None:
     for ratio in (D(0), D(-1), D("1e-13")):
         with pytest.raises(UsageError):
             require_ratio(ratio)
+
+
+def test_fee_mark_and_rulebook_in_the_middle_of_a_wave_change_nothing_of_it_and_a_swap_waits(
+    tmp_path: Path,
+) -> None:
+    house = make_swap_house(tmp_path)
+    asyncio.run(house.create(make_fee_definition()))
+    asyncio.run(house.buy(10))
+    house.exchange.advance(86_400 * 30)
+    weights = {"A": D("0.3"), "C": D("0.7")}
+    asyncio.run(house.administration.edit_index("1", make_definition(basket={}, weights=weights)))
+    order = asyncio.run(house.accept_rebalance())
+
+    def meanwhile(sent: LimitOrder) -> None:
+        house.exchange.advance(86_400)
+        assert not take_fee(house)  # it waits for the wave
+        with house.database.write() as connection:
+            index, now = index_by_id(connection, 1), house.clock.now()
+            pay(connection, house.account, index, "self", {"A": D(100)}, now)
+            set_mark(connection, 1, "A", D(1), "me", "a test", now, is_forced=True)
+            add_version(connection, 1, 3, make_definition(basket={}, weights={"B": D(1)}).document(), now)
+        with pytest.raises(
+            UsageError, match=f"rebalance {order.id} of TWO is open: B cannot be swapped meanwhile"
+        ):
+            do_swap(house)
+        house.venue.before_place = None
+
+    house.venue.before_place = meanwhile
+    asyncio.run(house.manager.run([order.id]))
+    sound(house)
+    with house.database.read() as connection:
+        told = rebalance_report(connection, order.id)
+    assert (told.status, told.rulebook, told.added, told.removed) == ("filled", 2, ("C",), ("B",))
+    assert told.nav_after == told.nav_before - told.cost + told.market + told.flows
+    assert asyncio.run(house.sell(None)).status is IndexOrderStatus.FILLED
+    sound(house)
 
 
 @settings(max_examples=examples(8), deadline=None)

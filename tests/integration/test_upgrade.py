@@ -9,7 +9,7 @@ from decimal import Decimal
 from pathlib import Path
 
 import pytest
-from tests.factories import House, make_house, make_ladders, make_market
+from tests.factories import House, make_definition, make_house, make_ladders, make_market
 from tests.invariants import findings
 
 from etf_trader import schema
@@ -18,7 +18,9 @@ from etf_trader.errors import ConfigError, NotFound
 from etf_trader.execution.proof import prove
 from etf_trader.ledger.audit import audit
 from etf_trader.ledger.repository import list_accounts
+from etf_trader.orders.status import IndexOrderStatus
 from etf_trader.orders.store import asset_orders_of_plan, list_plans
+from etf_trader.reports.rebalance import rebalance_report
 
 D = Decimal
 RELEASED = Path(__file__).parent / "released"
@@ -127,4 +129,22 @@ async def test_an_upgraded_fund_goes_on_trading_and_its_new_plans_are_proved(upg
             with pytest.raises(NotFound, match=f"plan {number} was made before books were kept with plans"):
                 prove(connection, number)
         assert [prove(connection, plan.id).findings for plan in list_plans(connection)[4:]] == [(), ()]
+    assert findings(upgraded.database, upgraded.exchange) == []
+
+
+async def test_an_upgraded_fund_is_given_a_rulebook_and_rebalanced(upgraded: House) -> None:
+    weights = {"A": D("0.6"), "B": D("0.4")}
+    await upgraded.administration.edit_index("1", make_definition(basket={}, weights=weights))
+    order = await upgraded.rebalance()
+    assert (order.status, order.request.units) == (IndexOrderStatus.FILLED, D("5.492"))
+    with upgraded.database.read() as connection:
+        (account,) = list_accounts(connection)
+        assert audit(connection, account).findings == ()
+        new = [plan for plan in list_plans(connection) if plan.purpose == "wave"]
+        assert [prove(connection, plan.id).findings for plan in new] == [()] * len(new)
+        told = rebalance_report(connection, order.id)
+    assert new
+    assert told.nav_after == told.nav_before - told.cost + told.market + told.flows
+    assert abs(told.legs[0].weight_after - D("0.6")) < D("0.01")
+    assert (await upgraded.sell(None)).filled == D("5.492")
     assert findings(upgraded.database, upgraded.exchange) == []

@@ -186,9 +186,12 @@ def require_basket(connection: Connection, basket: Basket) -> None:
 def pieces(quantity: Decimal, price: Decimal, rule: SymbolRule) -> list[Decimal]:
     """Split a quantity into orders that the venue's largest order allows.
 
-    Beyond `MOST_PIECES` the rest waits for the next batch.
+    Beyond `MOST_PIECES` the rest waits for the next batch. Where the largest is
+    less than the least the venue takes none: one goes out, and comes back with why.
     """
     most, least = rule.most_quantity(price) or quantity, rule.least_quantity(price)
+    if most < least:
+        return [quantity]
     parts: list[Decimal] = []
     left = quantity
     while left > 0 and len(parts) < MOST_PIECES:

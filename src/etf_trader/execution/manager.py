@@ -317,7 +317,9 @@ class Manager:
             moving = await self._rebalancer.play(rebalances, waiting, rules, lease, failures)
             held = [number for number in waiting if number in self._rebalancer.held]
             due = [number for number in waiting if number not in held]
-            left = [] if self._shift.stop() else await self._turns.play(due, rules, lease, failures)
+            if self._shift.stop():
+                return
+            left = await self._turns.play(due, rules, lease, failures, may_quote=not moving)
             if self._shift.stop():
                 return
             bare = self._turns.bare if moving else []  # the next wave buys what they trade

@@ -21,6 +21,7 @@ from etf_trader.orders.rebalance_order import RebalanceOrder
 from etf_trader.orders.rebalances import rebalance_order
 from etf_trader.orders.status import AssetOrderStatus
 from etf_trader.orders.store import StoredPlan, asset_orders_of_plan, plans_of, stored_market
+from etf_trader.solver.offers import behind
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +103,9 @@ def assets_done(connection: Connection, plan: StoredPlan, sent: Sequence[AssetOr
     executed: dict[str, Decimal] = {}
     for order in sent:
         executed[order.intent.asset] = executed.get(order.intent.asset, ZERO) + order.executed_quantity
-    legs = {leg["asset"]: leg for leg in json.loads(plan.document)["legs"] if leg["side"] is not None}
+    document = json.loads(plan.document)
+    legs = {leg["asset"]: leg for leg in document["legs"] if leg["side"] is not None}
+    ordered = {each["asset"]: Decimal(each["ordered"]) for each in document["problem"]["constituents"]}
     whole = frozenset(
         asset
         for asset in executed.keys() & legs.keys()
@@ -113,14 +116,17 @@ def assets_done(connection: Connection, plan: StoredPlan, sent: Sequence[AssetOr
     if market is None:
         return whole
     books, rules = market_of(market)
-    return frozenset(asset for asset in whole if not _is_used_up(legs[asset], books, rules))
+    return frozenset(asset for asset in whole if not _is_used_up(legs[asset], ordered[asset], books, rules))
 
 
-def _is_used_up(leg: Mapping[str, str], books: Mapping[str, OrderBook], rules: Mapping[str, SymbolRule]) -> bool:
-    """Return whether a leg takes all of its book that the venue lets it take, but for less than a lot."""
-    rule = rules[leg["symbol"]]
-    levels, _ = books[leg["symbol"]].accepted(Side(leg["side"]), rule)
-    return sum((level.quantity for level in levels), ZERO) - Decimal(leg["quantity"]) < rule.step
+def _is_used_up(
+    leg: Mapping[str, str], ordered: Decimal, books: Mapping[str, OrderBook], rules: Mapping[str, SymbolRule]
+) -> bool:
+    """Return whether a leg takes all that the venue lets it take and the orders beside leave, but for a lot."""
+    rule, side = rules[leg["symbol"]], Side(leg["side"])
+    levels, _ = books[leg["symbol"]].accepted(side, rule)
+    left = behind(levels, side, ordered, rule)
+    return sum((level.quantity for level in left), ZERO) - Decimal(leg["quantity"]) < rule.step
 
 
 def barren_waves(connection: Connection, order_id: int) -> tuple[int, tuple[str, ...]]:

@@ -39,7 +39,7 @@ from etf_trader.risk.proposal import Violation
 from etf_trader.venue.interface import Venue
 
 UNITS = ("units",)
-"""What stops a rebalance whose units were all sold between two waves: there is nothing left to trade."""
+"""What stops a rebalance whose units were all sold before it was done: there is nothing left to trade."""
 
 
 @dataclass(slots=True)
@@ -93,31 +93,53 @@ class Rebalancer:
 
     async def _turn(self, order_id: int, orders: Sequence[int], rules: Rules, lease: Lease) -> bool:
         """Trade one wave, or end the rebalance where there is none; return whether there may be another now."""
-        with self.database.read() as connection:
-            state = rebalance_state(connection, order_id)
-            barren, refused = barren_waves(connection, order_id)
+        state, ending = self._look(order_id)
         if state.order.status.is_final:
             return False
-        if state.order.cancel_requested_at is not None:
-            return self._end(order_id, Ending(IndexOrderStatus.CANCELLED, ("cancelled",)), lease)
-        if not state.units and state.waves:
-            return self._end(order_id, Ending(IndexOrderStatus.ENDED, UNITS), lease)
-        if not state.left or not state.units:
-            return self._end(order_id, _done(state), lease)
-        if barren >= MOST_BARREN:
-            stops = tuple(f"rejected({asset})" for asset in refused) or MOVED
-            return self._end(order_id, Ending(IndexOrderStatus.ENDED, stops), lease)
+        if ending is not None:
+            return self._end(order_id, ending, lease)
         beside = await self._beside(orders, rules, lease)
         if self.shift.stop():
             return True
-        symbols = wave_symbols(state, beside)
-        slots = await self.queue.room(len(symbols), self.shift.until_news())
+        slots = await self.queue.room(len(wave_symbols(state, beside)), self.shift.until_news())
         if slots is None:
             self.has_waited = True
             return True
-        if accrue_before(self.database, self.account, lease, [state.index.id], self.clock.now()):
-            with self.database.read() as connection:
-                state = rebalance_state(connection, order_id)
+        accrue_before(self.database, self.account, lease, [state.index.id], self.clock.now())
+        state, ending = self._look(order_id)  # orders of the index have ended meanwhile, and its fee was taken
+        if ending is not None:
+            return self._end(order_id, ending, lease)
+        netted, violation = await self._within_limits(state, beside, rules, slots)
+        if violation is not None:
+            self._refuse(order_id, violation, lease)
+            return False
+        if not netted.wave.legs:
+            stops = tuple(sorted(netted.wave.kept_out.values()))
+            return self._end(order_id, Ending(IndexOrderStatus.ENDED, stops) if stops else _done(state), lease)
+        self.held |= netted.held
+        with suppress(BasketMoved):  # it is planned again in the next turn
+            await self._trade(netted, lease)
+        return True
+
+    def _look(self, order_id: int) -> tuple[RebalanceState, Ending | None]:
+        """Return how a rebalance stands, and how it ends now; None: it goes on."""
+        with self.database.read() as connection:
+            state = rebalance_state(connection, order_id)
+            barren, refused = barren_waves(connection, order_id)
+        if state.order.cancel_requested_at is not None:
+            return state, Ending(IndexOrderStatus.CANCELLED, ("cancelled",))
+        if not state.units:
+            return state, Ending(IndexOrderStatus.ENDED, UNITS)
+        if not state.left:
+            return state, _done(state)
+        if barren >= MOST_BARREN:
+            return state, Ending(IndexOrderStatus.ENDED, tuple(f"rejected({each})" for each in refused) or MOVED)
+        return state, None
+
+    async def _within_limits(
+        self, state: RebalanceState, beside: Sequence[OrderState], rules: Rules, slots: int
+    ) -> tuple[Netted, Violation | None]:
+        """Plan a wave with those of the orders that the gate lets trade; and what keeps it from trading alone."""
         while True:
             try:
                 netted = await self._plan(state, beside, rules, slots)
@@ -126,21 +148,12 @@ class Rebalancer:
                     raise
                 beside = []  # what keeps an order from being planned is told when it is planned itself
                 continue
-            if not netted.wave.legs:
-                stops = tuple(sorted(netted.wave.kept_out.values()))
-                ending = Ending(IndexOrderStatus.ENDED, stops) if stops else _done(state)
-                return self._end(order_id, ending, lease)
-            violations = self.gate.review_wave(netted.both, order_id)
+            violations = self.gate.review_wave(netted.both, state.order.id) if netted.wave.legs else []
             if not violations:
-                break
+                return netted, None
             if not netted.batch.members:
-                self._refuse(order_id, violations[0], lease)
-                return False
+                return netted, violations[0]
             beside = _without(beside, netted, violations)
-        self.held |= netted.held
-        with suppress(BasketMoved):  # it is planned again in the next turn
-            await self._trade(netted, lease)
-        return True
 
     async def _beside(self, orders: Sequence[int], rules: Rules, lease: Lease) -> list[OrderState]:
         """Return the open orders that may trade in one batch with a wave.

@@ -25,7 +25,7 @@ from etf_trader.execution.timing import next_due, work_at_hand
 from etf_trader.execution.unwinding import Rules
 from etf_trader.ledger.repository import Account
 from etf_trader.orders.asset_order import AssetOrder
-from etf_trader.orders.index_order import IndexOrder
+from etf_trader.orders.rebalances import list_rebalances
 from etf_trader.orders.status import AssetOrderStatus, IndexOrderStatus
 from etf_trader.orders.store import asset_orders_of_plan, list_index_orders
 from etf_trader.risk.halts import trading_state
@@ -150,17 +150,21 @@ class Quoter:
         until = min(end for end in ends if end is not None)
         with self.database.read() as connection:
             others = next_due(connection, self.account.id, now, without=members)
-        is_waited_for = any(order.schedule is None for order in self._open(members))
+        is_waited_for = self._is_waited_for(members)
         if others is not None:
             until = min(until, others)
         if is_waited_for and now + timedelta(seconds=GIVE_WAY_SECONDS) < until:
             until, self.has_given_way = now + timedelta(seconds=GIVE_WAY_SECONDS), True
         return Watch(batch, plans, now, until, known, now, now)
 
-    def _open(self, without: Sequence[int]) -> list[IndexOrder]:
+    def _is_waited_for(self, members: Sequence[int]) -> bool:
+        """Return whether a rebalance, or an order that is not over time, waits for its prices beside these."""
+        account, still = self.account.id, [IndexOrderStatus.OPEN]
         with self.database.read() as connection:
-            found = list_index_orders(connection, account_id=self.account.id, statuses=[IndexOrderStatus.OPEN])
-        return [order for order in found if order.id not in without]
+            if list_rebalances(connection, account_id=account, statuses=still):
+                return True
+            found = list_index_orders(connection, account_id=account, statuses=still)
+        return any(order.schedule is None for order in found if order.id not in members)
 
     async def _is_over(self, watch: Watch) -> bool:
         """Return whether a quote has to end now; of lopsided orders it is noted that laggards are to be taken."""

@@ -263,17 +263,15 @@ def _basket_after(basket: Basket, per_unit: Decimal, wanted: Swap, symbol: str) 
 
 
 def _require_no_orders(connection: Connection, index: Index, old: str) -> None:
-    found = [
-        each.id for each in list_index_orders(connection, index_id=index.id, statuses=[IndexOrderStatus.OPEN])
-    ]
-    found += [each.id for each in list_rebalances(connection, index_id=index.id, statuses=[IndexOrderStatus.OPEN])]
+    still = [IndexOrderStatus.OPEN]
+    found = [f"order {each.id}" for each in list_index_orders(connection, index_id=index.id, statuses=still)]
+    found += [f"rebalance {each.id}" for each in list_rebalances(connection, index_id=index.id, statuses=still)]
     if found:
-        numbers = ", ".join(map(str, found[:5]))
         raise UsageError(
-            f"{'order' if len(found) == 1 else 'orders'} {numbers} of {index.symbol} "
-            f"{'is' if len(found) == 1 else 'are'} open: {old} cannot be swapped meanwhile",
+            f"{', '.join(found[:5])} of {index.symbol} {'is' if len(found) == 1 else 'are'} open: "
+            f"{old} cannot be swapped meanwhile",
             where="--from",
-            hint=f"etf cancel --index {index.id} ends them",
+            hint=f"etf cancel --index {index.id} ends {'it' if len(found) == 1 else 'them'}",
         )
 
 

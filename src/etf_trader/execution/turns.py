@@ -81,10 +81,15 @@ class Turns:
         """Begin a go."""
         self._converted.clear()
 
-    async def play(self, waiting: Sequence[int], rules: Rules, lease: Lease, failures: Failures) -> list[int]:
+    async def play(
+        self, waiting: Sequence[int], rules: Rules, lease: Lease, failures: Failures, *, may_quote: bool = True
+    ) -> list[int]:
         """Plan, send and settle one batch for all these orders; return those that may do more now.
 
         An order whose constituent has no price stops alone; its failure is noted.
+
+        Args:
+            may_quote: Whether quotes may rest now: not while a rebalance goes on with its next wave.
         """
         self.has_waited, self.bare = False, []
         ready = await self._ready(waiting, rules, lease)
@@ -101,7 +106,7 @@ class Turns:
                 return left
             # Read again: orders of one index share its float.
             left += await self._batch(await self._again(states, order_id, lease), rules, lease, failures)
-        if left or self.shift.stop():
+        if left or not may_quote or self.shift.stop():
             return left + [state.order.id for state in quoting]
         return await self._quote(quoting, rules, lease)
 

@@ -16,12 +16,12 @@ from etf_trader.execution.planning import MarketView
 from etf_trader.index.determination import Determination
 from etf_trader.index.history import Version, versions_of
 from etf_trader.index.methodology import Methodology
-from etf_trader.index.store import Basket, Index, current_basket, find_index
+from etf_trader.index.store import Basket, Index, find_index
 from etf_trader.ledger import accounts
 from etf_trader.ledger.repository import Account, Ledger
 from etf_trader.market.document import market_document
 from etf_trader.market.symbol import SymbolRule
-from etf_trader.money import ZERO, money_context
+from etf_trader.money import money_context
 from etf_trader.orders.status import AssetOrderStatus
 from etf_trader.orders.store import asset_orders_with
 from etf_trader.rebalance.determining import Caps, determine_now
@@ -142,14 +142,8 @@ def _standing(database: Database, account: Account, reference: str, now: datetim
             )
         ledger = Ledger(connection, account.id)
         units = ledger.units_outstanding(accounts.issued(index.id), index.unit_asset)
-        held = dict(ledger.holdings(accounts.index(index.id)))
-        cash = held.pop(index.quote, ZERO)
-        basket = basket_due(connection, account.id, index.id, now)
-        if (
-            basket.version != current_basket(connection, index.id).version
-        ):  # a wave takes the fee before it is planned
-            with money_context():
-                held = {asset: a * units for asset, a in basket.quantities.items()}
-                cash = basket.cash_per_unit * units
-    held = {asset: quantity for asset, quantity in held.items() if quantity and asset != index.unit_asset}
+        basket = basket_due(connection, account.id, index.id, now)  # a wave takes the fee before it is planned
+    with money_context():  # of what is being sold now a part is out of the index already
+        held = {asset: a * units for asset, a in basket.quantities.items() if a * units}
+        cash = basket.cash_per_unit * units
     return _Standing(index, version, version.rules, basket, units, Holdings(index.quote, held, cash))

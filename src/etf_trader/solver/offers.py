@@ -14,7 +14,7 @@ from decimal import Decimal
 from typing import NamedTuple
 
 from etf_trader.market.book import Level
-from etf_trader.market.symbol import Side
+from etf_trader.market.symbol import Side, SymbolRule
 from etf_trader.money import BPS, ONE, ZERO, divide_up
 from etf_trader.solver.certificate import BookSide
 from etf_trader.solver.rebalance_problem import Constituent
@@ -77,8 +77,7 @@ def offer(
     if constituent.is_halted:
         pass
     elif against < 0:
-        net = ONE - constituent.rule.taker_fee if side is Side.BUY else ONE
-        levels = _left(levels, divide_up(-against, net, constituent.rule.step))
+        levels = behind(levels, side, constituent.ordered, constituent.rule)
     elif against > 0 and with_orders:
         spread = constituent.asks[0].price - constituent.bids[0].price
         if spread * BPS <= max_cross_spread_bps * constituent.mid:
@@ -87,6 +86,22 @@ def offer(
             levels = ()  # both at the venue would trade with each other
     rule = constituent.rule
     return Offer(side, constituent.asset, rule.quote, constituent.mid, rule.taker_fee, inside, levels)
+
+
+def behind(levels: Sequence[Level], side: Side, ordered: Decimal, rule: SymbolRule) -> Sequence[Level]:
+    """Return the levels of a book that the orders leave; all of them where they want the opposite of `side`.
+
+    Args:
+        levels: Best first.
+        side: Whether the fund buys or sells.
+        ordered: What the orders want of the asset, netted, in base after fee; below 0 they sell.
+        rule: Of its market.
+    """
+    same = side.sign * ordered
+    if same <= 0:
+        return levels
+    net = ONE - rule.taker_fee if side is Side.BUY else ONE
+    return _left(levels, divide_up(same, net, rule.step))
 
 
 def _left(levels: Sequence[Level], taken: Decimal) -> Sequence[Level]:
