@@ -12,7 +12,9 @@ from tests.effort import IS_GATE
 from tests.integration.deaths import KILL, STOP, TRACED, die_elsewhere
 
 SEED = int(os.environ.get("ETF_TEST_KILL_SEED", "1"))
-FACTOR = float(os.environ.get("ETF_TEST_KILL_FACTOR", "0.5" if IS_GATE else "1"))
+FACTOR = float(os.environ.get("ETF_TEST_KILL_FACTOR", "1"))
+IN_GATE = {KILL: 0.25, STOP: 0.5}
+"""The parts of these that the gate plays."""
 
 KILLED = {
     "buy": 52,
@@ -28,9 +30,14 @@ KILLED = {
 STOPPED = {"buy": 20, "shared": 6, "rebalance": 5}
 
 
+def tries(number: int, ending: str) -> int:
+    """Return at how many lines a run is ended where `number` are wanted."""
+    return max(int(number * FACTOR * (IN_GATE[ending] if IS_GATE else 1)), 1)
+
+
 @pytest.mark.parametrize("name", KILLED)
 def test_a_run_killed_at_any_line_is_completed_as_if_nothing_had_happened(name: str) -> None:
-    answer = die_elsewhere([name, KILL, int(KILLED[name] * FACTOR), SEED])
+    answer = die_elsewhere([name, KILL, tries(KILLED[name], KILL), SEED])
     results = answer["results"]
     assert [result for result in results if result["findings"]] == [], answer["stderr"]
     assert sum(result["happened"] for result in results) > 0.9 * len(results)
@@ -41,7 +48,7 @@ def test_a_run_killed_at_any_line_is_completed_as_if_nothing_had_happened(name: 
 
 @pytest.mark.parametrize("name", STOPPED)
 def test_a_leader_that_is_stopped_and_taken_over_sends_nothing_when_it_wakes(name: str) -> None:
-    answer = die_elsewhere([name, STOP, int(STOPPED[name] * FACTOR), SEED])
+    answer = die_elsewhere([name, STOP, tries(STOPPED[name], STOP), SEED])
     results = answer["results"]
     assert [result for result in results if result["findings"]] == [], answer["stderr"]
     woke = Counter(result.get("woke", "not stopped") for result in results)

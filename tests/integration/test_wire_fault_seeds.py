@@ -7,13 +7,14 @@ import os
 from collections import Counter
 
 import pytest
+from tests.effort import IS_GATE
 from tests.integration.harness import workshop
 from tests.integration.wire_harness import Weather, played, wire_shop
 
 from etf_trader.exchange.server.faults import Fault
 
 CHUNKS = 8
-SEEDS = 4
+SEEDS = 2 if IS_GATE else 4
 FIRST = int(os.environ.get("ETF_TEST_FAULT_FROM", "0"))
 
 
@@ -38,4 +39,4 @@ def test_the_seeds_draw_every_fault_and_every_upset() -> None:
     drawn = Counter(fault for weather in weathers for fault in weather.plan.chances)
     assert drawn.keys() == set(Fault)
     assert {weather.streams_books for weather in weathers} == {True, False}
-    assert sum(weather.upset > 0 for weather in weathers) > CHUNKS
+    assert sum(weather.upset > 0 for weather in weathers) > len(weathers) / 4
