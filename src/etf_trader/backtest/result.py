@@ -9,10 +9,10 @@ from decimal import Decimal
 import numpy as np
 
 from etf_trader.backtest.candles import Floats
+from etf_trader.backtest.course import Cause, Course, Event, Step
 from etf_trader.backtest.fund import YEAR_SECONDS
 from etf_trader.backtest.history import History, Source
 from etf_trader.backtest.journal import Audit
-from etf_trader.backtest.simulator import Cause, Course, Event, Step
 from etf_trader.market.symbol import Side
 from etf_trader.money import BPS, ZERO
 from etf_trader.reports.returns import (

@@ -15,11 +15,12 @@ from tests.effort import examples
 from tests.unit.backtest.past import FREE, PAID, START, candles, decisions, ran, setting, table, walk
 
 from etf_trader.backtest.candles import Candles
+from etf_trader.backtest.course import Cause, Course, What
 from etf_trader.backtest.history import History
 from etf_trader.backtest.journal import audit
 from etf_trader.backtest.result import result_of
-from etf_trader.backtest.simulator import Cause, Course, What
-from etf_trader.errors import DataError
+from etf_trader.backtest.simulator import run
+from etf_trader.errors import DataError, UsageError
 from etf_trader.money import money_context
 
 D = Decimal
@@ -208,8 +209,79 @@ def test_a_rebalance_that_could_not_be_decided_is_told_and_the_fund_goes_on() ->
     assert missed.day == monthly()[2] and "older than 7 days" in missed.text
 
 
+def grown_up(later: int) -> History:
+    """Return a past in which two coins have candles from the first day, and four more come later."""
+    past = {asset: walk(asset, DAYS) for asset in "AB"}
+    start = START + timedelta(days=later)
+    return History(past | {asset: walk(asset, DAYS - later, start=start) for asset in "CDEF"})
+
+
+CAPPED = {
+    "universe": {"assets": list("ABCDEF")},
+    "weighting": {"by": "inverse_volatility", "days": 20, "cap": D("0.3")},
+}
+
+
+def test_a_run_begins_on_the_first_morning_on_which_its_rulebook_can_be_followed() -> None:
+    """Of four more coins three returns are there when they have closed four times."""
+    history = grown_up(later=40)
+    course = checked(run(replace(setting(CAPPED, days=DAYS), start=None), history))
+    begun = START + timedelta(days=44)
+    [told] = [event for event in course.events if event.what is What.BEGUN_LATE]
+    assert (course.steps[0].day, course.steps[0].due, told.day) == (begun, begun, begun)
+    assert told.text.startswith(f"begun on {begun}, not on 2022-01-02: a cap of 30% on 2 constituents leaves")
+    assert result_of(course, history).days[0].day == begun - timedelta(days=1)
+    assert [step.due for step in course.steps[1:]] == [day for day in monthly() if day > begun]
+    asked = checked(run(replace(setting(CAPPED, days=DAYS), start=begun), history))
+    assert decisions(asked, date.max) == decisions(course, date.max) and asked.events == []
+
+
+def test_when_a_run_begins_does_not_hang_on_what_comes_later() -> None:
+    one, other = grown_up(later=40), grown_up(later=40)
+    for asset, each in one.candles.items():
+        known = each.up_to(START.toordinal() + 43)
+        changed = [text.decode() for text in each._closes()[:known]] + ["1", "900"] * 5
+        other.candles[asset] = candles(asset, changed, date.fromordinal(each.first))
+    courses = [run(replace(setting(CAPPED, days=DAYS), start=None), each) for each in (one, other)]
+    assert courses[0].steps[0] == courses[1].steps[0] and courses[0].events[0] == courses[1].events[0]
+
+
+def test_a_first_day_that_cannot_be_is_refused_with_the_first_that_can() -> None:
+    history = grown_up(later=40)
+    with pytest.raises(UsageError) as refused:
+        run(setting(CAPPED, days=DAYS), history)
+    assert "cannot be followed on 2022-01-02: a cap of 30% on 2" in str(refused.value)
+    assert "from 2022-02-14 on" in str(refused.value) and refused.value.hint == "--from 2022-02-14"
+    near = replace(setting(CAPPED, days=DAYS), start=date(2022, 2, 12))
+    course = checked(run(near, history))  # as with every rebalance: late, and before the next is due
+    assert (course.steps[0].day, course.steps[0].due) == (date(2022, 2, 14), date(2022, 2, 12))
+    assert [event.what for event in course.events] == [What.BEGUN_LATE]
+
+
+def test_coins_too_few_for_the_cap_leave_a_rebalance_out_and_do_not_end_the_run() -> None:
+    past = made()
+    for asset in "CDEFGH":
+        past[asset] = candles(asset, [text.decode() for text in past[asset]._closes()[:70]])
+    rules = {**EQUAL, "weighting": {"by": "equal", "cap": D("0.3")}}
+    course = checked(ran(rules, History(past)))
+    missed = [event for event in course.events if event.what is What.MISSED]
+    assert [event.day for event in missed] == [day for day in monthly() if day > START + timedelta(days=72)]
+    assert "a cap of 30% on 2 constituents" in missed[0].text
+
+
+def test_a_market_that_ends_on_the_last_day_is_not_said_to_be_sold() -> None:
+    past = made()
+    past["A"] = candles("A", [text.decode() for text in past["A"]._closes()[: DAYS - 3]])
+    rules = {**EQUAL, "delisting": {"rule": "sell"}}
+    assert [event.what for event in checked(ran(rules, History(past))).events] == []
+    past["A"] = candles("A", [text.decode() for text in past["A"]._closes()[: DAYS - 4]])
+    course = checked(ran(rules, History(past)))
+    assert [(event.what, event.day) for event in course.events] == [(What.SOLD, START + timedelta(days=DAYS - 1))]
+    assert (course.steps[-1].cause, course.steps[-1].day) == (Cause.DELISTED, course.events[0].day)
+
+
 def test_a_rulebook_that_can_never_be_followed_is_refused() -> None:
-    with pytest.raises(DataError, match="no coin is eligible"):
+    with pytest.raises(DataError, match=r"cannot be followed on any day .* no coin is eligible"):
         ran({**EQUAL, "eligibility": {"age_days": 3000}}, History(made()))
 
 

@@ -1,0 +1,157 @@
+"""The cells of a grid, run in parallel processes."""
+
+from __future__ import annotations
+
+import gc
+import multiprocessing
+import os
+import signal
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass
+from datetime import date
+from decimal import Decimal
+
+from etf_trader.backtest.files import Files
+from etf_trader.backtest.grid import Cell
+from etf_trader.backtest.history import History
+from etf_trader.backtest.result import Figures, result_of
+from etf_trader.backtest.simulator import run
+from etf_trader.errors import DataError, EtfError, LedgerError, UsageError
+from etf_trader.money import ZERO, money_context
+
+GARBAGE_AFTER = 500_000
+"""A run makes many objects and hardly any garbage: collecting as often as Python does costs a sixth of it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """What a cell came to; `refused` says why it came to nothing. `findings` are those of the audit.
+
+    `start` is the first day of the result, the one before the fund began.
+    """
+
+    values: Mapping[str, str]
+    start: date | None
+    figures: Figures | None
+    nav_end: Decimal
+    findings: tuple[str, ...]
+    refused: str | None = None
+
+
+def run_cells(
+    cells: Sequence[Cell],
+    files: Files,
+    history: History,
+    processes: int,
+    told: Callable[[int], None] | None = None,
+) -> list[Row]:
+    """Run the cells of a grid and return their rows, the best return first, who was refused last.
+
+    Args:
+        files, history: The past, read already: so what is wrong with it was said. Other processes read it again.
+        processes: How many run at once; with one, here.
+        told: Is told how many cells are done.
+    """
+    rows = []
+    for done, row in enumerate(_rows(cells, files, history, min(processes, len(cells))), start=1):
+        rows.append(row)
+        if told is not None:
+            told(done)
+    return sorted(rows, key=_merit)
+
+
+def _merit(row: Row) -> tuple[bool, float, tuple[str, ...]]:
+    figures = row.figures
+    gained = 0.0 if figures is None else float(figures.total_return)
+    return figures is None, -gained, tuple(row.values.values())
+
+
+def _rows(cells: Sequence[Cell], files: Files, history: History, processes: int) -> Iterator[Row]:
+    if processes <= 1:
+        yield from (_row(cell, history) for cell in cells)
+        return
+    # Spawned, not forked: this process may have threads. Each worker reads the past once for all its cells.
+    context = multiprocessing.get_context("spawn")
+    pool = ProcessPoolExecutor(processes, context, _begin, (files,))
+    try:
+        for done in as_completed([pool.submit(_work, cell) for cell in cells]):
+            yield done.result()
+    except BrokenProcessPool as error:
+        raise EtfError(
+            "a process of the grid has died, perhaps for want of memory", hint="fewer at once: --processes 1"
+        ) from error
+    except BaseException:
+        for worker in multiprocessing.active_children():  # Ctrl-C answers at once, whatever they are at
+            worker.terminate()
+        raise
+    finally:
+        pool.shutdown(cancel_futures=True)
+        del pool  # a traceback would keep it, and its semaphores
+
+
+_history: History | None = None
+"""What a worker has read; one a process."""
+
+
+def _begin(files: Files) -> None:
+    global _history
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the process that asked
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    gc.set_threshold(GARBAGE_AFTER)
+    with money_context():
+        _history = files.read()
+    gc.freeze()
+
+
+def _end_with_parent() -> None:
+    """Leave when the process that asked is gone, however it went: nobody waits for the rest."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+    os._exit(1)
+
+
+def _work(cell: Cell) -> Row:
+    assert _history is not None
+    return _row(cell, _history)
+
+
+def _row(cell: Cell, history: History) -> Row:
+    try:
+        with money_context():
+            found = result_of(run(cell.setting, history), history)
+    except (DataError, UsageError) as error:
+        return Row(cell.values, None, None, ZERO, (), str(error))
+    return Row(cell.values, found.days[0].day, found.figures, found.nav_end, found.audit.findings)
+
+
+def processors() -> int:
+    """Return how many processes this one may keep busy."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def require_clean(findings: Sequence[str]) -> None:
+    """Refuse the books of a run in which the audit found something.
+
+    Raises:
+        LedgerError: with the first finding.
+    """
+    if findings:
+        raise LedgerError(f"the books of the backtest do not hold: {findings[0]}")
+
+
+def require_result(rows: Sequence[Row]) -> None:
+    """Refuse a grid of which nothing came, or whose books do not hold.
+
+    Raises:
+        LedgerError: the audit of a run found something.
+        DataError: with what the first cell was refused for.
+    """
+    for row in rows:
+        require_clean(row.findings)
+    refused = [row.refused for row in rows if row.refused is not None]
+    if len(refused) == len(rows):
+        raise DataError(f"no combination of the grid could be run: {refused[0]}")
