@@ -44,7 +44,7 @@ def beginning(decider: Decider, cron: str, asked: date | None, first: int, end: 
         try:
             decider.decide(morning - 1, ())
         except (DataError, UsageError) as error:
-            refused = refused or error
+            refused = refused or error.with_traceback(None)  # which would keep all that was made here
             continue
         if refused is None:
             return Beginning(morning, morning, None)

@@ -130,9 +130,7 @@ def _setting(values: Mapping[str, str], setting: Setting) -> Setting:
             setting = setting.with_capital(_capital(text), where)
             continue
         table, _, key = path.partition(".")
-        document.setdefault(table, {})[key] = (
-            CALENDARS.get(text, text) if path == "calendar.cron" else _value(text)
-        )
+        document[table][key] = CALENDARS.get(text, text) if path == "calendar.cron" else _value(text)
     return replace(setting, rule=read_methodology(document, where))
 
 

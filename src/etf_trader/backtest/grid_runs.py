@@ -6,10 +6,12 @@ import gc
 import multiprocessing
 import os
 import signal
+import sys
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
@@ -41,44 +43,24 @@ class Row:
     refused: str | None = None
 
 
-def run_cells(
-    cells: Sequence[Cell],
-    files: Files,
-    history: History,
-    processes: int,
-    told: Callable[[int], None] | None = None,
-) -> list[Row]:
-    """Run the cells of a grid and return their rows, the best return first, who was refused last.
+@contextmanager
+def running(cells: Sequence[Cell], files: Files, history: History, processes: int) -> Iterator[Iterator[Row]]:
+    """Run the cells of a grid, and hand out their rows as they are done.
 
     Args:
-        files, history: The past, read already: so what is wrong with it was said. Other processes read it again.
+        files, history: The past, read already: so what is wrong with it was said.
         processes: How many run at once; with one, here.
-        told: Is told how many cells are done.
     """
-    rows = []
-    for done, row in enumerate(_rows(cells, files, history, min(processes, len(cells))), start=1):
-        rows.append(row)
-        if told is not None:
-            told(done)
-    return sorted(rows, key=_merit)
-
-
-def _merit(row: Row) -> tuple[bool, float, tuple[str, ...]]:
-    figures = row.figures
-    gained = 0.0 if figures is None else float(figures.total_return)
-    return figures is None, -gained, tuple(row.values.values())
-
-
-def _rows(cells: Sequence[Cell], files: Files, history: History, processes: int) -> Iterator[Row]:
+    processes = min(processes, len(cells))
     if processes <= 1:
-        yield from (_row(cell, history) for cell in cells)
+        yield (_row(cell, history) for cell in cells)
         return
-    # Spawned, not forked: this process may have threads. Each worker reads the past once for all its cells.
-    context = multiprocessing.get_context("spawn")
-    pool = ProcessPoolExecutor(processes, context, _begin, (files,))
+    # A process without threads is forked: what it has read is there. Else each reads the past again, once.
+    is_forked = sys.platform == "linux" and threading.active_count() == 1
+    context = multiprocessing.get_context("fork" if is_forked else "spawn")
+    pool = ProcessPoolExecutor(processes, context, _begin, (history if is_forked else files,))
     try:
-        for done in as_completed([pool.submit(_work, cell) for cell in cells]):
-            yield done.result()
+        yield (done.result() for done in as_completed([pool.submit(_work, cell) for cell in cells]))
     except BrokenProcessPool as error:
         raise EtfError(
             "a process of the grid has died, perhaps for want of memory", hint="fewer at once: --processes 1"
@@ -92,17 +74,25 @@ def _rows(cells: Sequence[Cell], files: Files, history: History, processes: int)
         del pool  # a traceback would keep it, and its semaphores
 
 
+def merit(row: Row) -> tuple[bool, float, tuple[str, ...]]:
+    """Sort rows: the best return first, who was refused last."""
+    figures = row.figures
+    gained = 0.0 if figures is None else float(figures.total_return)
+    return figures is None, -gained, tuple(row.values.values())
+
+
 _history: History | None = None
 """What a worker has read; one a process."""
 
 
-def _begin(files: Files) -> None:
+def _begin(past: History | Files) -> None:
     global _history
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the process that asked
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
     threading.Thread(target=_end_with_parent, daemon=True).start()
     gc.set_threshold(GARBAGE_AFTER)
     with money_context():
-        _history = files.read()
+        _history = past if isinstance(past, History) else past.read()
     gc.freeze()
 
 

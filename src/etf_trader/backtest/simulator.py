@@ -106,7 +106,7 @@ class _Run:
             try:
                 determination = self.decider.decide(morning - 1, self.members)
             except (DataError, UsageError) as error:
-                first = first or error
+                first = first or error.with_traceback(None)  # which would keep all of this run
                 continue
             self._follow_ended(morning)
             if first is not None:

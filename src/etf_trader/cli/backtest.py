@@ -20,6 +20,7 @@ from etf_trader.money import BPS
 if TYPE_CHECKING:
     from etf_trader.backtest.course import Setting
     from etf_trader.backtest.files import Files
+    from etf_trader.backtest.grid_runs import Row
     from etf_trader.index.definition import IndexDefinition
 
 app = single()
@@ -193,18 +194,21 @@ def _run(symbol: str, setting: Setting, files: Files) -> None:
 
 def _compare(symbol: str, setting: Setting, files: Files, grid: Sequence[str], processes: int | None) -> None:
     from etf_trader.backtest.grid import cells_of
-    from etf_trader.backtest.grid_runs import processors, require_result, run_cells
+    from etf_trader.backtest.grid_runs import merit, processors, require_result, running
     from etf_trader.cli.backtest_document import grid_document
     from etf_trader.cli.backtest_page import draw_grid
 
     cells = cells_of(grid, setting)
     history = files.read()
-    with output().progress(f"Running {count(len(cells), 'backtest')}") as progress:
-
-        def told(done: int) -> None:
-            progress.update(done / len(cells), f"{done} of {len(cells)}")
-
-        rows = run_cells(cells, files, history, processes or processors(), told)
+    rows: list[Row] = []
+    with (  # the processes first: what shows progress is a thread
+        running(cells, files, history, processes or processors()) as coming,
+        output().progress(f"Running {count(len(cells), 'backtest')}") as progress,
+    ):
+        for row in coming:
+            rows.append(row)
+            progress.update(len(rows) / len(cells), f"{len(rows)} of {len(cells)}")
+    rows.sort(key=merit)
     require_result(rows)
 
     def draw(page: Page) -> None:

@@ -72,6 +72,7 @@ class Curves:
         self._names = names
         self._rows = np.arange(len(ladders))
         self._read = np.zeros(len(ladders), dtype=np.intp)
+        self._is_all_read = False
         self._read_more(self.lengths > 0)
 
     def __len__(self) -> int:
@@ -95,9 +96,13 @@ class Curves:
 
     def cost(self, need: Array) -> Array:
         """Return the cash of the best `need` of each row, before fees; beyond the depth the last level goes on."""
-        level = self._level(need)
-        start = self.ends[self._rows, level]
-        return self.costs[self._rows, level] + (need - start) * self.prices[self._rows, level]
+        return self.cost_and_last(need)[0]
+
+    def cost_and_last(self, need: Array) -> tuple[Array, Array]:
+        """Return the cash of the best `need` of each row, and the price ratio of the last level that it uses."""
+        level = self._level(need)  # first: it may read more, into arrays that are new
+        last = self.prices[self._rows, level]
+        return self.costs[self._rows, level] + (need - self.ends[self._rows, level]) * last, last
 
     def last(self, need: Array) -> Array:
         """Return the price ratio of the last level that `need` uses; of nothing, the touch."""
@@ -196,7 +201,7 @@ class Curves:
         return int(self.prices.shape[1]) - 1
 
     def _cover(self, need: Array) -> None:
-        while (short := (self.ends[:, -1] < need) & (self._read < self.lengths)).any():
+        while not self._is_all_read and (short := (self.ends[:, -1] < need) & (self._read < self.lengths)).any():
             self._read_more(short)
 
     def _read_more(self, rows: NDArray[np.bool_]) -> None:
@@ -243,6 +248,7 @@ class Curves:
             np.add.accumulate(each, axis=1, out=each)
             sums[here, read + 1 : stop + 1], sums[here, stop + 1 :] = each, each[:, -1:]
         self._read[rows] = counts + start
+        self._is_all_read = bool((self._read == self.lengths).all())
 
     def _check(self, rows: Indices, prices: Array, quantities: Array, counts: Indices) -> None:
         low, high = (prices[:, :-1], prices[:, 1:]) if self.side is Side.BUY else (prices[:, 1:], prices[:, :-1])

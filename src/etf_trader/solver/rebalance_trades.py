@@ -288,9 +288,11 @@ def _spare_and_slope(scaled: _Scaled, nav: float) -> tuple[float, float]:
     """Return the cash beyond the reserve at a NAV of `nav`, and what it falls by for each unit of NAV more."""
     drift = scaled.weight * nav - scaled.holding
     bought, sold = np.maximum(drift, 0.0), np.maximum(-drift, 0.0)
-    price = np.where(sold > 0, scaled.sells.last(sold), scaled.buys.last(bought))
-    falls = float(price @ scaled.weight) + scaled.reserve
-    return _cash(scaled, drift) - scaled.reserve * nav, falls
+    paid, dearest = scaled.buys.cost_and_last(bought)
+    brought, cheapest = scaled.sells.cost_and_last(sold)
+    falls = float(np.where(sold > 0, cheapest, dearest) @ scaled.weight) + scaled.reserve
+    cash = scaled.cash - float(paid.sum()) + float(brought.sum())
+    return cash - scaled.reserve * nav, falls
 
 
 def _cash(scaled: _Scaled, drift: Array) -> float:
