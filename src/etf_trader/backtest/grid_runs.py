@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
+from importlib import import_module
 
 from etf_trader.backtest.files import Files
 from etf_trader.backtest.grid import Cell
@@ -58,6 +59,8 @@ def running(cells: Sequence[Cell], files: Files, history: History, processes: in
     # A process without threads is forked: what it has read is there. Else each reads the past again, once.
     is_forked = sys.platform == "linux" and threading.active_count() == 1
     context = multiprocessing.get_context("fork" if is_forked else "spawn")
+    if is_forked:
+        import_module("etf_trader.solver.highs")  # SciPy, which most runs come to need: once, for all of them
     pool = ProcessPoolExecutor(processes, context, _begin, (history if is_forked else files,))
     try:
         yield (done.result() for done in as_completed([pool.submit(_work, cell) for cell in cells]))

@@ -48,6 +48,7 @@ class Curves:
         value: float | Array,
         side: Side,
         names: Sequence[str] | None = None,
+        first: int = FIRST_WIDTH,
     ) -> None:
         """Take one ladder of (price, quantity) pairs a book, best first, and read its first levels.
 
@@ -57,6 +58,7 @@ class Curves:
             value: V, positive, in the quote asset; shape (n,) where books have quotes of their own.
             side: Which way we trade: a buy takes asks, a sell bids.
             names: What the books are called where one is no book.
+            first: How many levels are read before any is asked for, `FIRST_WIDTH` at most.
 
         Raises:
             DataError: a level, now or when it is read, is not finite, not positive or out of order.
@@ -73,6 +75,7 @@ class Curves:
         self._rows = np.arange(len(ladders))
         self._read = np.zeros(len(ladders), dtype=np.intp)
         self._is_all_read = False
+        self._first = first
         self._read_more(self.lengths > 0)
 
     def __len__(self) -> int:
@@ -207,7 +210,7 @@ class Curves:
     def _read_more(self, rows: NDArray[np.bool_]) -> None:
         """Read half as many levels of `rows` again as before."""
         for read in np.unique(self._read[rows]):
-            stop = max(int(read) * 3 // 2, FIRST_WIDTH)
+            stop = max(int(read) * 3 // 2, FIRST_WIDTH) if read else self._first
             if stop > self.prices.shape[1]:
                 self._widen()
             self._read_block(np.flatnonzero(rows & (self._read == read)), int(read), stop)

@@ -49,6 +49,7 @@ SMALLEST = 1e-7
 
 _BPS = float(BPS)
 _ROUNDS = 200  # of Newton's steps: ends earlier, when V' falls no more
+_FIRST = 4  # levels: what drifts in a month is seldom more
 _KEPT = 0.95  # of NAV: a rebalance seldom costs more, so what is still too little then is not sold
 
 
@@ -245,8 +246,8 @@ def _scaled(
         cash=float(problem.cash) / value,
         reserve=float(problem.reserve),
         band=float(problem.aim.width) if isinstance(problem.aim, Bands) else 0.0,
-        buys=Curves(_ladders(buys, bought), mids, value, Side.BUY, names),
-        sells=Curves(_ladders(sells, sold), mids, value, Side.SELL, names),
+        buys=Curves(_ladders(buys, bought), mids, value, Side.BUY, names, _FIRST),
+        sells=Curves(_ladders(sells, sold), mids, value, Side.SELL, names, _FIRST),
     )
 
 
