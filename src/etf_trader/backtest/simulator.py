@@ -188,12 +188,13 @@ class _Run:
         self._thaw(known)
         fund.charge(rule.fee.management_bps, at)
         frozen = self.course.frozen
-        held = {asset: quantity for asset, quantity in fund.holdings.items() if asset not in frozen}
+        holdings = fund.holdings
+        held = {asset: quantity for asset, quantity in holdings.items() if asset not in frozen}
         targets = targets_with_reserve(
             {a: w for a, w in weights.items() if a not in frozen}, rule.rebalance.reserve
         )
         books, rules = self._books({*held, *targets}, known, at)
-        kept = sum((fund.holdings[asset] * self.history.price(asset, known) for asset in frozen), ZERO)
+        kept = sum((holdings[asset] * self.history.price(asset, known) for asset in frozen), ZERO)
         found = plan_of(
             Holdings(fund.quote, held, fund.cash),
             targets,

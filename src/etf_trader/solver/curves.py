@@ -75,8 +75,8 @@ class Curves:
         self._rows = np.arange(len(ladders))
         self._read = np.zeros(len(ladders), dtype=np.intp)
         self._is_all_read = False
-        self._first = first
-        self._read_more(self.lengths > 0)
+        if len(rows := np.flatnonzero(self.lengths)):
+            self._read_block(rows, 0, first)
 
     def __len__(self) -> int:
         return len(self._ladders)
@@ -210,7 +210,7 @@ class Curves:
     def _read_more(self, rows: NDArray[np.bool_]) -> None:
         """Read half as many levels of `rows` again as before."""
         for read in np.unique(self._read[rows]):
-            stop = max(int(read) * 3 // 2, FIRST_WIDTH) if read else self._first
+            stop = max(int(read) * 3 // 2, FIRST_WIDTH)
             if stop > self.prices.shape[1]:
                 self._widen()
             self._read_block(np.flatnonzero(rows & (self._read == read)), int(read), stop)
