@@ -1,8 +1,8 @@
 """When a run begins, and on which days something is due: by what was known on each morning, and no more. Pure.
 
-A fund begins on the morning that was asked for; as with every rebalance, what cannot
-be decided then may be decided until the next is due. Without a day it begins on the
-first morning on which its rulebook can be followed.
+A fund begins on the morning that was asked for, or, where nothing can be decided then,
+as soon as it can be, at the latest when its calendar is next due. Without a day it
+begins on the first morning on which its rulebook can be followed.
 """
 
 from collections.abc import Iterator
@@ -52,10 +52,10 @@ def beginning(decider: Decider, cron: str, asked: date | None, first: int, end: 
         late = f"begun on {day}, not on {date.fromordinal(start)}: {refused}"
         if asked is None:
             return Beginning(morning, morning, late)
-        if morning < next(due_days(cron, start, end), end + 1):
+        if morning <= next(due_days(cron, start, end), end):
             return Beginning(start, morning, late)
         raise UsageError(
-            f"the rulebook cannot be followed on {asked}: {refused}; it can be from {day} on",
+            f"the rulebook cannot be followed on {asked}: {refused}; it can be followed from {day} on",
             where="--from",
             hint=f"--from {day}",
         )

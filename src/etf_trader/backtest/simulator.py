@@ -74,9 +74,9 @@ class _Run:
         """The day up to whose end markets that ended have been dealt with."""
 
     def go(self, told: Told | None) -> Course:
-        course, due = self.course, self.begun.due
+        course = self.course
         self._begin()
-        dues = list(due_days(self.setting.rule.calendar.cron, due, course.end))
+        dues = list(due_days(self.setting.rule.calendar.cron, self.begun.morning, course.end))
         for place, (due, until) in enumerate(pairwise([*dues, course.end + 1]), start=1):
             try:
                 self._take(due, until)

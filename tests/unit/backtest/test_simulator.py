@@ -255,6 +255,9 @@ def test_a_first_day_that_cannot_be_is_refused_with_the_first_that_can() -> None
     near = replace(setting(CAPPED, days=DAYS), start=date(2022, 2, 11))
     course = checked(run(near, history))  # as with every rebalance: late, and before the next is due
     assert (course.steps[0].day, course.steps[0].due) == (date(2022, 2, 13), date(2022, 2, 11))
+    due = {**CAPPED, "calendar": {"cron": "0 0 13 * *"}}  # at the latest when the calendar is next due, and once
+    steps = checked(run(replace(setting(due, days=DAYS), start=date(2022, 2, 11)), history)).steps
+    assert [step.day for step in steps[:2]] == [date(2022, 2, 13), date(2022, 3, 13)]
     [told] = course.events
     assert told.what is What.BEGUN_LATE and "no past prices to weigh by" in told.text
 
