@@ -40,10 +40,8 @@ _EXACT = Context(
     rounding=ROUND_HALF_EVEN,
     traps=[Inexact, DivisionByZero, InvalidOperation, Overflow, FloatOperation, Clamped],
 )
-
-
 _WIDE = _EXACT.copy()
-_WIDE.prec = 2 * DIGITS
+_WIDE.prec = 2 * DIGITS  # of a product of two amounts
 
 
 @contextmanager
@@ -108,7 +106,7 @@ def share_down(total: Decimal, part: Decimal, whole: Decimal, step: Decimal) -> 
     """
     product = _WIDE.multiply(total, part)
     count, rest = _WIDE.divmod(product, _WIDE.multiply(step, whole))
-    return (count - 1 if rest and product < 0 else count) * step
+    return _WIDE.multiply(_WIDE.subtract(count, ONE) if rest and product < 0 else count, step)
 
 
 def largest_remainder(total: Decimal, weights: Sequence[Decimal], step: Decimal) -> list[Decimal]:

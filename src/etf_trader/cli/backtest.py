@@ -61,7 +61,7 @@ FromOption = Annotated[
     option(
         "--from",
         WHAT,
-        "The first day.  [default: the first on which the rulebook can be followed]",
+        "The first day.  [default: the first that will do]",
         "DAY",
         read_day,
     ),

@@ -42,13 +42,17 @@ class OrderBook:
         """Return what a trade of ours on `side` may take, within the venue's price bounds, best first.
 
         And whether nothing that it could take lies beyond.
+
+        Raises:
+            MissingPrice: a side is empty.
+            CrossedBook: the best bid is not below the best ask.
         """
-        offers = self.offers(side)
+        mid, offers = self.mid, self.offers(side)
         if not all(map(_QUANTITY, offers)):
             offers = tuple(level for level in offers if level.quantity)
         if not rule.has_price_bounds:
             return offers, self.complete
-        low, high = rule.price_bounds(side, self.mid)
+        low, high = rule.price_bounds(side, mid)
         levels = tuple(level for level in offers if low <= level.price and (not high or level.price <= high))
         return levels, self.complete or len(levels) < len(offers)
 

@@ -77,4 +77,4 @@ def test_processes_change_nothing_and_who_is_refused_comes_last(tmp_path: Path) 
     require_result(here)
     with pytest.raises(DataError, match="no coin is eligible"):
         require_result(here[2:])
-    assert cells[0].setting.end <= date.fromordinal(history.last_day)
+    assert {row.start for row in here} == {date.fromordinal(history.first_day), None}

@@ -237,11 +237,11 @@ def test_a_run_begins_on_the_first_morning_on_which_its_rulebook_can_be_followed
 
 
 def test_when_a_run_begins_does_not_hang_on_what_comes_later() -> None:
-    one, other = grown_up(later=40), grown_up(later=40)
+    one, changed = grown_up(later=40), {}
     for asset, each in one.candles.items():
-        known = each.up_to(START.toordinal() + 42)
-        changed = [text.decode() for text in each._closes()[:known]] + ["1", "900"] * 5
-        other.candles[asset] = candles(asset, changed, date.fromordinal(each.first))
+        known = [text.decode() for text in each._closes()[: each.up_to(START.toordinal() + 42)]]
+        changed[asset] = candles(asset, [*known, *["1", "900"] * 5], date.fromordinal(each.first))
+    other = History(changed)
     courses = [run(replace(setting(CAPPED, days=DAYS), start=None), each) for each in (one, other)]
     assert courses[0].steps[0] == courses[1].steps[0] and courses[0].events[0] == courses[1].events[0]
 
