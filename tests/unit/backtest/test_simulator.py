@@ -1,5 +1,6 @@
 """A rulebook on past days: nothing is known early, books hold, dead coins count, ended markets are dealt with."""
 
+import gc
 import math
 import random
 from collections.abc import Mapping, Sequence
@@ -15,7 +16,7 @@ from tests.effort import examples
 from tests.unit.backtest.past import FREE, PAID, START, candles, decisions, ran, setting, table, walk
 
 from etf_trader.backtest.candles import Candles
-from etf_trader.backtest.course import Cause, Course, What
+from etf_trader.backtest.course import Cause, Course, Step, What
 from etf_trader.backtest.history import History
 from etf_trader.backtest.journal import audit
 from etf_trader.backtest.result import result_of
@@ -199,6 +200,18 @@ def test_market_caps_that_are_known_a_day_late_make_a_late_rebalance() -> None:
     assert len(later) == 6
     assert all(step.due.day == 1 and step.day - step.due == timedelta(days=1) for step in later)
     assert sum(event.what is What.LATE for event in course.events) == 6
+
+
+def test_a_run_that_is_done_leaves_nothing_behind() -> None:
+    """A grid runs hundreds in a process: what a kept error points to would stay until all memory is searched."""
+    history = History(made(), table(caps_of(made())))
+    gc.collect()
+    gc.disable()
+    try:
+        assert any(event.what is What.LATE for event in ran(LARGEST, history).events)
+        assert not [each for each in gc.get_objects() if isinstance(each, Step)]
+    finally:
+        gc.enable()
 
 
 def test_a_rebalance_that_could_not_be_decided_is_told_and_the_fund_goes_on() -> None:
