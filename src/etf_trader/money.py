@@ -9,8 +9,6 @@ import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from decimal import (
-    ROUND_CEILING,
-    ROUND_FLOOR,
     ROUND_HALF_EVEN,
     Clamped,
     Context,
@@ -42,6 +40,8 @@ _EXACT = Context(
     rounding=ROUND_HALF_EVEN,
     traps=[Inexact, DivisionByZero, InvalidOperation, Overflow, FloatOperation, Clamped],
 )
+_WIDE = _EXACT.copy()
+_WIDE.prec = 2 * DIGITS  # of a product of two amounts
 
 
 @contextmanager
@@ -54,33 +54,33 @@ def money_context(digits: int = DIGITS) -> Iterator[None]:
 
 def floor_to(value: Decimal, step: Decimal) -> Decimal:
     """Return the largest multiple of `step` that is not above `value`."""
-    return _multiple(value, step, ROUND_FLOOR)
+    return _whole_below(value, step) * step
 
 
 def ceil_to(value: Decimal, step: Decimal) -> Decimal:
     """Return the smallest multiple of `step` that is not below `value`."""
-    return _multiple(value, step, ROUND_CEILING)
+    return _whole_above(value, step) * step
 
 
 def round_to(value: Decimal, step: Decimal) -> Decimal:
     """Return the multiple of `step` nearest to `value`, ties to even."""
-    return _multiple(value, step, ROUND_HALF_EVEN)
-
-
-def _multiple(value: Decimal, step: Decimal, rounding: str) -> Decimal:
-    whole, rest = divmod(value, step)  # exact: an integer and a remainder with the sign of `value`
-    if not rest:
-        return whole * step
-    if rounding == ROUND_FLOOR and value < 0:
-        whole -= 1
-    elif rounding == ROUND_CEILING and value > 0:
-        whole += 1
-    elif rounding == ROUND_HALF_EVEN:
+    whole, rest = divmod(value, step)
+    if rest:
         # The step is halved, not the rest doubled: a rest may have all the digits that there are.
         half, away = abs(step) / 2, 1 if value > 0 else -1
         if abs(rest) > half or (abs(rest) == half and whole % 2):
             whole += away
     return whole * step
+
+
+def _whole_below(value: Decimal, step: Decimal) -> Decimal:
+    whole, rest = divmod(value, step)  # exact: an integer and a remainder with the sign of `value`
+    return whole - 1 if rest and value < 0 else whole
+
+
+def _whole_above(value: Decimal, step: Decimal) -> Decimal:
+    whole, rest = divmod(value, step)
+    return whole + 1 if rest and value > 0 else whole
 
 
 def divide(numerator: Decimal, denominator: Decimal, step: Decimal = Decimal("1e-18")) -> Decimal:
@@ -90,12 +90,12 @@ def divide(numerator: Decimal, denominator: Decimal, step: Decimal = Decimal("1e
 
 def divide_down(numerator: Decimal, denominator: Decimal, step: Decimal) -> Decimal:
     """Return the largest multiple of `step` not above numerator / denominator (denominator > 0)."""
-    return floor_to(numerator, step * denominator) / denominator
+    return _whole_below(numerator, step * denominator) * step
 
 
 def divide_up(numerator: Decimal, denominator: Decimal, step: Decimal) -> Decimal:
     """Return the smallest multiple of `step` not below numerator / denominator (denominator > 0)."""
-    return ceil_to(numerator, step * denominator) / denominator
+    return _whole_above(numerator, step * denominator) * step
 
 
 def share_down(total: Decimal, part: Decimal, whole: Decimal, step: Decimal) -> Decimal:
@@ -104,8 +104,9 @@ def share_down(total: Decimal, part: Decimal, whole: Decimal, step: Decimal) -> 
     Cost, quantity and part may have so many digits that the product of two of
     them has more than money has: it is formed with twice as many.
     """
-    with money_context(2 * DIGITS):
-        return divide_down(total * part, whole, step)
+    product = _WIDE.multiply(total, part)
+    count, rest = _WIDE.divmod(product, _WIDE.multiply(step, whole))
+    return _WIDE.multiply(_WIDE.subtract(count, ONE) if rest and product < 0 else count, step)
 
 
 def largest_remainder(total: Decimal, weights: Sequence[Decimal], step: Decimal) -> list[Decimal]:
@@ -173,9 +174,11 @@ def average_price(value: Decimal, quantity: Decimal) -> Decimal | None:
 
 def plain(value: Decimal) -> str:
     """Return the canonical text of a decimal: no exponent, no trailing zeros, no minus zero."""
-    if value == 0:
+    if not value:
         return "0"
-    text = format(value, "f")
+    text = str(value)  # twice as fast as `format`, and the same where there is no exponent
+    if "E" in text:
+        text = format(value, "f")
     return text.rstrip("0").rstrip(".") if "." in text else text
 
 

@@ -18,7 +18,7 @@ def canonical(facts: Any) -> str:
 
 def spelled_time(at: datetime) -> str:
     """Return the canonical text of a time: in UTC, with microseconds."""
-    return _spelled_utc(at.astimezone(UTC))
+    return _spelled_utc(at if at.tzinfo is UTC else at.astimezone(UTC))
 
 
 @lru_cache(maxsize=256)

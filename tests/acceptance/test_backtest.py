@@ -23,6 +23,7 @@ assets = ["BTC", "ETH", "SOL", "XRP", "ADA"]
 [weighting]
 by = "equal"
 """
+CALM = INDEX.replace("equal", "inverse_volatility") + '[calendar]\ncron = "10 0 * * 6"\n'
 TOP20 = """symbol = "TOP20"
 [universe]
 caps = "caps.csv"
@@ -50,6 +51,7 @@ def past(tmp_path_factory: pytest.TempPathFactory) -> Shell:
     (folder / "mistyped.toml").write_text(INDEX.replace("BTC", "BTX"))
     (folder / "basket.toml").write_text('symbol = "B"\n[basket]\nBTC = 1\n')
     (folder / "top.toml").write_text(TOP20)
+    (folder / "calm.toml").write_text(CALM)
     return Shell(folder)
 
 
@@ -102,6 +104,17 @@ def test_survivors_only_and_no_costs_are_said(past: Shell) -> None:
     assert "2022-01-31 to 2022-02-20" in told
 
 
+def test_when_it_begins_is_said_and_a_day_that_is_too_early_is_not_taken_for_another(past: Shell) -> None:
+    run = (*RUN, "--index-file", "calm.toml")
+    assert "Begun on 2022-01-04, not on 2022-01-02: BTC, ETH" in " ".join(past.ok(*run).split())
+    found = past.json(*run)
+    assert found["events"][0]["what"] == "begun late" and found["events"][0]["day"] == "2022-01-04"
+    assert found["runs"][0]["from"] == found["from"] == "2022-01-03"
+    grid = (*run, "--processes", "1", "--grid", "weighting=equal,inverse_volatility")
+    assert {row["from"] for row in past.json(*grid)["runs"]} == {"2022-01-01", "2022-01-03"}
+    assert "between 2022-01-01 and 2022-01-03" in " ".join(past.ok(*grid).split())
+
+
 @pytest.mark.parametrize(
     ("words", "code", "told"),
     [
@@ -112,6 +125,7 @@ def test_survivors_only_and_no_costs_are_said(past: Shell) -> None:
         (["--from", "2022-03-01", "--to", "2022-03-01"], 2, "is not before"),
         (["--from", "January"], 2, "write it as 2020-01-31"),
         (["--from", "2030-01-01"], 1, "no day between"),
+        (["--index-file", "calm.toml", "--from", "2021-12-24"], 2, "it can be followed from 2022-01-04 on"),
         (["--index-file", "mistyped.toml"], 2, "no price of BTX"),
         (["--capital", "10"], 2, "buy no unit"),
         (["--fee-bps", "2000"], 2, "not a fee"),

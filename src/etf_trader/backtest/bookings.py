@@ -65,25 +65,26 @@ def subscription(quote: str, units: Decimal, cash_per_unit: Decimal, at: datetim
 def fill(leg: RebalanceLeg, quote: str, number: int, at: datetime) -> Transaction:
     """A leg traded as it was planned: the index against the market, its fee to the venue."""
     assert leg.side is not None
-    sign, asset = leg.side.sign, leg.asset
-    lines = [
-        Posting(INDEX, asset, sign * leg.quantity),
+    sign, asset, is_buy = leg.side.sign, leg.asset, leg.side is Side.BUY
+    gained = leg.quantity - leg.fee if is_buy else -leg.quantity
+    brought = -leg.value if is_buy else leg.value - leg.fee
+    lines = (
+        Posting(INDEX, asset, gained),
         Posting(accounts.MARKET, asset, -sign * leg.quantity),
-        Posting(INDEX, quote, -sign * leg.value),
+        Posting(INDEX, quote, brought),
         Posting(accounts.MARKET, quote, sign * leg.value),
-    ]
-    if leg.fee:
-        lines += transfer(INDEX, accounts.VENUE_FEES, asset if leg.side is Side.BUY else quote, leg.fee)
-    if leg.side is Side.BUY:
-        move = LotMove(LotAction.ACQUIRE, INDEX, asset, leg.quantity - leg.fee, leg.value)
+        Posting(accounts.VENUE_FEES, asset if is_buy else quote, leg.fee),
+    )
+    if is_buy:
+        move = LotMove(LotAction.ACQUIRE, INDEX, asset, gained, leg.value)
     else:
-        move = LotMove(LotAction.DISPOSE, INDEX, asset, leg.quantity, leg.value - leg.fee, leg.fee)
+        move = LotMove(LotAction.DISPOSE, INDEX, asset, leg.quantity, brought, leg.fee)
     return Transaction(
         key=f"fill:backtest:{leg.symbol}:{number}:{number}",
         kind="fill",
         at=at,
         narration=f"{leg.side} {plain(leg.quantity)} {leg.symbol}",
-        postings=merged(lines),
+        postings=tuple(line for line in lines if line.amount),
         lot_moves=(move,),
         facts={"last_price": leg.last_price, "mid": leg.mid},
     )

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
+from typing import NamedTuple
 
 from etf_trader.errors import LedgerError, UnbalancedTransaction
 from etf_trader.ledger import accounts
@@ -24,8 +25,7 @@ BASKET = "basket"
 """The fact of a transaction that puts a basket in force: quantities per unit by asset, cash among them."""
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(NamedTuple):
     """A transaction as it stands in the chain."""
 
     sequence: int

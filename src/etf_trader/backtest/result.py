@@ -9,10 +9,10 @@ from decimal import Decimal
 import numpy as np
 
 from etf_trader.backtest.candles import Floats
+from etf_trader.backtest.course import Cause, Course, Event, Step
 from etf_trader.backtest.fund import YEAR_SECONDS
 from etf_trader.backtest.history import History, Source
 from etf_trader.backtest.journal import Audit
-from etf_trader.backtest.simulator import Cause, Course, Event, Step
 from etf_trader.market.symbol import Side
 from etf_trader.money import BPS, ZERO
 from etf_trader.reports.returns import (
@@ -161,8 +161,13 @@ def _figures(course: Course, days: Sequence[Day]) -> Figures:
     gained, of_index = total_return(fund) or ZERO, total_return(index) or ZERO
     average = (average_value(fund) or ZERO) * course.units
     parts = [part for step in course.steps for part in step.rebalance.costs.values()]
-    legs = [leg for step in course.steps for leg in step.rebalance.legs.values() if leg.side is not None]
-    later = [leg for step in course.steps if step.cause is not Cause.BEGIN for leg in step.rebalance.legs.values()]
+    legs = [
+        (step.cause, leg)
+        for step in course.steps
+        for leg in (() if step.rebalance.plan is None else step.rebalance.plan.legs)
+        if leg.side is not None
+    ]
+    later = [leg for cause, leg in legs if cause is not Cause.BEGIN]
     bought, sold = (sum((leg.value for leg in later if leg.side is side), ZERO) for side in Side)
     turned, length = turnover(bought, sold, average), years(start, end)
     cost = sum((step.rebalance.cost for step in course.steps), ZERO)
@@ -186,7 +191,7 @@ def _figures(course: Course, days: Sequence[Day]) -> Figures:
         depth_bps=a_year(sum((part.depth for part in parts), ZERO)),
         fee_bps=a_year(sum((part.fee for part in parts), ZERO)),
         cost=cost,
-        traded=sum((leg.value for leg in legs), ZERO),
+        traded=sum((leg.value for _, leg in legs), ZERO),
         rebalances=sum(step.cause is not Cause.BEGIN for step in course.steps),
         trades=len(legs),
     )

@@ -1,7 +1,7 @@
 """A rulebook run over past days: each morning that something is due, the same decision, plan and booking as live.
 
     morning of day D      what is known is the end of D - 1: rulebook and prices, the close, are those of then
-    due                   a time of the calendar on day D; the fund itself begins at the first morning
+    due                   a time of the calendar on day D; when the fund begins, `beginning` says
     not to be decided     (market caps too old, nobody eligible): the next morning, until the next is due
     a market that ended   by the rule: sold at its last price, its weight shared out over the others; or frozen
     out of the table      a coin that left the table of market caps is sold, at the most it can be worth
@@ -9,27 +9,28 @@
 The index is rebalanced at the same prices without cost and without bands; the fund pays.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from datetime import UTC, date, datetime, time, timedelta
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import date, datetime
 from decimal import Context, Decimal
-from enum import StrEnum
+from itertools import pairwise
 
 from msgspec.structs import replace
 
+from etf_trader.backtest.beginning import beginning, due_days, morning_of
+from etf_trader.backtest.course import Cause, Course, Event, Setting, Step, Stretch, What
 from etf_trader.backtest.decisions import Decider
-from etf_trader.backtest.depth import LEAST_ORDER, Market, tradable
+from etf_trader.backtest.depth import LEAST_ORDER, tradable
 from etf_trader.backtest.fund import Fund
 from etf_trader.backtest.history import MOST_BOOKS, History, Source
-from etf_trader.backtest.journal import Audit
-from etf_trader.errors import DataError
+from etf_trader.errors import DataError, EtfError, UsageError
+from etf_trader.index.determination import Determination
 from etf_trader.index.level import Benchmark
-from etf_trader.index.methodology import Methodology, RebalanceRule, next_due
+from etf_trader.index.methodology import RebalanceRule
 from etf_trader.market.book import OrderBook
 from etf_trader.market.symbol import SymbolRule
 from etf_trader.money import ONE, ZERO, divide, money_context, plain
 from etf_trader.rebalance.drift import targets_with_reserve
-from etf_trader.rebalance.planning import Holdings, Rebalance, plan_of
+from etf_trader.rebalance.planning import Holdings, plan_of
 
 _WEIGHT_GRID = Decimal("1e-12")
 _FREE_DUST = Decimal("0.01")
@@ -38,89 +39,6 @@ _SHOWN = Context(prec=6)
 
 AT_ONCE = RebalanceRule()
 """How the first basket is bought, and a market that ended is left: whatever the bands, and at once."""
-
-
-@dataclass(frozen=True, slots=True)
-class Setting:
-    """What is run: a rulebook, how much money, what trading costs, from which morning to the end of which day."""
-
-    rule: Methodology
-    quote: str
-    start_value: Decimal
-    capital: Decimal
-    market: Market
-    start: date
-    end: date
-
-
-class Cause(StrEnum):
-    """Why a fund traded."""
-
-    BEGIN = "begin"
-    DUE = "due"
-    DELISTED = "delisted"
-
-
-@dataclass(frozen=True, slots=True)
-class Step:
-    """A morning on which the index changed, and what the fund did: NAV is that of the whole fund.
-
-    `due` is the day it was due, `weights` are those of the index from here on.
-    """
-
-    day: date
-    due: date
-    cause: Cause
-    weights: Mapping[str, Decimal]
-    rebalance: Rebalance
-    nav_before: Decimal
-    nav_after: Decimal
-
-
-class What(StrEnum):
-    """What happened besides."""
-
-    SOLD = "sold"
-    FROZEN = "frozen"
-    TRADES_AGAIN = "trades again"
-    LATE = "late"
-    MISSED = "missed"
-
-
-@dataclass(frozen=True, slots=True)
-class Event:
-    """Something a reader of the result should know; `asset` where it is about one."""
-
-    day: date
-    what: What
-    asset: str | None
-    text: str
-
-
-@dataclass(frozen=True, slots=True)
-class Stretch:
-    """What a unit and the index held from a day's close on; the fee runs from `charged`."""
-
-    day: int
-    per_unit: Mapping[str, Decimal]
-    cash: Decimal
-    benchmark: Benchmark
-
-
-@dataclass(slots=True)
-class Course:
-    """How a run went: its steps and events, what was held when, and the books."""
-
-    setting: Setting
-    start: int
-    end: int
-    steps: list[Step] = field(default_factory=list)
-    events: list[Event] = field(default_factory=list)
-    stretches: list[Stretch] = field(default_factory=list)
-    frozen: frozenset[str] = frozenset()
-    units: Decimal = ZERO
-    audit: Audit | None = None
-
 
 Told = Callable[[float], None]
 
@@ -133,7 +51,7 @@ def run(setting: Setting, history: History, told: Told | None = None) -> Course:
 
     Raises:
         DataError: the rulebook could not be followed on a single morning; says why.
-        UsageError: it names an asset of which there is no price.
+        UsageError: it names an asset of which there is no price, or can be followed only from a later day on.
     """
     with money_context():
         return _Run(setting, history).go(told)
@@ -144,71 +62,71 @@ class _Run:
         self.setting, self.history = setting, history
         self.decider = Decider(history, setting.rule)
         self.decider.require_prices()
-        end = min(setting.end.toordinal(), history.last_day)
-        self.course = Course(setting, setting.start.toordinal(), end)
-        self.fund: Fund | None = None
+        end = history.last_day if setting.end is None else min(setting.end.toordinal(), history.last_day)
+        cron, first = setting.rule.calendar.cron, history.first_day + 1
+        self.begun = beginning(self.decider, cron, setting.start, first, end)
+        self.course = Course(setting, self.begun.morning - 1, end)
+        at = morning_of(self.begun.morning)
+        self.fund = Fund(setting.quote, setting.capital, setting.start_value, at)
         self.benchmark = Benchmark({})
         self.members: frozenset[str] = frozenset()
-        self.looked = 0
+        self.looked = self.course.start
         """The day up to whose end markets that ended have been dealt with."""
 
     def go(self, told: Told | None) -> Course:
-        course, refused = self.course, DataError("there is no day between --from and --to that has prices")
-        dues = list(_dues(self.setting.rule, course.start, course.end))
-        for place, due in enumerate(dues):
-            until = dues[place + 1] if place + 1 < len(dues) else course.end + 1
+        course = self.course
+        self._begin()
+        dues = list(due_days(self.setting.rule.calendar.cron, self.begun.morning, course.end))
+        for place, (due, until) in enumerate(pairwise([*dues, course.end + 1]), start=1):
             try:
                 self._take(due, until)
-            except DataError as error:
-                if self.fund is None:
-                    refused = error
-                else:
-                    self._tell(due, What.MISSED, None, f"nothing could be decided: {error}")
+            except (DataError, UsageError) as error:
+                self._tell(due, What.MISSED, None, f"nothing could be decided: {error}")
             if told is not None:
-                told((place + 1) / len(dues))
-        if self.fund is None:
-            raise refused
-        self._follow_ended(course.end + 1)
+                told(place / len(dues))
+        self._follow_ended(course.end, has_rebalance=False)
         course.units = self.fund.units
         course.audit = self.fund.audited()
         return course
+
+    def _begin(self) -> None:
+        due, morning, late = self.begun
+        if late is not None:
+            self._tell(morning, What.BEGUN_LATE, None, late)
+        self._follow(self.decider.decide(morning - 1, ()), morning, due, Cause.BEGIN)
 
     def _take(self, due: int, until: int) -> None:
         """Do what is due on the first morning before `until` on which it can be decided.
 
         Raises:
-            DataError: there is none; the first reason.
+            DataError, UsageError: there is none; the first reason.
         """
-        first: DataError | None = None
+        first: EtfError | None = None
         for morning in range(due, until):
             try:
                 determination = self.decider.decide(morning - 1, self.members)
-            except DataError as error:
-                first = first or error
+            except (DataError, UsageError) as error:
+                first = first or error.with_traceback(None)  # which would keep all of this run
                 continue
-            if self.fund is None:
-                self._begin(morning)
-                cause = Cause.BEGIN
-            else:
-                cause = Cause.DUE
-                self._follow_ended(morning)
-                if first is not None:
-                    self._tell(morning, What.LATE, None, f"due on {date.fromordinal(due)}: {first}")
-            aim = AT_ONCE if cause is Cause.BEGIN else self.setting.rule.rebalance
-            self._rebalance(morning, due, cause, determination.weights, aim)
-            self.members = frozenset(determination.weights)
+            self._follow_ended(morning)
+            if first is not None:
+                self._tell(morning, What.LATE, None, f"due on {date.fromordinal(due)}: {first}")
+            self._follow(determination, morning, due, Cause.DUE)
             return
         if first is not None:
             raise first
 
-    def _begin(self, morning: int) -> None:
-        setting, at = self.setting, _at(morning)
-        self.fund = Fund(setting.quote, setting.capital, setting.start_value, at)
-        self.course.start = self.looked = morning - 1
+    def _follow(self, determination: Determination, morning: int, due: int, cause: Cause) -> None:
+        aim = AT_ONCE if cause is Cause.BEGIN else self.setting.rule.rebalance
+        self._rebalance(morning, due, cause, determination.weights, aim)
+        self.members = frozenset(determination.weights)
 
-    def _follow_ended(self, morning: int) -> None:
-        """Deal with markets that ended before `morning`, each on the morning after that is known."""
-        assert self.fund is not None
+    def _follow_ended(self, morning: int, *, has_rebalance: bool = True) -> None:
+        """Deal with markets that ended before `morning`, each on the morning after that is known.
+
+        Args:
+            has_rebalance: Whether on `morning` itself the whole index is rebalanced.
+        """
         while True:
             held = sorted(self.fund.holdings.keys() - self.course.frozen)
             ends = [
@@ -224,7 +142,7 @@ class _Run:
             frozen = ended if self.setting.rule.delisting.rule == "freeze" else []
             self._freeze(frozen, day)
             if sold := [asset for asset in gone if asset not in frozen]:
-                self._sell(sold, day, is_due=day + 1 == morning)
+                self._sell(sold, day, is_due=has_rebalance and day + 1 == morning)
             self.looked = day
         self.looked = max(self.looked, morning - 1)
 
@@ -247,7 +165,6 @@ class _Run:
         self.members -= set(gone)
         if is_due:  # the rebalance of that morning sells it
             return
-        assert self.fund is not None
         weights = self._without(gone, day)
         self._rebalance(day + 1, day + 1, Cause.DELISTED, weights, AT_ONCE)
 
@@ -267,17 +184,17 @@ class _Run:
         self, morning: int, due: int, cause: Cause, weights: Mapping[str, Decimal], aim: RebalanceRule
     ) -> None:
         fund, rule = self.fund, self.setting.rule
-        assert fund is not None
-        known, at = morning - 1, _at(morning)
+        known, at = morning - 1, morning_of(morning)
         self._thaw(known)
         fund.charge(rule.fee.management_bps, at)
         frozen = self.course.frozen
-        held = {asset: quantity for asset, quantity in fund.holdings.items() if asset not in frozen}
+        holdings = fund.holdings
+        held = {asset: quantity for asset, quantity in holdings.items() if asset not in frozen}
         targets = targets_with_reserve(
             {a: w for a, w in weights.items() if a not in frozen}, rule.rebalance.reserve
         )
         books, rules = self._books({*held, *targets}, known, at)
-        kept = sum((fund.holdings[asset] * self.history.price(asset, known) for asset in frozen), ZERO)
+        kept = sum((holdings[asset] * self.history.price(asset, known) for asset in frozen), ZERO)
         found = plan_of(
             Holdings(fund.quote, held, fund.cash),
             targets,
@@ -337,7 +254,6 @@ class _Run:
 
     def _record(self, morning: int) -> None:
         fund = self.fund
-        assert fund is not None
         per_unit = {asset: quantity / fund.units for asset, quantity in fund.holdings.items()}
         self.course.stretches.append(Stretch(morning, per_unit, fund.cash / fund.units, self.benchmark))
 
@@ -345,23 +261,6 @@ class _Run:
         self.course.events.append(Event(date.fromordinal(day), what, asset, text))
 
 
-def _at(morning: int) -> datetime:
-    return datetime.combine(date.fromordinal(morning), time(), UTC)
-
-
 def shown(price: Decimal) -> str:
     """Return a price with the digits that matter to a reader."""
     return plain(_SHOWN.plus(price))
-
-
-def _dues(rule: Methodology, start: int, end: int) -> Iterator[int]:
-    """Yield the days on which something is due: the first, then those of the calendar."""
-    yield start
-    last, at = start, _at(start + 1) - timedelta(microseconds=1)
-    while True:
-        at = next_due(rule.calendar.cron, at)
-        if at.toordinal() > end:
-            return
-        if at.toordinal() > last:
-            last = at.toordinal()
-            yield last

@@ -12,14 +12,15 @@ import typer
 
 from etf_trader.cli.commands import HOW, LIMITS, WHAT, command, single
 from etf_trader.cli.invocation import output
-from etf_trader.cli.numbers import count, money
+from etf_trader.cli.numbers import count
 from etf_trader.cli.options import CapsColumnsOption, CapsOption, option, read_decimal, read_positive
 from etf_trader.cli.output import Page
-from etf_trader.money import BPS, plain
+from etf_trader.money import BPS
 
 if TYPE_CHECKING:
-    from etf_trader.backtest.grid import Files
-    from etf_trader.backtest.simulator import Setting
+    from etf_trader.backtest.course import Setting
+    from etf_trader.backtest.files import Files
+    from etf_trader.backtest.grid_runs import Row
     from etf_trader.index.definition import IndexDefinition
 
 app = single()
@@ -56,7 +57,14 @@ IndexFileOption = Annotated[
 ]
 CandlesOption = Annotated[Path, option("--candles", WHAT, "A folder of daily candles, a CSV file a coin.", "DIR")]
 FromOption = Annotated[
-    date | None, option("--from", WHAT, "The first day.  [default: the first there is]", "DAY", read_day)
+    date | None,
+    option(
+        "--from",
+        WHAT,
+        "The first day.  [default: the first that will do]",
+        "DAY",
+        read_day,
+    ),
 ]
 ToOption = Annotated[
     date | None, option("--to", WHAT, "The last day.  [default: the last there is]", "DAY", read_day)
@@ -111,79 +119,46 @@ def backtest(
     from etf_trader.index.definition import read_definition
 
     definition = read_definition(index_file)
+    setting = _setting(definition, start, end, FEE_BPS if fee_bps is None else fee_bps, str(index_file), no_costs)
+    setting = setting.with_capital(capital or CAPITAL, "--capital")
     files = _files(definition, candles, caps, dict(caps_columns or ()), candles_only)
-    chosen = _Chosen(
-        definition,
-        start,
-        end,
-        capital or CAPITAL,
-        FEE_BPS if fee_bps is None else fee_bps,
-        not no_costs,
-        str(index_file),
-    )
     if grid:
-        _compare(chosen, files, grid, processes)
+        _compare(definition.symbol, setting, files, grid, processes)
     else:
-        _run(chosen, files)
+        _run(definition.symbol, setting, files)
 
 
-class _Chosen:
-    """What was typed, apart from the files."""
+def _setting(
+    definition: IndexDefinition, start: date | None, end: date | None, fee_bps: Decimal, where: str, no_costs: bool
+) -> Setting:
+    from etf_trader.backtest.course import Setting
+    from etf_trader.backtest.depth import Market
+    from etf_trader.errors import UsageError
+    from etf_trader.money import ZERO
 
-    def __init__(
-        self,
-        definition: IndexDefinition,
-        start: date | None,
-        end: date | None,
-        capital: Decimal,
-        fee_bps: Decimal,
-        has_costs: bool,
-        where: str,
-    ) -> None:
-        from etf_trader.errors import UsageError
-
-        if definition.rules is None:
-            raise UsageError(
-                f"{definition.symbol} is a fixed basket: it has no rulebook to be tested",
-                where=where,
-                hint='give it a table of one, for example [calendar] cron = "10 0 1 * *"',
-            )
-        if start is not None and end is not None and start >= end:
-            raise UsageError(
-                f"{start} is not before {end}", where="--from", hint="--from 2020-01-01 --to 2025-10-01"
-            )
-        if capital < definition.start_value:
-            raise UsageError(
-                f"{money(capital)} {definition.quote} buy no unit, which is {plain(definition.start_value)}",
-                where="--capital",
-                hint="more capital, or a smaller start_value in the index file",
-            )
-        self.definition, self.rule, self.where = definition, definition.rules, where
-        self.start, self.end, self.capital = start, end, capital
-        self.fee_bps, self.has_costs = fee_bps, has_costs
-
-    def setting(self, first: date, last: date) -> Setting:
-        """Return what is run; the days are those of the data, where none were typed."""
-        from etf_trader.backtest.depth import Market
-        from etf_trader.backtest.simulator import Setting
-        from etf_trader.money import ZERO
-
-        market = Market(self.fee_bps / BPS if self.has_costs else ZERO, self.has_costs)
-        return Setting(
-            self.rule,
-            self.definition.quote,
-            self.definition.start_value,
-            self.capital,
-            market,
-            self.start or first,
-            self.end or last,
+    if definition.rules is None:
+        raise UsageError(
+            f"{definition.symbol} is a fixed basket: it has no rulebook to be tested",
+            where=where,
+            hint='give it a table of one, for example [calendar] cron = "10 0 1 * *"',
         )
+    if start is not None and end is not None and start >= end:
+        raise UsageError(f"{start} is not before {end}", where="--from", hint="--from 2020-01-01 --to 2025-10-01")
+    return Setting(
+        rule=definition.rules,
+        quote=definition.quote,
+        start_value=definition.start_value,
+        capital=CAPITAL,
+        market=Market(ZERO if no_costs else fee_bps / BPS, has_costs=not no_costs),
+        start=start,
+        end=end,
+    )
 
 
 def _files(
     definition: IndexDefinition, candles: Path, caps: Path | None, columns: dict[str, str], candles_only: bool
 ) -> Files:
-    from etf_trader.backtest.grid import Files
+    from etf_trader.backtest.files import Files
     from etf_trader.errors import UsageError
 
     rules = definition.rules
@@ -196,14 +171,13 @@ def _files(
     )
 
 
-def _run(chosen: _Chosen, files: Files) -> None:
-    from etf_trader.backtest.grid import require_clean
+def _run(symbol: str, setting: Setting, files: Files) -> None:
+    from etf_trader.backtest.grid_runs import require_clean
     from etf_trader.backtest.result import result_of
     from etf_trader.backtest.simulator import run
 
     with output().progress("Following the rulebook") as progress:
         history = files.read()
-        setting = chosen.setting(date.fromordinal(history.first_day + 1), date.fromordinal(history.last_day))
 
         def told(fraction: float) -> None:
             progress.update(fraction)
@@ -213,30 +187,30 @@ def _run(chosen: _Chosen, files: Files) -> None:
     from etf_trader.cli.backtest_document import run_document
     from etf_trader.cli.backtest_page import draw_run, run_exhibit
 
-    symbol, quote = chosen.definition.symbol, setting.quote
-
     def draw(page: Page) -> None:
         draw_run(page, symbol, files, found)
 
     document = run_document(symbol, files, found)
-    output().emit("etf.backtest/1", document, draw, exhibit=lambda: run_exhibit(symbol, quote))
+    output().emit("etf.backtest/1", document, draw, exhibit=lambda: run_exhibit(symbol, setting.quote))
 
 
-def _compare(chosen: _Chosen, files: Files, grid: Sequence[str], processes: int | None) -> None:
-    from etf_trader.backtest.grid import cells_of, processors, require_result, run_cells
+def _compare(symbol: str, setting: Setting, files: Files, grid: Sequence[str], processes: int | None) -> None:
+    from etf_trader.backtest.grid import cells_of
+    from etf_trader.backtest.grid_runs import merit, processors, require_result, running
     from etf_trader.cli.backtest_document import grid_document
     from etf_trader.cli.backtest_page import draw_grid, grid_exhibit
 
-    symbol = chosen.definition.symbol
+    cells = cells_of(grid, setting)
     history = files.read()
-    setting = chosen.setting(date.fromordinal(history.first_day + 1), date.fromordinal(history.last_day))
-    cells = cells_of(grid, setting, chosen.where)
-    with output().progress(f"Running {count(len(cells), 'backtest')}") as progress:
-
-        def told(done: int) -> None:
-            progress.update(done / len(cells), f"{done} of {len(cells)}")
-
-        rows = run_cells(cells, files, history, processes or processors(), told)
+    rows: list[Row] = []
+    with (  # the processes first: what shows progress is a thread
+        running(cells, files, history, processes or processors()) as coming,
+        output().progress(f"Running {count(len(cells), 'backtest')}") as progress,
+    ):
+        for row in coming:
+            rows.append(row)
+            progress.update(len(rows) / len(cells), f"{len(rows)} of {len(cells)}")
+    rows.sort(key=merit)
     require_result(rows)
 
     def draw(page: Page) -> None:

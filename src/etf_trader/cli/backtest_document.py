@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from etf_trader.money import BPS
 
 if TYPE_CHECKING:
-    from etf_trader.backtest.grid import Files, Row
-    from etf_trader.backtest.result import Figures, Result
-    from etf_trader.backtest.simulator import Setting, Step
+    from etf_trader.backtest.course import Setting, Step
+    from etf_trader.backtest.files import Files
+    from etf_trader.backtest.grid_runs import Row
+    from etf_trader.backtest.result import Result
 
 
 def run_document(symbol: str, files: Files, found: Result) -> dict[str, Any]:
     """Return one run: its figures at the top, then every rebalance, event and day."""
     course = found.course
-    figures = _figures(found.figures)
+    figures = asdict(found.figures)
     audit = found.audit
     return {
         **_head(symbol, files, course.setting),
@@ -38,7 +39,7 @@ def run_document(symbol: str, files: Files, found: Result) -> dict[str, Any]:
             "fills": audit.fills,
             "head": audit.head,
         },
-        "runs": [{"settings": {}, **figures, "refused": None}],
+        "runs": [{"settings": {}, "from": found.days[0].day, **figures, "refused": None}],
         "events": list(found.events),
         "rebalances": [_step(step) for step in found.steps],
         "days": list(found.days),
@@ -52,7 +53,8 @@ def grid_document(symbol: str, files: Files, setting: Setting, rows: Sequence[Ro
         "runs": [
             {
                 "settings": dict(row.values),
-                **(_figures(row.figures) if row.figures is not None else {}),
+                "from": row.start,
+                **(asdict(row.figures) if row.figures is not None else {}),
                 "refused": row.refused,
             }
             for row in rows
@@ -68,10 +70,6 @@ def _head(symbol: str, files: Files, setting: Setting) -> dict[str, Any]:
         "venue_fee_bps": setting.market.fee * BPS,
         "survivors_only": files.candles_only,
     }
-
-
-def _figures(figures: Figures) -> Mapping[str, Any]:
-    return asdict(figures)
 
 
 def _step(step: Step) -> dict[str, Any]:

@@ -10,7 +10,8 @@ from etf_trader.cli.numbers import bps, count, joined, money, share
 from etf_trader.cli.output import Page, Table, bad, dim, good, look, number, text
 
 if TYPE_CHECKING:
-    from etf_trader.backtest.grid import Files, Row
+    from etf_trader.backtest.files import Files
+    from etf_trader.backtest.grid_runs import Row
     from etf_trader.backtest.result import Figures, Result
     from etf_trader.cli.exhibit import Exhibit
 
@@ -136,9 +137,12 @@ def _sources(files: Files, found: Result) -> str:
 
 
 def _draw_events(page: Page, found: Result) -> None:
-    from etf_trader.backtest.simulator import What
+    from etf_trader.backtest.course import What
 
     counts = Counter(event.what for event in found.events)
+    for event in found.events:
+        if event.what is What.BEGUN_LATE:
+            page.line(look(f"{event.text[:1].upper()}{event.text[1:]}."))
     if late := counts[What.LATE]:
         page.line(f"{count(late, 'rebalance')} came later than due: what they needed to know was not known yet.")
     if missed := counts[What.MISSED]:
@@ -195,6 +199,10 @@ def draw_grid(page: Page, symbol: str, files: Files, rows: Sequence[Row]) -> Non
             told = ", ".join(f"{name} {value}" for name, value in row.values.items())
             page.line(bad(f"{told} could not be run: {row.refused}."))
     page.line()
+    begun = {row.start for row in done if row.start is not None}
+    if len(begun) > 1:
+        told = "They begin when each can be followed"
+        page.line(look(f"{told}, between {min(begun)} and {max(begun)}: --from makes it one day."))
     page.line("Turnover one way and costs of NAV are a year. All books were audited.")
 
 

@@ -136,7 +136,11 @@ def on_grid(shares: Mapping[str, Fraction], *, cap: Decimal | None = None) -> di
     steps = int(ONE / WEIGHT_GRID)
     most = steps if cap is None else int(Fraction(cap) * steps)
     whole = {asset: min(each.numerator * steps // each.denominator, most) for asset, each in shares.items()}
-    lost = {asset: _lost(each, steps, whole[asset]) for asset, each in shares.items()}
+    unit = math.lcm(*(each.denominator for each in shares.values()))
+    lost = {
+        asset: (each.numerator * steps - whole[asset] * each.denominator) * (unit // each.denominator)
+        for asset, each in shares.items()
+    }
     order = sorted(shares, key=lambda asset: (-lost[asset], asset))
     left = steps - sum(whole.values())
     for asset in order:
@@ -146,11 +150,6 @@ def on_grid(shares: Mapping[str, Fraction], *, cap: Decimal | None = None) -> di
     if left:
         raise ValueError(f"{left} steps of weight fit nowhere below a cap of {cap}")
     return {asset: number * WEIGHT_GRID for asset, number in whole.items()}
-
-
-def _lost(share: Fraction, steps: int, whole: int) -> Fraction:
-    """Return by how much a share is more than so many whole steps."""
-    return Fraction(share.numerator * steps - whole * share.denominator, share.denominator)
 
 
 def score(value: float) -> Decimal:

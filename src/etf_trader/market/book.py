@@ -3,10 +3,13 @@
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
+from operator import itemgetter
 from typing import NamedTuple
 
 from etf_trader.errors import CrossedBook, MissingPrice
 from etf_trader.market.symbol import Side, SymbolRule
+
+_QUANTITY = itemgetter(1)
 
 
 class Level(NamedTuple):
@@ -39,13 +42,17 @@ class OrderBook:
         """Return what a trade of ours on `side` may take, within the venue's price bounds, best first.
 
         And whether nothing that it could take lies beyond.
+
+        Raises:
+            MissingPrice: a side is empty.
+            CrossedBook: the best bid is not below the best ask.
         """
-        low, high = rule.price_bounds(side, self.mid)
-        offers = self.offers(side)
-        if not all(quantity for _, quantity in offers):
+        mid, offers = self.mid, self.offers(side)
+        if not all(map(_QUANTITY, offers)):
             offers = tuple(level for level in offers if level.quantity)
-        if not (low or high):
+        if not rule.has_price_bounds:
             return offers, self.complete
+        low, high = rule.price_bounds(side, mid)
         levels = tuple(level for level in offers if low <= level.price and (not high or level.price <= high))
         return levels, self.complete or len(levels) < len(offers)
 

@@ -81,6 +81,11 @@ class SymbolRule:
         most = self.most_quantity(price) if quantity else ZERO
         return int(ceil_to(quantity, most) / most) if most else int(quantity > 0)
 
+    @property
+    def has_price_bounds(self) -> bool:
+        """Whether any price is too low or too high for an order."""
+        return bool(self.min_price or self.max_price or any(self.bid_band) or any(self.ask_band))
+
     def price_bounds(self, side: Side, reference: Decimal) -> tuple[Decimal, Decimal]:
         """Return the lowest and highest price of an order on `side` when the reference price is `reference`."""
         down, up = self.bid_band if side is Side.BUY else self.ask_band

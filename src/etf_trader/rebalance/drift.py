@@ -7,7 +7,7 @@ others are left alone; where nothing triggers nothing trades.
 """
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from decimal import Decimal
 
 from etf_trader.index.methodology import RebalanceRule
@@ -96,7 +96,7 @@ def _evened_out(found: list[Drift], aims: Mapping[str, Decimal]) -> Iterator[Dri
         if left and wants[each.asset]:
             place += sign * divide(abs(left) * wants[each.asset], whole, _GRID)
         stays = each.asset not in aims and place == each.weight
-        yield each if stays else replace(each, aim=place)
+        yield each if stays else Drift(each.asset, each.weight, each.target, each.width, place)
 
 
 def _width(target: Decimal, rule: RebalanceRule) -> Decimal:

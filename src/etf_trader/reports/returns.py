@@ -147,12 +147,11 @@ def sharpe_without_risk_free_rate(series: Sequence[Point]) -> float | None:
     Source:
         Sharpe, The Sharpe Ratio (1994), with a benchmark that earns 0.
     """
-    deviation = volatility(series)
-    if not deviation:
-        return None
     closes = daily_closes(series)
     days = sorted(closes)
-    return sum(_returns(closes, days)) / sum(_gaps(days)) * DAYS_A_YEAR / deviation
+    changes, gaps = _returns(closes, days), _gaps(days)
+    deviation = _deviation_a_year(changes, gaps)
+    return sum(changes) / sum(gaps) * DAYS_A_YEAR / deviation if deviation else None
 
 
 def drawdown(series: Sequence[Point]) -> Drawdown:

@@ -48,6 +48,7 @@ class Curves:
         value: float | Array,
         side: Side,
         names: Sequence[str] | None = None,
+        first: int = FIRST_WIDTH,
     ) -> None:
         """Take one ladder of (price, quantity) pairs a book, best first, and read its first levels.
 
@@ -57,6 +58,7 @@ class Curves:
             value: V, positive, in the quote asset; shape (n,) where books have quotes of their own.
             side: Which way we trade: a buy takes asks, a sell bids.
             names: What the books are called where one is no book.
+            first: How many levels are read before any is asked for, `FIRST_WIDTH` at most.
 
         Raises:
             DataError: a level, now or when it is read, is not finite, not positive or out of order.
@@ -72,7 +74,9 @@ class Curves:
         self._names = names
         self._rows = np.arange(len(ladders))
         self._read = np.zeros(len(ladders), dtype=np.intp)
-        self._read_more(self.lengths > 0)
+        self._is_all_read = False
+        if len(rows := np.flatnonzero(self.lengths)):
+            self._read_block(rows, 0, first)
 
     def __len__(self) -> int:
         return len(self._ladders)
@@ -95,9 +99,13 @@ class Curves:
 
     def cost(self, need: Array) -> Array:
         """Return the cash of the best `need` of each row, before fees; beyond the depth the last level goes on."""
-        level = self._level(need)
-        start = self.ends[self._rows, level]
-        return self.costs[self._rows, level] + (need - start) * self.prices[self._rows, level]
+        return self.cost_and_last(need)[0]
+
+    def cost_and_last(self, need: Array) -> tuple[Array, Array]:
+        """Return the cash of the best `need` of each row, and the price ratio of the last level that it uses."""
+        level = self._level(need)  # first: it may read more, into arrays that are new
+        last = self.prices[self._rows, level]
+        return self.costs[self._rows, level] + (need - self.ends[self._rows, level]) * last, last
 
     def last(self, need: Array) -> Array:
         """Return the price ratio of the last level that `need` uses; of nothing, the touch."""
@@ -196,7 +204,7 @@ class Curves:
         return int(self.prices.shape[1]) - 1
 
     def _cover(self, need: Array) -> None:
-        while (short := (self.ends[:, -1] < need) & (self._read < self.lengths)).any():
+        while not self._is_all_read and (short := (self.ends[:, -1] < need) & (self._read < self.lengths)).any():
             self._read_more(short)
 
     def _read_more(self, rows: NDArray[np.bool_]) -> None:
@@ -243,6 +251,7 @@ class Curves:
             np.add.accumulate(each, axis=1, out=each)
             sums[here, read + 1 : stop + 1], sums[here, stop + 1 :] = each, each[:, -1:]
         self._read[rows] = counts + start
+        self._is_all_read = bool((self._read == self.lengths).all())
 
     def _check(self, rows: Indices, prices: Array, quantities: Array, counts: Indices) -> None:
         low, high = (prices[:, :-1], prices[:, 1:]) if self.side is Side.BUY else (prices[:, 1:], prices[:, :-1])

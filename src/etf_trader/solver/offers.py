@@ -44,14 +44,15 @@ class Offer(NamedTuple):
 
     def within(self, most: Decimal) -> "Offer":
         """Return the best `most` of it, in base."""
-        inside, levels = min(self.inside, most), []
+        inside = min(self.inside, most)
         left = most - inside
-        for price, quantity in self.levels:
-            if left <= 0:
-                break
-            levels.append(Level(price, min(quantity, left)))
+        if left <= 0:
+            return self._replace(inside=inside, levels=())
+        for place, (price, quantity) in enumerate(self.levels):
+            if quantity >= left:
+                return self._replace(inside=inside, levels=(*self.levels[:place], Level(price, left)))
             left -= quantity
-        return self._replace(inside=inside, levels=levels)
+        return self._replace(inside=inside)
 
 
 def offer(

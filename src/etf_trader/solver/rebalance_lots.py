@@ -22,7 +22,9 @@ _FINE = Decimal("1e-18")
 class LegTrade(NamedTuple):
     """One asset in whole lots: `quantity` on the venue, gross of fee, and `inside` at mid; in base.
 
-    `is_small` says that it is below the least order, and nothing is sent.
+    `is_small` says that it is below the least order, and nothing is sent. `change`
+    is what is held more, in base; `cash` what it brings, below 0 for a buy; `cost`
+    what NAV at mid loses.
     """
 
     side: Side
@@ -30,7 +32,21 @@ class LegTrade(NamedTuple):
     inside: Decimal
     quantity: Decimal
     take: Take
-    is_small: bool = False
+    is_small: bool
+    change: Decimal
+    cash: Decimal
+    cost: Decimal
+
+    @classmethod
+    def of(
+        cls, side: Side, mid: Decimal, inside: Decimal, quantity: Decimal, take: Take, *, is_small: bool = False
+    ) -> "LegTrade":
+        """Return the trade with what follows from it."""
+        if side is Side.BUY:
+            change, cash = quantity - take.fee + inside, -take.value - inside * mid
+        else:
+            change, cash = -quantity - inside, take.value - take.fee + inside * mid
+        return cls(side, mid, inside, quantity, take, is_small, change, cash, -cash - change * mid)
 
     @property
     def is_idle(self) -> bool:
@@ -38,28 +54,9 @@ class LegTrade(NamedTuple):
         return not (self.quantity or self.inside)
 
     @property
-    def change(self) -> Decimal:
-        """What is held more, in base."""
-        if self.side is Side.BUY:
-            return self.quantity - self.take.fee + self.inside
-        return -self.quantity - self.inside
-
-    @property
-    def cash(self) -> Decimal:
-        """What it brings in cash; below 0 for a buy."""
-        if self.side is Side.BUY:
-            return -self.take.value - self.inside * self.mid
-        return self.take.value - self.take.fee + self.inside * self.mid
-
-    @property
     def beyond(self) -> Decimal:
         """What a buy pays more when all of it fills at its last price."""
         return self.quantity * self.take.last - self.take.value if self.side is Side.BUY else ZERO
-
-    @property
-    def cost(self) -> Decimal:
-        """What NAV at mid loses."""
-        return -self.cash - self.change * self.mid
 
 
 class LegBook:
@@ -92,7 +89,7 @@ class LegBook:
         is_small = 0 < quantity < self.rule.least_quantity(take.last)
         if is_small:
             quantity, take = ZERO, self.ladder.take(ZERO)
-        return LegTrade(self.offer.side, self.offer.mid, inside, quantity, take, is_small)
+        return LegTrade.of(self.offer.side, self.offer.mid, inside, quantity, take, is_small=is_small)
 
 
 def affordable(problem: RebalanceProblem, books: Sequence[LegBook], trades: Sequence[LegTrade]) -> list[LegTrade]:
@@ -128,7 +125,8 @@ def _less(book: LegBook, trade: LegTrade, cash: Decimal) -> LegTrade:
         return book.of(trade.inside, max(trade.quantity - max(lots, step), ZERO))
     quantum = book.rule.base_quantum
     less = ceil_to(divide(cash, trade.mid, _FINE), quantum)
-    return trade._replace(inside=max(trade.inside - max(less, quantum), ZERO))
+    inside = max(trade.inside - max(less, quantum), ZERO)
+    return LegTrade.of(trade.side, trade.mid, inside, trade.quantity, trade.take, is_small=trade.is_small)
 
 
 def _short(problem: RebalanceProblem, trades: Sequence[LegTrade]) -> Decimal:

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from decimal import Decimal
+from functools import cached_property
 
 from etf_trader.errors import CrossedBook, StaleQuote
 from etf_trader.market.book import Level
@@ -72,7 +73,7 @@ class Constituent:
         return self.asks if side is Side.BUY else self.bids
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class RebalanceProblem:
     """A rebalance: holdings and cash, targets, and how near to them is near enough.
 
@@ -87,12 +88,12 @@ class RebalanceProblem:
     aim: Aim
     max_cross_spread_bps: Decimal = MAX_CROSS_SPREAD
 
-    @property
+    @cached_property
     def nav(self) -> Decimal:
         """What all is worth before, at the mids."""
         return sum((each.value for each in self.constituents), self.cash)
 
-    @property
+    @cached_property
     def reserve(self) -> Decimal:
         """The fraction of NAV that is kept in cash."""
         return ONE - sum((each.weight for each in self.constituents), ZERO)

@@ -49,6 +49,7 @@ SMALLEST = 1e-7
 
 _BPS = float(BPS)
 _ROUNDS = 200  # of Newton's steps: ends earlier, when V' falls no more
+_FIRST = 4  # levels: what drifts in a month is seldom more
 _KEPT = 0.95  # of NAV: a rebalance seldom costs more, so what is still too little then is not sold
 
 
@@ -245,8 +246,8 @@ def _scaled(
         cash=float(problem.cash) / value,
         reserve=float(problem.reserve),
         band=float(problem.aim.width) if isinstance(problem.aim, Bands) else 0.0,
-        buys=Curves(_ladders(buys, bought), mids, value, Side.BUY, names),
-        sells=Curves(_ladders(sells, sold), mids, value, Side.SELL, names),
+        buys=Curves(_ladders(buys, bought), mids, value, Side.BUY, names, _FIRST),
+        sells=Curves(_ladders(sells, sold), mids, value, Side.SELL, names, _FIRST),
     )
 
 
@@ -288,9 +289,11 @@ def _spare_and_slope(scaled: _Scaled, nav: float) -> tuple[float, float]:
     """Return the cash beyond the reserve at a NAV of `nav`, and what it falls by for each unit of NAV more."""
     drift = scaled.weight * nav - scaled.holding
     bought, sold = np.maximum(drift, 0.0), np.maximum(-drift, 0.0)
-    price = np.where(sold > 0, scaled.sells.last(sold), scaled.buys.last(bought))
-    falls = float(price @ scaled.weight) + scaled.reserve
-    return _cash(scaled, drift) - scaled.reserve * nav, falls
+    paid, dearest = scaled.buys.cost_and_last(bought)
+    brought, cheapest = scaled.sells.cost_and_last(sold)
+    falls = float(np.where(sold > 0, cheapest, dearest) @ scaled.weight) + scaled.reserve
+    cash = scaled.cash - float(paid.sum()) + float(brought.sum())
+    return cash - scaled.reserve * nav, falls
 
 
 def _cash(scaled: _Scaled, drift: Array) -> float:

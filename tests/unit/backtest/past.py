@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from etf_trader.backtest.candles import Candles
+from etf_trader.backtest.course import Course, Setting
 from etf_trader.backtest.depth import Market
 from etf_trader.backtest.history import History
-from etf_trader.backtest.simulator import Course, Setting, run
+from etf_trader.backtest.simulator import run
 from etf_trader.index.caps import CapRow, CapTable
 from etf_trader.index.methodology import read_methodology
 from etf_trader.orders.rebalance import RebalanceLeg

@@ -1,5 +1,6 @@
 """A rulebook on past days: nothing is known early, books hold, dead coins count, ended markets are dealt with."""
 
+import gc
 import math
 import random
 from collections.abc import Mapping, Sequence
@@ -15,11 +16,12 @@ from tests.effort import examples
 from tests.unit.backtest.past import FREE, PAID, START, candles, decisions, ran, setting, table, walk
 
 from etf_trader.backtest.candles import Candles
+from etf_trader.backtest.course import Cause, Course, Step, What
 from etf_trader.backtest.history import History
 from etf_trader.backtest.journal import audit
 from etf_trader.backtest.result import result_of
-from etf_trader.backtest.simulator import Cause, Course, What
-from etf_trader.errors import DataError
+from etf_trader.backtest.simulator import run
+from etf_trader.errors import DataError, UsageError
 from etf_trader.money import money_context
 
 D = Decimal
@@ -200,6 +202,18 @@ def test_market_caps_that_are_known_a_day_late_make_a_late_rebalance() -> None:
     assert sum(event.what is What.LATE for event in course.events) == 6
 
 
+def test_a_run_that_is_done_leaves_nothing_behind() -> None:
+    """A grid runs hundreds in a process: what a kept error points to would stay until all memory is searched."""
+    history = History(made(), table(caps_of(made())))
+    gc.collect()
+    gc.disable()
+    try:
+        assert any(event.what is What.LATE for event in ran(LARGEST, history).events)
+        assert not [each for each in gc.get_objects() if isinstance(each, Step)]
+    finally:
+        gc.enable()
+
+
 def test_a_rebalance_that_could_not_be_decided_is_told_and_the_fund_goes_on() -> None:
     past, caps = made(), dict(caps_of(made()))
     del caps[monthly()[2]]
@@ -208,8 +222,83 @@ def test_a_rebalance_that_could_not_be_decided_is_told_and_the_fund_goes_on() ->
     assert missed.day == monthly()[2] and "older than 7 days" in missed.text
 
 
+def grown_up(later: int) -> History:
+    """Return a past in which two coins have candles from the first day, and four more come later."""
+    past = {asset: walk(asset, DAYS) for asset in "AB"}
+    start = START + timedelta(days=later)
+    return History(past | {asset: walk(asset, DAYS - later, start=start) for asset in "CDEF"})
+
+
+CAPPED = {
+    "universe": {"assets": list("ABCDEF")},
+    "weighting": {"by": "inverse_volatility", "days": 20, "cap": D("0.3")},
+}
+
+
+def test_a_run_begins_on_the_first_morning_on_which_its_rulebook_can_be_followed() -> None:
+    """Four more coins can be weighed by their volatility when they have closed three times."""
+    history = grown_up(later=40)
+    course = checked(run(replace(setting(CAPPED, days=DAYS), start=None), history))
+    begun = START + timedelta(days=43)
+    [told] = [event for event in course.events if event.what is What.BEGUN_LATE]
+    assert (course.steps[0].day, course.steps[0].due, told.day) == (begun, begun, begun)
+    assert told.text == f"begun on {begun}, not on 2022-01-02: A, B: there are no past prices to weigh by"
+    assert result_of(course, history).days[0].day == begun - timedelta(days=1)
+    assert [step.due for step in course.steps[1:]] == [day for day in monthly() if day > begun]
+    asked = checked(run(replace(setting(CAPPED, days=DAYS), start=begun), history))
+    assert decisions(asked, date.max) == decisions(course, date.max) and asked.events == []
+
+
+def test_when_a_run_begins_does_not_hang_on_what_comes_later() -> None:
+    one, changed = grown_up(later=40), {}
+    for asset, each in one.candles.items():
+        known = [text.decode() for text in each._closes()[: each.up_to(START.toordinal() + 42)]]
+        changed[asset] = candles(asset, [*known, *["1", "900"] * 5], date.fromordinal(each.first))
+    other = History(changed)
+    courses = [run(replace(setting(CAPPED, days=DAYS), start=None), each) for each in (one, other)]
+    assert courses[0].steps[0] == courses[1].steps[0] and courses[0].events[0] == courses[1].events[0]
+
+
+def test_a_first_day_that_cannot_be_is_refused_with_the_first_that_can() -> None:
+    history = grown_up(later=40)
+    with pytest.raises(UsageError) as refused:
+        run(setting(CAPPED, days=DAYS), history)
+    assert "cannot be followed on 2022-01-02: A, B: there are no past prices" in str(refused.value)
+    assert "from 2022-02-13 on" in str(refused.value) and refused.value.hint == "--from 2022-02-13"
+    near = replace(setting(CAPPED, days=DAYS), start=date(2022, 2, 11))
+    course = checked(run(near, history))  # as with every rebalance: late, and before the next is due
+    assert (course.steps[0].day, course.steps[0].due) == (date(2022, 2, 13), date(2022, 2, 11))
+    due = {**CAPPED, "calendar": {"cron": "0 0 13 * *"}}  # at the latest when the calendar is next due, and once
+    steps = checked(run(replace(setting(due, days=DAYS), start=date(2022, 2, 11)), history)).steps
+    assert [step.day for step in steps[:2]] == [date(2022, 2, 13), date(2022, 3, 13)]
+    [told] = course.events
+    assert told.what is What.BEGUN_LATE and "no past prices to weigh by" in told.text
+
+
+def test_coins_too_few_for_the_cap_leave_a_rebalance_out_and_do_not_end_the_run() -> None:
+    past = made()
+    for asset in "CDEFGH":
+        past[asset] = candles(asset, [text.decode() for text in past[asset]._closes()[:70]])
+    rules = {**EQUAL, "weighting": {"by": "equal", "cap": D("0.3")}}
+    course = checked(ran(rules, History(past)))
+    missed = [event for event in course.events if event.what is What.MISSED]
+    assert [event.day for event in missed] == [day for day in monthly() if day > START + timedelta(days=72)]
+    assert "a cap of 30% on 2 constituents" in missed[0].text
+
+
+def test_a_market_that_ends_on_the_last_day_is_not_said_to_be_sold() -> None:
+    past = made()
+    past["A"] = candles("A", [text.decode() for text in past["A"]._closes()[: DAYS - 3]])
+    rules = {**EQUAL, "delisting": {"rule": "sell"}}
+    assert [event.what for event in checked(ran(rules, History(past))).events] == []
+    past["A"] = candles("A", [text.decode() for text in past["A"]._closes()[: DAYS - 4]])
+    course = checked(ran(rules, History(past)))
+    assert [(event.what, event.day) for event in course.events] == [(What.SOLD, START + timedelta(days=DAYS - 1))]
+    assert (course.steps[-1].cause, course.steps[-1].day) == (Cause.DELISTED, course.events[0].day)
+
+
 def test_a_rulebook_that_can_never_be_followed_is_refused() -> None:
-    with pytest.raises(DataError, match="no coin is eligible"):
+    with pytest.raises(DataError, match=r"cannot be followed on any day .* no coin is eligible"):
         ran({**EQUAL, "eligibility": {"age_days": 3000}}, History(made()))
 
 
@@ -235,10 +324,9 @@ def test_a_digit_changed_in_the_books_is_found() -> None:
         place = next(n for n, entry in enumerate(journal.entries) if entry.kind == "fill")
         entry = journal.entries[place]
         for changed in (
-            replace(entry, narration=entry.narration + "0"),
-            replace(entry, evidence=entry.evidence.replace("acquire", "dispose")),
-            replace(
-                entry,
+            entry._replace(narration=entry.narration + "0"),
+            entry._replace(evidence=entry.evidence.replace("acquire", "dispose")),
+            entry._replace(
                 postings=(replace(entry.postings[0], amount=entry.postings[0].amount + 1), *entry.postings[1:]),
             ),
         ):

@@ -56,6 +56,17 @@ def test_cost_depth_and_last_price_are_those_of_a_walk(seed: int, side: Side, sh
     assert curves.depth() * 1000.0 / mids == pytest.approx(depths)
 
 
+@few
+@given(seed=seeds, side=sides, share=st.floats(0.0, 1.0), first=st.integers(1, FIRST_WIDTH))
+def test_how_many_levels_are_read_first_changes_no_bit(seed: int, side: Side, share: float, first: int) -> None:
+    ladders, mids = random_ladders(seed, side)
+    need = np.array([ladder[:, 1].sum() for ladder in ladders]) * mids / 1000.0 * share
+    usual, few_first = (Curves(ladders, mids, 1000.0, side, None, each) for each in (FIRST_WIDTH, first))
+    for ours, theirs in zip(usual.cost_and_last(need), few_first.cost_and_last(need), strict=True):
+        assert ours.tolist() == theirs.tolist()
+    assert usual.depth().tolist() == few_first.depth().tolist()
+
+
 @pytest.mark.parametrize("ask", [Curves.last, Curves.level_ends])
 def test_the_last_level_is_found_beyond_what_was_read_before(ask: Callable[[Curves, Array], Array]) -> None:
     ladder = np.column_stack([np.arange(100.0, 300.0), np.ones(200)])

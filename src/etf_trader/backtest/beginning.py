@@ -1,0 +1,85 @@
+"""When a run begins, and on which days something is due: by what was known on each morning, and no more. Pure.
+
+A fund begins on the morning that was asked for, or, where nothing can be decided then,
+as soon as it can be, at the latest when its calendar is next due. Without a day it
+begins on the first morning on which its rulebook can be followed.
+"""
+
+from collections.abc import Iterator
+from datetime import UTC, date, datetime, time, timedelta
+from typing import NamedTuple
+
+from etf_trader.backtest.decisions import Decider
+from etf_trader.errors import DataError, EtfError, UsageError
+from etf_trader.index.methodology import next_due
+
+
+class Beginning(NamedTuple):
+    """The morning on which a fund begins and the day that was due on; `late` tells of one later than the first."""
+
+    due: int
+    morning: int
+    late: str | None
+
+
+def beginning(decider: Decider, cron: str, asked: date | None, first: int, end: int) -> Beginning:
+    """Return when a run begins.
+
+    Args:
+        decider: Of the rulebook.
+        cron: Its calendar.
+        asked: The morning that was asked for; None: the first that will do.
+        first: The first morning that knows anything.
+        end: The last morning there is.
+
+    Raises:
+        UsageError: the rulebook can be followed, and not when it was asked for; says from when on.
+        DataError: it can be followed on no morning; says why.
+    """
+    start = first if asked is None else asked.toordinal()
+    if start > end:
+        raise DataError("there is no day between --from and --to that has prices")
+    refused: EtfError | None = None
+    for morning in range(start, end + 1):
+        try:
+            decider.decide(morning - 1, ())
+        except (DataError, UsageError) as error:
+            refused = refused or error.with_traceback(None)  # which would keep all that was made here
+            continue
+        if refused is None:
+            return Beginning(morning, morning, None)
+        day = date.fromordinal(morning)
+        late = f"begun on {day}, not on {date.fromordinal(start)}: {refused}"
+        if asked is None:
+            return Beginning(morning, morning, late)
+        if morning <= next(due_days(cron, start, end), end):
+            return Beginning(start, morning, late)
+        raise UsageError(
+            f"the rulebook cannot be followed on {asked}: {refused}; it can be followed from {day} on",
+            where="--from",
+            hint=f"--from {day}",
+        )
+    assert refused is not None
+    raise DataError(
+        f"the rulebook cannot be followed on any day from {date.fromordinal(start)} to {date.fromordinal(end)}: "
+        f"{refused}",
+        where=refused.where,
+        hint=refused.hint,
+    )
+
+
+def due_days(cron: str, after: int, end: int) -> Iterator[int]:
+    """Yield the days later than `after` and up to `end` on which a calendar names a time, each once."""
+    last, at = after, morning_of(after + 1) - timedelta(microseconds=1)
+    while True:
+        at = next_due(cron, at)
+        if at.toordinal() > end:
+            return
+        if at.toordinal() > last:
+            last = at.toordinal()
+            yield last
+
+
+def morning_of(day: int) -> datetime:
+    """Return the first moment of a day."""
+    return datetime.combine(date.fromordinal(day), time(), UTC)
