@@ -32,7 +32,7 @@ from etf_trader.index.store import baskets_of, current_basket
 from etf_trader.ledger.audit import audit
 from etf_trader.ledger.repository import begin_incarnation
 from etf_trader.market.symbol import Side
-from etf_trader.money import round_to
+from etf_trader.money import ZERO, round_to
 from etf_trader.orders.schedule import Algo
 from etf_trader.orders.status import IndexOrderStatus
 from etf_trader.orders.store import plans_of, request_cancel, standing_of
@@ -121,6 +121,36 @@ async def test_what_has_no_price_when_a_rebalance_is_accepted_is_left_out_of_it(
     assert followed is not None
     assert followed.benchmark.quantities.keys() == {"A", "B"}
     assert findings(worked.database, worked.exchange) == []
+
+
+async def with_dust(tmp_path: Path) -> House:
+    """Ten units of 0.37 A and one B, to be B alone; of A only whole coins trade."""
+    prices = {"A": "20", "B": "5"}
+    rules = {"A": FINE | {"step": "1", "min_quantity": "1"}, "B": FINE}
+    books = {asset: ladders(price, "100000") for asset, price in prices.items()}
+    house = make_house(tmp_path, make_market(books, rules=rules))
+    await house.create(make_definition(basket={"A": D("0.37"), "B": D(1)}))
+    await house.buy(10)
+    await house.administration.edit_index("1", make_definition(basket={}, weights={"B": D(1)}))
+    return house
+
+
+async def test_dust_of_what_left_is_the_floats_at_mid(tmp_path: Path) -> None:
+    house = await with_dust(tmp_path)
+    before = house.holdings("float:1")
+    order = await house.rebalance()
+    assert order.status is IndexOrderStatus.FILLED
+    with house.database.read() as connection:
+        basket, report = current_basket(connection, 1), rebalance_report(connection, order.id)
+        assert audit(connection, house.account).findings == ()
+    after = house.holdings("float:1")
+    assert basket.quantities.keys() == {"B"}
+    assert after["A"] - before.get("A", ZERO) == D("0.7")
+    assert D(14) - before["USDT"] + after["USDT"] == sum(wave.rounding for wave in report.waves)
+    assert report.removed == ("A",)
+    assert report.nav_after == report.nav_before - report.cost + report.market + report.flows
+    assert all(wave.nav_before - wave.nav_after == wave.cost for wave in report.waves)
+    assert findings(house.database, house.exchange) == []
 
 
 async def test_what_the_venue_lists_no_more_is_rebalanced_around(worked: House) -> None:

@@ -3,8 +3,10 @@
 import json
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from datetime import datetime
 from decimal import Decimal
+from types import MappingProxyType
 
 from sqlalchemy import Connection
 
@@ -31,6 +33,7 @@ from etf_trader.index.store import add_basket
 from etf_trader.ledger.baskets import PerUnit, per_unit, wave, wave_settlement
 from etf_trader.ledger.repository import Account, Ledger
 from etf_trader.ledger.valuation import record_nav
+from etf_trader.market.document import market_of
 from etf_trader.money import ZERO
 from etf_trader.orders.asset_order import Intent, Share
 from etf_trader.orders.store import (
@@ -41,8 +44,11 @@ from etf_trader.orders.store import (
     enter_assets,
     move_index_order,
     settle_plan,
+    stored_market,
 )
 from etf_trader.seal import canonical
+
+NO_DUST: Mapping[str, Decimal] = MappingProxyType({})
 
 
 def write_wave(
@@ -103,9 +109,12 @@ def _add_plan(connection: Connection, planned: Wave, beside: Sequence[str], now:
 
 
 def settle_wave(connection: Connection, log: EventLog, plan: StoredPlan, now: datetime) -> None:
-    """Bring back what a wave has whose orders are all final: what is held then is the basket from now on."""
+    """Bring back what a wave has whose orders are all final: what is held then is the basket from now on.
+
+    What is left of a coin that was to leave, and is too little for the venue, the float buys.
+    """
     state = rebalance_state(connection, plan.index_order_id)
-    version = bring_back(connection, state, plan, now)
+    version = bring_back(connection, state, plan, now, dust_of(connection, state, plan))
     with suppress(MissingPrice):  # no wave waits for a price
         prices = mids_at(mids_of(plan), plan.created_at)
         record_nav(connection, state.index, prices, now, Reason.REBALANCE)
@@ -113,9 +122,20 @@ def settle_wave(connection: Connection, log: EventLog, plan: StoredPlan, now: da
     log.record(connection, WaveSettled(state.order.id, plan.id, version), now)
 
 
-def bring_back(connection: Connection, state: RebalanceState, plan: StoredPlan, now: datetime) -> int:
-    """Bring what a rebalance has back to its index, which puts a new basket in force; return its version."""
-    basket, mids = held_now(state), mids_of(plan)
+def bring_back(
+    connection: Connection,
+    state: RebalanceState,
+    plan: StoredPlan,
+    now: datetime,
+    dust: Mapping[str, Decimal] = NO_DUST,
+) -> int:
+    """Bring what a rebalance has back to its index, which puts a new basket in force; return its version.
+
+    Args:
+        dust: What of it the float buys at the mids of the plan, in base by asset.
+    """
+    mids = mids_of(plan)
+    basket = held_now(state, dust, mids)
     version = add_basket(
         connection,
         state.index.id,
@@ -132,12 +152,40 @@ def bring_back(connection: Connection, state: RebalanceState, plan: StoredPlan, 
     return version
 
 
-def held_now(state: RebalanceState) -> PerUnit:
-    """Return the basket that everything makes which the index holds, and its rebalance."""
+def dust_of(connection: Connection, state: RebalanceState, plan: StoredPlan) -> dict[str, Decimal]:
+    """Return what is left of the coins that were to leave and is less than the venue's least order, in base.
+
+    Only what the cash of the float can pay for, the smallest first: it would stay in every unit otherwise.
+    """
+    leaving = {asset for asset, part in state.order.request.parts.items() if not part}
+    market = stored_market(connection, plan.book_hash) if leaving else None
+    if market is None:
+        return {}
+    _, rules = market_of(market)
+    mids, together = mids_of(plan), _together(state)
+    parties, found = state.parties, dict[str, Decimal]()
+    free = Ledger(connection, state.order.account_id).holdings(parties.float).get(parties.quote, ZERO)
+    for asset in sorted(leaving & mids.keys() & together.keys(), key=lambda asset: together[asset] * mids[asset]):
+        quantity, value = together[asset], together[asset] * mids[asset]
+        if 0 < quantity < rules[state.symbols[asset]].least_quantity(mids[asset]) and value <= free:
+            found[asset] = quantity
+            free -= value
+    return found
+
+
+def held_now(state: RebalanceState, dust: Mapping[str, Decimal], mids: Mapping[str, Decimal]) -> PerUnit:
+    """Return the basket that everything makes which the index holds, and its rebalance, once dust is sold."""
+    held = {asset: quantity - dust.get(asset, ZERO) for asset, quantity in _together(state).items()}
+    paid = sum((quantity * mids[asset] for asset, quantity in dust.items()), ZERO)
+    return replace(per_unit(held, state.cash + state.own_cash + paid, state.units), dust=dust)
+
+
+def _together(state: RebalanceState) -> dict[str, Decimal]:
+    """Return what the index and its rebalance hold together, in base by asset."""
     held = dict(state.held)
     for asset, quantity in state.own.items():
         held[asset] = held.get(asset, ZERO) + quantity
-    return per_unit(held, state.cash + state.own_cash, state.units)
+    return held
 
 
 def mids_of(plan: StoredPlan) -> Mapping[str, Decimal]:

@@ -8,7 +8,7 @@ are the basket together.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
@@ -24,12 +24,16 @@ WAVE = "wave"
 
 @dataclass(frozen=True, slots=True)
 class PerUnit:
-    """What a unit holds of all that is held: rounded down on the basket's grid, and what that leaves over."""
+    """What a unit holds of all that is held: rounded down on the basket's grid, and what that leaves over.
+
+    `dust` is what the float has bought before of assets that have left, in base.
+    """
 
     quantities: Mapping[str, Decimal]
     cash: Decimal
     left: Mapping[str, Decimal]
     cash_left: Decimal
+    dust: Mapping[str, Decimal] = field(default_factory=dict)
 
 
 def per_unit(held: Mapping[str, Decimal], cash: Decimal, units: Decimal) -> PerUnit:
@@ -88,6 +92,8 @@ def wave_settlement(
 ) -> Transaction:
     """What a wave has goes back to the index and makes its new basket; what the grid leaves over is the float's.
 
+    Dust is the float's as well, which pays for it: at `mids`, so that nobody gains or loses by it.
+
     Args:
         back: What the rebalance holds of each asset.
         cash: What it holds in the quote.
@@ -102,12 +108,14 @@ def wave_settlement(
         if quantity:
             moves.append(LotMove(LotAction.CARRY, parties.order, asset, quantity, target=parties.index))
     lines += transfer(parties.order, parties.index, parties.quote, cash)
-    for asset, quantity in basket.left.items():
+    for asset, quantity in (*basket.left.items(), *basket.dust.items()):
         lines += transfer(parties.index, parties.float, asset, quantity)
         value = quantity * mids[asset] if asset in mids else ZERO
         method = asset_method(parties.lot_method)
         moves += sold(parties.index, parties.float, asset, quantity, value, method)
     lines += transfer(parties.index, parties.float, parties.quote, basket.cash_left)
+    for asset, quantity in basket.dust.items():
+        lines += transfer(parties.float, parties.index, parties.quote, quantity * mids[asset])
     return Transaction(
         key=f"basket:{parties.index_id}:{version}",
         kind="basket",
@@ -144,6 +152,7 @@ def _facts(
         "basket": version,
         "left": basket.left,
         "cash_left": basket.cash_left,
+        "dust": basket.dust,
         "mids": mids,
     }
 

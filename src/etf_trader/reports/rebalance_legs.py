@@ -152,7 +152,8 @@ def _market(work: Work, asset: str) -> Decimal:
     """Return what an asset's price did to what is held of it afterwards, and to what the float got until then."""
     start = work.arrival.get(asset, ZERO)
     moved = work.after.of(asset) * (work.mids.get(asset, ZERO) - start)
-    return moved + sum((wave.left.of(asset) * (wave.mids.get(asset, ZERO) - start) for wave in work.played), ZERO)
+    given = (wave.to_float(asset) * (wave.mids.get(asset, ZERO) - start) for wave in work.played)
+    return moved + sum(given, ZERO)
 
 
 def _per_unit(work: Work, asset: str) -> Decimal:

@@ -63,6 +63,8 @@ NOTHING = Held({}, ZERO)
 class Settled:
     """What came back to the index at `at`: which basket it made, by version, and what its grid left to the float.
 
+    `dust` is what the float bought at mid of coins that had left, in base by asset.
+
     `late` is the key of the fill that was found only then; empty: the wave itself was settled.
     """
 
@@ -71,6 +73,7 @@ class Settled:
     at: datetime
     basket: int
     left: Held
+    dust: Mapping[str, Decimal]
     late: str
 
 
@@ -105,6 +108,11 @@ class Played:
     def left(self) -> Held:
         """What the float got, as baskets have a grid."""
         return NOTHING if self.settled is None else self.settled.left
+
+    def to_float(self, asset: str) -> Decimal:
+        """Return what the float got of an asset: what baskets have no grid for, and dust that it paid for."""
+        dust = ZERO if self.settled is None else self.settled.dust.get(asset, ZERO)
+        return self.left.of(asset) + dust
 
     @property
     def after(self) -> Held:
@@ -257,7 +265,8 @@ def _settlements(connection: Connection, order_id: int) -> list[Settled]:
         elif "plan" in facts:
             left = {asset: Decimal(quantity) for asset, quantity in facts["left"].items()}
             of_float = Held(left, Decimal(facts["cash_left"]))
-            found.append(Settled(row.id, facts["plan"], row.at, facts["basket"], of_float, late))
+            dust = {asset: Decimal(quantity) for asset, quantity in facts["dust"].items()}
+            found.append(Settled(row.id, facts["plan"], row.at, facts["basket"], of_float, dust, late))
     return found
 
 
