@@ -20,12 +20,16 @@ from etf_trader.seal import canonical
 
 
 class Decider:
-    """Decides for one rulebook; what the same rules decided on the same day is remembered in the history."""
+    """Decides for one rulebook; what the same rules decided on the same day is remembered in the history.
 
-    def __init__(self, history: History, rule: Methodology) -> None:
-        self._history, self._rule = history, rule
+    The `quote` has no market of its own, as at a venue, and is no constituent.
+    """
+
+    def __init__(self, history: History, rule: Methodology, quote: str) -> None:
+        self._history, self._rule, self._quote = history, rule, quote
         document = rule.document()
-        self._chosen_by = canonical([document[name] for name in ("universe", "eligibility", "selection")])
+        choosing = [document[name] for name in ("universe", "eligibility", "selection")]
+        self._chosen_by = canonical([quote, *choosing])
         self._key = self._chosen_by + canonical([document[name] for name in ("weighting", "weights")])
 
     def require_prices(self) -> None:
@@ -79,7 +83,8 @@ class Decider:
         rows = history.rows(day)
         assert history.listing is not None
         first_seen = history.listing.first_seen if self._rule.eligibility.age_days else {}
-        return rows, Known(history.trading(day, dict.fromkeys(row.symbol for row in rows)), first_seen)
+        trading = history.trading(day, dict.fromkeys(row.symbol for row in rows))
+        return rows, Known({asset: each for asset, each in trading.items() if asset != self._quote}, first_seen)
 
     def _from_list(self, day: int) -> tuple[Sequence[CapRow], Known]:
         history, need = self._history, self._rule.needs()

@@ -60,7 +60,7 @@ def run(setting: Setting, history: History, told: Told | None = None) -> Course:
 class _Run:
     def __init__(self, setting: Setting, history: History) -> None:
         self.setting, self.history = setting, history
-        self.decider = Decider(history, setting.rule)
+        self.decider = Decider(history, setting.rule, setting.quote)
         self.decider.require_prices()
         end = history.last_day if setting.end is None else min(setting.end.toordinal(), history.last_day)
         cron, first = setting.rule.calendar.cron, history.first_day + 1

@@ -132,6 +132,16 @@ def test_costs_come_off_and_their_parts_add_up() -> None:
     assert dearer.figures.depth_bps is not None and dearer.figures.depth_bps > figures.depth_bps
 
 
+def test_the_quote_in_a_table_of_market_caps_is_no_constituent() -> None:
+    past = made()
+    caps = {day: [("USDT", 1e12, 1.0), *rows] for day, rows in caps_of(past).items()}
+    course, without = (
+        checked(ran(LARGEST, History(past, table(each)), days=DAYS)) for each in (caps, caps_of(past))
+    )
+    assert [step.weights for step in course.steps] == [step.weights for step in without.steps]
+    assert all("USDT" not in step.weights for step in course.steps)
+
+
 def test_a_coin_that_died_is_counted_with_its_loss() -> None:
     """D is the largest, falls to nothing and leaves the table: who looks at survivors alone never sees it."""
     past = {asset: walk(asset, DAYS) for asset in "ABC"}
