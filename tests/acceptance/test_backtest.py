@@ -106,7 +106,8 @@ def test_survivors_only_and_no_costs_are_said(past: Shell) -> None:
 
 def test_when_it_begins_is_said_and_a_day_that_is_too_early_is_not_taken_for_another(past: Shell) -> None:
     run = (*RUN, "--index-file", "calm.toml")
-    assert "Begun on 2022-01-04, not on 2022-01-02: BTC, ETH" in " ".join(past.ok(*run).split())
+    told = " ".join(past.ok(*run).split())
+    assert "Begun on 2022-01-04, not on 2022-01-02: on 2022-01-03, BTC, ETH" in told
     found = past.json(*run)
     assert found["events"][0]["what"] == "begun late" and found["events"][0]["day"] == "2022-01-04"
     assert found["runs"][0]["from"] == found["from"] == "2022-01-03"
@@ -125,7 +126,7 @@ def test_when_it_begins_is_said_and_a_day_that_is_too_early_is_not_taken_for_ano
         (["--from", "2022-03-01", "--to", "2022-03-01"], 2, "is not before"),
         (["--from", "January"], 2, "write it as 2020-01-31"),
         (["--from", "2030-01-01"], 1, "no day between"),
-        (["--index-file", "calm.toml", "--from", "2021-12-24"], 2, "it can be followed from 2022-01-04 on"),
+        (["--index-file", "calm.toml", "--from", "2021-12-24"], 2, "but from 2022-01-04 on"),
         (["--index-file", "mistyped.toml"], 2, "no price of BTX"),
         (["--capital", "10"], 2, "buy no unit"),
         (["--fee-bps", "2000"], 2, "not a fee"),

@@ -11,7 +11,7 @@ from decimal import Decimal
 
 from etf_trader.backtest.candles import Floats
 from etf_trader.backtest.history import History
-from etf_trader.errors import UsageError
+from etf_trader.errors import DataError, UsageError
 from etf_trader.index.caps import CapRow
 from etf_trader.index.determination import Choice, Determination, choose, listed, weigh
 from etf_trader.index.methodology import Methodology
@@ -62,7 +62,13 @@ class Decider:
 
     def _decide(self, day: int, incumbents: Collection[str]) -> Determination:
         choice = self._choose(day, incumbents)
-        weights = weigh(self._rule, choice.rows, self._returns(choice, day))
+        try:
+            weights = weigh(self._rule, choice.rows, self._returns(choice, day))
+        except DataError as error:
+            if error.where is None or error.where in self._history.candles:
+                raise
+            hint = f"candles of {error.where}, or --candles-only, which leaves out coins without"
+            raise DataError(error.message, where=error.where, hint=hint) from error
         return Determination(date.fromordinal(day), weights, ())
 
     def _choose(self, day: int, incumbents: Collection[str]) -> Choice:

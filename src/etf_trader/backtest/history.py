@@ -18,6 +18,7 @@ from etf_trader.backtest.listing import Listing
 from etf_trader.errors import MissingPrice
 from etf_trader.index.caps import CapRow, CapTable
 from etf_trader.index.determination import Choice, Determination
+from etf_trader.index.weighting import daily_returns
 from etf_trader.market.book import OrderBook
 from etf_trader.market.symbol import SymbolRule
 
@@ -159,13 +160,14 @@ class History:
     def returns(self, assets: Sequence[str], day: int, days: int) -> dict[str, Floats]:
         """Return the daily returns of coins over the last `days` days up to `day`, the same days for all.
 
-        Of a coin without candles there are none.
+        Of a coin with fewer than three candles in these days there are none.
         """
         closes: dict[str, dict[int, float]] = {}
         for asset in assets:
             candles = self.candles.get(asset)
             if candles is None:
-                return {}
+                closes[asset] = {}
+                continue
             known = candles.up_to(day)
             first = max(known - days - 1, 0)
             values = candles.closes()[first:known].tolist()
@@ -174,14 +176,7 @@ class History:
                 for each, value in zip(candles.days[first:known], values, strict=True)
                 if each >= day - days
             }
-        shared = sorted(set.intersection(*(set(each) for each in closes.values())))
-        if len(shared) < 3:
-            return {}
-        return {
-            asset: np.diff(prices) / prices[:-1]
-            for asset, each in closes.items()
-            for prices in [np.array([each[on] for on in shared])]
-        }
+        return daily_returns(closes)
 
     def series(self, asset: str, start: int, end: int) -> Floats:
         """Return the price of a coin on each day from `start` to `end`, shape (days,): the last one known."""

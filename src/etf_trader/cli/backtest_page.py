@@ -145,8 +145,12 @@ def _draw_events(page: Page, found: Result) -> None:
             page.line(look(f"{event.text[:1].upper()}{event.text[1:]}."))
     if late := counts[What.LATE]:
         page.line(f"{count(late, 'rebalance')} came later than due: what they needed to know was not known yet.")
-    if missed := counts[What.MISSED]:
-        page.line(f"{count(missed, 'rebalance')} could not be made before the next was due, or the end.")
+    if missed := [event for event in found.events if event.what is What.MISSED]:
+        told = f"{count(len(missed), 'rebalance')} could not be made before the next was due, or the end"
+        [(why, times)] = Counter(event.text for event in missed).most_common(1)
+        days = [f"{event.day}" for event in missed if event.text == why]
+        said = f"on {days[0]}" if times == 1 else f"{times} of them, from {days[0]} to {days[-1]},"
+        page.line(look(f"{told}: {said} {why}."))
     for why, times in sorted(found.skipped.items()):
         if why != "within_band":
             page.line(f"{count(times, 'trade')} left out: {why.replace('_', ' ')}.")
