@@ -50,6 +50,7 @@ def past(tmp_path_factory: pytest.TempPathFactory) -> Shell:
     (folder / "five.toml").write_text(INDEX)
     (folder / "mistyped.toml").write_text(INDEX.replace("BTC", "BTX"))
     (folder / "basket.toml").write_text('symbol = "B"\n[basket]\nBTC = 1\n')
+    (folder / "half.toml").write_text('symbol = "HALF"\n[weights]\nBTC = 0.5\nETH = 0.5\n')
     (folder / "top.toml").write_text(TOP20)
     (folder / "calm.toml").write_text(CALM)
     return Shell(folder)
@@ -96,6 +97,11 @@ def test_a_page_has_its_numbers_and_charts_and_names_no_account(past: Shell) -> 
     assert "┤" not in page and "paper" not in page
     past.ok(*RUN, "--processes", "1", "--grid", "band=0,0.05", "--out", "grid.html")
     assert "the best a year" in (past.folder / "grid.html").read_text()
+
+
+def test_weights_alone_have_the_calendar_that_a_fund_of_them_has(past: Shell) -> None:
+    found = past.json(*RUN, "--index-file", "half.toml")
+    assert [each["due"] for each in found["rebalances"][1:]] == ["2022-02-01", "2022-03-01", "2022-04-01"]
 
 
 def test_survivors_only_and_no_costs_are_said(past: Shell) -> None:
