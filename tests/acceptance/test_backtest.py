@@ -74,6 +74,19 @@ def test_a_run_is_told_with_its_costs_its_prices_and_what_happened(past: Shell) 
     assert past.json(*RUN) == found
 
 
+def test_what_is_counted_at_the_price_of_an_ended_market_is_told(past: Shell) -> None:
+    told, found = past.ok(*RUN), past.json(*RUN)
+    [ada] = found["prices"]["ended"]
+    assert (ada["asset"], ada["day"]) == ("ADA", "2022-03-01")
+    assert found["ended_share"] == ada["share"] and 0 < ada["share"] < 1
+    assert f"of markets that have ended: {100 * ada['share']:.1f}% ADA at its price of 2022-03-01." in told
+    sold = past.json(*RUN, "--grid", "delisting=freeze,sell", "--processes", "1")["runs"]
+    assert {row["settings"]["delisting"]: row["ended_share"] > 0 for row in sold} == {
+        "freeze": True,
+        "sell": False,
+    }
+
+
 def test_a_grid_is_a_table_on_any_terminal_and_csv_in_a_pipe(past: Shell) -> None:
     grid = (*RUN, "--processes", "1", "--grid", "calendar=weekly,monthly; band=0,0.05")
     told = past.ok(*grid)

@@ -112,6 +112,22 @@ class History:
             raise MissingPrice(f"{asset} has no price on {date.fromordinal(day)}", where=asset)
         return found
 
+    def priced_on(self, asset: str, day: int) -> int:
+        """Return the day that `price` is of.
+
+        Raises:
+            MissingPrice: there is none.
+        """
+        source, found = self.source(asset, day), None
+        if source is Source.CANDLES:
+            found = self.candles[asset].last_before(day)
+        elif source is Source.CAPS and self.listing is not None:
+            quote = self.listing.quote(asset, day)
+            found = None if quote is None else quote.day
+        if found is None:
+            raise MissingPrice(f"{asset} has no price on {date.fromordinal(day)}", where=asset)
+        return found
+
     def trades(self, asset: str, day: int) -> bool:
         """Return whether a coin has a market at the end of `day`."""
         source = self.source(asset, day)

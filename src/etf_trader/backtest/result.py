@@ -11,8 +11,9 @@ import numpy as np
 from etf_trader.backtest.candles import Floats
 from etf_trader.backtest.course import Cause, Course, Event, Step
 from etf_trader.backtest.fund import YEAR_SECONDS
-from etf_trader.backtest.history import History, Source
+from etf_trader.backtest.history import History
 from etf_trader.backtest.journal import Audit
+from etf_trader.backtest.sources import Prices, prices_of
 from etf_trader.market.symbol import Side
 from etf_trader.money import BPS, ZERO
 from etf_trader.reports.returns import (
@@ -46,7 +47,10 @@ class Day:
 
 @dataclass(frozen=True, slots=True)
 class Figures:
-    """Fractions, of the fund unless they say otherwise; `cost_bps` and its parts are a year, of average NAV."""
+    """Fractions, of the fund unless they say otherwise; `cost_bps` and its parts are a year, of average NAV.
+
+    `ended_share` is the part of the final NAV that is counted at last prices of ended markets.
+    """
 
     total_return: Decimal
     return_a_year: float | None
@@ -66,15 +70,7 @@ class Figures:
     traded: Decimal
     rebalances: int
     trades: int
-
-
-@dataclass(frozen=True, slots=True)
-class Prices:
-    """Where prices came from: how many coins that were held, and how much of the index by days and weight."""
-
-    candles: tuple[str, ...]
-    caps: tuple[str, ...]
-    candles_share: float
+    ended_share: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,9 +115,8 @@ def result_of(course: Course, history: History) -> Result:
     navs, levels = _values(course, history)
     days = [date.fromordinal(course.start + number) for number in range(len(navs))]
     fund = [Day(day, _amount(nav), _amount(level)) for day, nav, level in zip(days, navs, levels, strict=True)]
-    return Result(
-        course, fund, _figures(course, fund), _prices(course, history), fund[-1].nav_per_unit * course.units
-    )
+    prices = prices_of(course, history, navs[-1])
+    return Result(course, fund, _figures(course, fund, prices), prices, fund[-1].nav_per_unit * course.units)
 
 
 def _values(course: Course, history: History) -> tuple[list[float], list[float]]:
@@ -154,7 +149,7 @@ def _amount(value: float) -> Decimal:
     return Decimal(f"{value:.8f}")
 
 
-def _figures(course: Course, days: Sequence[Day]) -> Figures:
+def _figures(course: Course, days: Sequence[Day], prices: Prices) -> Figures:
     fund = [Point(datetime.combine(each.day, _CLOSE, UTC), each.nav_per_unit) for each in days]
     index = [Point(point.at, each.index_level) for point, each in zip(fund, days, strict=True)]
     start, end = fund[0].at, fund[-1].at
@@ -194,25 +189,5 @@ def _figures(course: Course, days: Sequence[Day]) -> Figures:
         traded=sum((leg.value for _, leg in legs), ZERO),
         rebalances=sum(step.cause is not Cause.BEGIN for step in course.steps),
         trades=len(legs),
-    )
-
-
-def _prices(course: Course, history: History) -> Prices:
-    """Return where the prices of the index came from: each step counts as many days as it lasted."""
-    sources: dict[str, set[Source]] = {}
-    by_candles = whole = 0.0
-    ends = [step.day for step in course.steps[1:]] + [date.fromordinal(course.end + 1)]
-    for step, until in zip(course.steps, ends, strict=True):
-        lasted, known = (until - step.day).days, step.day.toordinal() - 1
-        for asset, weight in step.weights.items():
-            source = history.source(asset, known)
-            if source is None:
-                continue
-            sources.setdefault(asset, set()).add(source)
-            whole += float(weight) * lasted
-            by_candles += float(weight) * lasted * (source is Source.CANDLES)
-    return Prices(
-        candles=tuple(sorted(asset for asset, found in sources.items() if Source.CANDLES in found)),
-        caps=tuple(sorted(asset for asset, found in sources.items() if found == {Source.CAPS})),
-        candles_share=by_candles / whole if whole else 0.0,
+        ended_share=prices.ended_share,
     )

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from etf_trader.backtest.files import Files
     from etf_trader.backtest.grid_runs import Row
     from etf_trader.backtest.result import Figures, Result
+    from etf_trader.backtest.sources import Ended
     from etf_trader.cli.exhibit import Exhibit
 
 MOST_EVENTS = 12
@@ -40,6 +41,8 @@ def draw_run(page: Page, symbol: str, files: Files, found: Result) -> None:
     page.fields(_fields(figures, found))
     _draw_chart(page, found)
     page.line(_sources(files, found))
+    if found.prices.ended:
+        page.line(look(_ended(found.prices.ended)))
     _draw_events(page, found)
     audit = found.audit
     page.line(
@@ -136,6 +139,12 @@ def _sources(files: Files, found: Result) -> str:
     )
 
 
+def _ended(ended: Sequence[Ended]) -> str:
+    """Return how much of the end is a price that nobody pays any more."""
+    coins = joined(f"{_percent(each.share)} {each.asset} at its price of {each.day}" for each in ended)
+    return f"Of the final value, what is of markets that have ended: {coins}."
+
+
 def _draw_events(page: Page, found: Result) -> None:
     from etf_trader.backtest.course import What
 
@@ -207,6 +216,10 @@ def draw_grid(page: Page, symbol: str, files: Files, rows: Sequence[Row]) -> Non
     if len(begun) > 1:
         told = "They begin when each can be followed"
         page.line(look(f"{told}, between {min(begun)} and {max(begun)}: --from makes it one day."))
+    if (most := max(row.figures.ended_share for row in done if row.figures is not None)) > 0:
+        page.line(
+            look(f"Up to {_percent(most)} of a final value is of markets that have ended, at their last prices.")
+        )
     page.line("Turnover one way and costs of NAV are a year. All books were audited.")
 
 

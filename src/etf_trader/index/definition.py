@@ -70,7 +70,7 @@ class IndexDefinition:
 
     @property
     def rulebook(self) -> Methodology | None:
-        """The rules the index is brought back by: its own, or those that weights alone imply; a basket has none."""
+        """The rules it is brought back by: its own, or those that weights alone imply; a basket has none."""
         return Methodology(weights=dict(self.weights)) if self.rules is None and self.weights else self.rules
 
     def with_weights(self, weights: Mapping[str, Decimal]) -> "IndexDefinition":
