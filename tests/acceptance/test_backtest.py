@@ -118,9 +118,24 @@ def test_weights_alone_have_the_calendar_that_a_fund_of_them_has(past: Shell) ->
 
 
 def test_survivors_only_and_no_costs_are_said(past: Shell) -> None:
-    told = past.ok(*RUN, "--candles-only", "--no-costs", "--from", "2022-02-01", "--to", "2022-02-20")
+    told = past.ok(*RUN, "--candles-only", "--no-costs", "--from", "2022-02-01", "--to", "2022-03-20")
     assert "Survivors only" in told and "with no costs at all" in told
-    assert "2022-01-31 to 2022-02-20" in told
+    assert "2022-01-31 to 2022-03-20" in told
+
+
+def test_of_less_than_thirty_days_nothing_is_told_by_the_year(past: Shell) -> None:
+    days = ("--from", "2022-02-01", "--to", "2022-02-03")
+    told, found = past.ok(*RUN, *days), past.json(*RUN, *days)
+    gained, cost = 100 * float(found["total_return"]), found["cost_bps"] * found["years"]
+    assert f", {gained:.1f}% after costs." in told and "Of less than 30 days no rate a year is shown." in told
+    assert f"costs         {cost:,.1f} bps of NAV   spread" in told
+    grid = (*RUN, *days, "--processes", "1", "--grid", "band=0,0.05")
+    assert f"came to {gained:.1f}%." in past.ok(*grid) and "of the whole time" in past.ok(*grid)
+    for run in ((*RUN, *days), grid):
+        past.ok(*run, "--out", "short.html")
+        page = (past.folder / "short.html").read_text()
+        for name in ("fund a year", "index a year", "the best a year", "osts a year", "turnover a year"):
+            assert name not in page
 
 
 def test_when_it_begins_is_said_and_a_day_that_is_too_early_is_not_taken_for_another(past: Shell) -> None:

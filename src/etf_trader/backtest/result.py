@@ -52,6 +52,7 @@ class Figures:
     `ended_share` is the part of the final NAV that is counted at last prices of ended markets.
     """
 
+    years: float
     total_return: Decimal
     return_a_year: float | None
     index_total_return: Decimal
@@ -171,6 +172,7 @@ def _figures(course: Course, days: Sequence[Day], prices: Prices) -> Figures:
         return bps_a_year(amount, average, start, end)
 
     return Figures(
+        years=length,
         total_return=gained,
         return_a_year=return_a_year(gained, start, end),
         index_total_return=of_index,

@@ -192,7 +192,7 @@ def _run(symbol: str, setting: Setting, files: Files) -> None:
         draw_run(page, symbol, files, found)
 
     document = run_document(symbol, files, found)
-    output().emit("etf.backtest/1", document, draw, exhibit=lambda: run_exhibit(symbol, setting.quote))
+    output().emit("etf.backtest/1", document, draw, exhibit=lambda: run_exhibit(symbol, found))
 
 
 def _compare(symbol: str, setting: Setting, files: Files, grid: Sequence[str], processes: int | None) -> None:
@@ -218,4 +218,4 @@ def _compare(symbol: str, setting: Setting, files: Files, grid: Sequence[str], p
         draw_grid(page, symbol, files, rows)
 
     document = grid_document(symbol, files, setting, rows)
-    output().emit("etf.backtest/1", document, draw, exhibit=lambda: grid_exhibit(symbol))
+    output().emit("etf.backtest/1", document, draw, exhibit=lambda: grid_exhibit(symbol, rows))
