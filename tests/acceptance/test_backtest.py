@@ -117,6 +117,15 @@ def test_weights_alone_have_the_calendar_that_a_fund_of_them_has(past: Shell) ->
     assert [each["due"] for each in found["rebalances"][1:]] == ["2022-02-01", "2022-03-01", "2022-04-01"]
 
 
+def test_the_management_fee_is_told_beside_the_costs_of_trading(past: Shell) -> None:
+    (past.folder / "paid.toml").write_text(INDEX + "[fee]\nmanagement_bps = 200\n")
+    found = past.json(*RUN, "--index-file", "paid.toml")
+    assert found["management_bps"] == pytest.approx(200, rel=0.02)
+    told = past.ok(*RUN, "--index-file", "paid.toml")
+    assert f"management    {found['management_bps']:.1f} bps of NAV a year, taken from the basket" in told
+    assert "management " not in past.ok(*RUN)
+
+
 def test_survivors_only_and_no_costs_are_said(past: Shell) -> None:
     told = past.ok(*RUN, "--candles-only", "--no-costs", "--from", "2022-02-01", "--to", "2022-03-20")
     assert "Survivors only" in told and "with no costs at all" in told

@@ -49,6 +49,7 @@ class Day:
 class Figures:
     """Fractions, of the fund unless they say otherwise; `cost_bps` and its parts are a year, of average NAV.
 
+    `cost` is that of trading; `management`, the manager's fee, is no part of it: each day's at its close.
     `ended_share` is the part of the final NAV that is counted at last prices of ended markets.
     """
 
@@ -67,6 +68,8 @@ class Figures:
     spread_bps: float | None
     depth_bps: float | None
     fee_bps: float | None
+    management_bps: float | None
+    management: Decimal
     cost: Decimal
     traded: Decimal
     rebalances: int
@@ -113,30 +116,37 @@ class Result:
 
 def result_of(course: Course, history: History) -> Result:
     """Return what a run came to."""
-    navs, levels = _values(course, history)
+    navs, levels, charged = _values(course, history)
     days = [date.fromordinal(course.start + number) for number in range(len(navs))]
     fund = [Day(day, _amount(nav), _amount(level)) for day, nav, level in zip(days, navs, levels, strict=True)]
     prices = prices_of(course, history, navs[-1])
-    return Result(course, fund, _figures(course, fund, prices), prices, fund[-1].nav_per_unit * course.units)
+    return Result(
+        course, fund, _figures(course, fund, prices, charged), prices, fund[-1].nav_per_unit * course.units
+    )
 
 
-def _values(course: Course, history: History) -> tuple[list[float], list[float]]:
-    """Return NAV per unit and index level at the close of each day, the day before the beginning included."""
+def _values(course: Course, history: History) -> tuple[list[float], list[float], float]:
+    """Return NAV per unit and index level at the close of each day, the day before the beginning included.
+
+    And what the management fee took of a unit, each day's at its close.
+    """
     setting, start, end = course.setting, course.start, course.end
     count = end - start + 1
     navs, levels = np.empty(count), np.empty(count)
     navs[0] = levels[0] = float(setting.start_value)
     ends = [each.day for each in course.stretches[1:]] + [end + 1]
     rate = float(setting.rule.fee.management_bps) / float(BPS) * DAY_SECONDS / YEAR_SECONDS
+    taken = 0.0
     for stretch, until in zip(course.stretches, ends, strict=True):
         here = slice(stretch.day - start, until - start)
         charged = np.arange(1, until - stretch.day + 1) * rate
         fund = _worth(stretch.per_unit, history, start, end, here) + float(stretch.cash)
         navs[here] = fund * (1.0 - charged)
+        taken += float(fund.sum()) * rate
         levels[here] = _worth(stretch.benchmark.quantities, history, start, end, here) / float(
             stretch.benchmark.divisor
         )
-    return navs.tolist(), levels.tolist()
+    return navs.tolist(), levels.tolist(), taken
 
 
 def _worth(quantities: Mapping[str, Decimal], history: History, start: int, end: int, here: slice) -> Floats:
@@ -150,7 +160,7 @@ def _amount(value: float) -> Decimal:
     return Decimal(f"{value:.8f}")
 
 
-def _figures(course: Course, days: Sequence[Day], prices: Prices) -> Figures:
+def _figures(course: Course, days: Sequence[Day], prices: Prices, charged: float) -> Figures:
     fund = [Point(datetime.combine(each.day, _CLOSE, UTC), each.nav_per_unit) for each in days]
     index = [Point(point.at, each.index_level) for point, each in zip(fund, days, strict=True)]
     start, end = fund[0].at, fund[-1].at
@@ -167,6 +177,8 @@ def _figures(course: Course, days: Sequence[Day], prices: Prices) -> Figures:
     bought, sold = (sum((leg.value for leg in later if leg.side is side), ZERO) for side in Side)
     turned, length = turnover(bought, sold, average), years(start, end)
     cost = sum((step.rebalance.cost for step in course.steps), ZERO)
+
+    management = _amount(charged) * course.units
 
     def a_year(amount: Decimal) -> float | None:
         return bps_a_year(amount, average, start, end)
@@ -187,6 +199,8 @@ def _figures(course: Course, days: Sequence[Day], prices: Prices) -> Figures:
         spread_bps=a_year(sum((part.spread for part in parts), ZERO)),
         depth_bps=a_year(sum((part.depth for part in parts), ZERO)),
         fee_bps=a_year(sum((part.fee for part in parts), ZERO)),
+        management_bps=a_year(management),
+        management=management,
         cost=cost,
         traded=sum((leg.value for _, leg in legs), ZERO),
         rebalances=sum(step.cause is not Cause.BEGIN for step in course.steps),

@@ -139,6 +139,7 @@ def _fields(figures: Figures, found: Result) -> list[tuple[str, str]]:
     parts = joined(f"{name} {spent(getattr(figures, f'{name}_bps'))}" for name in ("spread", "depth", "fee"))
     lag = _percent(_lag(figures, is_long=is_long))
     rate = "" if figures.sharpe is None else f"   return over it {figures.sharpe:.2f}"
+    manager = f"{spent(figures.management_bps)} bps of NAV{a_year}, taken from the basket"
     return [
         (
             "return",
@@ -152,6 +153,7 @@ def _fields(figures: Figures, found: Result) -> list[tuple[str, str]]:
         ),
         ("turnover", f"{turned}{a_year}, {count(figures.rebalances, 'rebalance')}"),
         ("costs", f"{spent(figures.cost_bps)} bps of NAV{a_year}   {parts}"),
+        *([("management", manager)] if figures.management else []),
     ]
 
 

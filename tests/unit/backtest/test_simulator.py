@@ -336,6 +336,9 @@ def test_the_management_fee_shrinks_the_basket_day_by_day() -> None:
     found = result_of(checked(ran(rules, history, market=FREE)), history)
     assert float(found.days[-1].nav_per_unit) == pytest.approx(1000 * math.exp(-0.01), rel=1e-5)
     assert float(found.days[-1].index_level) == pytest.approx(1000, rel=1e-9)
+    lost = found.course.units * (1000 - found.days[-1].nav_per_unit)
+    assert float(found.figures.management) == pytest.approx(float(lost), rel=1e-3)
+    assert found.figures.management_bps == pytest.approx(100, rel=1e-3)
     falls = [a.nav_per_unit > b.nav_per_unit for a, b in zip(found.days, found.days[1:], strict=False)]
     assert all(falls[1:])
 
