@@ -79,7 +79,7 @@ def test_what_is_counted_at_the_price_of_an_ended_market_is_told(past: Shell) ->
     [ada] = found["prices"]["ended"]
     assert (ada["asset"], ada["day"]) == ("ADA", "2022-03-01")
     assert found["ended_share"] == ada["share"] and 0 < ada["share"] < 1
-    assert f"of markets that have ended: {100 * ada['share']:.1f}% ADA at its price of 2022-03-01." in told
+    assert f"ended make up {100 * ada['share']:.1f}% of the final value: ADA at its price of 2022-03-01." in told
     sold = past.json(*RUN, "--grid", "delisting=freeze,sell", "--processes", "1")["runs"]
     assert {row["settings"]["delisting"]: row["ended_share"] > 0 for row in sold} == {
         "freeze": True,

@@ -186,8 +186,9 @@ def _sources(files: Files, found: Result) -> str:
 
 def _ended(ended: Sequence[Ended]) -> str:
     """Return how much of the end is a price that nobody pays any more."""
-    coins = joined(f"{_percent(each.share)} {each.asset} at its price of {each.day}" for each in ended)
-    return f"Of the final value, what is of markets that have ended: {coins}."
+    coins = joined(f"{each.asset} at its price of {each.day}" for each in ended)
+    whole = _percent(sum(each.share for each in ended))
+    return f"Markets that have ended make up {whole} of the final value: {coins}."
 
 
 def _draw_events(page: Page, found: Result) -> None:
