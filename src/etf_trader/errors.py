@@ -90,6 +90,10 @@ class BasketMoved(DataError):
     """What a unit holds has changed since a plan was made for it; nothing of it was written."""
 
 
+class StaleCaps(DataError):
+    """The table of market caps is too old to choose by, or has nothing yet: bring it up to date."""
+
+
 class StaleQuote(DataError):
     """The book is too old to trade on: read it again."""
 

@@ -50,6 +50,7 @@ def past(tmp_path_factory: pytest.TempPathFactory) -> Shell:
     (folder / "five.toml").write_text(INDEX)
     (folder / "mistyped.toml").write_text(INDEX.replace("BTC", "BTX"))
     (folder / "basket.toml").write_text('symbol = "B"\n[basket]\nBTC = 1\n')
+    (folder / "half.toml").write_text('symbol = "HALF"\n[weights]\nBTC = 0.5\nETH = 0.5\n')
     (folder / "top.toml").write_text(TOP20)
     (folder / "calm.toml").write_text(CALM)
     return Shell(folder)
@@ -71,6 +72,19 @@ def test_a_run_is_told_with_its_costs_its_prices_and_what_happened(past: Shell) 
     assert D(found["cost"]) == sum(D(each["cost"]) for each in found["rebalances"])
     assert found["runs"][0]["total_return"] == found["total_return"]
     assert past.json(*RUN) == found
+
+
+def test_what_is_counted_at_the_price_of_an_ended_market_is_told(past: Shell) -> None:
+    told, found = past.ok(*RUN), past.json(*RUN)
+    [ada] = found["prices"]["ended"]
+    assert (ada["asset"], ada["day"]) == ("ADA", "2022-03-01")
+    assert found["ended_share"] == ada["share"] and 0 < ada["share"] < 1
+    assert f"ended make up {100 * ada['share']:.1f}% of the final value: ADA at its price of 2022-03-01." in told
+    sold = past.json(*RUN, "--grid", "delisting=freeze,sell", "--processes", "1")["runs"]
+    assert {row["settings"]["delisting"]: row["ended_share"] > 0 for row in sold} == {
+        "freeze": True,
+        "sell": False,
+    }
 
 
 def test_a_grid_is_a_table_on_any_terminal_and_csv_in_a_pipe(past: Shell) -> None:
@@ -98,15 +112,45 @@ def test_a_page_has_its_numbers_and_charts_and_names_no_account(past: Shell) -> 
     assert "the best a year" in (past.folder / "grid.html").read_text()
 
 
+def test_weights_alone_have_the_calendar_that_a_fund_of_them_has(past: Shell) -> None:
+    found = past.json(*RUN, "--index-file", "half.toml")
+    assert [each["due"] for each in found["rebalances"][1:]] == ["2022-02-01", "2022-03-01", "2022-04-01"]
+
+
+def test_the_management_fee_is_told_beside_the_costs_of_trading(past: Shell) -> None:
+    (past.folder / "paid.toml").write_text(INDEX + "[fee]\nmanagement_bps = 200\n")
+    found = past.json(*RUN, "--index-file", "paid.toml")
+    assert found["management_bps"] == pytest.approx(200, rel=0.02)
+    told = past.ok(*RUN, "--index-file", "paid.toml")
+    assert f"management    {found['management_bps']:.1f} bps of NAV a year, taken from the basket" in told
+    assert "management " not in past.ok(*RUN)
+
+
 def test_survivors_only_and_no_costs_are_said(past: Shell) -> None:
-    told = past.ok(*RUN, "--candles-only", "--no-costs", "--from", "2022-02-01", "--to", "2022-02-20")
+    told = past.ok(*RUN, "--candles-only", "--no-costs", "--from", "2022-02-01", "--to", "2022-03-20")
     assert "Survivors only" in told and "with no costs at all" in told
-    assert "2022-01-31 to 2022-02-20" in told
+    assert "2022-01-31 to 2022-03-20" in told
+
+
+def test_of_less_than_thirty_days_nothing_is_told_by_the_year(past: Shell) -> None:
+    days = ("--from", "2022-02-01", "--to", "2022-02-03")
+    told, found = past.ok(*RUN, *days), past.json(*RUN, *days)
+    gained, cost = 100 * float(found["total_return"]), found["cost_bps"] * found["years"]
+    assert f", {gained:.1f}% after costs." in told and "Of less than 30 days no rate a year is shown." in told
+    assert f"costs         {cost:,.1f} bps of NAV   spread" in told
+    grid = (*RUN, *days, "--processes", "1", "--grid", "band=0,0.05")
+    assert f"came to {gained:.1f}%." in past.ok(*grid) and "of the whole time" in past.ok(*grid)
+    for run in ((*RUN, *days), grid):
+        past.ok(*run, "--out", "short.html")
+        page = (past.folder / "short.html").read_text()
+        for name in ("fund a year", "index a year", "the best a year", "osts a year", "turnover a year"):
+            assert name not in page
 
 
 def test_when_it_begins_is_said_and_a_day_that_is_too_early_is_not_taken_for_another(past: Shell) -> None:
     run = (*RUN, "--index-file", "calm.toml")
-    assert "Begun on 2022-01-04, not on 2022-01-02: BTC, ETH" in " ".join(past.ok(*run).split())
+    told = " ".join(past.ok(*run).split())
+    assert "Begun on 2022-01-04, not on 2022-01-02: on 2022-01-03, BTC, ETH" in told
     found = past.json(*run)
     assert found["events"][0]["what"] == "begun late" and found["events"][0]["day"] == "2022-01-04"
     assert found["runs"][0]["from"] == found["from"] == "2022-01-03"
@@ -125,7 +169,7 @@ def test_when_it_begins_is_said_and_a_day_that_is_too_early_is_not_taken_for_ano
         (["--from", "2022-03-01", "--to", "2022-03-01"], 2, "is not before"),
         (["--from", "January"], 2, "write it as 2020-01-31"),
         (["--from", "2030-01-01"], 1, "no day between"),
-        (["--index-file", "calm.toml", "--from", "2021-12-24"], 2, "it can be followed from 2022-01-04 on"),
+        (["--index-file", "calm.toml", "--from", "2021-12-24"], 2, "but from 2022-01-04 on"),
         (["--index-file", "mistyped.toml"], 2, "no price of BTX"),
         (["--capital", "10"], 2, "buy no unit"),
         (["--fee-bps", "2000"], 2, "not a fee"),

@@ -10,8 +10,19 @@ from datetime import UTC, date, datetime, time, timedelta
 from typing import NamedTuple
 
 from etf_trader.backtest.decisions import Decider
-from etf_trader.errors import DataError, EtfError, UsageError
+from etf_trader.errors import DataError, EtfError, StaleCaps, UsageError
 from etf_trader.index.methodology import next_due
+
+
+class Hindrance(NamedTuple):
+    """Why nothing could be decided on a morning."""
+
+    morning: int
+    error: EtfError
+
+    def told(self) -> str:
+        """Return the reason with its day."""
+        return f"on {date.fromordinal(self.morning)}, {self.error}"
 
 
 class Beginning(NamedTuple):
@@ -39,33 +50,44 @@ def beginning(decider: Decider, cron: str, asked: date | None, first: int, end: 
     start = first if asked is None else asked.toordinal()
     if start > end:
         raise DataError("there is no day between --from and --to that has prices")
-    refused: EtfError | None = None
+    why: Hindrance | None = None
     for morning in range(start, end + 1):
         try:
             decider.decide(morning - 1, ())
         except (DataError, UsageError) as error:
-            refused = refused or error.with_traceback(None)  # which would keep all that was made here
+            why = weightier(why, morning, error)
             continue
-        if refused is None:
+        if why is None:
             return Beginning(morning, morning, None)
         day = date.fromordinal(morning)
-        late = f"begun on {day}, not on {date.fromordinal(start)}: {refused}"
+        late = f"begun on {day}, not on {date.fromordinal(start)}: {why.told()}"
         if asked is None:
             return Beginning(morning, morning, late)
         if morning <= next(due_days(cron, start, end), end):
             return Beginning(start, morning, late)
         raise UsageError(
-            f"the rulebook cannot be followed on {asked}: {refused}; it can be followed from {day} on",
+            f"the rulebook cannot be followed on {asked}, but from {day} on: {why.told()}",
             where="--from",
             hint=f"--from {day}",
         )
-    assert refused is not None
+    assert why is not None
     raise DataError(
         f"the rulebook cannot be followed on any day from {date.fromordinal(start)} to {date.fromordinal(end)}: "
-        f"{refused}",
-        where=refused.where,
-        hint=refused.hint,
+        f"{why.told()}",
+        where=why.error.where,
+        hint=why.error.hint,
     )
+
+
+def weightier(so_far: Hindrance | None, morning: int, error: EtfError) -> Hindrance:
+    """Return what tells best why nothing could be decided up to a morning.
+
+    The last reason, for it is what was in the way to the end; that a table of market
+    caps has aged says something only where nothing else was in the way while it was new.
+    """
+    if so_far is not None and isinstance(error, StaleCaps):
+        return so_far
+    return Hindrance(morning, error.with_traceback(None))  # which would keep all that was made on the way
 
 
 def due_days(cron: str, after: int, end: int) -> Iterator[int]:

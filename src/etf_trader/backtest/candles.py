@@ -6,7 +6,7 @@ header with a day (`date`, `timestamp`, `open_time`), a `close` and perhaps a
 Days are counted as ordinals, as `date.toordinal` counts them.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from decimal import Decimal, InvalidOperation
@@ -40,6 +40,7 @@ class Candles:
     _rows: list[bytes] = field(repr=False)
     _close: int
     _volume: int | None
+    _headed: bool = False
     _texts: list[bytes] | None = None
     _values: Floats | None = None
 
@@ -82,7 +83,7 @@ class Candles:
     def price(self, day: int) -> Decimal | None:
         """Return the last close up to `day`, exactly as the file writes it."""
         known = self.up_to(day)
-        return _decimal(self._closes()[known - 1], self) if known else None
+        return self._number(self._closes()[known - 1], known - 1, "price") if known else None
 
     def closes(self) -> Floats:
         """Return the closes of all days, shape (days,).
@@ -95,12 +96,13 @@ class Candles:
             try:
                 self._values = np.fromiter(map(float, texts), np.float64, len(texts))
             except ValueError:
-                self._values = np.array([float(_decimal(text, self)) for text in texts])
+                numbers = [self._number(text, place, "price") for place, text in enumerate(texts)]
+                self._values = np.array([float(each) for each in numbers])
             if not (np.isfinite(self._values) & (self._values > 0)).all():
                 place = int(np.argmin(np.isfinite(self._values) & (self._values > 0)))
                 raise DataError(
                     f"{self.asset} has a close of {texts[place].decode()} on {date.fromordinal(self.days[place])}",
-                    where=str(self.file),
+                    where=_line(self.file, place, headed=self._headed),
                 )
         return self._values
 
@@ -109,11 +111,12 @@ class Candles:
         if self._volume is None:
             return Decimal(0)
         known = self.up_to(day)
-        rows = [row.split(b",") for row in self._rows[max(known - days, 0) : known]]
-        return sum(
-            (_decimal(row[self._close], self) * _decimal(row[self._volume], self, least=0) for row in rows),
-            Decimal(0),
-        )
+        total = Decimal(0)
+        for place in range(max(known - days, 0), known):
+            row = self._rows[place].split(b",")
+            close = self._number(row[self._close], place, "price")
+            total += close * self._number(row[self._volume], place, "volume")
+        return total
 
     def _closes(self) -> list[bytes]:
         if self._texts is None:
@@ -121,8 +124,22 @@ class Candles:
             try:
                 self._texts = [row.split(b",", place + 1)[place] for row in self._rows]
             except IndexError as error:
-                raise DataError("a row is cut off", where=str(self.file)) from error
+                short = next(number for number, row in enumerate(self._rows) if row.count(b",") < place)
+                raise DataError("a row is cut off", where=_line(self.file, short, headed=self._headed)) from error
         return self._texts
+
+    def _number(self, text: bytes, place: int, what: str) -> Decimal:
+        """Return what stands in a row: a price above 0, or a volume of 0 or more."""
+        try:
+            found = Decimal(text.decode().strip())
+        except (InvalidOperation, UnicodeDecodeError):
+            found = Decimal("NaN")
+        if not found.is_finite() or found < 0 or (what == "price" and not found):
+            raise DataError(
+                f"{text.decode('utf-8', 'replace')!r} is no {what} of {self.asset}",
+                where=_line(self.file, place, headed=self._headed),
+            )
+        return found
 
 
 def read_folder(folder: Path, quote: str) -> dict[str, Candles]:
@@ -169,13 +186,15 @@ def _read(file: Path, asset: str) -> Candles:
     while rows and not rows[-1]:
         rows.pop()
     day, close, volume = _VENUE_COLUMNS[0], _VENUE_COLUMNS[1], None
-    if rows and not rows[0][:1].isdigit():
+    headed = bool(rows) and not rows[0][:1].isdigit()
+    if headed:
         day, close, volume = _columns(rows.pop(0), file)
     elif rows and rows[0].count(b",") >= _VENUE_COLUMNS[2]:
         volume = _VENUE_COLUMNS[2]
     if not rows:
         raise DataError("it has no candles", where=str(file))
-    return Candles(asset, file, _days(rows, day, file), rows, close, volume)
+    days = _days(rows, day, lambda place: _line(file, place, headed=headed))
+    return Candles(asset, file, days, rows, close, volume, headed)
 
 
 def _columns(header: bytes, file: Path) -> tuple[int, int, int | None]:
@@ -192,30 +211,42 @@ def _columns(header: bytes, file: Path) -> tuple[int, int, int | None]:
     return day, names.index(b"close"), names.index(b"volume") if b"volume" in names else None
 
 
-def _days(rows: Sequence[bytes], column: int, file: Path) -> Sequence[int]:
-    """Return the day of each row, as a range where none is missing."""
-    first, last = (_day(rows[place], column, file) for place in (0, -1))
+def _days(rows: Sequence[bytes], column: int, line: Callable[[int], str]) -> Sequence[int]:
+    """Return the day of each row, as a range where none is missing; `line` tells where a row stands."""
+
+    def day(place: int) -> int:
+        return _day(rows[place], column, line(place))
+
+    first, last = day(0), day(len(rows) - 1)
     if last - first + 1 == len(rows):
         places = range(0, len(rows), max(len(rows) // 4, 1))
-        if all(_day(rows[place], column, file) == first + place for place in places):
+        if all(day(place) == first + place for place in places):
             return range(first, last + 1)
-    days = [_day(row, column, file) for row in rows]
-    for number, (before, after) in enumerate(pairwise(days), start=2):
+    days = [day(place) for place in range(len(rows))]
+    for place, (before, after) in enumerate(pairwise(days), start=1):
         if after <= before:
             raise DataError(
-                f"the day of row {number} is not after the one before it",
-                where=str(file),
+                "the day is not after that of the row before it",
+                where=line(place),
                 hint="one row a day, the oldest first",
             )
     return days
 
 
-def _day(row: bytes, column: int, file: Path) -> int:
-    text = row.split(b",", column + 1)[column].strip()
+def _day(row: bytes, column: int, where: str) -> int:
+    cells = row.split(b",", column + 1)
+    if len(cells) <= column:
+        raise DataError("a row is cut off", where=where)
+    text = cells[column].strip()
     found = _ordinal(text[:10]) if b"-" in text[:5] else _epoch_day(text)
     if found is None:
-        raise DataError(f"{text.decode('utf-8', 'replace')!r} is no day", where=str(file), hint="like 2026-01-31")
+        raise DataError(f"{text.decode('utf-8', 'replace')!r} is no day", where=where, hint="like 2026-01-31")
     return found
+
+
+def _line(file: Path, place: int, *, headed: bool) -> str:
+    """Return where a row stands, as an editor counts lines."""
+    return f"{file}:{place + (2 if headed else 1)}"
 
 
 @cache
@@ -233,18 +264,6 @@ def _epoch_day(text: bytes) -> int | None:
     while seconds > _MILLISECONDS:
         seconds //= 1000
     return datetime.fromtimestamp(seconds, UTC).toordinal()
-
-
-def _decimal(text: bytes, candles: Candles, least: int | None = None) -> Decimal:
-    try:
-        found = Decimal(text.decode().strip())
-    except (InvalidOperation, UnicodeDecodeError):
-        found = Decimal("NaN")
-    if not found.is_finite() or (found <= 0 if least is None else found < least):
-        raise DataError(
-            f"{text.decode('utf-8', 'replace')!r} is no price of {candles.asset}", where=str(candles.file)
-        )
-    return found
 
 
 def fill_from(values: Floats, days: Sequence[int], prices: Floats, start: int) -> Floats:

@@ -14,6 +14,9 @@ from etf_trader.index.methodology import Methodology
 from etf_trader.money import ZERO, plain
 from etf_trader.rebalance.planning import Rebalance
 
+MOST_CAPITAL = Decimal("1e12")
+"""More than all coins together are worth finds no market at all."""
+
 
 @dataclass(frozen=True, slots=True)
 class Setting:
@@ -35,8 +38,12 @@ class Setting:
         """Return the same with another capital.
 
         Raises:
-            UsageError: it buys no unit.
+            UsageError: it buys no unit, or is more than any fund has.
         """
+        if capital > MOST_CAPITAL:
+            raise UsageError(
+                f"a capital of {plain(capital)} {self.quote} cannot be: at most {plain(MOST_CAPITAL)}", where=where
+            )
         if capital < self.start_value:
             raise UsageError(
                 f"{plain(capital)} {self.quote} buy no unit, which is {plain(self.start_value)}",

@@ -11,7 +11,7 @@ from decimal import Decimal
 
 from etf_trader.backtest.candles import Floats
 from etf_trader.backtest.history import History
-from etf_trader.errors import UsageError
+from etf_trader.errors import DataError, UsageError
 from etf_trader.index.caps import CapRow
 from etf_trader.index.determination import Choice, Determination, choose, listed, weigh
 from etf_trader.index.methodology import Methodology
@@ -20,12 +20,16 @@ from etf_trader.seal import canonical
 
 
 class Decider:
-    """Decides for one rulebook; what the same rules decided on the same day is remembered in the history."""
+    """Decides for one rulebook; what the same rules decided on the same day is remembered in the history.
 
-    def __init__(self, history: History, rule: Methodology) -> None:
-        self._history, self._rule = history, rule
+    The `quote` has no market of its own, as at a venue, and is no constituent.
+    """
+
+    def __init__(self, history: History, rule: Methodology, quote: str) -> None:
+        self._history, self._rule, self._quote = history, rule, quote
         document = rule.document()
-        self._chosen_by = canonical([document[name] for name in ("universe", "eligibility", "selection")])
+        choosing = [document[name] for name in ("universe", "eligibility", "selection")]
+        self._chosen_by = canonical([quote, *choosing])
         self._key = self._chosen_by + canonical([document[name] for name in ("weighting", "weights")])
 
     def require_prices(self) -> None:
@@ -58,7 +62,13 @@ class Decider:
 
     def _decide(self, day: int, incumbents: Collection[str]) -> Determination:
         choice = self._choose(day, incumbents)
-        weights = weigh(self._rule, choice.rows, self._returns(choice, day))
+        try:
+            weights = weigh(self._rule, choice.rows, self._returns(choice, day))
+        except DataError as error:
+            if error.where is None or error.where in self._history.candles:
+                raise
+            hint = f"candles of {error.where}, or --candles-only, which leaves out coins without"
+            raise DataError(error.message, where=error.where, hint=hint) from error
         return Determination(date.fromordinal(day), weights, ())
 
     def _choose(self, day: int, incumbents: Collection[str]) -> Choice:
@@ -79,7 +89,8 @@ class Decider:
         rows = history.rows(day)
         assert history.listing is not None
         first_seen = history.listing.first_seen if self._rule.eligibility.age_days else {}
-        return rows, Known(history.trading(day, dict.fromkeys(row.symbol for row in rows)), first_seen)
+        trading = history.trading(day, dict.fromkeys(row.symbol for row in rows))
+        return rows, Known({asset: each for asset, each in trading.items() if asset != self._quote}, first_seen)
 
     def _from_list(self, day: int) -> tuple[Sequence[CapRow], Known]:
         history, need = self._history, self._rule.needs()

@@ -18,6 +18,7 @@ from etf_trader.backtest.listing import Listing
 from etf_trader.errors import MissingPrice
 from etf_trader.index.caps import CapRow, CapTable
 from etf_trader.index.determination import Choice, Determination
+from etf_trader.index.weighting import daily_returns
 from etf_trader.market.book import OrderBook
 from etf_trader.market.symbol import SymbolRule
 
@@ -111,6 +112,22 @@ class History:
             raise MissingPrice(f"{asset} has no price on {date.fromordinal(day)}", where=asset)
         return found
 
+    def priced_on(self, asset: str, day: int) -> int:
+        """Return the day that `price` is of.
+
+        Raises:
+            MissingPrice: there is none.
+        """
+        source, found = self.source(asset, day), None
+        if source is Source.CANDLES:
+            found = self.candles[asset].last_before(day)
+        elif source is Source.CAPS and self.listing is not None:
+            quote = self.listing.quote(asset, day)
+            found = None if quote is None else quote.day
+        if found is None:
+            raise MissingPrice(f"{asset} has no price on {date.fromordinal(day)}", where=asset)
+        return found
+
     def trades(self, asset: str, day: int) -> bool:
         """Return whether a coin has a market at the end of `day`."""
         source = self.source(asset, day)
@@ -159,13 +176,14 @@ class History:
     def returns(self, assets: Sequence[str], day: int, days: int) -> dict[str, Floats]:
         """Return the daily returns of coins over the last `days` days up to `day`, the same days for all.
 
-        Of a coin without candles there are none.
+        Of a coin with fewer than three candles in these days there are none.
         """
         closes: dict[str, dict[int, float]] = {}
         for asset in assets:
             candles = self.candles.get(asset)
             if candles is None:
-                return {}
+                closes[asset] = {}
+                continue
             known = candles.up_to(day)
             first = max(known - days - 1, 0)
             values = candles.closes()[first:known].tolist()
@@ -174,14 +192,7 @@ class History:
                 for each, value in zip(candles.days[first:known], values, strict=True)
                 if each >= day - days
             }
-        shared = sorted(set.intersection(*(set(each) for each in closes.values())))
-        if len(shared) < 3:
-            return {}
-        return {
-            asset: np.diff(prices) / prices[:-1]
-            for asset, each in closes.items()
-            for prices in [np.array([each[on] for on in shared])]
-        }
+        return daily_returns(closes)
 
     def series(self, asset: str, start: int, end: int) -> Floats:
         """Return the price of a coin on each day from `start` to `end`, shape (days,): the last one known."""

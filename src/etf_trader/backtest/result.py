@@ -11,8 +11,9 @@ import numpy as np
 from etf_trader.backtest.candles import Floats
 from etf_trader.backtest.course import Cause, Course, Event, Step
 from etf_trader.backtest.fund import YEAR_SECONDS
-from etf_trader.backtest.history import History, Source
+from etf_trader.backtest.history import History
 from etf_trader.backtest.journal import Audit
+from etf_trader.backtest.sources import Prices, prices_of
 from etf_trader.market.symbol import Side
 from etf_trader.money import BPS, ZERO
 from etf_trader.reports.returns import (
@@ -46,8 +47,13 @@ class Day:
 
 @dataclass(frozen=True, slots=True)
 class Figures:
-    """Fractions, of the fund unless they say otherwise; `cost_bps` and its parts are a year, of average NAV."""
+    """Fractions, of the fund unless they say otherwise; `cost_bps` and its parts are a year, of average NAV.
 
+    `cost` is that of trading; `management`, the manager's fee, is no part of it: each day's at its close.
+    `ended_share` is the part of the final NAV that is counted at last prices of ended markets.
+    """
+
+    years: float
     total_return: Decimal
     return_a_year: float | None
     index_total_return: Decimal
@@ -62,19 +68,13 @@ class Figures:
     spread_bps: float | None
     depth_bps: float | None
     fee_bps: float | None
+    management_bps: float | None
+    management: Decimal
     cost: Decimal
     traded: Decimal
     rebalances: int
     trades: int
-
-
-@dataclass(frozen=True, slots=True)
-class Prices:
-    """Where prices came from: how many coins that were held, and how much of the index by days and weight."""
-
-    candles: tuple[str, ...]
-    caps: tuple[str, ...]
-    candles_share: float
+    ended_share: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,31 +116,37 @@ class Result:
 
 def result_of(course: Course, history: History) -> Result:
     """Return what a run came to."""
-    navs, levels = _values(course, history)
+    navs, levels, charged = _values(course, history)
     days = [date.fromordinal(course.start + number) for number in range(len(navs))]
     fund = [Day(day, _amount(nav), _amount(level)) for day, nav, level in zip(days, navs, levels, strict=True)]
+    prices = prices_of(course, history, navs[-1])
     return Result(
-        course, fund, _figures(course, fund), _prices(course, history), fund[-1].nav_per_unit * course.units
+        course, fund, _figures(course, fund, prices, charged), prices, fund[-1].nav_per_unit * course.units
     )
 
 
-def _values(course: Course, history: History) -> tuple[list[float], list[float]]:
-    """Return NAV per unit and index level at the close of each day, the day before the beginning included."""
+def _values(course: Course, history: History) -> tuple[list[float], list[float], float]:
+    """Return NAV per unit and index level at the close of each day, the day before the beginning included.
+
+    And what the management fee took of a unit, each day's at its close.
+    """
     setting, start, end = course.setting, course.start, course.end
     count = end - start + 1
     navs, levels = np.empty(count), np.empty(count)
     navs[0] = levels[0] = float(setting.start_value)
     ends = [each.day for each in course.stretches[1:]] + [end + 1]
     rate = float(setting.rule.fee.management_bps) / float(BPS) * DAY_SECONDS / YEAR_SECONDS
+    taken = 0.0
     for stretch, until in zip(course.stretches, ends, strict=True):
         here = slice(stretch.day - start, until - start)
         charged = np.arange(1, until - stretch.day + 1) * rate
         fund = _worth(stretch.per_unit, history, start, end, here) + float(stretch.cash)
         navs[here] = fund * (1.0 - charged)
+        taken += float(fund.sum()) * rate
         levels[here] = _worth(stretch.benchmark.quantities, history, start, end, here) / float(
             stretch.benchmark.divisor
         )
-    return navs.tolist(), levels.tolist()
+    return navs.tolist(), levels.tolist(), taken
 
 
 def _worth(quantities: Mapping[str, Decimal], history: History, start: int, end: int, here: slice) -> Floats:
@@ -154,7 +160,7 @@ def _amount(value: float) -> Decimal:
     return Decimal(f"{value:.8f}")
 
 
-def _figures(course: Course, days: Sequence[Day]) -> Figures:
+def _figures(course: Course, days: Sequence[Day], prices: Prices, charged: float) -> Figures:
     fund = [Point(datetime.combine(each.day, _CLOSE, UTC), each.nav_per_unit) for each in days]
     index = [Point(point.at, each.index_level) for point, each in zip(fund, days, strict=True)]
     start, end = fund[0].at, fund[-1].at
@@ -172,10 +178,13 @@ def _figures(course: Course, days: Sequence[Day]) -> Figures:
     turned, length = turnover(bought, sold, average), years(start, end)
     cost = sum((step.rebalance.cost for step in course.steps), ZERO)
 
+    management = _amount(charged) * course.units
+
     def a_year(amount: Decimal) -> float | None:
         return bps_a_year(amount, average, start, end)
 
     return Figures(
+        years=length,
         total_return=gained,
         return_a_year=return_a_year(gained, start, end),
         index_total_return=of_index,
@@ -190,29 +199,11 @@ def _figures(course: Course, days: Sequence[Day]) -> Figures:
         spread_bps=a_year(sum((part.spread for part in parts), ZERO)),
         depth_bps=a_year(sum((part.depth for part in parts), ZERO)),
         fee_bps=a_year(sum((part.fee for part in parts), ZERO)),
+        management_bps=a_year(management),
+        management=management,
         cost=cost,
         traded=sum((leg.value for _, leg in legs), ZERO),
         rebalances=sum(step.cause is not Cause.BEGIN for step in course.steps),
         trades=len(legs),
-    )
-
-
-def _prices(course: Course, history: History) -> Prices:
-    """Return where the prices of the index came from: each step counts as many days as it lasted."""
-    sources: dict[str, set[Source]] = {}
-    by_candles = whole = 0.0
-    ends = [step.day for step in course.steps[1:]] + [date.fromordinal(course.end + 1)]
-    for step, until in zip(course.steps, ends, strict=True):
-        lasted, known = (until - step.day).days, step.day.toordinal() - 1
-        for asset, weight in step.weights.items():
-            source = history.source(asset, known)
-            if source is None:
-                continue
-            sources.setdefault(asset, set()).add(source)
-            whole += float(weight) * lasted
-            by_candles += float(weight) * lasted * (source is Source.CANDLES)
-    return Prices(
-        candles=tuple(sorted(asset for asset, found in sources.items() if Source.CANDLES in found)),
-        caps=tuple(sorted(asset for asset, found in sources.items() if found == {Source.CAPS})),
-        candles_share=by_candles / whole if whole else 0.0,
+        ended_share=prices.ended_share,
     )

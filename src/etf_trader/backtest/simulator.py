@@ -16,13 +16,13 @@ from itertools import pairwise
 
 from msgspec.structs import replace
 
-from etf_trader.backtest.beginning import beginning, due_days, morning_of
+from etf_trader.backtest.beginning import Hindrance, beginning, due_days, morning_of, weightier
 from etf_trader.backtest.course import Cause, Course, Event, Setting, Step, Stretch, What
 from etf_trader.backtest.decisions import Decider
 from etf_trader.backtest.depth import LEAST_ORDER, tradable
 from etf_trader.backtest.fund import Fund
 from etf_trader.backtest.history import MOST_BOOKS, History, Source
-from etf_trader.errors import DataError, EtfError, UsageError
+from etf_trader.errors import DataError, UsageError
 from etf_trader.index.determination import Determination
 from etf_trader.index.level import Benchmark
 from etf_trader.index.methodology import RebalanceRule
@@ -60,7 +60,7 @@ def run(setting: Setting, history: History, told: Told | None = None) -> Course:
 class _Run:
     def __init__(self, setting: Setting, history: History) -> None:
         self.setting, self.history = setting, history
-        self.decider = Decider(history, setting.rule)
+        self.decider = Decider(history, setting.rule, setting.quote)
         self.decider.require_prices()
         end = history.last_day if setting.end is None else min(setting.end.toordinal(), history.last_day)
         cron, first = setting.rule.calendar.cron, history.first_day + 1
@@ -99,22 +99,22 @@ class _Run:
         """Do what is due on the first morning before `until` on which it can be decided.
 
         Raises:
-            DataError, UsageError: there is none; the first reason.
+            DataError, UsageError: there is none; says what was in the way.
         """
-        first: EtfError | None = None
+        why: Hindrance | None = None
         for morning in range(due, until):
             try:
                 determination = self.decider.decide(morning - 1, self.members)
             except (DataError, UsageError) as error:
-                first = first or error.with_traceback(None)  # which would keep all of this run
+                why = weightier(why, morning, error)
                 continue
             self._follow_ended(morning)
-            if first is not None:
-                self._tell(morning, What.LATE, None, f"due on {date.fromordinal(due)}: {first}")
+            if why is not None:
+                self._tell(morning, What.LATE, None, f"due on {date.fromordinal(due)}: {why.error}")
             self._follow(determination, morning, due, Cause.DUE)
             return
-        if first is not None:
-            raise first
+        if why is not None:
+            raise why.error
 
     def _follow(self, determination: Determination, morning: int, due: int, cause: Cause) -> None:
         aim = AT_ONCE if cause is Cause.BEGIN else self.setting.rule.rebalance

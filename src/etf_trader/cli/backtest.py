@@ -136,16 +136,17 @@ def _setting(
     from etf_trader.errors import UsageError
     from etf_trader.money import ZERO
 
-    if definition.rules is None:
+    rule = definition.rulebook
+    if rule is None:
         raise UsageError(
             f"{definition.symbol} is a fixed basket: it has no rulebook to be tested",
             where=where,
-            hint='give it a table of one, for example [calendar] cron = "10 0 1 * *"',
+            hint="give [weights] or [universe] instead of [basket]",
         )
     if start is not None and end is not None and start >= end:
         raise UsageError(f"{start} is not before {end}", where="--from", hint="--from 2020-01-01 --to 2025-10-01")
     return Setting(
-        rule=definition.rules,
+        rule=rule,
         quote=definition.quote,
         start_value=definition.start_value,
         capital=CAPITAL,
@@ -191,7 +192,7 @@ def _run(symbol: str, setting: Setting, files: Files) -> None:
         draw_run(page, symbol, files, found)
 
     document = run_document(symbol, files, found)
-    output().emit("etf.backtest/1", document, draw, exhibit=lambda: run_exhibit(symbol, setting.quote))
+    output().emit("etf.backtest/1", document, draw, exhibit=lambda: run_exhibit(symbol, found))
 
 
 def _compare(symbol: str, setting: Setting, files: Files, grid: Sequence[str], processes: int | None) -> None:
@@ -217,4 +218,4 @@ def _compare(symbol: str, setting: Setting, files: Files, grid: Sequence[str], p
         draw_grid(page, symbol, files, rows)
 
     document = grid_document(symbol, files, setting, rows)
-    output().emit("etf.backtest/1", document, draw, exhibit=lambda: grid_exhibit(symbol))
+    output().emit("etf.backtest/1", document, draw, exhibit=lambda: grid_exhibit(symbol, rows))

@@ -27,15 +27,13 @@ from etf_trader.cli.report_nav import one_index
 from etf_trader.cli.services import services
 from etf_trader.cli.time_chart import draw_beside_index
 from etf_trader.money import BPS, divide
+from etf_trader.reports.returns import LEAST_YEARS
 
 if TYPE_CHECKING:
     from etf_trader.cli.exhibit import Exhibit
     from etf_trader.index.store import Index
     from etf_trader.reports.performance import PerformanceReport
     from etf_trader.reports.returns import Drawdown
-
-LEAST_YEARS = 30 / 365
-"""Of a shorter time no rate a year is shown: it would say more than there is to know."""
 
 NAV_COLUMNS = ("at", "reason", "nav", "level", "units", "value")
 

@@ -16,7 +16,7 @@ from difflib import get_close_matches
 from functools import lru_cache
 from pathlib import Path
 
-from etf_trader.errors import DataError, UsageError
+from etf_trader.errors import DataError, StaleCaps, UsageError
 
 GOOD_FOR = timedelta(days=7)
 """A table whose newest day is older than this says nothing."""
@@ -59,18 +59,18 @@ class CapTable:
         """Return the rows of the newest day that is not after `day`.
 
         Raises:
-            DataError: there is none, or it is older than a week.
+            StaleCaps: there is none, or it is older than a week.
         """
         past = [each for each in self.days if each <= day]
         if not past:
-            raise DataError(
+            raise StaleCaps(
                 f"the table of market caps has nothing up to {day}",
                 where=self.source,
                 hint="rows that are dated later are never used",
             )
         newest = max(past)
         if day - newest > GOOD_FOR:
-            raise DataError(
+            raise StaleCaps(
                 f"the newest market caps up to {day} are of {newest}: older than {GOOD_FOR.days} days",
                 where=self.source,
                 hint="bring the table up to date",

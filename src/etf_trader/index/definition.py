@@ -68,6 +68,11 @@ class IndexDefinition:
         """The assets that the author names: the constituents, or those of a universe to choose from."""
         return self.assets or (self.rules.universe.assets if self.rules is not None else ())
 
+    @property
+    def rulebook(self) -> Methodology | None:
+        """The rules it is brought back by: its own, or those that weights alone imply; a basket has none."""
+        return Methodology(weights=dict(self.weights)) if self.rules is None and self.weights else self.rules
+
     def with_weights(self, weights: Mapping[str, Decimal]) -> "IndexDefinition":
         """Return the same index with the weights that were determined."""
         return replace(self, weights=dict(weights))

@@ -110,7 +110,10 @@ def _shares(rule: Methodology, chosen: Sequence[CapRow], returns: Mapping[str, F
 
 def _of(assets: Sequence[str], returns: Mapping[str, Floats]) -> dict[str, Floats]:
     if missing := [asset for asset in assets if asset not in returns]:
-        raise DataError(f"{', '.join(missing)}: there are no past prices to weigh by", where=missing[0])
+        more = f" and {len(missing) - MOST_NAMED} more" if len(missing) > MOST_NAMED else ""
+        raise DataError(
+            f"{', '.join(missing[:MOST_NAMED])}{more}: there are no past prices to weigh by", where=missing[0]
+        )
     return {asset: returns[asset] for asset in assets}
 
 

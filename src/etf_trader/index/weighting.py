@@ -8,9 +8,11 @@ Statistics are floats until `score` turns them into decimals, once.
 import math
 from bisect import bisect_left, bisect_right
 from collections.abc import Mapping, Sequence
+from datetime import date
 from decimal import Context, Decimal
 from fractions import Fraction
 from itertools import accumulate
+from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -22,7 +24,12 @@ from etf_trader.money import ONE
 WEIGHT_GRID = Decimal("1e-12")
 """Weights are counted in steps of this size."""
 
+LEAST_CLOSES = 3
+"""Fewer make no two returns, and two are the least that have a deviation."""
+
 Floats = npt.NDArray[np.float64]
+
+Day = TypeVar("Day", int, date)
 
 _ROOT = Context(prec=40)
 _SCORE_DIGITS = 15
@@ -161,6 +168,26 @@ def score(value: float) -> Decimal:
     if not math.isfinite(value) or value < 0:
         raise UsageError(f"a weight cannot be made of {value}")
     return Decimal(f"{value:.{_SCORE_DIGITS - 1}e}")
+
+
+def daily_returns(closes: Mapping[str, Mapping[Day, float]]) -> dict[str, Floats]:
+    """Return the daily returns of assets, of each shape (days,), the same days for all.
+
+    An asset with fewer than three closes has none and is left out, so that it can be
+    named; where the others have fewer than three days in common, all are.
+
+    Args:
+        closes: Of each asset by day.
+    """
+    enough = {asset: each for asset, each in closes.items() if len(each) >= LEAST_CLOSES}
+    shared = sorted(set.intersection(*(set(each) for each in enough.values()))) if enough else []
+    if len(shared) < LEAST_CLOSES:
+        return {}
+    return {
+        asset: np.diff(prices) / prices[:-1]
+        for asset, each in enough.items()
+        for prices in [np.array([each[on] for on in shared])]
+    }
 
 
 def inverse_volatility(returns: Mapping[str, Floats]) -> dict[str, Decimal]:

@@ -7,8 +7,6 @@ from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from pathlib import Path
 
-import numpy as np
-
 from etf_trader.errors import DataError, UsageError
 from etf_trader.execution.delisted import ending_markets
 from etf_trader.index.caps import CapRow, CapTable, read_caps
@@ -16,7 +14,7 @@ from etf_trader.index.determination import Choice, Determination, choose, listed
 from etf_trader.index.methodology import Methodology
 from etf_trader.index.prices import CLOSE, Price
 from etf_trader.index.selection import Known
-from etf_trader.index.weighting import Floats
+from etf_trader.index.weighting import Floats, daily_returns
 from etf_trader.market.candle import Candle
 from etf_trader.money import ZERO
 from etf_trader.venue.interface import Venue
@@ -148,17 +146,10 @@ async def _returns(
         *(daily_candles(venue, symbols[row.symbol], day, rule.weighting.days + 1) for row in choice.rows)
     )
     closes = {
-        row.symbol: {each.start.date(): each.close for each in candles}
+        row.symbol: {each.start.date(): float(each.close) for each in candles}
         for row, candles in zip(choice.rows, past, strict=True)
     }
-    shared = sorted(set.intersection(*(set(each) for each in closes.values())))
-    if len(shared) < 3:
-        return {}
-    return {
-        asset: np.diff(prices) / prices[:-1]
-        for asset, each in closes.items()
-        for prices in [np.array([float(each[on]) for on in shared])]
-    }
+    return daily_returns(closes)
 
 
 async def last_closes(venue: Venue, symbols: Mapping[str, str], now: datetime) -> dict[str, Price]:

@@ -22,6 +22,9 @@ RATIO_GRID = Decimal("1e-12")
 DAYS_A_YEAR = 365
 YEAR = timedelta(days=DAYS_A_YEAR)
 
+LEAST_YEARS = 30 / DAYS_A_YEAR
+"""Of a shorter time no rate a year is shown: it would say more than there is to know."""
+
 
 @dataclass(frozen=True, slots=True)
 class Point:

@@ -124,13 +124,23 @@ def labelled(values: Sequence[Decimal], form: Callable[[Decimal], str]) -> list[
 def time_ticks(first: datetime, last: datetime, most: int) -> list[tuple[datetime, str]]:
     """Return round UTC times within `first` and `last` with what to write below them."""
     span = last - first
-    for step in _SHORT_STEPS:
-        if span <= step * most:
-            style = "%H:%M" if step >= timedelta(minutes=1) else "%H:%M:%S"
-            return [
-                (at, at.strftime(style if _is_within_a_day(at) else "%-d %b")) for at in _times(first, last, step)
-            ]
-    months = next((each for each in _MONTH_STEPS if span <= each * 31 * _DAY * most), _MONTH_STEPS[-1])
+    lengths = [*_SHORT_STEPS, *(months * 31 * _DAY for months in _MONTH_STEPS)]
+    fits = next((place for place, each in enumerate(lengths) if span <= each * most), len(lengths) - 1)
+    found = _stepped(first, last, fits)
+    while len(found) < 2 and fits:  # one alone tells nothing of time: finer ones, as many as there is room for
+        fits -= 1
+        finer = _stepped(first, last, fits)
+        found = finer[:: math.ceil(len(finer) / (most + 1)) or 1]
+    return found
+
+
+def _stepped(first: datetime, last: datetime, place: int) -> list[tuple[datetime, str]]:
+    """Return the ticks of a step, by its place among all steps."""
+    if place < len(_SHORT_STEPS):
+        step = _SHORT_STEPS[place]
+        style = "%H:%M" if step >= timedelta(minutes=1) else "%H:%M:%S"
+        return [(at, at.strftime(style if _is_within_a_day(at) else "%-d %b")) for at in _times(first, last, step)]
+    months = _MONTH_STEPS[place - len(_SHORT_STEPS)]
     style = "%Y" if months >= 12 else "%b %Y"
     return [(at, at.strftime(style)) for at in _months(first, last, months)]
 

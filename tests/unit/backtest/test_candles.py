@@ -63,12 +63,14 @@ def test_a_market_has_ended_when_days_pass_without_a_candle() -> None:
         ("price,close\n5,1\n", "no column date"),
         ("date,close\n", "no candles"),
         ("date,close\n2022-02-31,1\n", "is no day"),
-        ("date,close\n2022-01-02,1\n2022-01-01,1\n", "not after the one before"),
-        ("date,close\n2022-01-01,1\n2022-01-01,1\n", "not after the one before"),
+        ("date,close\n2022-01-02,1\n2022-01-01,1\n", "not after that of the row"),
+        ("date,close\n2022-01-01,1\n2022-01-01,1\n", "not after that of the row"),
         ("date,close\n2022-01-01,1\n2022-01-02,x\n", "'x' is no price of BTC"),
         ("date,close\n2022-01-01,1\n2022-01-02,0\n", "a close of 0 on 2022-01-02"),
         ("date,close\n2022-01-01,1\n2022-01-02,nan\n", "a close of nan on 2022-01-02"),
         ("date,open,close\n2022-01-01,1,1\n2022-01-02,1\n", "cut off"),
+        ("close,date\n1,2022-01-01\n1\n", "cut off"),
+        ("1640995200000,1,2,1,1.50,10\n1641081600000,1,2,1,40x.0,20\n", "'40x.0' is no price of BTC"),
         ("date,open,close\n2022-01-01\n", "is no day|cut off"),
     ],
 )
@@ -76,6 +78,8 @@ def test_what_is_no_table_of_candles_is_refused(tmp_path: Path, text: str, told:
     with pytest.raises(DataError, match=told) as refused:
         read_folder(folder(tmp_path, BTC=text), "USDT")["BTC"].closes()
     assert "BTC.csv" in str(refused.value.where)
+    if "column" not in told and "candles" not in told:  # it is the last row
+        assert str(refused.value.where).endswith(f"BTC.csv:{len(text.splitlines())}")
 
 
 def test_a_folder_that_is_not_there_or_empty_or_doubled_is_refused(tmp_path: Path) -> None:

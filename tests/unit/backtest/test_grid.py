@@ -46,6 +46,7 @@ def test_every_combination_is_a_cell_and_is_checked_as_an_index_file() -> None:
         ("calendar=sometimes", "no cron expression", "five fields"),
         ("selection.exits=3", "unknown key 'selection.exits'", "did you mean selection.exit?"),
         ("capital=none", "capital of 'none'", "capital="),
+        ("capital=1e30", "at most 1000000000000", ""),
         ("capital=999", "buy no unit", "more capital"),
         ("count=" + ",".join(map(str, range(1, 3000))), "2,999 combinations", "leave some"),
     ],

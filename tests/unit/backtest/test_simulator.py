@@ -132,6 +132,16 @@ def test_costs_come_off_and_their_parts_add_up() -> None:
     assert dearer.figures.depth_bps is not None and dearer.figures.depth_bps > figures.depth_bps
 
 
+def test_the_quote_in_a_table_of_market_caps_is_no_constituent() -> None:
+    past = made()
+    caps = {day: [("USDT", 1e12, 1.0), *rows] for day, rows in caps_of(past).items()}
+    course, without = (
+        checked(ran(LARGEST, History(past, table(each)), days=DAYS)) for each in (caps, caps_of(past))
+    )
+    assert [step.weights for step in course.steps] == [step.weights for step in without.steps]
+    assert all("USDT" not in step.weights for step in course.steps)
+
+
 def test_a_coin_that_died_is_counted_with_its_loss() -> None:
     """D is the largest, falls to nothing and leaves the table: who looks at survivors alone never sees it."""
     past = {asset: walk(asset, DAYS) for asset in "ABC"}
@@ -229,6 +239,21 @@ def grown_up(later: int) -> History:
     return History(past | {asset: walk(asset, DAYS - later, start=start) for asset in "CDEF"})
 
 
+def test_what_is_in_the_way_is_told_and_not_that_a_good_table_ages() -> None:
+    """A table of a month's first day is old when the next is due; what is in the way is a coin without candles."""
+    past = made()
+    known = {day: [*rows, ("Z", 1e9, 1.0)] for day, rows in caps_of(past).items()}
+    rules = {**LARGEST, "weighting": {"by": "inverse_volatility", "days": 20}}
+    with pytest.raises(DataError, match=", Z: there are no past prices to weigh by") as refused:
+        ran(rules, History(past, table(known)))
+    assert refused.value.hint == "candles of Z, or --candles-only, which leaves out coins without"
+    known[date(2022, 2, 1)] = known[date(2022, 2, 1)][:-1]
+    course = checked(run(replace(setting(rules, days=DAYS), start=None), History(past, table(known))))
+    assert course.steps[0].due == date(2022, 2, 2)
+    missed = [event for event in course.events if event.what is What.MISSED]
+    assert missed and all("Z: there are no past prices to weigh by" in event.text for event in missed)
+
+
 CAPPED = {
     "universe": {"assets": list("ABCDEF")},
     "weighting": {"by": "inverse_volatility", "days": 20, "cap": D("0.3")},
@@ -242,7 +267,8 @@ def test_a_run_begins_on_the_first_morning_on_which_its_rulebook_can_be_followed
     begun = START + timedelta(days=43)
     [told] = [event for event in course.events if event.what is What.BEGUN_LATE]
     assert (course.steps[0].day, course.steps[0].due, told.day) == (begun, begun, begun)
-    assert told.text == f"begun on {begun}, not on 2022-01-02: A, B: there are no past prices to weigh by"
+    why = "on 2022-02-12, C, D, E, F: there are no past prices to weigh by"
+    assert told.text == f"begun on {begun}, not on 2022-01-02: {why}"
     assert result_of(course, history).days[0].day == begun - timedelta(days=1)
     assert [step.due for step in course.steps[1:]] == [day for day in monthly() if day > begun]
     asked = checked(run(replace(setting(CAPPED, days=DAYS), start=begun), history))
@@ -263,8 +289,9 @@ def test_a_first_day_that_cannot_be_is_refused_with_the_first_that_can() -> None
     history = grown_up(later=40)
     with pytest.raises(UsageError) as refused:
         run(setting(CAPPED, days=DAYS), history)
-    assert "cannot be followed on 2022-01-02: A, B: there are no past prices" in str(refused.value)
-    assert "from 2022-02-13 on" in str(refused.value) and refused.value.hint == "--from 2022-02-13"
+    assert "cannot be followed on 2022-01-02, but from 2022-02-13 on" in str(refused.value)
+    assert "C, D, E, F: there are no past prices" in str(refused.value)
+    assert refused.value.hint == "--from 2022-02-13"
     near = replace(setting(CAPPED, days=DAYS), start=date(2022, 2, 11))
     course = checked(run(near, history))  # as with every rebalance: late, and before the next is due
     assert (course.steps[0].day, course.steps[0].due) == (date(2022, 2, 13), date(2022, 2, 11))
@@ -309,6 +336,9 @@ def test_the_management_fee_shrinks_the_basket_day_by_day() -> None:
     found = result_of(checked(ran(rules, history, market=FREE)), history)
     assert float(found.days[-1].nav_per_unit) == pytest.approx(1000 * math.exp(-0.01), rel=1e-5)
     assert float(found.days[-1].index_level) == pytest.approx(1000, rel=1e-9)
+    lost = found.course.units * (1000 - found.days[-1].nav_per_unit)
+    assert float(found.figures.management) == pytest.approx(float(lost), rel=1e-3)
+    assert found.figures.management_bps == pytest.approx(100, rel=1e-3)
     falls = [a.nav_per_unit > b.nav_per_unit for a, b in zip(found.days, found.days[1:], strict=False)]
     assert all(falls[1:])
 

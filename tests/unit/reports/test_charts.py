@@ -153,6 +153,12 @@ def test_ticks_of_time_lie_within_and_are_few(seconds: int, most: int) -> None:
     assert all(START <= at <= last for at in found)
     assert len(found) <= most + 1
     assert found == sorted(set(found))
+    assert len(found) > 1 or seconds < 2
+
+
+def test_years_on_a_phone_have_more_than_one_tick() -> None:
+    first, last = datetime(2020, 1, 2, tzinfo=UTC), datetime(2025, 9, 30, tzinfo=UTC)
+    assert [label for _, label in time_ticks(first, last, 2)] == ["2022", "2024"]
 
 
 @pytest.mark.parametrize(
