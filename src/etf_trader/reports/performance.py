@@ -8,7 +8,7 @@ from decimal import Decimal
 
 from sqlalchemy import Connection, select
 
-from etf_trader.index.navs import Nav, last_nav, navs_of
+from etf_trader.index.navs import Nav, Reason, last_nav, navs_of
 from etf_trader.index.store import Index, baskets_by_id, baskets_by_version
 from etf_trader.ledger.repository import chain_head
 from etf_trader.ledger.tables import transactions
@@ -119,12 +119,12 @@ def performance_report(connection: Connection, index: Index, period: Period) -> 
     within = navs_of(connection, index.id, period.since, period.until)
     before = None if period.since is None else last_nav(connection, index.id, period.since)
     navs = within if before is None else [before, *within]
-    return _report(connection, index, navs) if navs else None
+    return _report(connection, index, navs, is_first=before is None) if navs else None
 
 
-def _report(connection: Connection, index: Index, navs: Sequence[Nav]) -> PerformanceReport:
+def _report(connection: Connection, index: Index, navs: Sequence[Nav], *, is_first: bool) -> PerformanceReport:
     first, last = navs[0], navs[-1]
-    flows, span = _flows_between(connection, index, navs)
+    flows, span = _flows_between(connection, index, navs, is_first=is_first)
     fund = [Point(nav.at, nav.nav_per_unit) for nav in navs]
     level = [Point(nav.at, nav.level) for nav in navs if nav.level is not None]
     beside = [Point(nav.at, nav.nav_per_unit) for nav in navs if nav.level is not None]
@@ -184,17 +184,24 @@ def _weights(connection: Connection, index: Index, navs: Sequence[Nav]) -> tuple
     return tuple(found)
 
 
-def _flows_between(connection: Connection, index: Index, navs: Sequence[Nav]) -> tuple[list[FlowLine], Period]:
+def _flows_between(
+    connection: Connection, index: Index, navs: Sequence[Nav], *, is_first: bool
+) -> tuple[list[FlowLine], Period]:
     """Return what came and went from the first record to the last, and the span of time in which it did.
 
-    What happened at the very moment of the first belongs to it, or came after it:
-    the units that there were at the last tell.
+    What happened at the very moment of the first is in it, as in the last of the
+    span before: so spans that adjoin add up. Only the very first record of an
+    index may come before it. Units that do not tie say that it is the other way round.
     """
     first, last = navs[0], navs[-1]
-    flows = _flows(connection, index, Period(first.at, last.at + _INSTANT), navs)
-    if first.units + sum((flow.units for flow in flows), ZERO) == last.units:
-        return flows, Period(first.at, last.at + _INSTANT)
-    return [flow for flow in flows if flow.at > first.at], Period(first.at + _INSTANT, last.at + _INSTANT)
+    end, after = last.at + _INSTANT, first.at + _INSTANT
+    flows = _flows(connection, index, Period(first.at, end), navs)
+    starts = (first.at, after) if is_first and first.reason == Reason.RECORD else (after, first.at)
+    for start in starts:
+        own = [flow for flow in flows if flow.at >= start]
+        if first.units + sum((flow.units for flow in own), ZERO) == last.units:
+            return own, Period(start, end)
+    return [flow for flow in flows if flow.at >= after], Period(after, end)
 
 
 def _flows(connection: Connection, index: Index, period: Period, navs: Sequence[Nav]) -> list[FlowLine]:
