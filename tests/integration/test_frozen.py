@@ -11,7 +11,7 @@ from tests.invariants import findings
 from etf_trader.errors import NotListed, NotTrading
 from etf_trader.exchange.static import StaticMarket
 from etf_trader.execution.proof import prove
-from etf_trader.execution.valuing import see, values
+from etf_trader.execution.valuing import basket_prices, see, values
 from etf_trader.index.marks import remove_mark, set_mark
 from etf_trader.index.prices import LAST, MARK, MID, Price
 from etf_trader.index.store import current_basket
@@ -128,6 +128,17 @@ def test_what_is_valued_at_mid_at_the_last_price_and_at_a_mark(house: House) -> 
         assert remove_mark(connection, 1, "B", "me", now) is not None
         assert remove_mark(connection, 1, "B", "me", now) is None
     assert source() is None
+
+
+def test_a_report_tells_that_a_halted_coin_counts_at_its_last_price(house: House) -> None:
+    with house.database.read() as connection:
+        basket = current_basket(connection, 1)
+    market(house).set_status("BUSDT", "HALT")
+    prices = asyncio.run(basket_prices(house.database, house.venue, basket))
+    assert {asset: price.source for asset, price in prices.items()} == {"A": MID, "B": LAST}
+    market(house).delist("BUSDT")
+    with pytest.raises(NotListed, match="B has no market BUSDT"):
+        asyncio.run(basket_prices(house.database, house.venue, basket))
 
 
 def test_the_plan_of_the_rest_is_the_one_that_was_tried_and_proves(house: House) -> None:
