@@ -49,7 +49,7 @@ def values(connection: Connection, basket: Basket, seen: Mapping[str, Seen]) -> 
 
 
 async def basket_prices(database: Database, venue: Venue, basket: Basket) -> dict[str, Price]:
-    """Return what each constituent of an index is valued at now: mids, and what stands for those that are not there.
+    """Return what each constituent of an index is valued at now: mids, and what stands for those that are missing.
 
     Raises:
         NotListed, MissingPrice: a constituent has no price, as the venue has no market for it, or never had one.
