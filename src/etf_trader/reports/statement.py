@@ -1,7 +1,7 @@
 """What a holder had, put in, took out and gained in a period: by position, and in cash."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
 from typing import ClassVar
@@ -11,7 +11,7 @@ from sqlalchemy import Connection
 from etf_trader.index.store import Position
 from etf_trader.money import ZERO
 from etf_trader.reports.booked import Booked, booked
-from etf_trader.reports.holder_history import CashLine, FlowLine, History
+from etf_trader.reports.holder_history import CashLine, FlowLine, HeldLine, History
 from etf_trader.reports.period import Period
 from etf_trader.reports.pricing import Price
 
@@ -88,7 +88,11 @@ class PriceLine:
 
 @dataclass(frozen=True, slots=True)
 class Statement:
-    """A holder's statement over a period."""
+    """A holder's statement over a period.
+
+    `held` is what orders hold at its end, units redeemed for it or not credited yet: it is beside the closing, and
+    in no gain before it is sold or credited.
+    """
 
     holder: str
     head: str
@@ -96,6 +100,7 @@ class Statement:
     positions: tuple[PositionStatement, ...]
     cash: tuple[CashLine, ...]
     flows: tuple[FlowLine, ...]
+    held: tuple[HeldLine, ...]
     prices: tuple[PriceLine, ...]
 
 
@@ -124,13 +129,25 @@ def statement(
         positions=lines,
         cash=tuple(CashLine(asset, **moved) for asset, moved in sorted(found.cash.items())),
         flows=tuple(found.flows),
+        held=tuple(_valued(found, line, closing) for line in found.held),
         prices=(*_price_lines("opening", found, opening), *_price_lines("closing", found, closing)),
     )
 
 
+def _valued(found: History, line: HeldLine, closing: Valuation) -> HeldLine:
+    """Return what an order holds at the price that its asset has in the index it is of."""
+    (index,) = (each.index_id for each in found.positions if each.id == line.position)
+    price = closing.prices.get(index, {}).get(line.asset)
+    if price is None:
+        return line
+    return replace(line, price=price.price, value=line.quantity * price.price, price_source=price.source)
+
+
 def _is_told(found: History, position: int) -> bool:
     stake = found.stakes[position]
-    flowed = any(flow.position == position for flow in found.flows)
+    flowed = any(line.position == position for line in found.held) or any(
+        flow.position == position for flow in found.flows
+    )
     return bool(flowed or stake.opening_units or stake.closing_units)
 
 
