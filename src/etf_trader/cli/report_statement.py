@@ -158,6 +158,8 @@ def _position_table(line: object) -> Table:
     row("  by prices", None, of("price_gain"), signed=True)
     row("  by trading", None, -of("loss"), signed=True)
     row("    the venue's fees", None, -of("fees"), signed=True)
+    if of("management_fee"):
+        row("  management fee", None, -of("management_fee"), signed=True)
     row("closing", held("closing_units"), of("closing"), at("closing_nav"))
     return table
 

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
-from typing import ClassVar
+from typing import ClassVar, NamedTuple
 
 from sqlalchemy import Connection
 
@@ -75,6 +75,14 @@ class HeldLine:
     price_source: str = ""
 
 
+class FeeShare(NamedTuple):
+    """The units of a position that a management fee was taken of, by the key of its transaction."""
+
+    position: int
+    key: str
+    units: Decimal
+
+
 @dataclass(slots=True)
 class _Stake:
     """What a position held when a period begins and ends, in units and at cost."""
@@ -95,6 +103,7 @@ class History:
     orders: Mapping[int, int]
     stakes: dict[int, _Stake] = field(default_factory=dict)
     flows: list[FlowLine] = field(default_factory=list)
+    fees: list[FeeShare] = field(default_factory=list)
     held: list[HeldLine] = field(default_factory=list)
     cash: dict[str, dict[str, Decimal]] = field(default_factory=dict)
     opening_baskets: dict[int, Basket] = field(default_factory=dict)
@@ -127,7 +136,7 @@ def history(connection: Connection, account_id: int, holder: str, period: Period
             _open(found, books)
         books.apply(entry)
         if is_open:
-            _follow(found, entry)
+            _follow(found, entry, books)
     if not is_open:
         versions = dict(books.versions)
         _open(found, books)
@@ -184,7 +193,12 @@ def _cash(found: History, asset: str) -> dict[str, Decimal]:
     return found.cash.setdefault(asset, {name: ZERO for name in CashLine.__slots__ if name != "asset"})
 
 
-def _follow(found: History, entry: Entry) -> None:
+def _follow(found: History, entry: Entry, books: Books) -> None:
+    if entry.kind == "fee":
+        index = int(entry.facts["index"])
+        for each in found.positions:
+            if each.index_id == index and (units := _units(books, each)):
+                found.fees.append(FeeShare(each.id, entry.key, units))
     for move in entry.moves:
         number = position_of(move.account)
         if number in found.stakes and accounts.is_unit(move.asset):

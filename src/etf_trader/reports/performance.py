@@ -16,6 +16,7 @@ from etf_trader.market.symbol import Side
 from etf_trader.money import ZERO, divide
 from etf_trader.orders.tables import index_orders, plans
 from etf_trader.reports.booked import Booked, booked
+from etf_trader.reports.management_fees import fees_taken
 from etf_trader.reports.money_weighted import MoneyWeighted, money_weighted_return
 from etf_trader.reports.period import Period
 from etf_trader.reports.returns import (
@@ -73,7 +74,8 @@ class PerformanceReport:
 
     Returns and depths are fractions. `closing` = `opening` + `created` - `redeemed`
     + `gain`, exactly. `fund_return` is that of the price of a unit: the
-    time-weighted return. `bps_a_year` and `turnover` are of the average value.
+    time-weighted return. `cost` is what trading lost and the management fee took;
+    `bps_a_year`, which is of the cost, and `turnover` are of the average value.
     `weights` are those of each of `navs`, by asset, the cash among them.
     """
 
@@ -102,6 +104,8 @@ class PerformanceReport:
     closing: Decimal
     average: Decimal
     trading: Trading
+    management_fee: Decimal
+    cost: Decimal
     turnover: Decimal | None
     bps_a_year: float | None
     head: str
@@ -130,6 +134,7 @@ def _report(connection: Connection, index: Index, navs: Sequence[Nav], *, is_fir
     beside = [Point(nav.at, nav.nav_per_unit) for nav in navs if nav.level is not None]
     average = average_value([Point(nav.at, nav.value) for nav in navs]) or ZERO
     trading = _trading(booked(connection, index.account_id, span, index.id))
+    fee = sum((each.value for each in fees_taken(connection, index, span)), ZERO)
     created = sum((flow.amount for flow in flows if flow.amount > 0), ZERO)
     redeemed = -sum((flow.amount for flow in flows if flow.amount < 0), ZERO)
     of_fund, of_index = total_return(fund), total_return(level)
@@ -161,8 +166,10 @@ def _report(connection: Connection, index: Index, navs: Sequence[Nav], *, is_fir
         closing=last.value,
         average=average,
         trading=trading,
+        management_fee=fee,
+        cost=trading.loss + fee,
         turnover=turnover(trading.turned_over, trading.turned_over, average),
-        bps_a_year=bps_a_year(trading.loss, average, first.at, last.at),
+        bps_a_year=bps_a_year(trading.loss + fee, average, first.at, last.at),
         head=chain_head(connection, index.account_id)[1],
         flows=tuple(flows),
         navs=tuple(navs),
