@@ -162,7 +162,7 @@ async def test_the_management_fee_is_a_cost_of_the_fund_and_of_its_holder(tmp_pa
         cut = Period(until=second.at), Period(since=second.at)
         parts = [statement_of(connection, period, PRICES, PRICES) for period in (*cut, ALWAYS)]
         last = performance_report(connection, list_indices(connection)[0], Period(since=second.at))
-    assert (first.units, second.units) == (10, 7)
+    assert [first.units, second.units] == [10, 7]
     assert round(float(first.value), 3) == round(10 * 120 * 0.01 * 40 / 365, 3)
     assert made is not None and last is not None
     assert made.management_fee == first.value + second.value > 0

@@ -11,9 +11,9 @@ import typer
 
 from etf_trader.cli.commands import WHAT, command, group
 from etf_trader.cli.invocation import output
-from etf_trader.cli.numbers import few_digits, local_time, money, percent, unit_count, units
+from etf_trader.cli.numbers import few_digits, gained, local_time, money, percent, unit_count, units
 from etf_trader.cli.options import IndexOption, PositionArgument
-from etf_trader.cli.output import Page, Table, bad, dim, good, number, right, text
+from etf_trader.cli.output import Page, Table, dim, number, right, text
 from etf_trader.cli.services import services
 from etf_trader.money import average_price, percentage
 
@@ -283,7 +283,4 @@ def _kept_sentence(held: Mapping[str, Any], quote: str) -> str:
 
 
 def _gain(gain: Decimal | None) -> str:
-    if gain is None:
-        return "-"
-    shown = money(gain, signed=True)
-    return good(shown) if gain > 0 else bad(shown) if gain < 0 else shown
+    return "-" if gain is None else gained(gain)

@@ -11,9 +11,9 @@ from etf_trader.cli.commands import command
 from etf_trader.cli.conversion import CurrencyOption, RateOption, check_currency, draw_rates, in_currency
 from etf_trader.cli.invocation import output
 from etf_trader.cli.moments import AsOfOption, require_past_moment
-from etf_trader.cli.numbers import few_digits, local_time, money, share, short, unit_count
+from etf_trader.cli.numbers import few_digits, gained, local_time, money, share, short, unit_count
 from etf_trader.cli.options import IndexOption
-from etf_trader.cli.output import Page, Table, good, look, number, text
+from etf_trader.cli.output import Page, Table, look, number, text
 from etf_trader.cli.prices_at import prices_at, prices_now, valued_by
 from etf_trader.cli.records import columns_of, row_of
 from etf_trader.cli.services import in_loop, services
@@ -169,11 +169,10 @@ def draw_holdings(page: Page, report: HoldingsReport) -> None:
     page.line()
     page.line(f"float {money(report.float_value)} {report.currency}, of which {money(report.float_cash)} in cash")
     for position in report.positions:
-        sign = good if position.gain >= 0 else str
         page.line(
             f"position {position.position} of {position.holder}: {unit_count(position.units)}, cost "
             f"{money(position.cost)}, worth {money(position.value)}, "
-            + sign(f"gain {money(position.gain, signed=True)}")
+            f"gain {gained(position.gain)}"
         )
     page.line(f"ledger {report.head[:16]}")
 

@@ -12,8 +12,8 @@ from etf_trader.cli.commands import command
 from etf_trader.cli.conversion import CurrencyOption, RateOption, check_currency, draw_rates, in_currency
 from etf_trader.cli.invocation import output
 from etf_trader.cli.moments import FromOption, ToOption, period_typed, span_text
-from etf_trader.cli.numbers import amount_of, few_digits, local_time, money, short
-from etf_trader.cli.output import Page, Table, bad, dim, good, number, text
+from etf_trader.cli.numbers import amount_of, few_digits, gained, local_time, money, short
+from etf_trader.cli.output import Page, Table, dim, number, text
 from etf_trader.cli.prices_at import prices_at, valued_by
 from etf_trader.cli.records import columns_of, row_of
 from etf_trader.cli.services import in_loop, services
@@ -135,9 +135,7 @@ def _position_table(line: object) -> Table:
     table = Table(text(""), *([number("units")] if units else []), number("amount"), text(""))
 
     def row(name: str, count: str | None, amount: Decimal, aside: str = "", *, signed: bool = False) -> None:
-        said = money(amount, signed=signed)
-        if name == "gain":
-            said = good(said) if amount > 0 else bad(said) if amount < 0 else said
+        said = gained(amount) if name == "gain" else money(amount, signed=signed)
         table.row(name, *([count or ""] if units else []), said, aside)
 
     def of(name: str) -> Decimal:
