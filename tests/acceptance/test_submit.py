@@ -211,6 +211,12 @@ def test_an_order_left_open_says_so_and_is_no_failure(made: Shell) -> None:
     assert re.search(r"The rest stays open until \d{4}-\d\d-\d\d \d\d:\d\d UTC", timed.out)
 
 
+def test_an_open_order_that_traded_with_this_one_is_told(held: Shell) -> None:
+    held.ok(*BUY, "--qty", "20", "--limit", "1000.2", "--tif", "gtc")
+    said = held.ok(*SELL, "--qty", "5")
+    assert "Order 2 bought 5 units of TOP8 meanwhile: 5 of 20 in all.\n" in said
+
+
 def test_an_order_whose_time_is_over_ends_with_the_next_leader(made: Shell) -> None:
     made.ok(*BUY, "--qty", "10", "--limit", "900", "--tif", "30m")
     made.ok("exchange", "advance", "1h")

@@ -11,14 +11,19 @@ from tests.invariants import findings
 from etf_trader.errors import NotListed, NotTrading
 from etf_trader.exchange.static import StaticMarket
 from etf_trader.execution.proof import prove
-from etf_trader.execution.valuing import see, values
+from etf_trader.execution.valuing import basket_prices, see, values
 from etf_trader.index.marks import remove_mark, set_mark
-from etf_trader.index.prices import LAST, MARK, MID, Price
+from etf_trader.index.prices import LAST, MARK, MID
+from etf_trader.index.prices import Price as Valued
 from etf_trader.index.store import current_basket
 from etf_trader.ledger.audit import audit
 from etf_trader.market.symbol import Side
 from etf_trader.orders.status import IndexOrderStatus
 from etf_trader.orders.store import plans_of
+from etf_trader.reports.holder_history import history
+from etf_trader.reports.period import ALWAYS
+from etf_trader.reports.pricing import Price
+from etf_trader.reports.statement import Valuation, statement
 from etf_trader.seal import canonical
 
 D = Decimal
@@ -97,7 +102,7 @@ def test_an_open_sell_meets_a_market_that_ends(house: House) -> None:
 
 
 def test_what_is_valued_at_mid_at_the_last_price_and_at_a_mark(house: House) -> None:
-    def valued() -> dict[str, Price | None]:
+    def valued() -> dict[str, Valued | None]:
         rules = asyncio.run(house.venue.rules())
         with house.database.read() as connection:
             basket = current_basket(connection, 1)
@@ -122,12 +127,37 @@ def test_what_is_valued_at_mid_at_the_last_price_and_at_a_mark(house: House) -> 
         mark, is_new = set_mark(connection, 1, "B", D("0.5"), "me", "OTC", now, is_forced=False)
         again = set_mark(connection, 1, "B", D("0.5"), "me", "OTC", now, is_forced=False)
     assert (is_new, again) == (True, (mark, False))
-    assert valued()["B"] == Price(D("0.5"), MARK, now)
+    assert valued()["B"] == Valued(D("0.5"), MARK, now)
     sound(house)
     with house.database.write() as connection:
         assert remove_mark(connection, 1, "B", "me", now) is not None
         assert remove_mark(connection, 1, "B", "me", now) is None
     assert source() is None
+
+
+def test_a_report_tells_that_a_halted_coin_counts_at_its_last_price(house: House) -> None:
+    with house.database.read() as connection:
+        basket = current_basket(connection, 1)
+    market(house).set_status("BUSDT", "HALT")
+    prices = asyncio.run(basket_prices(house.database, house.venue, basket))
+    assert {asset: price.source for asset, price in prices.items()} == {"A": MID, "B": LAST}
+    market(house).delist("BUSDT")
+    with pytest.raises(NotListed, match="B has no market BUSDT"):
+        asyncio.run(basket_prices(house.database, house.venue, basket))
+
+
+def test_a_statement_shows_what_a_stuck_order_holds_for_its_holder(house: House) -> None:
+    market(house).set_status("BUSDT", "BREAK")
+    order = asyncio.run(house.sell(4))
+    price = Price("B", D(10), LAST, house.clock.now(), D(0))
+    with house.database.read() as connection:
+        found = history(connection, 1, "self", ALWAYS)
+        made = statement(connection, found, ALWAYS, Valuation({}, {}), Valuation({1: D(120)}, {1: {"B": price}}))
+    (held,) = made.held
+    assert (held.order, held.asset, held.quantity, held.value) == (order.id, "B", D(8), D(80))
+    (line,) = made.positions
+    assert (line.closing_units, line.closing) == (D(6), D(720))
+    assert line.opening + line.subscriptions - line.redemptions + line.gain == line.closing
 
 
 def test_the_plan_of_the_rest_is_the_one_that_was_tried_and_proves(house: House) -> None:

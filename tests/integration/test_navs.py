@@ -337,9 +337,13 @@ def test_a_rebalance_costs_the_fund_what_its_index_keeps(tmp_path: Path) -> None
     asyncio.run(house.buy(10))
     weights = {"A": D("0.25"), "B": D("0.5"), "D": D("0.25")}
     asyncio.run(house.administration.edit_index("1", make_definition(basket={}, weights=weights)))
+    later(house, 1)
     asyncio.run(house.rebalance())
+    later(house, 1)
+    record(house)
     with house.database.read() as connection:
         report = performance_report(connection, index_of(house), ALWAYS)
+    check_adjoining(house)
     assert audited(house) == []
     house.database.close()
     assert report is not None
@@ -348,3 +352,21 @@ def test_a_rebalance_costs_the_fund_what_its_index_keeps(tmp_path: Path) -> None
     assert round(float(report.tracking_difference or 0), 6) == -0.001
     assert abs(float(report.turnover or 0) - 0.5) < 0.001
     assert report.trading.turned_over > 0
+
+
+def check_adjoining(house: House) -> None:
+    """Check that two spans that adjoin come to the whole, wherever they are cut: nothing is told twice."""
+    index = index_of(house)
+    for nav in history(house):
+        for cut in (nav.at, nav.at + timedelta(microseconds=1)):
+            with house.database.read() as connection:
+                whole, *found = (
+                    performance_report(connection, index, period)
+                    for period in (ALWAYS, Period(until=cut), Period(since=cut))
+                )
+            parts = [part for part in found if part is not None]
+            assert whole is not None
+            for name in ("created", "redeemed", "gain"):
+                assert sum(getattr(part, name) for part in parts) == getattr(whole, name)
+            for name in ("loss", "loss_of_flows", "loss_of_rebalances", "turned_over"):
+                assert sum(getattr(part.trading, name) for part in parts) == getattr(whole.trading, name)

@@ -25,10 +25,12 @@ from etf_trader.exchange.static import StaticMarket
 from etf_trader.index.store import list_indices
 from etf_trader.ledger.audit import audit
 from etf_trader.ledger.replay import books_before
+from etf_trader.money import money_context
 from etf_trader.orders.rebalances import list_rebalances
 from etf_trader.orders.store import request_cancel
 from etf_trader.reports.fills import fills_report
 from etf_trader.reports.holdings import holdings_report
+from etf_trader.reports.management_fees import fees_taken
 from etf_trader.reports.nav import recorded_nav_report
 from etf_trader.reports.performance import performance_report
 from etf_trader.reports.period import ALWAYS, Period
@@ -145,6 +147,30 @@ async def test_reports_add_up(tmp_path: Path, play: Callable[[House], Awaitable[
             recorded_nav_report(connection, index)
         for each in list_rebalances(connection):
             require_identities(house, rebalance_report(connection, each.id))
+
+
+async def test_the_management_fee_is_a_cost_of_the_fund_and_of_its_holder(tmp_path: Path) -> None:
+    """Ten units bear it for forty days, then seven: what all positions bear is what the fund does."""
+    house = await founded(tmp_path)
+    house.exchange.advance(40 * 86_400)
+    await house.sell(3)
+    house.exchange.advance(40 * 86_400)
+    await house.sell(1)
+    with house.database.read() as connection, money_context():
+        first, second = fees_taken(connection, list_indices(connection)[0])
+        made = performance_report(connection, list_indices(connection)[0], ALWAYS)
+        cut = Period(until=second.at), Period(since=second.at)
+        parts = [statement_of(connection, period, PRICES, PRICES) for period in (*cut, ALWAYS)]
+        last = performance_report(connection, list_indices(connection)[0], Period(since=second.at))
+    assert [first.units, second.units] == [10, 7]
+    assert round(float(first.value), 3) == round(10 * 120 * 0.01 * 40 / 365, 3)
+    assert made is not None and last is not None
+    assert made.management_fee == first.value + second.value > 0
+    assert made.cost == made.trading.loss + made.management_fee
+    assert last.management_fee == second.value
+    assert [part.positions[0].management_fee for part in parts] == [first.value, second.value, made.management_fee]
+    for part in parts:
+        check_statement(part)
 
 
 async def test_a_report_asks_no_more_where_fees_have_made_many_baskets(tmp_path: Path) -> None:

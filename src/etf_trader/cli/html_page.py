@@ -97,7 +97,9 @@ class HtmlPage(Page):
             else [row[place] for row in table.rows]
             for place, column in enumerate(table.columns)
         ]
-        self.blocks.append(Grid(columns, [[pieces(cell) for cell in row] for row in zip(*cells, strict=True)]))
+        self.blocks.append(
+            Grid(columns, [[pieces(_indented(cell)) for cell in row] for row in zip(*cells, strict=True)])
+        )
 
     def fields(self, rows: Sequence[tuple[str, str]]) -> None:
         """Add names with their values."""
@@ -113,6 +115,12 @@ def pieces(text: str) -> Words:
         elif part:
             found.append(Piece(part, mark))
     return found
+
+
+def _indented(cell: str) -> str:
+    """Keep the blanks that a cell begins with, which say that it is a part of the line above: HTML drops them."""
+    told = cell.lstrip(" ")
+    return "\u00a0" * (len(cell) - len(told)) + told
 
 
 def _kind(align: str, wrap: bool) -> str:

@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from datetime import datetime, timedelta
 from decimal import Decimal
 
+from etf_trader.cli.output import bad, good
 from etf_trader.market.currency import CURRENCIES
 from etf_trader.money import floor_to, plain, round_to
 
@@ -18,6 +19,12 @@ _EIGHTHS = ("", "▏", "▎", "▍", "▌", "▋", "▊", "▉")
 def money(value: Decimal, *, signed: bool = False) -> str:
     """Return an amount of the quote asset: `100,121.40`."""
     return _at(value, CENT, signed=signed)
+
+
+def gained(value: Decimal) -> str:
+    """Return an amount that was gained or lost, coloured; what is less than a cent is neither."""
+    said, cents = money(value, signed=True), round_to(value, CENT)
+    return good(said) if cents > 0 else bad(said) if cents < 0 else said
 
 
 def amount_of(value: Decimal, asset: str) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import TYPE_CHECKING, Annotated, Any
@@ -11,15 +11,18 @@ import typer
 
 from etf_trader.cli.commands import WHAT, command, group
 from etf_trader.cli.invocation import output
-from etf_trader.cli.numbers import few_digits, local_time, money, percent, unit_count
+from etf_trader.cli.numbers import few_digits, gained, local_time, money, percent, unit_count, units
 from etf_trader.cli.options import IndexOption, PositionArgument
-from etf_trader.cli.output import Page, Table, bad, dim, good, number, right, text
+from etf_trader.cli.output import Page, Table, dim, number, right, text
 from etf_trader.cli.services import services
 from etf_trader.money import average_price, percentage
 
 if TYPE_CHECKING:
+    from sqlalchemy import Connection
+
     from etf_trader.bootstrap import Services
     from etf_trader.index.store import Index, Position
+    from etf_trader.orders.index_order import IndexOrder
 
 app = group()
 
@@ -49,6 +52,7 @@ class Stake:
     offered: Decimal
     nav: Decimal | None
     is_busy: bool
+    mids: Mapping[str, Decimal | None]
 
     @property
     def is_open(self) -> bool:
@@ -125,6 +129,7 @@ def _stakes(opened: Services, keep: Callable[[Position], bool]) -> list[Stake]:
             each.units - free[each.id],
             prices[each.index_id].nav(baskets[each.index_id]),
             each.id in busy,
+            prices[each.index_id].mids,
         )
         for each in found
     ]
@@ -215,10 +220,11 @@ def show(position: PositionArgument) -> None:
     with services() as opened:
         with opened.database.read() as connection:
             position_by_id(connection, position)
-            orders = [
-                order_facts(connection, each) for each in list_index_orders(connection, position_id=position)
-            ]
+            own = list_index_orders(connection, position_id=position)
+            orders = [order_facts(connection, each) for each in own]
+            stuck = _held_by_stuck(connection, opened.account.id, own)
         (stake,) = _stakes(opened, lambda each: each.id == position)
+    kept = [_valued(stake, order, asset, quantity) for order, asset, quantity in stuck]
     held, quote = stake.position, stake.index.quote
 
     def draw(page: Page) -> None:
@@ -234,17 +240,47 @@ def show(position: PositionArgument) -> None:
             )
         if stake.offered:
             page.line(f"{unit_count(stake.offered)} of them are offered by open orders.")
+        for each in kept:
+            page.line(_kept_sentence(each, quote))
         page.line()
         page.table(orders_table(orders))
         page.line()
         page.line(f"How it was traded: etf report fills --position {held.id}")
 
-    payload = stake.document() | {"orders": [each.document() for each in orders]}
+    payload = stake.document() | {"orders": [each.document() for each in orders], "held": kept}
     output().emit("etf.position/1", payload, draw)
 
 
+def _held_by_stuck(
+    connection: Connection, account_id: int, orders: Sequence[IndexOrder]
+) -> list[tuple[int, str, Decimal]]:
+    """Return what the stuck ones of these orders hold, by order and asset: units redeemed, but not sold whole."""
+    from etf_trader.ledger import accounts
+    from etf_trader.ledger.repository import Ledger
+
+    ledger = Ledger(connection, account_id)
+    return [
+        (order.id, asset, quantity)
+        for order in orders
+        if order.status == "stuck"
+        for asset, quantity in sorted(ledger.holdings(accounts.order(order.id)).items())
+        if not accounts.is_unit(asset)
+    ]
+
+
+def _valued(stake: Stake, order: int, asset: str, quantity: Decimal) -> dict[str, Any]:
+    price = Decimal(1) if asset == stake.index.quote else stake.mids.get(asset)
+    value = None if price is None else quantity * price
+    return {"order": order, "asset": asset, "quantity": quantity, "price": price, "value": value}
+
+
+def _kept_sentence(held: Mapping[str, Any], quote: str) -> str:
+    worth = "" if held["value"] is None else f", worth {money(held['value'])} {quote} now"
+    return (
+        f"Order {held['order']} still holds {units(held['quantity'])} {held['asset']}{worth}: beside the units, "
+        "in no gain until it is sold."
+    )
+
+
 def _gain(gain: Decimal | None) -> str:
-    if gain is None:
-        return "-"
-    shown = money(gain, signed=True)
-    return good(shown) if gain > 0 else bad(shown) if gain < 0 else shown
+    return "-" if gain is None else gained(gain)

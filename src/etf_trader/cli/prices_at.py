@@ -47,21 +47,22 @@ async def prices_at(
     venue = _venue(opened)
     if moment is None and venue is not None:
         with suppress(DataError):
-            return await _mids(opened, venue, basket)
+            return await prices_now(opened, venue, basket)
     moment = now_of(opened) if moment is None else moment
     return await past_prices(opened.database, venue, opened.account.id, index.quote, basket.symbols, moment)
 
 
-async def _mids(opened: Services, venue: Venue, basket: Basket) -> dict[str, Price]:
-    from etf_trader.execution.look import look
+async def prices_now(opened: Services, venue: Venue, basket: Basket) -> dict[str, Price]:
+    """Return what each constituent is valued at now: mids, and what is known last of a market that does not trade.
+
+    Raises:
+        DataError: a constituent has no price.
+    """
+    from etf_trader.execution.valuing import basket_prices
     from etf_trader.reports.pricing import price_at
 
-    view = await look(venue, basket, 5)
-    now, mids = opened.clock.now(), view.mids(basket.symbols)
-    return {
-        asset: price_at(asset, mids[asset], "mid", view.books[symbol].at, now)
-        for asset, symbol in basket.symbols.items()
-    }
+    found, now = await basket_prices(opened.database, venue, basket), opened.clock.now()
+    return {asset: price_at(asset, each.value, each.source, each.at, now) for asset, each in found.items()}
 
 
 def valued_by(prices: Iterable[tuple[str, str, Decimal]]) -> str:

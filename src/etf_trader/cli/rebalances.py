@@ -123,7 +123,7 @@ def why_stopped(report: RebalanceReport) -> str:
 
 def rebalance_sentences(report: RebalanceReport) -> list[str]:
     """Return what a rebalance did, what it cost, what a unit was worth before and after, and where to read on."""
-    told = [_result(report)]
+    told = [_result(report), *_capped(report)]
     if report.waves:
         told += [cost_sentence(report), nav_sentence(report)]
     told += next_sentences(report)
@@ -149,6 +149,14 @@ def _result(report: RebalanceReport) -> str:
         case "stuck":
             return f"The rebalance of {what} is {bad('stuck')}: {far}, and it holds assets."
     return f"The rebalance of {what} {look('ended before it was done')}: {far}."
+
+
+def _capped(report: RebalanceReport) -> list[str]:
+    """Return how much of its trades the turnover cap left, where it did not leave all."""
+    if report.scale == 1 or not report.trading:
+        return []
+    lets = "lets" if report.status == "open" else "let"
+    return [f"The turnover cap {lets} {share(report.scale)} of every trade happen."]
 
 
 def cost_sentence(report: RebalanceReport) -> str:

@@ -11,15 +11,13 @@ from etf_trader.cli.commands import WHAT, command
 from etf_trader.cli.conversion import CurrencyOption, RateOption, draw_rates
 from etf_trader.cli.invocation import output
 from etf_trader.cli.moments import FromOption, ToOption, YearOption
-from etf_trader.cli.numbers import count, few_digits, money, short
+from etf_trader.cli.numbers import count, few_digits, gained, money, short
 from etf_trader.cli.options import IndexOption, PositionOption
-from etf_trader.cli.output import Page, Table, bad, dim, good, number, text
+from etf_trader.cli.output import Page, Table, dim, number, text
 from etf_trader.cli.records import columns_of
 from etf_trader.cli.span_report import index_number, report_of_span
 
 if TYPE_CHECKING:
-    from decimal import Decimal
-
     from sqlalchemy import Connection
 
     from etf_trader.reports.gains import GainLine, GainsReport, GainSum
@@ -135,7 +133,7 @@ def _sums_table(sums: Sequence[GainSum]) -> Table:
             money(line.proceeds),
             money(line.cost),
             money(line.fee),
-            _gain(line.gain),
+            gained(line.gain),
             *([line.currency] if several else []),
         )
     return table
@@ -163,7 +161,7 @@ def _lines_table(lines: Sequence[GainLine]) -> Table:
             money(line.proceeds),
             money(line.cost),
             money(line.fee),
-            _gain(line.gain),
+            gained(line.gain),
         )
     return table
 
@@ -171,11 +169,6 @@ def _lines_table(lines: Sequence[GainLine]) -> Table:
 def _asset(line: GainSum | GainLine) -> str:
     """Return what was disposed of, as a person calls it."""
     return f"{line.index} units" if line.of == "units" else line.asset or ""
-
-
-def _gain(value: Decimal) -> str:
-    said = money(value, signed=True)
-    return good(said) if value > 0 else bad(said) if value < 0 else said
 
 
 def _columns() -> list[str]:

@@ -11,10 +11,10 @@ from etf_trader.cli.commands import command
 from etf_trader.cli.conversion import CurrencyOption, RateOption, check_currency, draw_rates, in_currency
 from etf_trader.cli.invocation import output
 from etf_trader.cli.moments import AsOfOption, require_past_moment
-from etf_trader.cli.numbers import few_digits, local_time, money, share, short, unit_count
+from etf_trader.cli.numbers import few_digits, gained, local_time, money, share, short, unit_count
 from etf_trader.cli.options import IndexOption
-from etf_trader.cli.output import Page, Table, good, number, text
-from etf_trader.cli.prices_at import prices_at, valued_by
+from etf_trader.cli.output import Page, Table, look, number, text
+from etf_trader.cli.prices_at import prices_at, prices_now, valued_by
 from etf_trader.cli.records import columns_of, row_of
 from etf_trader.cli.services import in_loop, services
 from etf_trader.errors import ConfigError, UsageError
@@ -106,7 +106,6 @@ async def _holdings_then(opened: Services, index: Index, moment: datetime) -> Ho
 
 async def _holdings_of(opened: Services, index: Index) -> HoldingsReport:
     """Report an index at prices of its own basket, also where it gets another one meanwhile."""
-    from etf_trader.execution.look import look
     from etf_trader.index.store import current_basket
     from etf_trader.reports.holdings import holdings_report
 
@@ -114,11 +113,12 @@ async def _holdings_of(opened: Services, index: Index) -> HoldingsReport:
         with opened.database.read() as connection:
             basket = current_basket(connection, index.id)
         # The venue is asked while nothing is read: its requests are counted in this database.
-        view = await look(opened.venue, basket, 5)
-        priced_at = min(book.at for book in view.books.values())
+        prices = await prices_now(opened, opened.venue, basket)
+        priced_at = min(each.at for each in prices.values())
+        mids = {asset: each.price for asset, each in prices.items()}
         with opened.database.read() as connection:
             if current_basket(connection, index.id) == basket:
-                return holdings_report(connection, index, view.mids(basket.symbols), priced_at)
+                return holdings_report(connection, index, mids, priced_at, prices)
 
 
 def draw_holdings(page: Page, report: HoldingsReport) -> None:
@@ -136,6 +136,9 @@ def draw_holdings(page: Page, report: HoldingsReport) -> None:
             (line.asset, line.price_source, age_of(line.price_at, report.as_of)) for line in report.holdings
         )
         page.line(f"as it stood just before {local_time(report.as_of)}, {priced}")
+    elif flagged := [line for line in report.holdings if line.price_source != "mid"]:
+        told = ", ".join(f"{line.asset} ({line.price_source}, {local_time(line.price_at)})" for line in flagged)
+        page.line(f"{look('Not at a price of now')}: {told}.")
     has_sources = report.as_of is not None and output().verbose
     page.line()
     table = Table(
@@ -166,11 +169,10 @@ def draw_holdings(page: Page, report: HoldingsReport) -> None:
     page.line()
     page.line(f"float {money(report.float_value)} {report.currency}, of which {money(report.float_cash)} in cash")
     for position in report.positions:
-        sign = good if position.gain >= 0 else str
         page.line(
             f"position {position.position} of {position.holder}: {unit_count(position.units)}, cost "
             f"{money(position.cost)}, worth {money(position.value)}, "
-            + sign(f"gain {money(position.gain, signed=True)}")
+            f"gain {gained(position.gain)}"
         )
     page.line(f"ledger {report.head[:16]}")
 

@@ -215,16 +215,17 @@ def _sums(report: PerformanceReport) -> str:
 
 def _costs(report: PerformanceReport) -> str:
     trading = report.trading
-    if not trading.loss:
+    if not report.cost:
         return "nothing was traded" if not report.flows else ""
     yearly = ""
     if report.bps_a_year is not None and report.years >= LEAST_YEARS:
         yearly = f"{report.bps_a_year:,.1f} bps of the average value a year"
     parts = [
-        f"{money(trading.loss)} {report.quote}",
+        f"{money(report.cost)} {report.quote}",
         yearly,
         f"coming and going {money(trading.loss_of_flows)}",
         f"rebalances {money(trading.loss_of_rebalances)}",
+        f"management fee {money(report.management_fee)}" if report.management_fee else "",
     ]
     return joined(parts)
 

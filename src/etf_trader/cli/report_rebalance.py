@@ -164,9 +164,8 @@ def draw(page: Page, report: RebalanceReport) -> None:
     page.table(_weights_table(report))
     if sentence := _came_and_went(report):
         page.line(sentence)
-    if skipped := [line for line in report.legs if line.why_skipped]:
-        told = named([f"{line.asset} ({WHY.get(line.why_skipped or '', line.why_skipped)})" for line in skipped])
-        page.line(f"Left alone: {told}.")
+    if report.skipped:
+        page.line(f"Left alone: {_left_alone(report)}.")
     if left_out := [f"{each['asset']} ({each['why']})" for each in report.verdicts if not each["is_in"]]:
         page.line(f"Not in the index: {named(left_out)}.")
     if any(line.filled for line in report.legs):
@@ -180,6 +179,17 @@ def draw(page: Page, report: RebalanceReport) -> None:
         if (since := report.tracking_difference) is not None:
             page.line(f"Since then the fund made {bps(since * BPS, signed=True)} bps beside its index.")
     page.line(dim(f"ledger {report.head[:16]} · cost is against the mids at acceptance; positive is a cost"))
+
+
+def _left_alone(report: RebalanceReport) -> str:
+    """Return what was not traded, by reason."""
+    from etf_trader.cli.rebalances import named
+
+    reasons: dict[str, list[str]] = {}
+    for line in report.legs:
+        if line.why_skipped is not None:
+            reasons.setdefault(line.why_skipped, []).append(line.asset)
+    return "; ".join(f"{named(assets)} ({WHY.get(why, why)})" for why, assets in reasons.items())
 
 
 def _came_and_went(report: RebalanceReport) -> str:

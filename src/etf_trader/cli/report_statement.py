@@ -12,8 +12,8 @@ from etf_trader.cli.commands import command
 from etf_trader.cli.conversion import CurrencyOption, RateOption, check_currency, draw_rates, in_currency
 from etf_trader.cli.invocation import output
 from etf_trader.cli.moments import FromOption, ToOption, period_typed, span_text
-from etf_trader.cli.numbers import amount_of, few_digits, local_time, money
-from etf_trader.cli.output import Page, Table, bad, dim, good, number, text
+from etf_trader.cli.numbers import amount_of, few_digits, gained, local_time, money, short
+from etf_trader.cli.output import Page, Table, dim, number, text
 from etf_trader.cli.prices_at import prices_at, valued_by
 from etf_trader.cli.records import columns_of, row_of
 from etf_trader.cli.services import in_loop, services
@@ -112,6 +112,10 @@ def draw_statement(page: Page, made: Statement, span: str) -> None:
             page.line()
             page.line(f"all positions, in {total.currency}")
             page.table(_position_table(total))
+    if made.held:
+        page.line()
+        page.line("held by orders, beside the units and in no gain yet")
+        page.table(_held_table(made))
     if made.cash:
         page.line()
         page.line("cash in the treasury")
@@ -131,9 +135,7 @@ def _position_table(line: object) -> Table:
     table = Table(text(""), *([number("units")] if units else []), number("amount"), text(""))
 
     def row(name: str, count: str | None, amount: Decimal, aside: str = "", *, signed: bool = False) -> None:
-        said = money(amount, signed=signed)
-        if name == "gain":
-            said = good(said) if amount > 0 else bad(said) if amount < 0 else said
+        said = gained(amount) if name == "gain" else money(amount, signed=signed)
         table.row(name, *([count or ""] if units else []), said, aside)
 
     def of(name: str) -> Decimal:
@@ -154,7 +156,27 @@ def _position_table(line: object) -> Table:
     row("  by prices", None, of("price_gain"), signed=True)
     row("  by trading", None, -of("loss"), signed=True)
     row("    the venue's fees", None, -of("fees"), signed=True)
+    if of("management_fee"):
+        row("  management fee", None, -of("management_fee"), signed=True)
     row("closing", held("closing_units"), of("closing"), at("closing_nav"))
+    return table
+
+
+def _held_table(made: Statement) -> Table:
+    table = Table(
+        text("order"),
+        text("of", optional=2),
+        text("asset"),
+        number("quantity"),
+        number("price", optional=1),
+        number("value"),
+        text("", optional=3),
+    )
+    for line in made.held:
+        told = ["-", "-", "no price"]
+        if line.price is not None and line.value is not None:
+            told = [short(line.price), f"{money(line.value)} {line.currency}", line.price_source]
+        table.row(str(line.order), line.index, line.asset, few_digits(line.quantity), *told)
     return table
 
 

@@ -39,6 +39,7 @@ from etf_trader.cli.output import Page, dim, look
 from etf_trader.cli.services import in_loop, services
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from datetime import timedelta
 
     from etf_trader.bootstrap import Services
@@ -347,6 +348,7 @@ def _tell_delistings(opened: Services, index_id: int) -> None:
 
 def _run(opened: Services, request: OrderRequest, symbol: str, way: _Way, *, key_is_new: bool) -> None:
     from etf_trader.cli.agreement import require_agreement
+    from etf_trader.cli.order_beside import Beside
     from etf_trader.cli.orders import exit_code_of, order_facts
     from etf_trader.cli.real_money import confirm_live
     from etf_trader.orders.store import index_order, index_order_by_key
@@ -364,10 +366,12 @@ def _run(opened: Services, request: OrderRequest, symbol: str, way: _Way, *, key
     if way.detach and not order.status.is_final:
         _show_detached(opened, order, symbol)
         return
+    beside = Beside(order.id)
+    opened.log.subscribe(beside)
     code = None if order.status.is_final else _work(opened, order, symbol, way)
     with opened.database.read() as connection:
         facts = order_facts(connection, index_order(connection, order.id))
-    _show_order(opened, facts, interrupted=code is not None)
+    _show_order(opened, facts, beside.sentences(opened), interrupted=code is not None)
     was_given_up = way.on_interrupt == "cancel" and facts.order.status != "filled"
     if code is None or (facts.order.status.is_final and not was_given_up):
         code = exit_code_of(facts.order)
@@ -419,7 +423,7 @@ def _show_detached(opened: Services, order: IndexOrder, symbol: str) -> None:
     output().emit("etf.order/1", payload, draw)
 
 
-def _show_order(opened: Services, facts: OrderFacts, *, interrupted: bool) -> None:
+def _show_order(opened: Services, facts: OrderFacts, beside: Sequence[str], *, interrupted: bool) -> None:
     from etf_trader.cli.orders import loss_sentence, result
     from etf_trader.cli.stops import stopped_order
     from etf_trader.cli.watching import market_sentence, see
@@ -444,6 +448,8 @@ def _show_order(opened: Services, facts: OrderFacts, *, interrupted: bool) -> No
                 f"cost is part of the loss (etf plan show {plan_back.id})."
             )
         for sentence in _what_now(facts, stopped, interrupted=interrupted):
+            page.line(sentence)
+        for sentence in beside:
             page.line(sentence)
         if order.filled:
             page.line(f"How it was done: etf report fills --position {order.position_id}")

@@ -18,6 +18,7 @@ from etf_trader.ledger.tables import transactions
 from etf_trader.ledger.valuation import record_trade
 from etf_trader.market.symbol import Side
 from etf_trader.money import ZERO
+from etf_trader.orders.plan import plan_mids
 from etf_trader.orders.status import IndexOrderStatus, Shortfall
 from etf_trader.orders.store import (
     StoredPlan,
@@ -66,7 +67,7 @@ def batch_prices(connection: Connection, account_id: int, plan: StoredPlan) -> B
         lent = {asset: Decimal(quantity) for asset, quantity in facts["lent"].items()}
         cash_before = Decimal(facts["cash"])
     return BatchPrices(
-        mids={asset: Decimal(mid) for asset, mid in document["mids"].items()},
+        mids=plan_mids(document),
         bounds={asset: Decimal(bound) for asset, bound in document["bounds"].items()},
         lent=lent,
         cash_before=cash_before,

@@ -6,8 +6,9 @@ from decimal import Decimal
 from sqlalchemy import Connection
 
 from etf_trader.database import Database
-from etf_trader.errors import DataError
+from etf_trader.errors import DataError, MissingPrice
 from etf_trader.execution.frozen import frozen_of
+from etf_trader.execution.look import require_listed
 from etf_trader.index.benchmarks import last_known
 from etf_trader.index.marks import Mark, marks_of
 from etf_trader.index.prices import Price
@@ -45,6 +46,23 @@ def values(connection: Connection, basket: Basket, seen: Mapping[str, Seen]) -> 
         asset: price_of(seen[symbol], marks.get(asset), last.get(asset))
         for asset, symbol in basket.symbols.items()
     }
+
+
+async def basket_prices(database: Database, venue: Venue, basket: Basket) -> dict[str, Price]:
+    """Return what each constituent of an index is valued at now: mids, and what stands for those that are missing.
+
+    Raises:
+        NotListed, MissingPrice: a constituent has no price, as the venue has no market for it, or never had one.
+    """
+    rules = await venue.rules()
+    seen = await see(venue, basket.symbols.values(), rules)
+    with database.read() as connection:
+        found = values(connection, basket, seen)
+    known = {asset: price for asset, price in found.items() if price is not None}
+    for asset in sorted(found.keys() - known.keys()):
+        require_listed(basket, rules)
+        raise MissingPrice(f"{asset} has no price, and never had one here", where=basket.symbols[asset])
+    return known
 
 
 async def frozen_prices(

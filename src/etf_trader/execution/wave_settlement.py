@@ -36,6 +36,7 @@ from etf_trader.ledger.valuation import record_nav
 from etf_trader.market.document import market_of
 from etf_trader.money import ZERO
 from etf_trader.orders.asset_order import Intent, Share
+from etf_trader.orders.plan import plan_mids
 from etf_trader.orders.store import (
     StoredPlan,
     add_asset_orders,
@@ -190,8 +191,7 @@ def _together(state: RebalanceState) -> dict[str, Decimal]:
 
 def mids_of(plan: StoredPlan) -> Mapping[str, Decimal]:
     """Return the mids that a stored wave was planned on, in quote per base."""
-    document = json.loads(plan.document)
-    return {each["asset"]: Decimal(each["mid"]) for each in (*document["legs"], *document["kept"])}
+    return plan_mids(json.loads(plan.document))
 
 
 def end_rebalance(

@@ -174,6 +174,13 @@ def plan_document(
     return document | {"seal": plan_object_seal(document)}
 
 
+def plan_mids(document: Mapping[str, Any]) -> dict[str, Decimal]:
+    """Return the mids that a plan object was made on, in quote per base: that of a wave has one at each asset."""
+    if "mids" in document:
+        return {asset: Decimal(mid) for asset, mid in document["mids"].items()}
+    return {each["asset"]: Decimal(each["mid"]) for each in (*document["legs"], *document["kept"])}
+
+
 def plan_object_seal(document: Mapping[str, Any]) -> str:
     """Return the SHA-256 over all of a plan object but its own seal."""
     return seal(PLAN, {name: value for name, value in document.items() if name != "seal"})

@@ -1,10 +1,10 @@
 """What the chain says of a holder over a period: units, cash in the treasury, and what moved of both."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
-from typing import ClassVar
+from typing import ClassVar, NamedTuple
 
 from sqlalchemy import Connection
 
@@ -55,6 +55,34 @@ class CashLine:
     set_aside: Decimal
 
 
+@dataclass(frozen=True, slots=True)
+class HeldLine:
+    """What an order of a holder holds of an asset, in base: not sold yet, and no part of any unit.
+
+    `price` and `value` are None where the basket of its index knows no price of it.
+    """
+
+    MONEY: ClassVar[tuple[str, ...]] = ("price", "value")
+
+    order: int
+    position: int
+    index: str
+    currency: str
+    asset: str
+    quantity: Decimal
+    price: Decimal | None = None
+    value: Decimal | None = None
+    price_source: str = ""
+
+
+class FeeShare(NamedTuple):
+    """The units of a position that a management fee was taken of, by the key of its transaction."""
+
+    position: int
+    key: str
+    units: Decimal
+
+
 @dataclass(slots=True)
 class _Stake:
     """What a position held when a period begins and ends, in units and at cost."""
@@ -66,15 +94,17 @@ class _Stake:
 
 @dataclass(slots=True)
 class History:
-    """What the chain says of a holder in a period, before anything is valued."""
+    """What the chain says of a holder in a period, before anything is valued; `orders` have their positions."""
 
     account: int
     holder: str
     indices: Mapping[int, Index]
     positions: Sequence[Position]
-    orders: frozenset[int]
+    orders: Mapping[int, int]
     stakes: dict[int, _Stake] = field(default_factory=dict)
     flows: list[FlowLine] = field(default_factory=list)
+    fees: list[FeeShare] = field(default_factory=list)
+    held: list[HeldLine] = field(default_factory=list)
     cash: dict[str, dict[str, Decimal]] = field(default_factory=dict)
     opening_baskets: dict[int, Basket] = field(default_factory=dict)
     closing_baskets: dict[int, Basket] = field(default_factory=dict)
@@ -94,7 +124,7 @@ def history(connection: Connection, account_id: int, holder: str, period: Period
         holder=holder,
         indices=indices,
         positions=positions,
-        orders=frozenset(order.id for order in orders if order.position_id in numbers),
+        orders={order.id: order.position_id for order in orders if order.position_id in numbers},
         stakes={each.id: _Stake() for each in positions},
     )
     books, is_open, versions = Books(), False, dict[int, int]()
@@ -106,7 +136,7 @@ def history(connection: Connection, account_id: int, holder: str, period: Period
             _open(found, books)
         books.apply(entry)
         if is_open:
-            _follow(found, entry)
+            _follow(found, entry, books)
     if not is_open:
         versions = dict(books.versions)
         _open(found, books)
@@ -117,8 +147,10 @@ def history(connection: Connection, account_id: int, holder: str, period: Period
 
 
 def _baskets(connection: Connection, found: History, units: str, versions: Mapping[int, int]) -> dict[int, Basket]:
-    """Return the basket in force of each index of which there are units to value."""
+    """Return the basket in force of each index of which there is something to value."""
     held = {each.index_id for each in found.positions if getattr(found.stakes[each.id], units)}
+    if units == "closing_units":
+        held |= {each.index_id for each in found.positions if any(line.position == each.id for line in found.held)}
     return {number: basket_of_version(connection, number, versions.get(number, 1)) for number in sorted(held)}
 
 
@@ -139,7 +171,18 @@ def _close(found: History, books: Books) -> None:
     for order in found.orders:
         for asset, moved in found.cash.items():
             moved["set_aside"] += books.balances.get((accounts.order(order), asset), ZERO)
+    found.held = list(_held_by_orders(found, books))
     found.head = books.head
+
+
+def _held_by_orders(found: History, books: Books) -> Iterator[HeldLine]:
+    """Yield what orders have bought or not sold yet; cash that they have set aside stands with the treasury."""
+    positions = {each.id: found.indices[each.index_id] for each in found.positions}
+    for order, position in sorted(found.orders.items()):
+        index = positions[position]
+        for asset, quantity in sorted(books.holdings(accounts.order(order)).items()):
+            if asset != index.quote and not accounts.is_unit(asset):
+                yield HeldLine(order, position, index.symbol, index.quote, asset, quantity)
 
 
 def _units(books: Books, position: Position) -> Decimal:
@@ -150,7 +193,12 @@ def _cash(found: History, asset: str) -> dict[str, Decimal]:
     return found.cash.setdefault(asset, {name: ZERO for name in CashLine.__slots__ if name != "asset"})
 
 
-def _follow(found: History, entry: Entry) -> None:
+def _follow(found: History, entry: Entry, books: Books) -> None:
+    if entry.kind == "fee":
+        index = int(entry.facts["index"])
+        for each in found.positions:
+            if each.index_id == index and (units := _units(books, each)):
+                found.fees.append(FeeShare(each.id, entry.key, units))
     for move in entry.moves:
         number = position_of(move.account)
         if number in found.stakes and accounts.is_unit(move.asset):

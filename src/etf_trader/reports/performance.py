@@ -8,7 +8,7 @@ from decimal import Decimal
 
 from sqlalchemy import Connection, select
 
-from etf_trader.index.navs import Nav, last_nav, navs_of
+from etf_trader.index.navs import Nav, Reason, last_nav, navs_of
 from etf_trader.index.store import Index, baskets_by_id, baskets_by_version
 from etf_trader.ledger.repository import chain_head
 from etf_trader.ledger.tables import transactions
@@ -16,6 +16,7 @@ from etf_trader.market.symbol import Side
 from etf_trader.money import ZERO, divide
 from etf_trader.orders.tables import index_orders, plans
 from etf_trader.reports.booked import Booked, booked
+from etf_trader.reports.management_fees import fees_taken
 from etf_trader.reports.money_weighted import MoneyWeighted, money_weighted_return
 from etf_trader.reports.period import Period
 from etf_trader.reports.returns import (
@@ -73,7 +74,8 @@ class PerformanceReport:
 
     Returns and depths are fractions. `closing` = `opening` + `created` - `redeemed`
     + `gain`, exactly. `fund_return` is that of the price of a unit: the
-    time-weighted return. `bps_a_year` and `turnover` are of the average value.
+    time-weighted return. `cost` is what trading lost and the management fee took;
+    `bps_a_year`, which is of the cost, and `turnover` are of the average value.
     `weights` are those of each of `navs`, by asset, the cash among them.
     """
 
@@ -102,6 +104,8 @@ class PerformanceReport:
     closing: Decimal
     average: Decimal
     trading: Trading
+    management_fee: Decimal
+    cost: Decimal
     turnover: Decimal | None
     bps_a_year: float | None
     head: str
@@ -119,17 +123,18 @@ def performance_report(connection: Connection, index: Index, period: Period) -> 
     within = navs_of(connection, index.id, period.since, period.until)
     before = None if period.since is None else last_nav(connection, index.id, period.since)
     navs = within if before is None else [before, *within]
-    return _report(connection, index, navs) if navs else None
+    return _report(connection, index, navs, is_first=before is None) if navs else None
 
 
-def _report(connection: Connection, index: Index, navs: Sequence[Nav]) -> PerformanceReport:
+def _report(connection: Connection, index: Index, navs: Sequence[Nav], *, is_first: bool) -> PerformanceReport:
     first, last = navs[0], navs[-1]
-    flows, span = _flows_between(connection, index, navs)
+    flows, span = _flows_between(connection, index, navs, is_first=is_first)
     fund = [Point(nav.at, nav.nav_per_unit) for nav in navs]
     level = [Point(nav.at, nav.level) for nav in navs if nav.level is not None]
     beside = [Point(nav.at, nav.nav_per_unit) for nav in navs if nav.level is not None]
     average = average_value([Point(nav.at, nav.value) for nav in navs]) or ZERO
     trading = _trading(booked(connection, index.account_id, span, index.id))
+    fee = sum((each.value for each in fees_taken(connection, index, span)), ZERO)
     created = sum((flow.amount for flow in flows if flow.amount > 0), ZERO)
     redeemed = -sum((flow.amount for flow in flows if flow.amount < 0), ZERO)
     of_fund, of_index = total_return(fund), total_return(level)
@@ -161,8 +166,10 @@ def _report(connection: Connection, index: Index, navs: Sequence[Nav]) -> Perfor
         closing=last.value,
         average=average,
         trading=trading,
+        management_fee=fee,
+        cost=trading.loss + fee,
         turnover=turnover(trading.turned_over, trading.turned_over, average),
-        bps_a_year=bps_a_year(trading.loss, average, first.at, last.at),
+        bps_a_year=bps_a_year(trading.loss + fee, average, first.at, last.at),
         head=chain_head(connection, index.account_id)[1],
         flows=tuple(flows),
         navs=tuple(navs),
@@ -184,17 +191,24 @@ def _weights(connection: Connection, index: Index, navs: Sequence[Nav]) -> tuple
     return tuple(found)
 
 
-def _flows_between(connection: Connection, index: Index, navs: Sequence[Nav]) -> tuple[list[FlowLine], Period]:
+def _flows_between(
+    connection: Connection, index: Index, navs: Sequence[Nav], *, is_first: bool
+) -> tuple[list[FlowLine], Period]:
     """Return what came and went from the first record to the last, and the span of time in which it did.
 
-    What happened at the very moment of the first belongs to it, or came after it:
-    the units that there were at the last tell.
+    What happened at the very moment of the first is in it, as in the last of the
+    span before: so spans that adjoin add up. Only the very first record of an
+    index may come before it. Units that do not tie say that it is the other way round.
     """
     first, last = navs[0], navs[-1]
-    flows = _flows(connection, index, Period(first.at, last.at + _INSTANT), navs)
-    if first.units + sum((flow.units for flow in flows), ZERO) == last.units:
-        return flows, Period(first.at, last.at + _INSTANT)
-    return [flow for flow in flows if flow.at > first.at], Period(first.at + _INSTANT, last.at + _INSTANT)
+    end, after = last.at + _INSTANT, first.at + _INSTANT
+    flows = _flows(connection, index, Period(first.at, end), navs)
+    starts = (first.at, after) if is_first and first.reason == Reason.RECORD else (after, first.at)
+    for start in starts:
+        own = [flow for flow in flows if flow.at >= start]
+        if first.units + sum((flow.units for flow in own), ZERO) == last.units:
+            return own, Period(start, end)
+    return [flow for flow in flows if flow.at >= after], Period(after, end)
 
 
 def _flows(connection: Connection, index: Index, period: Period, navs: Sequence[Nav]) -> list[FlowLine]:

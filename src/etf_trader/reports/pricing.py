@@ -12,6 +12,7 @@ from etf_trader.database import Database
 from etf_trader.errors import DataError, VenueError
 from etf_trader.index.tables import indices
 from etf_trader.market.candle import Candle
+from etf_trader.orders.plan import plan_mids
 from etf_trader.orders.tables import index_orders, plans
 from etf_trader.reports.period import moment_text
 from etf_trader.venue.interface import Venue
@@ -57,9 +58,9 @@ def recorded_prices(
     )
     found: dict[str, Price] = {}
     for row in connection.execute(query):
-        mids = json.loads(row.document)["mids"]
+        mids = plan_mids(json.loads(row.document))
         for asset in assets & (mids.keys() - found.keys()):
-            found[asset] = price_at(asset, Decimal(mids[asset]), f"plan {row.id}", row.created_at, moment)
+            found[asset] = price_at(asset, mids[asset], f"plan {row.id}", row.created_at, moment)
         if len(found) == len(assets):
             break
     return found

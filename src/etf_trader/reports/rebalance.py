@@ -28,7 +28,7 @@ from etf_trader.orders.plan import LOSS_PARTS, LossParts, total_loss
 from etf_trader.orders.rebalance_order import RebalanceOrder
 from etf_trader.orders.rebalances import rebalance_order
 from etf_trader.reports.rebalance_legs import FRACTION, RebalanceLine, legs_of
-from etf_trader.reports.rebalance_work import Work
+from etf_trader.reports.rebalance_work import Work, dust_of
 from etf_trader.reports.returns import Point, tracking_difference
 from etf_trader.reports.waves import Mids, Played, arrival_of, held_by, start_of, waves_played, written_anew
 
@@ -161,7 +161,8 @@ def rebalance_report(connection: Connection, order_id: int) -> RebalanceReport:
         played = waves_played(connection, order, start)
         anew = None if played else written_anew(connection, order)
         since = _tracking_since(connection, order, played)
-        work = Work(order, index, played, arrival_of(order, played), start, anew, since)
+        dust = dust_of(connection, order, played)
+        work = Work(order, index, played, arrival_of(order, played), start, dust, anew, since)
         return _report(work, chain_head(connection, order.account_id)[1])
 
 

@@ -20,7 +20,7 @@ class RebalanceLine:
     Weights and targets are fractions of NAV, at the mids at acceptance and of
     the last wave. `quantity_before` and `quantity_after` are of all units,
     `per_unit_` of one. `change` is added, removed, changed or unchanged: removed
-    is what was to leave and sold all that lots let, though dust stays.
+    is what was to leave and sold all but dust, less than the venue's least order.
     `planned_` is of the first plan, at the books at acceptance; `filled` is
     gross, in base, `value` its price x quantity. `cost` is the sum of its parts,
     in quote; positive is a cost.
@@ -76,7 +76,7 @@ def _line(work: Work, asset: str, leg: TargetLeg | None, nav: Decimal) -> Rebala
     mid_before, mid_after = work.arrival.get(asset, ZERO), work.mids.get(asset, ZERO)
     weighed, weighed_after = work.weighed
     has_plan = leg is not None and leg.side is not None
-    is_gone = leg is not None and not leg.target and bool(pairs) and asset not in work.left
+    is_gone = bool(pairs) and asset in work.dust
     side = pairs[0][0].side if pairs else leg.side if leg is not None else None
     return RebalanceLine(
         asset=asset,

@@ -4,12 +4,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
+from sqlalchemy import Connection
+
 from etf_trader.index.store import Basket, Index
 from etf_trader.ledger.fill import Fill
+from etf_trader.market.document import market_of
 from etf_trader.money import ONE
 from etf_trader.orders.asset_order import AssetOrder
 from etf_trader.orders.rebalance_order import RebalanceOrder
 from etf_trader.orders.status import IndexOrderStatus
+from etf_trader.orders.store import stored_market
 from etf_trader.rebalance.drift import targets_with_reserve
 from etf_trader.reports.waves import Held, Mids, Played, held_by
 
@@ -18,6 +22,7 @@ from etf_trader.reports.waves import Held, Mids, Played, held_by
 class Work:
     """A rebalance, what its waves did, and the mids and the basket that it was accepted on.
 
+    `dust` are the assets that were to leave and of which less than a least order is left.
     `anew` is the basket that it wrote where nobody held any; None: it is not written, or somebody did.
     """
 
@@ -26,6 +31,7 @@ class Work:
     played: Sequence[Played]
     arrival: Mids
     start: Basket
+    dust: frozenset[str]
     anew: Basket | None
     tracking_difference: Decimal | None
 
@@ -87,3 +93,17 @@ class Work:
             return ()
         whole = frozenset().union(*(wave.done for wave in self.played))
         return tuple(sorted(self.order.request.trading - whole))
+
+
+def dust_of(connection: Connection, order: RebalanceOrder, played: Sequence[Played]) -> frozenset[str]:
+    """Return the assets that were to leave and of which less is left than the venue's least order."""
+    symbols = {leg.asset: leg.symbol for leg in order.request.legs if not leg.target}
+    found = set()
+    for wave in reversed([each for each in played if not each.is_late]):
+        market = stored_market(connection, wave.plan.book_hash) if symbols else None
+        rules = {} if market is None else market_of(market)[1]
+        for asset in [asset for asset, symbol in symbols.items() if symbol in rules and wave.mids.get(asset)]:
+            least = rules[symbols.pop(asset)].least_quantity(wave.mids[asset])
+            if played[-1].after.of(asset) < least:
+                found.add(asset)
+    return frozenset(found)

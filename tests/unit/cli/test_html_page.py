@@ -60,7 +60,7 @@ def draw(page: Page) -> None:
     page.line()
     table = Table(text("asset"), number("value", optional=1))
     table.row(EVIL, "1,000")
-    table.row("BTC", "2.25")
+    table.row("  BTC", "2.25")
     page.table(table)
     page.fields([(EVIL, "A 6.47 ████████ · B 1.10 █▎")])
     page.line("60 ┤ ╭─\n 0 └─╯")
@@ -116,6 +116,7 @@ def test_the_sentence_comes_first_then_numbers_charts_tables_and_where_it_is_fro
     places = [page.index(mark) for mark in marks]
     assert places == sorted(places)
     assert '<span class="good">gained</span>' in page
+    assert "<td>\u00a0\u00a0BTC</td>" in page  # a part of the line above
     assert "<pre" not in page  # charts show what was drawn of characters
     assert "NAV per unit <small>USDT</small></dt><dd>102.00</dd>" in page
     for told in (

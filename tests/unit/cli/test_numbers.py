@@ -35,6 +35,14 @@ def test_money_has_two_decimals(value: str, text: str) -> None:
     assert numbers.money(D(value)) == text
 
 
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [("0.004", "0.00"), ("-0.004", "0.00"), ("0.01", "\x1b[32m+0.01\x1b[0m"), ("-2", "\x1b[31m-2.00\x1b[0m")],
+)
+def test_what_is_less_than_a_cent_is_neither_a_gain_nor_a_loss(value: str, text: str) -> None:
+    assert numbers.gained(D(value)) == text
+
+
 def test_a_signed_amount_shows_which_way_it_went() -> None:
     assert numbers.money(D("12.5"), signed=True) == "+12.50"
     assert numbers.money(D("-12.5"), signed=True) == "-12.50"

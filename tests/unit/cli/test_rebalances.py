@@ -99,6 +99,15 @@ async def test_a_done_one_says_what_it_cost_and_what_a_unit_was_worth(house: Hou
     assert (order_document(report)["fill_percentage"], exit_code_of(report)) == (100, 0)
 
 
+async def test_what_was_left_alone_is_told_by_reason(house: House) -> None:
+    report = report_of(house, (await house.rebalance()).id)
+    why = {"A": "below_minimum", "B": "halted", "C": "below_minimum"}
+    legs = tuple(replace(each, why_skipped=why.get(each.asset)) for each in report.legs)
+    page = Page()
+    draw(page, replace(report, legs=legs, skipped=("A", "B", "C")))
+    assert "Left alone: A, C (below the venue's least order); B (its market did not trade)." in page.text()
+
+
 async def test_costs_of_indices_with_other_quotes_are_not_added_up(
     house: House, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -144,11 +144,21 @@ def check_statement(made: Statement) -> None:
     lines: list[PositionStatement | StatementTotal] = [*made.positions, *made.totals]
     for line in lines:
         assert line.opening + line.subscriptions - line.redemptions + line.gain == line.closing
-        assert line.gain == line.price_gain - line.loss
+        assert line.gain == line.price_gain - line.loss - line.management_fee
     for own in made.positions:
         assert own.opening_units + own.subscribed_units - own.redeemed_units == own.closing_units
     for each in made.totals:
-        for name in ("opening", "subscriptions", "redemptions", "fees", "loss", "gain", "closing", "cost"):
+        for name in (
+            "opening",
+            "subscriptions",
+            "redemptions",
+            "fees",
+            "loss",
+            "management_fee",
+            "gain",
+            "closing",
+            "cost",
+        ):
             assert getattr(each, name) == added(made.positions, name)
     movements = [name for name in CashLine.__slots__ if name not in ("asset", "closing", "set_aside")]
     for cash in made.cash:

@@ -7,6 +7,7 @@ from typing import cast
 
 import pytest
 from tests.factories import House, make_house, make_ladders
+from tests.unit.reports.test_rebalance_report import worked
 from tests.unit.reports.worked import buy_of_ten, make_worked_house
 
 from etf_trader.errors import DataError, UsageError
@@ -16,6 +17,7 @@ from etf_trader.market.symbol import SymbolRule
 from etf_trader.reports.currency import converted, market_rate, typed_rate
 from etf_trader.reports.losses import FeeLine
 from etf_trader.reports.pricing import Price, close_before, past_prices, price_at
+from etf_trader.reports.rebalance import rebalance_report
 from etf_trader.venue.interface import Venue
 
 D = Decimal
@@ -73,6 +75,16 @@ async def test_a_fresh_mid_of_a_plan_comes_before_a_candle_and_an_old_one_after(
     assert (alone["A"].price, alone["A"].source, alone["A"].age_seconds) == (D(100), "plan 1", D(7200))
     with pytest.raises(DataError, match="nothing says what A was worth before"):
         await past_prices(house.database, None, 1, "USDT", SYMBOLS, planned)
+
+
+async def test_the_plan_of_a_wave_tells_prices_too(tmp_path: Path) -> None:
+    house, number = await worked(tmp_path)
+    later = house.clock.now() + timedelta(minutes=1)
+    with house.database.read() as connection:
+        wave = rebalance_report(connection, number).waves[-1]
+    found = await past_prices(house.database, None, 1, "USDT", {"C": "CUSDT", "D": "DUSDT"}, later)
+    assert (found["D"].price, found["D"].source) == (D(10), f"plan {wave.plan}")
+    assert found["C"].price == D(2)
 
 
 def test_an_age_is_exact() -> None:

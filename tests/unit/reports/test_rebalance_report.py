@@ -14,8 +14,10 @@ from tests.effort import examples
 from tests.factories import House, Ladder, make_definition, make_house, make_ladders, make_market
 from tests.invariants import findings
 
+from etf_trader.cli.rebalances import rebalance_sentences
 from etf_trader.errors import NotFound
 from etf_trader.exchange.static import StaticMarket
+from etf_trader.index.methodology import read_methodology
 from etf_trader.index.store import basket_of_version
 from etf_trader.money import ZERO, divide, money_context, round_to
 from etf_trader.orders.plan import LOSS_PARTS
@@ -33,7 +35,7 @@ def report_of(house: House, number: int) -> RebalanceReport:
         return rebalance_report(connection, number)
 
 
-async def worked(folder: Path) -> tuple[House, int]:
+async def worked(folder: Path, turnover: str = "1") -> tuple[House, int]:
     """The worked example: 10 units of one A, two B, five C; then A, B and D at 25%, 50% and 25%."""
     prices = {"A": "20", "B": "5", "C": "2", "D": "10"}
     books: dict[str, tuple[Ladder, Ladder]] = {
@@ -44,7 +46,8 @@ async def worked(folder: Path) -> tuple[House, int]:
     await house.create(make_definition(basket={"A": D(1), "B": D(2), "C": D(5)}))
     await house.buy(10)
     weights = {"A": D("0.25"), "B": D("0.5"), "D": D("0.25")}
-    await house.administration.edit_index("1", make_definition(basket={}, weights=weights))
+    rules = read_methodology({"weights": weights, "rebalance": {"turnover": turnover}}, "a test")
+    await house.administration.edit_index("1", make_definition(basket={}, weights=weights, rules=rules))
     order = await house.rebalance()
     return house, order.id
 
@@ -81,6 +84,16 @@ async def test_the_worked_rebalance_is_reported_as_it_was_worked_out_by_hand(tmp
     assert lines["D"].average_price == D("10.00000001")
     assert report.tracking_difference is None
     assert report.left == report.skipped == ()
+    require_identities(house, report)
+
+
+async def test_what_the_turnover_cap_keeps_back_is_not_gone(tmp_path: Path) -> None:
+    """Half of NAV was to be traded, a quarter of that may be: of five C in a unit more than three stay."""
+    house, number = await worked(tmp_path, turnover="0.125")
+    report = report_of(house, number)
+    assert (report.status, report.added, report.removed) == ("filled", ("D",), ())
+    assert report.scale == D("0.25")
+    assert "The turnover cap let 25.0% of every trade happen." in rebalance_sentences(report)
     require_identities(house, report)
 
 
