@@ -12,14 +12,18 @@ from etf_trader.cli.commands import WHAT, command
 from etf_trader.cli.invocation import output
 from etf_trader.cli.numbers import bps_given, count, units
 from etf_trader.cli.options import IndexArgument
-from etf_trader.cli.output import Page, Table, text
+from etf_trader.cli.output import Page, Table, look, text
+from etf_trader.cli.rebalances import named
 from etf_trader.cli.services import in_loop, services
 
 if TYPE_CHECKING:
     from decimal import Decimal
 
+    from etf_trader.bootstrap import Services
+    from etf_trader.index.determination import Determination
     from etf_trader.index.history import Version
     from etf_trader.index.methodology import Methodology
+    from etf_trader.rebalance.determining import Caps
 
 BY = {
     "equal": "all alike",
@@ -51,6 +55,8 @@ def edit(index: IndexArgument, file: FileOption) -> None:
     definition = read_definition(file)
     with services() as opened:
         found, before, after = in_loop(opened.administration.edit_index(index, definition))
+        if after.rules is not None:
+            tell_doubts(opened, after.rules, found.quote)
 
     def draw(page: Page) -> None:
         if after.version == before.version:
@@ -72,6 +78,29 @@ def edit(index: IndexArgument, file: FileOption) -> None:
         "document": after.document,
     }
     output().emit("etf.index_edit/1", payload, draw)
+
+
+def tell_doubts(opened: Services, rules: Methodology, quote: str, caps: Caps | None = None) -> None:
+    """Tell what of a rulebook is probably not meant."""
+    from etf_trader.rebalance.determining import doubts_now
+
+    for sentence in in_loop(doubts_now(opened.venue, rules, quote, caps)):
+        output().note(look(sentence))
+
+
+def left_out_sentences(rules: Methodology, found: Determination) -> list[str]:
+    """Return who is not in, of a table only whom it cannot rank, and that there are fewer than it says."""
+    told, wanted = [], rules.buffers().count
+    if (has := len(found.weights)) < wanted:
+        told.append(
+            f"Its rulebook says {count(wanted, 'coin')}, and {has} {'is' if has == 1 else 'are'} eligible."
+        )
+    out = [f"{each.asset} ({each.why})" for each in found.verdicts if not each.why.is_in]
+    if out and rules.universe.caps is None:
+        told.append(f"Left out of its list: {', '.join(out)}.")
+    if found.unranked:
+        told.append(f"Left out, for want of a market cap in the table: {named(found.unranked)}.")
+    return told
 
 
 def draw_changes(page: Page, before: Version, after: Version) -> None:
