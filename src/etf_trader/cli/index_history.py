@@ -62,14 +62,14 @@ def history(index: IndexArgument) -> None:
             text("why"),
             text("came and went", wrap=True),
         )
-        for before, place, times in _told(baskets):
+        for last, place, times in _told(baskets):
             basket = baskets[place]
             table.row(
                 str(basket.version),
                 local_time(basket.effective_at),
                 str(len(who[place])),
                 basket.reason + (f", {times} times" if times > 1 else ""),
-                "-" if before is None else _came_and_went(who[before], who[place]),
+                "-" if last is None else _came_and_went(who[last], who[place]),
             )
         page.table(table)
 

@@ -13,7 +13,7 @@ from etf_trader.cli.invocation import output
 from etf_trader.cli.numbers import bps_given, count, units
 from etf_trader.cli.options import IndexArgument
 from etf_trader.cli.output import Page, Table, look, text
-from etf_trader.cli.rebalances import named
+from etf_trader.cli.rebalances import again_from, named
 from etf_trader.cli.services import in_loop, services
 
 if TYPE_CHECKING:
@@ -51,12 +51,15 @@ def add_to(app: typer.Typer) -> None:
 def edit(index: IndexArgument, file: FileOption) -> None:
     """Give an index another rulebook from now on; what it holds stays until it is rebalanced."""
     from etf_trader.index.definition import read_definition
+    from etf_trader.orders.rebalances import rebalance_on
 
     definition = read_definition(file)
     with services() as opened:
         found, before, after = in_loop(opened.administration.edit_index(index, definition))
         if after.rules is not None:
             tell_doubts(opened, after.rules, found.quote)
+        with opened.database.read() as connection:
+            done = rebalance_on(connection, found.id, opened.clock.now().date())
 
     def draw(page: Page) -> None:
         if after.version == before.version:
@@ -67,6 +70,8 @@ def edit(index: IndexArgument, file: FileOption) -> None:
         draw_changes(page, before, after)
         page.line()
         page.line("What it holds stays until it is rebalanced.")
+        if done is not None and done.status.is_final:
+            page.line(f"It had its rebalance of today (order {done.id}): {again_from(done.request.due_on)}.")
 
     payload = {
         "id": found.id,
