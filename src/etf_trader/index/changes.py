@@ -20,7 +20,9 @@ class Change:
 def changes(before: Version, after: Version) -> list[Change]:
     """Return what the later of two versions says otherwise; what stands in neither file counts as its default."""
     was, now = dict(_keys(_whole(before), "")), dict(_keys(_whole(after), ""))
-    return [Change(key, was.get(key), now.get(key)) for key in {**was, **now} if was.get(key) != now.get(key)]
+    return [
+        Change(key, was.get(key), now.get(key)) for key in sorted({**was, **now}) if was.get(key) != now.get(key)
+    ]
 
 
 def _whole(version: Version) -> Mapping[str, Any]:

@@ -9,6 +9,9 @@ from etf_trader.money import ZERO, money_context
 from etf_trader.orders.rebalance_order import RebalanceOrder, TargetLeg
 from etf_trader.orders.status import IndexOrderStatus
 
+DUST = Decimal("0.01")
+"""So small a part of a holding is what lots left of it, not a plan to keep some."""
+
 
 def members(baskets: Sequence[Basket], rebalances: Iterable[RebalanceOrder]) -> list[frozenset[str]]:
     """Return who is in the index at each of its baskets.
@@ -36,7 +39,10 @@ def members(baskets: Sequence[Basket], rebalances: Iterable[RebalanceOrder]) -> 
 
 
 def _leavers(order: RebalanceOrder) -> list[TargetLeg]:
-    return [leg for leg in order.request.legs if not leg.target and leg.side is Side.SELL]
+    """Return what a rebalance sells all of: a turnover cap or a price may sell less of who is to leave."""
+    is_exact = order.request.price_bps is None
+    found = [leg for leg in order.request.legs if leg.aim == 0 and leg.side is Side.SELL]
+    return [leg for leg in found if is_exact or leg.holding - leg.quantity <= leg.holding * DUST]
 
 
 def _is_sold(leg: TargetLeg, held: Mapping[str, Decimal], units: Decimal) -> bool:

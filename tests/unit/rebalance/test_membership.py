@@ -18,19 +18,19 @@ def basket(version: int, reason: str, **quantities: str) -> Basket:
     return Basket(version, 1, version, NOON, D(0), held, {asset: f"{asset}USDT" for asset in held}, "", reason)
 
 
-def rebalance(status: str) -> RebalanceOrder:
-    """Return rebalance 7 of ten units: it sells all but 0.4 of 100 DENT."""
+def rebalance(status: str, sold: str = "100", aim: str = "0", price_bps: str | None = None) -> RebalanceOrder:
+    """Return rebalance 7 of ten units: of 100.4 DENT it sells all but 0.4."""
     leg = TargetLeg(
         asset="DENT",
         symbol="DENTUSDT",
         weight=D("0.1"),
         target=D(0),
         width=D(0),
-        aim=D(0),
+        aim=D(aim),
         part=D(0),
         holding=D("100.4"),
         side=Side.SELL,
-        quantity=D(100),
+        quantity=D(sold),
         price=D(1),
         cost=D(0),
         why_skipped=None,
@@ -46,7 +46,7 @@ def rebalance(status: str) -> RebalanceOrder:
         nav=D(1000),
         scale=D(1),
         reserve=D(0),
-        price_bps=None,
+        price_bps=None if price_bps is None else D(price_bps),
         arrival={},
         determination={},
         legs=(leg,),
@@ -72,6 +72,12 @@ def test_who_is_sold_in_part_is_in_until_the_rest_is_sold() -> None:
     rest = basket(4, "rebalance 7", BTC="2", DENT="0.3")
     found = members([FIRST, half, fee, rest], [rebalance("filled")])
     assert found[1:] == [{"BTC", "DENT"}, {"BTC", "DENT"}, {"BTC"}]
+
+
+def test_who_is_to_leave_and_kept_in_part_has_not_left() -> None:
+    some = basket(2, "rebalance 7", BTC="2", DENT="8.04")
+    for capped in (rebalance("filled", "20", aim="0.08"), rebalance("filled", "20", price_bps="9")):
+        assert members([FIRST, some], [capped])[-1] == {"BTC", "DENT"}
 
 
 def test_who_is_bought_again_has_come_back() -> None:
