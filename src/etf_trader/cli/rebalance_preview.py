@@ -124,7 +124,6 @@ def _draw_legs(page: Page, found: RebalancePreview, plan: Mapping[str, Any]) -> 
     for leg in sorted(plan["legs"], key=lambda each: (-each["target"], -each["weight"], each["asset"])):
         trades = leg["side"] is not None
         amount = quantity(leg["quantity"], found.rules[leg["asset"]].step) if trades else ""
-        why = WHY[leg["why_skipped"]]
         table.row(
             leg["asset"],
             share(leg["weight"]),
@@ -133,11 +132,18 @@ def _draw_legs(page: Page, found: RebalancePreview, plan: Mapping[str, Any]) -> 
             f"{leg['side']} {amount}" if trades else "-",
             money(leg["value"]) if trades else "-",
             money(leg["cost"]) if trades else "-",
-            dim(_coming(leg)) if trades else dim(why),
+            dim(_coming(leg) if trades else _why_not(leg)),
         )
     page.line()
     page.table(table)
     page.line()
+
+
+def _why_not(leg: Mapping[str, Any]) -> str:
+    """Return why an asset does not trade; of who left, what is less than a lot is too little."""
+    if leg["why_skipped"] is None and leg["weight"] != leg["target"]:
+        return "at its target, to a lot" if leg["target"] else WHY["below_minimum"]
+    return WHY[leg["why_skipped"]]
 
 
 def _coming(leg: Mapping[str, Any]) -> str:
