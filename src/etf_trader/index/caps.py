@@ -180,7 +180,7 @@ def _names(header: Sequence[str], columns: Mapping[str, str], where: str) -> dic
             raise UsageError(
                 f"the table of market caps has no column for {key}",
                 where=where,
-                hint=f"its columns are {', '.join(header)}; say which: --caps-columns {key}=NAME",
+                hint=f"its columns are {', '.join(header)}; say which: universe.columns, or --caps-columns {key}=NAME",
             )
     return found
 
@@ -206,9 +206,10 @@ def _rows(reader: "csv.DictReader[str]", names: Mapping[str, str], where: str) -
 
 def _require_all(row: Mapping[str, Any], header: Sequence[str], where: str) -> None:
     """Refuse a row that was cut, or has more cells than there are columns: nothing in it is where it belongs."""
-    more = row.get(None)  # type: ignore[call-overload]
-    cells = sum(row[name] is not None for name in header) + len(more or ())
-    if cells != len(header) and (cells < len(header) or any(each.strip() for each in more)):
+    more = row.get(None, ())  # type: ignore[call-overload]
+    is_cut = row[header[-1]] is None
+    if is_cut or any(each.strip() for each in more):
+        cells = sum(row[name] is not None for name in header) + len(more)
         raise DataError(
             f"the row has {cells} of {len(header)} columns",
             where=where,
