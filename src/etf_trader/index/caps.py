@@ -180,7 +180,8 @@ def _names(header: Sequence[str], columns: Mapping[str, str], where: str) -> dic
             raise UsageError(
                 f"the table of market caps has no column for {key}",
                 where=where,
-                hint=f"its columns are {', '.join(header)}; say which: universe.columns, or --caps-columns {key}=NAME",
+                hint=f"its columns are {', '.join(header)}; say which in universe.columns, or by "
+                f"--caps-columns {key}=NAME",
             )
     return found
 
