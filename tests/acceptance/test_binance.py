@@ -101,8 +101,9 @@ def test_fees_in_bnb_are_booked_and_coming_delistings_told_over_the_wire(
         exchange, "PUT", "/delistings", {"delistings": [{"delistTime": 4_000_000_000_000, "symbols": ["ETHUSDT"]}]}
     )
     told = fund.etf("submit", "buy", "--index", "1", "--qty", "1")
+    shown = fund.ok("index", "show", "1")
     admin(exchange, "PUT", "/delistings", {"delistings": []})
-    assert told.code == 0 and "ETHUSDT will be delisted" in told.err
+    assert told.code == 0 and "ETHUSDT will be delisted" in told.err and "ETHUSDT will be delisted" in shown
 
 
 def test_what_is_to_end_is_sold_before_by_a_rulebook_that_says_so_and_never_comes_in(

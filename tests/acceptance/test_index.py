@@ -233,6 +233,34 @@ def test_a_rulebook_that_cannot_be_followed_makes_no_index(
     assert len(made.json("index", "list")["indices"]) == 1
 
 
+def test_what_an_edit_changes_is_told_key_by_key(made: Shell) -> None:
+    (made.folder / "top3.toml").write_text(TOP3)
+    made.ok("index", "create", "--file", "top3.toml")
+    assert "Rulebook 1 weighs BTC 50%, ETH 30%, SOL 20%." in made.ok("index", "show", "TOP3")
+    other = TOP3.replace("BTC = 0.5", "BTC = 0.7").replace("SOL = 0.2", "")
+    (made.folder / "top3.toml").write_text(other.replace("[weights]", "rebalance.to = 'edge'\n[weights]"))
+    edited = made.ok("index", "edit", "TOP3", "--file", "top3.toml")
+    for told in (edited, made.ok("index", "history", "TOP3")):
+        lines = {key: value for key, _, value in (line.partition("  ") for line in told.splitlines())}
+        assert lines["weights.BTC"].strip() == "0.5 -> 0.7" and lines["weights.SOL"].strip() == "0.2 -> none"
+        assert lines["rebalance.to"].strip() == "target -> edge" and "weights.ETH" not in lines
+    assert "Rulebook 1 weighs BTC 50%, ETH 30%, SOL 20%." in made.ok("index", "history", "TOP3")
+
+
+def test_a_new_index_tells_who_is_left_out_and_what_is_probably_not_meant(made: Shell) -> None:
+    (made.folder / "caps.csv").write_text(CAPS.replace("400", "").replace("Bitcoin", "Bitcoin "))
+    text = RULEBOOK.replace('"stablecoins"', '"stablecoins", "LINK", "NOSUCH"').replace("cap = 0.5", "cap = 1")
+    (made.folder / "top3.toml").write_text(text + "rebalance.price_bps = 9\n")
+    answer = made.etf("index", "create", "--file", "top3.toml")
+    assert "universe.exclude names NOSUCH: no such coin is known here." in answer.err
+    assert "rebalance.price_bps is 9, and the venue's fee alone is 10 bps" in answer.err
+    assert "Its rulebook says 3 coins, and 1 is eligible." in answer.out
+    assert "Left out, for want of a market cap in the table: ETH." in answer.out
+    listed = 'symbol = "LIST"\nuniverse = { assets = ["btc", "USDC"], exclude = ["stablecoins"] }\n'
+    (made.folder / "list.toml").write_text(listed + 'weighting.by = "equal"\n')
+    assert "Left out of its list: USDC (excluded)." in made.ok("index", "create", "--file", "list.toml")
+
+
 def test_list_show_and_nav_tell_what_a_unit_is_worth(held: Shell) -> None:
     listed = held.json("index", "list")["indices"][0]
     assert (listed["symbol"], listed["units"], listed["status"]) == ("TOP8", "100", "open")

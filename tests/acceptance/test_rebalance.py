@@ -61,6 +61,11 @@ def test_what_is_traded_is_the_plan_of_the_dry_run_byte_for_byte(ruled: Shell) -
     assert D(moved["nav_per_unit_before"]) > D(moved["nav_per_unit_after"])
     again = ruled.json("rebalance", "--index", "1", "--force")
     assert again["rebalances"] == done["rebalances"]
+    told = ruled.etf("rebalance", "--index", "1", "--force").err
+    assert "nothing is traded twice. A day has one: it can be traded again from 2026-01-06 on (UTC)." in told
+    (ruled.folder / "rules.toml").write_text(RULEBOOK.replace("0.01", "0.02"))
+    edited = ruled.ok("index", "edit", "1", "--file", "rules.toml")
+    assert "It had its rebalance of today (order 2): it can be traded again from 2026-01-06 on (UTC)." in edited
     ruled.ok("ledger", "audit")
 
 
@@ -72,6 +77,7 @@ def test_nothing_due_says_when_something_will_be(ruled: Shell) -> None:
     ruled.ok("exchange", "advance", "30d")
     answer = ruled.etf("rebalance", "--due", "--json")
     assert answer.code == 5 and "TOP8 is not rebalanced: the newest market caps" in answer.err
+    assert f"({ruled.folder / 'caps.csv'})" in answer.err.replace("\n", "")
     (done,) = json.loads(answer.out)["rebalances"]  # one that fails keeps no other from being done
     assert (done["due_on"], done["index_id"], done["status"]) == ("2026-02-01", 2, "filled")
     (ruled.folder / "caps.csv").write_text(CAPS.replace("2026-01-", "2026-02-"))

@@ -56,6 +56,23 @@ def consequences(opened: Services, index: Index, frozen: Sequence[Frozen]) -> li
     return [*found, f"Its rulebook freezes {it}: {names} {'stays' if is_one else 'stay'} until the market opens."]
 
 
+def endings(opened: Services, index: Index) -> list[str]:
+    """Return which markets of an index are to end, by what the venue says, and whether its rulebook sells."""
+    from etf_trader.execution.delisted import ending_markets
+    from etf_trader.index.store import current_basket
+
+    now = opened.clock.now()
+    ending = {symbol: at for symbol, at in in_loop(ending_markets(opened.venue)).items() if at > now}
+    if not ending:
+        return []
+    with opened.database.read() as connection:
+        symbols = sorted(ending.keys() & set(current_basket(connection, index.id).symbols.values()))
+    told = [f"{symbol} will be delisted: it trades until {local_time(ending[symbol])}." for symbol in symbols]
+    if symbols and delisting_rule(opened, index.id) == "sell":
+        told.append(f"Its rulebook wants it sold before: etf rebalance --index {index.id} does so.")
+    return told
+
+
 def frozen_by_index(opened: Services, indices: Sequence[Index] | None = None) -> dict[int, list[str]]:
     """Return what of each index cannot be traded now, and what that means; all that can be traded is left out.
 

@@ -10,6 +10,7 @@ import typer
 
 from etf_trader.cli.commands import WHAT, command
 from etf_trader.cli.index_facts import facts_of
+from etf_trader.cli.index_rules import left_out_sentences, tell_doubts
 from etf_trader.cli.index_show import draw_basket, draw_routes, float_advice
 from etf_trader.cli.invocation import output, settings
 from etf_trader.cli.numbers import count, money
@@ -21,6 +22,7 @@ from etf_trader.money import ZERO
 if TYPE_CHECKING:
     from etf_trader.bootstrap import Services
     from etf_trader.index.definition import IndexDefinition
+    from etf_trader.index.determination import Determination
     from etf_trader.rebalance.determining import Caps
 
 SymbolArgument = Annotated[
@@ -81,7 +83,9 @@ def create(
     """Create an index from weights or from a file; its basket is made at the prices of now."""
     definition = _definition(symbol, file, weight or [], name, route or [], start_value, float_)
     with services() as opened:
-        definition = _determined(opened, definition, caps_of(caps, caps_columns))
+        definition, found = _determined(opened, definition, caps_of(caps, caps_columns))
+        if definition.rules is not None:
+            tell_doubts(opened, definition.rules, definition.quote, caps_of(caps, caps_columns))
         made = in_loop(opened.administration.create_index(definition, settings().solver.depth))
         (facts,) = facts_of(opened, [made])
 
@@ -92,6 +96,9 @@ def create(
         )
         draw_routes(page, made)
         draw_basket(page, facts)
+        if found is not None and definition.rules is not None:
+            for sentence in left_out_sentences(definition.rules, found):
+                page.line(sentence)
         for sentence in float_advice(facts):
             page.line(sentence)
         page.line(f"Next: etf submit buy --index {made.id} --qty 100 --dry-run")
@@ -136,18 +143,20 @@ def _definition(
     )
 
 
-def _determined(opened: Services, definition: IndexDefinition, caps: Caps | None) -> IndexDefinition:
-    """Return the index with the weights of today, where its rulebook makes them."""
+def _determined(
+    opened: Services, definition: IndexDefinition, caps: Caps | None
+) -> tuple[IndexDefinition, Determination | None]:
+    """Return the index with the weights of today, where its rulebook makes them, and who is in and who is not."""
     rules = definition.rules
     if rules is None or definition.weights:
         if caps is not None:
             from etf_trader.rebalance.determining import refuse_caps
 
             refuse_caps(caps)
-        return definition
+        return definition, None
     from etf_trader.rebalance.determining import determine_now
 
     in_loop(opened.administration.markets(definition))  # a name that was mistyped is no coin that is left out
     now = opened.clock.now()
     found = in_loop(determine_now(opened.venue, rules, definition.quote, now, caps=caps))
-    return definition.with_weights(found.weights)
+    return definition.with_weights(found.weights), found

@@ -1,8 +1,8 @@
-"""`etf index history` and `etf index edit`: the rulebooks of an index and what it held, version by version."""
+"""`etf index edit`: another rulebook for an index; and what rulebooks say, and what changed in them, in words."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -10,23 +10,20 @@ import typer
 
 from etf_trader.cli.commands import WHAT, command
 from etf_trader.cli.invocation import output
-from etf_trader.cli.numbers import bps_given, count, local_time, units
+from etf_trader.cli.numbers import bps_given, count, units
 from etf_trader.cli.options import IndexArgument
-from etf_trader.cli.output import Page, Table, right, text
+from etf_trader.cli.output import Page, Table, look, text
+from etf_trader.cli.rebalances import again_from, named
 from etf_trader.cli.services import in_loop, services
 
 if TYPE_CHECKING:
     from decimal import Decimal
 
+    from etf_trader.bootstrap import Services
+    from etf_trader.index.determination import Determination
     from etf_trader.index.history import Version
     from etf_trader.index.methodology import Methodology
-    from etf_trader.index.store import Basket
-
-REASON = "management fee"
-"""Why a basket is smaller that has paid its fee."""
-
-MOST_CHANGES = 6
-"""So many coins that came or went are named; the rest are counted."""
+    from etf_trader.rebalance.determining import Caps
 
 BY = {
     "equal": "all alike",
@@ -47,75 +44,34 @@ FileOption = Annotated[
 
 
 def add_to(app: typer.Typer) -> None:
-    """Add the commands to `etf index`."""
-    seen = ("etf index history 1", "etf index history TOP8 --json")
-    command(app, "history", examples=seen, csv="baskets")(history)
+    """Add the command to `etf index`."""
     command(app, "edit", examples=("etf index edit 1 --file top20.toml",))(edit)
-
-
-def history(index: IndexArgument) -> None:
-    """Show the rulebooks of an index, and every version of its basket."""
-    from etf_trader.index.history import versions_of
-    from etf_trader.index.store import baskets_of, find_index
-
-    with services() as opened, opened.database.read() as connection:
-        found = find_index(connection, index)
-        versions = versions_of(connection, found.id)
-        baskets = baskets_of(connection, found.id)
-
-    def draw(page: Page) -> None:
-        page.line(f"Index {found.id}, {found.symbol}, since {local_time(found.created_at)}.")
-        page.line()
-        for each in versions:
-            page.line(f"Rulebook {each.version}, since {local_time(each.effective_at)}:")
-            page.line(sentence_of(each) + ".")
-        page.line()
-        table = Table(
-            right("basket"),
-            text("in force since"),
-            right("coins", optional=1),
-            text("why"),
-            text("came and went", wrap=True),
-        )
-        for before, basket, times in _told(baskets):
-            table.row(
-                str(basket.version),
-                local_time(basket.effective_at),
-                str(len(basket.quantities)),
-                basket.reason + (f", {times} times" if times > 1 else ""),
-                _changes(before, basket),
-            )
-        page.table(table)
-
-    payload = {
-        "id": found.id,
-        "symbol": found.symbol,
-        "rulebooks": [
-            {"version": each.version, "effective_at": each.effective_at, "document": each.document}
-            for each in versions
-        ],
-        "baskets": [_basket_facts(each) for each in baskets],
-    }
-    columns = ("version", "effective_at", "reason", "constituents", "cash_per_unit")
-    output().emit("etf.index_history/1", payload, draw, columns=columns)
 
 
 def edit(index: IndexArgument, file: FileOption) -> None:
     """Give an index another rulebook from now on; what it holds stays until it is rebalanced."""
     from etf_trader.index.definition import read_definition
+    from etf_trader.orders.rebalances import rebalance_on
 
     definition = read_definition(file)
     with services() as opened:
         found, before, after = in_loop(opened.administration.edit_index(index, definition))
+        if after.rules is not None:
+            tell_doubts(opened, after.rules, found.quote)
+        with opened.database.read() as connection:
+            done = rebalance_on(connection, found.id, opened.clock.now().date())
 
     def draw(page: Page) -> None:
         if after.version == before.version:
             page.line(f"{found.symbol} has this rulebook already (version {before.version}): nothing was changed.")
             return
         page.line(f"{found.symbol} has rulebook {after.version} from now on:")
-        page.line(f"before: {sentence_of(before)}")
-        page.line(f"now:    {sentence_of(after)}")
+        page.line(sentence_of(after) + ".")
+        draw_changes(page, before, after)
+        page.line()
         page.line("What it holds stays until it is rebalanced.")
+        if done is not None and done.status.is_final:
+            page.line(f"It had its rebalance of today (order {done.id}): {again_from(done.request.due_on)}.")
 
     payload = {
         "id": found.id,
@@ -123,46 +79,72 @@ def edit(index: IndexArgument, file: FileOption) -> None:
         "version": after.version,
         "effective_at": after.effective_at,
         "is_new": after.version != before.version,
+        "changes": change_facts(before, after),
         "document": after.document,
     }
     output().emit("etf.index_edit/1", payload, draw)
 
 
-def _told(baskets: list[Basket]) -> Iterator[tuple[Basket | None, Basket, int]]:
-    """Yield the versions that are shown, each with the one before it: of fees taken in a row only the last."""
-    before, times = None, 0
-    for place, basket in enumerate(baskets):
-        times += 1
-        is_fee = basket.reason == REASON
-        if is_fee and place + 1 < len(baskets) and baskets[place + 1].reason == REASON:
-            continue
-        yield before, basket, times
-        before, times = basket, 0
+def tell_doubts(opened: Services, rules: Methodology, quote: str, caps: Caps | None = None) -> None:
+    """Tell what of a rulebook is probably not meant."""
+    from etf_trader.rebalance.determining import doubts_now
+
+    for sentence in in_loop(doubts_now(opened.venue, rules, quote, caps)):
+        output().note(look(sentence))
 
 
-def _basket_facts(basket: Basket) -> dict[str, Any]:
-    return {
-        "version": basket.version,
-        "effective_at": basket.effective_at,
-        "reason": basket.reason,
-        "constituents": len(basket.quantities),
-        "cash_per_unit": basket.cash_per_unit,
-        "quantities": dict(basket.quantities),
-    }
+def left_out_sentences(rules: Methodology, found: Determination) -> list[str]:
+    """Return who is not in, of a table only whom it cannot rank, and that there are fewer than it says."""
+    told, wanted = [], rules.buffers().count
+    if (has := len(found.weights)) < wanted:
+        told.append(
+            f"Its rulebook says {count(wanted, 'coin')}, and {has} {'is' if has == 1 else 'are'} eligible."
+        )
+    out = [f"{each.asset} ({each.why})" for each in found.verdicts if not each.why.is_in]
+    if out and rules.universe.caps is None:
+        told.append(f"Left out of its list: {', '.join(out)}.")
+    if found.unranked:
+        told.append(f"Left out, for want of a market cap in the table: {named(found.unranked)}.")
+    return told
 
 
-def _changes(before: Basket | None, after: Basket) -> str:
-    """Return which coins came and which went."""
-    if before is None:
-        return "-"
-    came = _named("+", sorted(after.quantities.keys() - before.quantities.keys()))
-    went = _named("-", sorted(before.quantities.keys() - after.quantities.keys()))
-    return " ".join([*came, *went]) or "the same coins"
+def draw_changes(page: Page, before: Version, after: Version) -> None:
+    """Draw what the later of two rulebooks says otherwise, a line a key."""
+    from etf_trader.index.changes import changes
+
+    found = changes(before, after)
+    if not found:
+        return
+    table = Table(text("changed"), text("before -> now", wrap=True))
+    for each in found:
+        table.row(each.key, f"{_said(each.before)} -> {_said(each.after)}")
+    page.line()
+    page.table(table)
 
 
-def _named(sign: str, assets: list[str]) -> list[str]:
-    more = len(assets) - MOST_CHANGES
-    return [f"{sign}{asset}" for asset in assets[:MOST_CHANGES]] + ([f"{sign}{more} more"] if more > 0 else [])
+def change_facts(before: Version, after: Version) -> list[dict[str, Any]]:
+    """Return what the later of two rulebooks says otherwise, as other programs read it."""
+    from etf_trader.index.changes import changes
+
+    return [{"key": each.key, "before": each.before, "after": each.after} for each in changes(before, after)]
+
+
+def _said(value: Any) -> str:
+    """Return a value of an index file as a line shows it."""
+    if value is None:
+        return "none"
+    if isinstance(value, list):
+        return ", ".join(map(str, value)) or "nobody"
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def weights_sentence(version: Version) -> str:
+    """Return the weights that a rulebook has of its own; nothing of one that makes them, or of a fixed basket."""
+    if version.rules is None or not version.rules.weights:
+        return ""
+    order = sorted(version.rules.weights.items(), key=lambda each: (-each[1], each[0]))
+    told = ", ".join(f"{asset} {_share(weight)}" for asset, weight in order)
+    return f"Rulebook {version.version} weighs {told}."
 
 
 def sentence_of(version: Version) -> str:

@@ -78,7 +78,9 @@ def list_() -> None:
 
 def show(index: IndexArgument) -> None:
     """Show an index: its basket, what a unit is worth now, its units and its float."""
+    from etf_trader.cli.index_rules import weights_sentence
     from etf_trader.cli.rebalances import line, rebalances_of
+    from etf_trader.index.history import versions_of
     from etf_trader.index.store import find_index
     from etf_trader.orders.status import IndexOrderStatus
 
@@ -87,8 +89,10 @@ def show(index: IndexArgument) -> None:
             found = find_index(connection, index)
             still = [IndexOrderStatus.OPEN]
             moving = rebalances_of(connection, opened.account.id, index_id=found.id, statuses=still)
+            weights = weights_sentence(versions_of(connection, found.id)[-1])
         (facts,) = facts_of(opened, [found])
-        told = caveats.sentences(opened, found, facts.frozen, facts.prices.sources, facts.prices.at)
+        told = caveats.endings(opened, found) if found.is_open else []
+        told += caveats.sentences(opened, found, facts.frozen, facts.prices.sources, facts.prices.at)
 
     def draw(page: Page) -> None:
         nav = facts.nav
@@ -107,6 +111,8 @@ def show(index: IndexArgument) -> None:
         for sentence in told:
             page.line(sentence)
         draw_routes(page, found)
+        if weights:
+            page.line(weights)
         draw_basket(page, facts)
         _draw_float(page, facts)
 

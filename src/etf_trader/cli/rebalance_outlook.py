@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from etf_trader.bootstrap import Slots
     from etf_trader.rebalance.frontier import Point
     from etf_trader.rebalance.outlook import Outlook
+    from etf_trader.rebalance.planning import Rebalance
     from etf_trader.rebalance.previewing import RebalancePreview
 
 WHY: Mapping[str | None, str] = {
@@ -28,6 +29,9 @@ WHY: Mapping[str | None, str] = {
     "wide_spread": "its spread is too wide",
 }
 """Why an asset does not trade."""
+
+VISIBLE = 1
+"""So much less tracking error is seen, in bps: errors are shown in hundredths of a percent."""
 
 CHART_ROWS = 8
 CHART_ROOM = 72
@@ -89,6 +93,8 @@ def draw_outlook(page: Page, found: RebalancePreview, outlook: Outlook | None, s
         page.line(sentence)
     if found.rebalance.orders:
         draw_frontier(page, outlook, found.index.quote)
+        if told := beaten(outlook.frontier, found.rebalance):
+            page.line(told)
 
 
 def _stuck(found: RebalancePreview) -> str:
@@ -160,6 +166,21 @@ def draw_frontier(page: Page, outlook: Outlook, quote: str) -> None:
     page.line()
     page.table(table)
     _draw_chart(page, points)
+
+
+def beaten(points: Sequence[Point], found: Rebalance) -> str:
+    """Return why a cheaper way strays less than what is planned; nothing where none does."""
+    plan = next((each for each in points if each.is_chosen), None)
+    if plan is None or plan.tracking_error is None:
+        return ""
+    cheaper = [each.tracking_error for each in points if each.cost < plan.cost]
+    if not any(error is not None and plan.tracking_error - error >= VISIBLE for error in cheaper):
+        return ""
+    stuck = sorted(found.halted | found.delisted)
+    why = [f"{', '.join(stuck)} cannot be traded, and the others share the rest by their targets"] if stuck else []
+    why += ["the turnover cap lets the same part of every trade happen"] if found.scale != 1 else []
+    why += ["price_bps counts how far each coin is off, not how coins move together"] if plan.part is None else []
+    return f"A cheaper way strays less: {', and '.join(why)}." if why else ""
 
 
 def _draw_chart(page: Page, points: tuple[Point, ...]) -> None:

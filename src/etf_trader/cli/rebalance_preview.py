@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from etf_trader.cli.index_rules import left_out_sentences
 from etf_trader.cli.invocation import output, settings
 from etf_trader.cli.numbers import bps, count, joined, local_time, money, quantity, share
 from etf_trader.cli.output import Page, Table, dim, number, text
@@ -41,8 +42,9 @@ def show_preview(index: str, caps: Caps | None) -> None:
             _draw_sums(page, found, plan)
             draw_beside(page, beside, found.index.quote)
             draw_outlook(page, found, outlook, slots)
-        if left_out := _left_out(found):
-            page.line(f"Left out of its list: {left_out}.")
+        if found.version.rules is not None:
+            for sentence in left_out_sentences(found.version.rules, found.determination):
+                page.line(sentence)
 
     payload = {
         "id": found.index.id,
@@ -52,6 +54,7 @@ def show_preview(index: str, caps: Caps | None) -> None:
         "at": found.at,
         "weights": dict(found.determination.weights),
         "verdicts": [_verdict(each) for each in found.determination.verdicts],
+        "unranked": list(found.determination.unranked),
         **outlook_document(found, outlook),
         **beside_document(beside),
         **({"legs": []} if plan is None else plan),
@@ -107,14 +110,6 @@ def _draw_targets(page: Page, found: RebalancePreview) -> None:
     page.table(table)
 
 
-def _left_out(found: RebalancePreview) -> str:
-    """Return who of an index that names its coins is not in, and why; others choose from a table."""
-    rules = found.version.rules
-    if rules is None or rules.universe.caps is not None:
-        return ""
-    return ", ".join(f"{each.asset} ({each.why})" for each in found.determination.verdicts if not each.why.is_in)
-
-
 def _draw_legs(page: Page, found: RebalancePreview, plan: Mapping[str, Any]) -> None:
     table = Table(
         text(""),
@@ -129,7 +124,6 @@ def _draw_legs(page: Page, found: RebalancePreview, plan: Mapping[str, Any]) -> 
     for leg in sorted(plan["legs"], key=lambda each: (-each["target"], -each["weight"], each["asset"])):
         trades = leg["side"] is not None
         amount = quantity(leg["quantity"], found.rules[leg["asset"]].step) if trades else ""
-        why = WHY[leg["why_skipped"]]
         table.row(
             leg["asset"],
             share(leg["weight"]),
@@ -138,11 +132,18 @@ def _draw_legs(page: Page, found: RebalancePreview, plan: Mapping[str, Any]) -> 
             f"{leg['side']} {amount}" if trades else "-",
             money(leg["value"]) if trades else "-",
             money(leg["cost"]) if trades else "-",
-            dim(_coming(leg)) if trades else dim(why),
+            dim(_coming(leg) if trades else _why_not(leg)),
         )
     page.line()
     page.table(table)
     page.line()
+
+
+def _why_not(leg: Mapping[str, Any]) -> str:
+    """Return why an asset does not trade; of who left, what is less than a lot is too little."""
+    if leg["why_skipped"] is None and leg["weight"] != leg["target"]:
+        return "at its target, to a lot" if leg["target"] else WHY["below_minimum"]
+    return WHY[leg["why_skipped"]]
 
 
 def _coming(leg: Mapping[str, Any]) -> str:

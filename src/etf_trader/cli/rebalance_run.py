@@ -181,8 +181,9 @@ def _accept(opened: Services, tasks: Sequence[_Task], way: Way) -> tuple[list[Ac
         except EtfError as error:
             if len(tasks) == 1:
                 raise
+            where = f" ({error.where})" if error.where else ""
             hint = f" {error.hint}." if error.hint else ""
-            output().note(f"{task.index.symbol} is not rebalanced: {error.message}.{hint}")
+            output().note(f"{task.index.symbol} is not rebalanced: {error.message}{where}.{hint}")
             worst = max(worst, error.exit_code)
             continue
         found.append(accepted)
@@ -192,14 +193,18 @@ def _accept(opened: Services, tasks: Sequence[_Task], way: Way) -> tuple[list[Ac
                 "sells before that."
             )
         if not accepted.is_new:
-            output().note(_known_sentence(accepted))
+            output().note(_known_sentence(accepted, way))
     return found, worst
 
 
-def _known_sentence(accepted: Accepted) -> str:
+def _known_sentence(accepted: Accepted, way: Way) -> str:
+    from etf_trader.cli.rebalances import again_from
+
     name = f"Rebalance {accepted.order.id} of {accepted.index.symbol}"
     if accepted.order.status.is_final:
-        return f"{name} was the one of {accepted.order.request.due_on.isoformat()}: nothing is traded twice."
+        due_on = accepted.order.request.due_on
+        again = "" if way.due else f" A day has one: {again_from(due_on)}."
+        return f"{name} was the one of {due_on.isoformat()}: nothing is traded twice.{again}"
     return f"{name} is under way: this goes on."
 
 

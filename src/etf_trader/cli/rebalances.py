@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import date, timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
@@ -210,9 +211,15 @@ def named(assets: Sequence[str]) -> str:
 
 
 def _again(report: RebalanceReport) -> list[str]:
-    return (
-        [f"etf rebalance --index {report.index_id} --dry-run shows what is left to trade."] if report.left else []
-    )
+    if not report.left:
+        return []
+    trade = f"etf rebalance --index {report.index_id}"
+    return [f"{trade} --dry-run shows what is left to trade; {again_from(report.due_on)}: {trade} --force"]
+
+
+def again_from(due_on: date) -> str:
+    """Return from when on an index can be rebalanced again that had its rebalance of a day."""
+    return f"it can be traded again from {(due_on + timedelta(days=1)).isoformat()} on (UTC)"
 
 
 def line(report: RebalanceReport) -> str:

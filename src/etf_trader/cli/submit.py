@@ -156,7 +156,7 @@ def _submit(
     schedule: ScheduleRequest | None,
     way: _Way,
 ) -> None:
-    from etf_trader.cli.caveats import frozen_by_index
+    from etf_trader.cli.caveats import endings, frozen_by_index
     from etf_trader.cli.real_money import require_can_ask
     from etf_trader.index.store import find_index
     from etf_trader.market.symbol import Side
@@ -182,7 +182,8 @@ def _submit(
             on_shortfall=Shortfall(on_shortfall),
             schedule=schedule,
         )
-        _tell_delistings(opened, found.id)
+        for sentence in endings(opened, found):
+            output().note(sentence)
         if request.side is Side.SELL:  # a buy is refused with the same sentence
             for sentence in frozen_by_index(opened, [found]).get(found.id, ()):
                 output().note(sentence)
@@ -328,22 +329,6 @@ def _dry_run_end(document: dict[str, Any], time_in_force: str) -> str:
         return dim("Nothing was sent. Without --dry-run this is what happens.")
     rest = "the rest is given up" if time_in_force == "now" else "the rest stays open"
     return dim(f"Nothing was sent. Without --dry-run this is what happens, and {rest}.")
-
-
-def _tell_delistings(opened: Services, index_id: int) -> None:
-    """Tell which markets of an index will end, where the venue says so."""
-    from etf_trader.cli.caveats import delisting_rule
-    from etf_trader.cli.numbers import local_time
-    from etf_trader.execution.delisted import ending_markets
-    from etf_trader.index.store import current_basket
-
-    ending = in_loop(ending_markets(opened.venue))
-    with opened.database.read() as connection:
-        symbols = sorted(ending.keys() & set(current_basket(connection, index_id).symbols.values()))
-    for symbol in symbols:
-        output().note(f"{symbol} will be delisted: it trades until {local_time(ending[symbol])}.")
-    if symbols and delisting_rule(opened, index_id) == "sell":
-        output().note(f"Its rulebook wants it sold before: etf rebalance --index {index_id} does so.")
 
 
 def _run(opened: Services, request: OrderRequest, symbol: str, way: _Way, *, key_is_new: bool) -> None:

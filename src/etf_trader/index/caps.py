@@ -9,14 +9,16 @@ import csv
 import gzip
 import io
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal, InvalidOperation
 from difflib import get_close_matches
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 from etf_trader.errors import DataError, StaleCaps, UsageError
+from etf_trader.money import ZERO
 
 GOOD_FOR = timedelta(days=7)
 """A table whose newest day is older than this says nothing."""
@@ -50,10 +52,14 @@ class CapRow:
 
 @dataclass(frozen=True, slots=True)
 class CapTable:
-    """Rows by day, each day's by capitalisation, the largest first."""
+    """Rows by day, each day's by capitalisation, the largest first.
+
+    `unranked` are the coins by day whose capitalisation is blank or 0: they cannot be ranked.
+    """
 
     days: Mapping[date, tuple[CapRow, ...]]
     source: str
+    unranked: Mapping[date, frozenset[str]] = field(default_factory=dict)
 
     def known_on(self, day: date) -> tuple[CapRow, ...]:
         """Return the rows of the newest day that is not after `day`.
@@ -76,6 +82,12 @@ class CapTable:
                 hint="bring the table up to date",
             )
         return self.days[newest]
+
+    def unranked_on(self, day: date) -> frozenset[str]:
+        """Return the coins without a capitalisation in the rows that are known on `day`."""
+        newest = max((each for each in self.days if each <= day), default=day)
+        ranked = {row.symbol for row in self.days.get(newest, ())}
+        return self.unranked.get(newest, frozenset()) - ranked
 
     def first_seen(self, symbol: str, name: str, until: date) -> date | None:
         """Return the first day, not after `until`, on which a coin stands in the table."""
@@ -104,7 +116,11 @@ def read_caps(path: Path, columns: Mapping[str, str] | None = None) -> CapTable:
         )
     names = _names(reader.fieldnames, columns or {}, str(path))
     rows: dict[tuple[date, str, str], CapRow] = {}
+    unranked: dict[date, set[str]] = {}
     for row in _rows(reader, names, str(path)):
+        if not row.market_cap:
+            unranked.setdefault(row.day, set()).add(row.symbol)
+            continue
         key = (row.day, row.symbol, row.name)
         if key in rows:
             raise DataError(
@@ -115,7 +131,9 @@ def read_caps(path: Path, columns: Mapping[str, str] | None = None) -> CapTable:
         rows[key] = row
     if not rows:
         raise DataError("the table of market caps is empty", where=str(path))
-    return CapTable(_by_day(rows.values()), str(path))
+    return CapTable(
+        _by_day(rows.values()), str(path), {day: frozenset(symbols) for day, symbols in unranked.items()}
+    )
 
 
 def _by_day(rows: Iterable[CapRow]) -> dict[date, tuple[CapRow, ...]]:
@@ -162,26 +180,41 @@ def _names(header: Sequence[str], columns: Mapping[str, str], where: str) -> dic
             raise UsageError(
                 f"the table of market caps has no column for {key}",
                 where=where,
-                hint=f"its columns are {', '.join(header)}; say which: --caps-columns {key}=NAME",
+                hint=f"its columns are {', '.join(header)}; say which in universe.columns, or by "
+                f"--caps-columns {key}=NAME",
             )
     return found
 
 
 def _rows(reader: "csv.DictReader[str]", names: Mapping[str, str], where: str) -> Iterator[CapRow]:
+    """Yield the rows of coins; one whose capitalisation nobody knows has 0."""
     for row in reader:
         at = f"{where}:{reader.line_num}"
-        symbol = (row[names["symbol"]] or "").strip().upper()
-        cap = _number(row[names["market_cap"]], "market cap", at)
-        if not symbol or cap is None:
-            continue  # a coin whose capitalisation nobody knows cannot be ranked
-        name = (row[names["name"]] or "").strip() if "name" in names else symbol
+        _require_all(row, reader.fieldnames or (), at)
+        symbol = row[names["symbol"]].strip().upper()
+        if not symbol:
+            continue
+        name = row[names["name"]].strip() if "name" in names else symbol
         yield CapRow(
             _day(row[names["date"]], at),
             symbol,
             name,
-            cap,
+            _number(row[names["market_cap"]], "market cap", at) or ZERO,
             _number(row[names["price"]], "price", at) if "price" in names else None,
             _number(row[names["volume"]], "volume", at) if "volume" in names else None,
+        )
+
+
+def _require_all(row: Mapping[str, Any], header: Sequence[str], where: str) -> None:
+    """Refuse a row that was cut, or has more cells than there are columns: nothing in it is where it belongs."""
+    more = row.get(None, ())  # type: ignore[call-overload]
+    is_cut = row[header[-1]] is None
+    if is_cut or any(each.strip() for each in more):
+        cells = sum(row[name] is not None for name in header) + len(more)
+        raise DataError(
+            f"the row has {cells} of {len(header)} columns",
+            where=where,
+            hint="write the row whole; a number with commas in it goes between quotes",
         )
 
 

@@ -19,6 +19,7 @@ from etf_trader.index.methodology import (
     read_methodology,
     require_whole,
 )
+from etf_trader.index.mistakes import refuse_mistakes
 from etf_trader.market.currency import CURRENCIES, DEFAULT, meant
 from etf_trader.money import BASKET_GRID, ONE, ZERO, divide_down, floor_to, plain, round_to, spoken
 
@@ -216,7 +217,9 @@ def _rules(document: Mapping[str, Any], weights: Mapping[str, Decimal], where: s
             where=where,
             hint="give [weights] or [universe] instead",
         )
-    return read_methodology(tables | ({"weights": dict(weights)} if weights else {}), where)
+    found = read_methodology(tables | ({"weights": dict(weights)} if weights else {}), where)
+    refuse_mistakes(found, where)
+    return found
 
 
 def definition_from_options(

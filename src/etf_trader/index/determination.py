@@ -42,11 +42,15 @@ class Choice:
 
 @dataclass(frozen=True, slots=True)
 class Determination:
-    """Weights by asset, on the weight grid and together exactly 1, and the verdict on every coin looked at."""
+    """Weights by asset, on the weight grid and together exactly 1, and the verdict on every coin looked at.
+
+    `unranked` are coins that could be in if the table of market caps said how large they are.
+    """
 
     day: date
     weights: Mapping[str, Decimal]
     verdicts: Sequence[Verdict]
+    unranked: tuple[str, ...] = ()
 
 
 def choose(

@@ -182,6 +182,8 @@ def read_methodology(document: Mapping[str, Any], where: str) -> Methodology:
     """
     found = _struct(Methodology, document, "", where)
     assert isinstance(found, Methodology)
+    assets = tuple(asset.upper() for asset in found.universe.assets)
+    found = replace(found, universe=replace(found.universe, assets=assets))
     _check_universe(found, where)
     _check_selection(found, where)
     _check_weighting(found, where)

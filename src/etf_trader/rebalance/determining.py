@@ -12,8 +12,9 @@ from etf_trader.execution.delisted import ending_markets
 from etf_trader.index.caps import CapRow, CapTable, read_caps
 from etf_trader.index.determination import Choice, Determination, choose, listed, weigh
 from etf_trader.index.methodology import Methodology
+from etf_trader.index.mistakes import doubts, single_coins
 from etf_trader.index.prices import CLOSE, Price
-from etf_trader.index.selection import Known
+from etf_trader.index.selection import Known, excluded_assets
 from etf_trader.index.weighting import Floats, daily_returns
 from etf_trader.market.candle import Candle
 from etf_trader.money import ZERO
@@ -56,16 +57,31 @@ async def determine_now(
     ending = await ending_markets(venue)
     staying = incumbents if rule.delisting.rule == "freeze" else ()
     leaving = frozenset(asset for asset, symbol in symbols.items() if symbol in ending and asset not in staying)
-    table = _table(rule, caps)
+    table, unranked = _table(rule, caps), frozenset[str]()
     if table is not None:
         rows: Sequence[CapRow] = table.known_on(day)
+        unranked = (table.unranked_on(day) & trading.keys()) - excluded_assets(rule.universe.exclude)
         known = Known(trading, _first_days(table, rows, day) if rule.eligibility.age_days else {}, leaving)
     else:
         rows, first_seen = await _listed(venue, rule, day, symbols)
         known = Known(trading, first_seen, leaving)
     choice = choose(rule, day, rows, known, incumbents)
     returns = await _returns(venue, rule, choice, day, symbols)
-    return Determination(day, _weights(rule, choice.rows, returns), choice.verdicts)
+    weights = _weights(rule, choice.rows, returns)
+    return Determination(day, weights, choice.verdicts, tuple(sorted(unranked)))
+
+
+async def doubts_now(venue: Venue, rule: Methodology, quote: str, caps: Caps | None = None) -> list[str]:
+    """Return what of a rulebook is probably not meant, by what this venue and its table of market caps know."""
+    rules = [each for each in (await venue.rules()).values() if each.quote == quote]
+    known = {each.base for each in (await venue.rules()).values()} | set(rule.universe.assets)
+    if unknown := {word.upper() for word in single_coins(rule)} - known:
+        try:
+            table = _table(rule, caps)
+            known |= set() if table is None else {row.symbol for rows in table.days.values() for row in rows}
+        except (DataError, UsageError):
+            known |= unknown  # what makes weights says that the table cannot be read
+    return doubts(rule, known, min((each.taker_fee for each in rules), default=ZERO))
 
 
 def _weights(rule: Methodology, chosen: Sequence[CapRow], returns: Mapping[str, Floats]) -> Mapping[str, Decimal]:

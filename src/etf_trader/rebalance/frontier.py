@@ -18,7 +18,7 @@ import numpy as np
 from etf_trader.index.weighting import Floats
 from etf_trader.money import ONE, ZERO, bps, divide, divide_down, money_context, round_to
 from etf_trader.orders.rebalance import RebalancePlan
-from etf_trader.rebalance.planning import Rebalance
+from etf_trader.rebalance.planning import Rebalance, without_dust
 from etf_trader.rebalance.tracking import Risk
 from etf_trader.solver.rebalance import plan_rebalance
 from etf_trader.solver.rebalance_problem import Exact, RebalanceProblem
@@ -159,7 +159,8 @@ def _partly(problem: RebalanceProblem, done: Mapping[str, Decimal]) -> Rebalance
     moved = []
     for each in problem.constituents:
         weight = divide(each.value, nav, _GRID)
-        moved.append(replace(each, weight=max(weight + done[each.asset] * (each.weight - weight), ZERO)))
+        part = max(weight + done[each.asset] * (each.weight - weight), ZERO)
+        moved.append(replace(each, weight=part if each.weight else without_dust(part)))
     total = sum((each.weight for each in moved), ZERO)
     if total > 1:  # what was rounded up
         moved = [replace(each, weight=divide_down(each.weight, total, _GRID)) for each in moved]

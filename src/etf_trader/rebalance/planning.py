@@ -15,6 +15,7 @@ from etf_trader.rebalance.halted import drifts_around, is_halted, price_of
 from etf_trader.solver.rebalance import plan_rebalance
 from etf_trader.solver.rebalance_document import Kept, cost_parts
 from etf_trader.solver.rebalance_problem import Constituent, Exact, RebalanceProblem, Tracking
+from etf_trader.solver.rebalance_trades import SMALLEST
 
 WITHIN_BAND = "within_band"
 HALTED = "halted"
@@ -260,15 +261,21 @@ def _constituent(
 ) -> Constituent:
     asset = drift.asset
     book, rule = books[asset], rules[asset]
+    weight = divide_down((drift.aim or ZERO) * nav, part, _GRID)
     return Constituent(
         asset=asset,
         rule=rule,
         holding=holdings.quantities.get(asset, ZERO),
-        weight=divide_down((drift.aim or ZERO) * nav, part, _GRID),
+        weight=weight if drift.target else without_dust(weight),
         mid=book.mid,
         bids=book.accepted(Side.SELL, rule)[0],
         asks=book.accepted(Side.BUY, rule)[0],
     )
+
+
+def without_dust(weight: Decimal) -> Decimal:
+    """Return what is wanted of who leaves; of a part of its dust, which is too little to be wanted, nothing."""
+    return weight if float(weight) >= SMALLEST else ZERO
 
 
 def _at_most_whole(constituents: list[Constituent]) -> tuple[Constituent, ...]:

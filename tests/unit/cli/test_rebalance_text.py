@@ -3,16 +3,18 @@
 import io
 import json
 import sys
+from dataclasses import replace
 from decimal import Decimal
 
 import pytest
+from tests.unit.rebalance.test_planning import planned
 from tests.unit.solver.test_verify_rebalance import KEPT, THREE, documents_of, sealed
 
 from etf_trader.cli import app
 from etf_trader.cli.charts import Mark, curve_chart
 from etf_trader.cli.output import Page, unmarked
 from etf_trader.cli.plan_waves import legs_table
-from etf_trader.cli.rebalance_outlook import draw_frontier, straying
+from etf_trader.cli.rebalance_outlook import beaten, draw_frontier, straying
 from etf_trader.money import money_context
 from etf_trader.rebalance.frontier import COST, TRADES, Point
 from etf_trader.rebalance.outlook import Outlook
@@ -57,6 +59,19 @@ def test_a_frontier_is_a_table_and_a_chart_with_the_plan_marked() -> None:
     [place] = [place for place, line in enumerate(chart) if "●" in line]
     assert 0.6 < chart[place].index("●") / max(map(len, chart)) < 0.66
     assert chart[place - 1].startswith("4") and chart[place + 1].startswith("2")
+
+
+def test_a_cheaper_way_that_strays_less_than_the_plan_is_explained() -> None:
+    found = planned({"A": "0.25", "B": "0.75"}, turnover="0.2")
+    capped = (*BEST, point("1", "8", "200", is_chosen=True))
+    assert beaten(capped, found) == (
+        "A cheaper way strays less: the turnover cap lets the same part of every trade happen."
+    )
+    stuck = replace(found, scale=D(1), halted=frozenset("C"))
+    assert "C cannot be traded, and the others share the rest by their targets" in beaten(capped, stuck)
+    priced = (*BEST, point(None, "5", "300", is_chosen=True))
+    assert "price_bps counts how far each coin is off" in beaten(priced, replace(found, scale=D(1)))
+    assert beaten((*BEST, point("1", "8", "1", is_chosen=True)), found) == ""
 
 
 def test_without_candles_it_says_so_and_draws_no_chart() -> None:

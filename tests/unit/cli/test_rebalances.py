@@ -82,7 +82,8 @@ async def test_a_cancelled_one_keeps_the_basket_of_its_last_wave(house: House) -
     assert first.startswith("Cancelled rebalance 2 of TWO: 1 of 3 assets in 1 wave, at a cost of")
     assert rest == [
         "The baskets stay as they are: basket 2 is in force. Left: B, C.",
-        "etf rebalance --index 1 --dry-run shows what is left to trade.",
+        "etf rebalance --index 1 --dry-run shows what is left to trade; it can be traded again from 2026-11-02 on "
+        "(UTC): etf rebalance --index 1 --force",
     ]
     assert (report.status, exit_code_of(report)) == ("cancelled", 7)
     assert report.nav_after == report.nav_before - report.cost + report.market

@@ -38,6 +38,14 @@ def test_the_newest_day_that_is_not_later_is_taken_whole_the_largest_first(tmp_p
     assert table.first_seen("SOL", "Solana", date(2026, 2, 1)) is None
 
 
+def test_who_has_no_market_cap_that_day_is_not_ranked_and_known(tmp_path: Path) -> None:
+    text = "date,symbol,name,market_cap\n"
+    rows = ["20260101,ETH,Ethereum,", "20260105,ETH,Ethereum,0", "20260105,BTC,Bitcoin,5", "20260105,BTC,Other,"]
+    table = read_caps(write(tmp_path, text + "\n".join(rows)))
+    assert [row.symbol for row in table.known_on(date(2026, 1, 6))] == ["BTC"]
+    assert table.unranked_on(date(2026, 1, 6)) == {"ETH"}
+
+
 def test_what_is_dated_later_or_is_a_week_old_is_never_used(tmp_path: Path) -> None:
     table = read_caps(write(tmp_path))
     with pytest.raises(DataError, match="has nothing up to 2025-12-31"):
@@ -66,6 +74,8 @@ def test_a_gzipped_table_with_other_columns_is_read(tmp_path: Path) -> None:
         ("date,symbol,market_cap\n2026-01-31,BTC,many\n", {}, DataError, "'many' is no market cap"),
         ("date,symbol,market_cap\n2026-01-31,BTC,-1\n", {}, DataError, "a market cap of -1 cannot be"),
         ("date,symbol,market_cap\n2026-01-31,BTC,1\n2026-01-31,BTC,2\n", {}, DataError, "stands twice"),
+        ("date,symbol,market_cap\n2026-01-31,BTC,1\n2026-01-31,ETH\n", {}, DataError, "has 2 of 3 columns"),
+        ("date,symbol,market_cap\n2026-01-31,BTC,1,800\n", {}, DataError, "has 4 of 3 columns"),
     ],
 )
 def test_what_cannot_be_is_refused(

@@ -1,5 +1,6 @@
 """What less of a rebalance would cost, and how far the index would then stray."""
 
+from dataclasses import replace
 from datetime import date, timedelta
 from decimal import Decimal
 from itertools import pairwise
@@ -43,6 +44,13 @@ def test_what_is_risky_is_traded_first() -> None:
     assert quarter.cost <= whole.cost * D("0.26")
     assert quarter.tracking_error is not None and points[0].tracking_error is not None
     assert quarter.tracking_error < points[0].tracking_error * D("0.7")
+
+
+def test_dust_of_who_left_is_in_no_points_way() -> None:
+    held = replace(HELD, quantities={**HELD.quantities, "D": D("0.000001")})
+    targets = {"A": D("0.25"), "B": D("0.75"), "D": D(0)}
+    points = frontier(planned({"A": "0.25", "B": "0.75"}, held), targets, risk())
+    assert [each.part for each in points] == [D(0), D("0.25"), D("0.5"), D("0.75"), D(1)]
 
 
 def test_what_is_planned_by_a_price_stands_among_them() -> None:

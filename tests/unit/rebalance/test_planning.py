@@ -65,6 +65,13 @@ def test_the_worked_example_in_lots() -> None:
     assert found.nav_after == found.nav - found.cost
 
 
+def test_dust_of_who_left_stays_whatever_the_turnover_cap_lets_happen() -> None:
+    held = replace(HELD, quantities={**HELD.quantities, "D": D("0.000001")})
+    found = planned({"A": "0.25", "B": "0.75"}, held, turnover="0.2")
+    assert found.scale < 1 and found.legs["A"].side is Side.SELL
+    assert found.legs["D"].side is None and found.parts["D"] == 0
+
+
 def test_what_is_within_its_band_is_left_alone_and_says_so() -> None:
     held = Holdings("USDT", {"A": D("9.2"), "B": D(24), "C": D("50.1"), "D": D("9.6")}, D(0))
     found = planned({"A": "0.4", "B": "0.25", "C": "0.2", "D": "0.15"}, held, absolute="0.1")
