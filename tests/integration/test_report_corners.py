@@ -22,6 +22,7 @@ from tests.unit.reports.test_books_properties import (
 from tests.unit.reports.test_rebalance_report import require_identities
 
 from etf_trader.exchange.static import StaticMarket
+from etf_trader.index.methodology import read_methodology
 from etf_trader.index.store import list_indices
 from etf_trader.ledger.audit import audit
 from etf_trader.ledger.replay import books_before
@@ -106,7 +107,9 @@ async def founded(folder: Path) -> House:
 
 
 async def edited(house: House) -> None:
-    await house.administration.edit_index("1", make_fee_definition(weights={"A": D("0.5"), "C": D("0.5")}))
+    weights = {"A": D("0.5"), "C": D("0.5")}
+    rules = read_methodology({"weights": weights, "fee": {"management_bps": 100}}, "a test")
+    await house.administration.edit_index("1", make_fee_definition(weights=weights, rules=rules))
 
 
 def market(house: House) -> StaticMarket:
