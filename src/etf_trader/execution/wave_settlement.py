@@ -6,7 +6,6 @@ from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime
 from decimal import Decimal
-from types import MappingProxyType
 
 from sqlalchemy import Connection
 
@@ -48,8 +47,6 @@ from etf_trader.orders.store import (
     stored_market,
 )
 from etf_trader.seal import canonical
-
-NO_DUST: Mapping[str, Decimal] = MappingProxyType({})
 
 
 def write_wave(
@@ -128,15 +125,15 @@ def bring_back(
     state: RebalanceState,
     plan: StoredPlan,
     now: datetime,
-    dust: Mapping[str, Decimal] = NO_DUST,
+    dust: Mapping[str, Decimal] | None = None,
 ) -> int:
     """Bring what a rebalance has back to its index, which puts a new basket in force; return its version.
 
     Args:
-        dust: What of it the float buys at the mids of the plan, in base by asset.
+        dust: What of it the float buys at the mids of the plan, in base by asset; None: nothing.
     """
     mids = mids_of(plan)
-    basket = held_now(state, dust, mids)
+    basket = held_now(state, dust or {}, mids)
     version = add_basket(
         connection,
         state.index.id,
