@@ -13,7 +13,7 @@ from tests.integration.deaths import KILL, STOP, TRACED, die_elsewhere
 
 SEED = int(os.environ.get("ETF_TEST_KILL_SEED", "1"))
 FACTOR = float(os.environ.get("ETF_TEST_KILL_FACTOR", "1"))
-IN_GATE = {KILL: 0.25, STOP: 0.5}
+IN_GATE = {KILL: 0.15, STOP: 0.5}
 """The parts of these that the gate plays."""
 
 KILLED = {

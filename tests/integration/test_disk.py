@@ -60,7 +60,7 @@ async def test_a_full_disk_is_one_sentence_and_nothing_was_sent_that_is_not_writ
 ) -> None:
     request = make_request(Side.BUY, quantity=D(30), client_key="disk")
     sent_at_failure = []
-    for pages_left in range(0, 48, 6 if IS_GATE else 3):
+    for pages_left in range(0, 48, 9 if IS_GATE else 3):
         folder = Path(shutil.copytree(tmp_path, tmp_path.parent / f"left-{pages_left}"))
         house = make_house(folder, make_frozen_market())
         before = len(house.exchange.orders("paper"))

@@ -14,7 +14,7 @@ from tests.integration.scenarios import SCENARIOS
 from etf_trader.venue.faulty import Fault, FaultPlan
 
 CHUNKS = 20
-SEEDS = 5 if IS_GATE else 25
+SEEDS = 3 if IS_GATE else 25
 FIRST = int(os.environ.get("ETF_TEST_FAULT_FROM", "0"))
 
 
