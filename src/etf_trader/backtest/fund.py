@@ -6,9 +6,9 @@ from decimal import Decimal
 
 from etf_trader.backtest import bookings
 from etf_trader.backtest.journal import Audit, Journal, audit
+from etf_trader.ledger.baskets import dust
 from etf_trader.market.symbol import Side
 from etf_trader.money import BASKET_GRID, ONE, UNIT_GRID, ZERO, divide, divide_down
-from etf_trader.orders.rebalance import RebalanceLeg
 from etf_trader.rebalance.planning import Rebalance
 
 YEAR_SECONDS = 31_536_000
@@ -70,32 +70,23 @@ class Fund:
         legs = [leg for leg in rebalance.legs.values() if leg.side is not None]
         for leg in sorted(legs, key=lambda leg: (leg.wave, leg.side is Side.BUY)):
             self.journal.post(bookings.fill(leg, self.quote, self._next("fill"), at))
-        self._put_in_force(self._dust(rebalance.legs, leaving, least), at)
+        held, free = self.holdings, self.journal.balance(bookings.FLOAT, self.quote)
+        mids = {asset: leg.mid for asset, leg in rebalance.legs.items()}
+        left = {asset: held[asset] for asset in leaving & held.keys() & mids.keys()}
+        bought = dust(left, mids, dict.fromkeys(left, least), free)
+        self._put_in_force(bought, {asset: quantity * mids[asset] for asset, quantity in bought.items()}, at)
 
     def audited(self) -> Audit:
         """Return what a check of the books finds."""
         return audit(self.journal, bookings.INDEX_ID)
 
-    def _dust(
-        self, legs: Mapping[str, RebalanceLeg], leaving: Collection[str], least: Decimal
-    ) -> dict[str, tuple[Decimal, Decimal]]:
-        """Return quantity and value of what is left of assets that leave and cannot be sold."""
-        found, free = {}, self.journal.balance(bookings.FLOAT, self.quote)
-        held = self.holdings
-        for asset in sorted(leaving & held.keys() & legs.keys()):
-            value = held[asset] * legs[asset].mid
-            if value < least and value <= free:
-                found[asset] = (held[asset], value)
-                free -= value
-        return found
-
-    def _put_in_force(self, dust: Mapping[str, tuple[Decimal, Decimal]], at: datetime) -> None:
-        paid = {asset: value for asset, (_, value) in dust.items()}
-        held = {asset: quantity for asset, quantity in self.holdings.items() if asset not in dust}
+    def _put_in_force(self, bought: Mapping[str, Decimal], paid: Mapping[str, Decimal], at: datetime) -> None:
+        """Book the basket that everything makes but what the float has bought, in base, and paid for, in quote."""
+        held = {asset: quantity for asset, quantity in self.holdings.items() if asset not in bought}
         held[self.quote] = self.cash + sum(paid.values(), ZERO)
         per_unit = {asset: divide_down(quantity, self.units, BASKET_GRID) for asset, quantity in held.items()}
         left = {asset: quantity - per_unit[asset] * self.units for asset, quantity in held.items()}
-        left |= {asset: quantity for asset, (quantity, _) in dust.items()}
+        left |= bought
         self.journal.post(
             bookings.basket(self._next("basket"), self.quote, _nonzero(per_unit), _nonzero(left), paid, at)
         )

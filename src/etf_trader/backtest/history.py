@@ -102,31 +102,25 @@ class History:
         Raises:
             MissingPrice: there is none.
         """
-        source, found = self.source(asset, day), None
-        if source is Source.CANDLES:
-            found = self.candles[asset].price(day)
-        elif source is Source.CAPS and self.listing is not None:
-            quote = self.listing.quote(asset, day)
-            found = None if quote is None else quote.price
-        if found is None:
-            raise MissingPrice(f"{asset} has no price on {date.fromordinal(day)}", where=asset)
-        return found
+        return self.last_price(asset, day)[1]
 
-    def priced_on(self, asset: str, day: int) -> int:
-        """Return the day that `price` is of.
+    def last_price(self, asset: str, day: int) -> tuple[int, Decimal]:
+        """Return the last price of a coin that is known at the end of `day`, after the day that it is of.
 
         Raises:
             MissingPrice: there is none.
         """
-        source, found = self.source(asset, day), None
+        source = self.source(asset, day)
         if source is Source.CANDLES:
-            found = self.candles[asset].last_before(day)
+            candles = self.candles[asset]
+            on, price = candles.last_before(day), candles.price(day)
+            if on is not None and price is not None:
+                return on, price
         elif source is Source.CAPS and self.listing is not None:
             quote = self.listing.quote(asset, day)
-            found = None if quote is None else quote.day
-        if found is None:
-            raise MissingPrice(f"{asset} has no price on {date.fromordinal(day)}", where=asset)
-        return found
+            if quote is not None:
+                return quote.day, quote.price
+        raise MissingPrice(f"{asset} has no price on {date.fromordinal(day)}", where=asset)
 
     def trades(self, asset: str, day: int) -> bool:
         """Return whether a coin has a market at the end of `day`."""

@@ -67,11 +67,8 @@ def prices_of(course: Course, history: History, nav_per_unit: float) -> Prices:
 def _ended(course: Course, history: History, nav_per_unit: float) -> Sequence[Ended]:
     end = course.end
     return [
-        Ended(
-            asset,
-            date.fromordinal(history.priced_on(asset, end)),
-            float(quantity) * float(history.price(asset, end)) / nav_per_unit,
-        )
+        Ended(asset, date.fromordinal(on), float(quantity) * float(price) / nav_per_unit)
         for asset, quantity in course.stretches[-1].per_unit.items()
         if not history.trades(asset, end)
+        for on, price in [history.last_price(asset, end)]
     ]

@@ -29,7 +29,7 @@ from etf_trader.execution.waves import Wave
 from etf_trader.index.navs import Reason
 from etf_trader.index.prices import mids_at
 from etf_trader.index.store import add_basket
-from etf_trader.ledger.baskets import PerUnit, per_unit, wave, wave_settlement
+from etf_trader.ledger.baskets import PerUnit, dust, per_unit, wave, wave_settlement
 from etf_trader.ledger.repository import Account, Ledger
 from etf_trader.ledger.valuation import record_nav
 from etf_trader.market.document import market_of
@@ -125,15 +125,15 @@ def bring_back(
     state: RebalanceState,
     plan: StoredPlan,
     now: datetime,
-    dust: Mapping[str, Decimal] | None = None,
+    to_float: Mapping[str, Decimal] | None = None,
 ) -> int:
     """Bring what a rebalance has back to its index, which puts a new basket in force; return its version.
 
     Args:
-        dust: What of it the float buys at the mids of the plan, in base by asset; None: nothing.
+        to_float: What of it the float buys at the mids of the plan, in base by asset; None: nothing.
     """
     mids = mids_of(plan)
-    basket = held_now(state, dust or {}, mids)
+    basket = held_now(state, to_float or {}, mids)
     version = add_basket(
         connection,
         state.index.id,
@@ -151,31 +151,24 @@ def bring_back(
 
 
 def dust_of(connection: Connection, state: RebalanceState, plan: StoredPlan) -> dict[str, Decimal]:
-    """Return what is left of the coins that were to leave and is less than the venue's least order, in base.
-
-    Only what the cash of the float can pay for, the smallest first: it would stay in every unit otherwise.
-    """
+    """Return what the float buys of the coins that were to leave, in base: what is less than the least order."""
     leaving = {asset for asset, part in state.order.request.parts.items() if not part}
     market = stored_market(connection, plan.book_hash) if leaving else None
     if market is None:
         return {}
     _, rules = market_of(market)
-    mids, together = mids_of(plan), _together(state)
-    parties, found = state.parties, dict[str, Decimal]()
+    mids, parties = mids_of(plan), state.parties
+    left = {asset: quantity for asset, quantity in _together(state).items() if asset in leaving & mids.keys()}
+    least = {asset: rules[state.symbols[asset]].least_quantity(mids[asset]) * mids[asset] for asset in left}
     free = Ledger(connection, state.order.account_id).holdings(parties.float).get(parties.quote, ZERO)
-    for asset in sorted(leaving & mids.keys() & together.keys(), key=lambda asset: together[asset] * mids[asset]):
-        quantity, value = together[asset], together[asset] * mids[asset]
-        if 0 < quantity < rules[state.symbols[asset]].least_quantity(mids[asset]) and value <= free:
-            found[asset] = quantity
-            free -= value
-    return found
+    return dust(left, mids, least, free)
 
 
-def held_now(state: RebalanceState, dust: Mapping[str, Decimal], mids: Mapping[str, Decimal]) -> PerUnit:
-    """Return the basket that everything makes which the index holds, and its rebalance, once dust is sold."""
-    held = {asset: quantity - dust.get(asset, ZERO) for asset, quantity in _together(state).items()}
-    paid = sum((quantity * mids[asset] for asset, quantity in dust.items()), ZERO)
-    return replace(per_unit(held, state.cash + state.own_cash + paid, state.units), dust=dust)
+def held_now(state: RebalanceState, to_float: Mapping[str, Decimal], mids: Mapping[str, Decimal]) -> PerUnit:
+    """Return the basket of all that the index and its rebalance hold but what the float buys, and pays for."""
+    held = {asset: quantity - to_float.get(asset, ZERO) for asset, quantity in _together(state).items()}
+    paid = sum((quantity * mids[asset] for asset, quantity in to_float.items()), ZERO)
+    return replace(per_unit(held, state.cash + state.own_cash + paid, state.units), dust=to_float)
 
 
 def _together(state: RebalanceState) -> dict[str, Decimal]:

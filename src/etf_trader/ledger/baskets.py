@@ -49,6 +49,28 @@ def per_unit(held: Mapping[str, Decimal], cash: Decimal, units: Decimal) -> PerU
     )
 
 
+def dust(
+    left: Mapping[str, Decimal], mids: Mapping[str, Decimal], least: Mapping[str, Decimal], free: Decimal
+) -> dict[str, Decimal]:
+    """Return what the float buys of coins that were to leave: what is too little to be sold, in base by asset.
+
+    It would stay in every unit otherwise. The smallest come first, as far as the float can pay.
+
+    Args:
+        left: What is left of them, in base.
+        mids: In quote per base, of all of them.
+        least: The value of the least order in each, in quote.
+        free: The cash of the float.
+    """
+    found = {}
+    for asset in sorted(left, key=lambda asset: (left[asset] * mids[asset], asset)):
+        value = left[asset] * mids[asset]
+        if 0 < value < least[asset] and value <= free:
+            found[asset] = left[asset]
+            free -= value
+    return found
+
+
 def wave(
     parties: Parties, plan_id: int, taken: Mapping[str, Decimal], cash: Decimal, *, at: datetime, late: str = ""
 ) -> Transaction:
