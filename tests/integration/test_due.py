@@ -13,7 +13,7 @@ from etf_trader.index.definition import BasketQuantities
 from etf_trader.index.history import add_version
 from etf_trader.index.store import add_index, set_status
 from etf_trader.ledger.repository import add_account
-from etf_trader.rebalance.calendars import calendars, due_now
+from etf_trader.rebalance.calendars import calendars
 
 D = Decimal
 HALVES = {"A": D("0.5"), "B": D("0.5")}
@@ -40,7 +40,8 @@ def connection(url: str) -> Iterator[Connection]:
 
 
 def due(connection: Connection, now: str, done: dict[int, list[date]] | None = None) -> list[tuple[str, date]]:
-    return [(index.symbol, when) for index, when in due_now(connection, at(now), done or {})]
+    found = calendars(connection, at(now), done or {})
+    return [(each.index.symbol, each.standing.due) for each in found if each.standing.due is not None]
 
 
 def test_an_open_index_with_a_rulebook_is_due_by_its_calendar_until_it_is_done(connection: Connection) -> None:

@@ -49,7 +49,10 @@ def beginning(decider: Decider, cron: str, asked: date | None, first: int, end: 
     """
     start = first if asked is None else asked.toordinal()
     if start > end:
-        raise DataError("there is no day between --from and --to that has prices")
+        raise DataError(
+            "there is no day between --from and --to that has prices",
+            hint="name days that the candles or the market caps reach, or leave both out",
+        )
     why: Hindrance | None = None
     for morning in range(start, end + 1):
         try:

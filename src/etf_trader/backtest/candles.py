@@ -21,6 +21,7 @@ from etf_trader.errors import DataError, UsageError
 
 Floats = npt.NDArray[np.float64]
 
+CUT_OFF = "fetch the file again, or take the row out"
 ENDED_AFTER = 3
 """A market without a candle for so many days has ended; before, what is missing may be a gap."""
 
@@ -125,7 +126,8 @@ class Candles:
                 self._texts = [row.split(b",", place + 1)[place] for row in self._rows]
             except IndexError as error:
                 short = next(number for number, row in enumerate(self._rows) if row.count(b",") < place)
-                raise DataError("a row is cut off", where=_line(self.file, short, headed=self._headed)) from error
+                where = _line(self.file, short, headed=self._headed)
+                raise DataError("a row is cut off", where=where, hint=CUT_OFF) from error
         return self._texts
 
     def _number(self, text: bytes, place: int, what: str) -> Decimal:
@@ -236,7 +238,7 @@ def _days(rows: Sequence[bytes], column: int, line: Callable[[int], str]) -> Seq
 def _day(row: bytes, column: int, where: str) -> int:
     cells = row.split(b",", column + 1)
     if len(cells) <= column:
-        raise DataError("a row is cut off", where=where)
+        raise DataError("a row is cut off", where=where, hint=CUT_OFF)
     text = cells[column].strip()
     found = _ordinal(text[:10]) if b"-" in text[:5] else _epoch_day(text)
     if found is None:

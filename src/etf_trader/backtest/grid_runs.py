@@ -147,4 +147,8 @@ def require_result(rows: Sequence[Row]) -> None:
         require_clean(row.findings)
     refused = [row.refused for row in rows if row.refused is not None]
     if len(refused) == len(rows):
-        raise DataError(f"no combination of the grid could be run: {refused[0]}")
+        raise DataError(
+            f"no combination of the grid could be run: {refused[0]}",
+            where="--grid",
+            hint="without --grid the one of the index file is told whole",
+        )

@@ -139,7 +139,7 @@ class _Run:
             day = min(ends)[0]
             gone = [asset for on, asset in ends if on == day]
             ended = [asset for asset in gone if self.history.source(asset, day) is Source.CANDLES]
-            frozen = ended if self.setting.rule.delisting.rule == "freeze" else []
+            frozen = [] if self.setting.rule.delisting.sells else ended
             self._freeze(frozen, day)
             if sold := [asset for asset in gone if asset not in frozen]:
                 self._sell(sold, day, is_due=has_rebalance and day + 1 == morning)

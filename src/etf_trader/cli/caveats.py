@@ -47,7 +47,7 @@ def consequences(opened: Services, index: Index, frozen: Sequence[Frozen]) -> li
     names, is_one = ", ".join(each.asset for each in frozen), len(frozen) == 1
     it = "it" if is_one else "them"
     found = [f"No units of {index.symbol} can be made; who sells is paid the rest, and keeps his part of {names}."]
-    if delisting_rule(opened, index.id) == "sell":
+    if sells_what_ends(opened, index.id):
         return [
             *found,
             f"Its rulebook sells {it}: etf rebalance --index {index.id} --force does so where there is a market, "
@@ -68,7 +68,7 @@ def endings(opened: Services, index: Index) -> list[str]:
     with opened.database.read() as connection:
         symbols = sorted(ending.keys() & set(current_basket(connection, index.id).symbols.values()))
     told = [f"{symbol} will be delisted: it trades until {local_time(ending[symbol])}." for symbol in symbols]
-    if symbols and delisting_rule(opened, index.id) == "sell":
+    if symbols and sells_what_ends(opened, index.id):
         told.append(f"Its rulebook wants it sold before: etf rebalance --index {index.id} does so.")
     return told
 
@@ -95,13 +95,13 @@ def frozen_by_index(opened: Services, indices: Sequence[Index] | None = None) ->
     return found
 
 
-def delisting_rule(opened: Services, index_id: int) -> str:
-    """Return what the rulebook of an index does with a constituent whose market ends: "freeze" or "sell"."""
+def sells_what_ends(opened: Services, index_id: int) -> bool:
+    """Return whether the rulebook of an index sells a constituent whose market ends; else it stays frozen."""
     from etf_trader.index.history import versions_of
 
     with opened.database.read() as connection:
         rules = versions_of(connection, index_id)[-1].rules
-    return "freeze" if rules is None else rules.delisting.rule
+    return rules is not None and rules.delisting.sells
 
 
 def _price(asset: str, sources: Mapping[str, str], at: Mapping[str, datetime], marks: Mapping[str, Mark]) -> str:

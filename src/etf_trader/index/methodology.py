@@ -129,6 +129,11 @@ class DelistingRule(Struct, frozen=True, forbid_unknown_fields=True):
 
     rule: Literal["freeze", "sell"] = "freeze"
 
+    @property
+    def sells(self) -> bool:
+        """Whether it is sold while there is a market; else it stays."""
+        return self.rule == "sell"
+
 
 class Methodology(Struct, frozen=True, forbid_unknown_fields=True):
     """A rulebook; `weights` are those of `custom`, by asset, together 1."""

@@ -36,22 +36,6 @@ def calendars(
     return found
 
 
-def due_now(
-    connection: Connection, now: datetime, done: Done, account_id: int | None = None
-) -> list[tuple[Index, date]]:
-    """Return the indices that are to be rebalanced now, each with its due date, oldest index first.
-
-    Args:
-        now: Aware, UTC; of the clock that the rulebooks go by, which is the venue's.
-        done: The due dates of the rebalances there were, finished or not: one that is open is resumed, not begun.
-    """
-    return [
-        (each.index, each.standing.due)
-        for each in calendars(connection, now, done, account_id)
-        if each.standing.due is not None
-    ]
-
-
 def terms_of(versions: Sequence[Version]) -> list[Term]:
     """Return the calendars that an index has had, oldest first."""
     return [Term(each.effective_at, None if each.rules is None else each.rules.calendar.cron) for each in versions]

@@ -9,9 +9,6 @@ from etf_trader.index.history import versions_of
 from etf_trader.index.store import Index, current_basket, list_indices
 from etf_trader.orders.rebalances import list_rebalances
 
-SELL = "sell"
-"""The rule of a rulebook that sells what will have no market."""
-
 
 @dataclass(frozen=True, slots=True)
 class Leaving:
@@ -26,7 +23,7 @@ def sellers(connection: Connection, account_id: int) -> list[Index]:
     found = []
     for index in list_indices(connection, account_id):
         rules = versions_of(connection, index.id)[-1].rules
-        if index.is_open and rules is not None and rules.delisting.rule == SELL:
+        if index.is_open and rules is not None and rules.delisting.sells:
             found.append(index)
     return found
 

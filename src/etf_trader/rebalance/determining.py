@@ -55,7 +55,7 @@ async def determine_now(
     trading = {asset: each.is_trading for asset, each in markets.items()}
     symbols = {asset: each.symbol for asset, each in markets.items()}
     ending = await ending_markets(venue)
-    staying = incumbents if rule.delisting.rule == "freeze" else ()
+    staying = () if rule.delisting.sells else incumbents
     leaving = frozenset(asset for asset, symbol in symbols.items() if symbol in ending and asset not in staying)
     table, unranked = _table(rule, caps), frozenset[str]()
     if table is not None:
